@@ -1,0 +1,37 @@
+package exchange
+
+import (
+	"fmt"
+	"time"
+)
+
+// Duration is a time.Duration that is written as Go writes it ("15m", "720h")
+// in YAML and JSON. The zero value means the documented default of its field.
+type Duration time.Duration
+
+// Or returns d, or fallback where d is zero.
+func (d Duration) Or(fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return time.Duration(d)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) {
+	return []byte(time.Duration(d).String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler. Negative durations are
+// refused: no field of ours has a use for one.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 15m or 720h", text)
+	}
+	if v < 0 {
+		return fmt.Errorf("%q is negative", text)
+	}
+	*d = Duration(v)
+	return nil
+}

@@ -1,0 +1,81 @@
+package exchange
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Code is an error code of OAuth 2.0 (RFC 6749 §5.2, RFC 8693 §2.2.2 and the
+// RFCs that extend them): the error member of a response.
+type Code string
+
+// The codes, in the order of their RFCs.
+const (
+	InvalidRequest              Code = "invalid_request"               // RFC 6749 §5.2
+	InvalidClient               Code = "invalid_client"                // RFC 6749 §5.2
+	InvalidGrant                Code = "invalid_grant"                 // RFC 6749 §5.2
+	UnauthorizedClient          Code = "unauthorized_client"           // RFC 6749 §5.2
+	UnsupportedGrantType        Code = "unsupported_grant_type"        // RFC 6749 §5.2
+	InvalidScope                Code = "invalid_scope"                 // RFC 6749 §5.2
+	AccessDenied                Code = "access_denied"                 // RFC 6749 §4.1.2.1
+	ServerError                 Code = "server_error"                  // RFC 6749 §4.1.2.1
+	TemporarilyUnavailable      Code = "temporarily_unavailable"       // RFC 6749 §4.1.2.1
+	UnsupportedTokenType        Code = "unsupported_token_type"        // RFC 7009 §2.2.1
+	SlowDown                    Code = "slow_down"                     // RFC 8628 §3.5
+	InvalidTarget               Code = "invalid_target"                // RFC 8707 §2
+	InvalidToken                Code = "invalid_token"                 // RFC 6750 §3.1
+	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5
+)
+
+// Error is a refusal. What the client reads (Reason and Description) and what
+// the operator reads (Err and Checks) are separate, and only package server
+// turns one into a response.
+type Error struct {
+	Reason      Reason
+	Description string        // for the client; empty means the reason's own
+	RetryAfter  time.Duration // 0 means no Retry-After
+	Err         error         // for the operator's log; never leaves the server
+}
+
+// Refuse is an Error of a reason with what the operator should know.
+func Refuse(reason Reason, err error) *Error { return &Error{Reason: reason, Err: err} }
+
+// Error is the operator's text.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return string(e.Reason)
+	}
+	return string(e.Reason) + ": " + e.Err.Error()
+}
+
+// Unwrap makes errors.Is and errors.AsType see the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// AsError finds the refusal in err. Anything else is an internal error, of
+// which the client learns nothing.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Refuse(ReasonInternal, err)
+}
+
+// Reason is our stable name of why something was refused: the code member of
+// a response, and a label of the metrics. The set is closed.
+type Reason string
+
+// Answer is what a reason tells a client.
+type Answer struct {
+	Code        Code
+	Status      int // HTTP status
+	Description string
+}
+
+// Answer is what the reason tells a client. An unknown reason tells nothing.
+func (r Reason) Answer() Answer {
+	if a, ok := answers[r]; ok {
+		return a
+	}
+	return Answer{ServerError, http.StatusInternalServerError, "internal error"}
+}

@@ -1,0 +1,202 @@
+package exchange
+
+import (
+	"context"
+	"time"
+)
+
+// Issuer is what an operator registered about a party whose tokens are
+// accepted. Its zero values are sound: what is absent is refused, not allowed.
+//
+// The vocabulary of audiences, claimMappings and claimValidationRules is that
+// of Kubernetes' structured authentication configuration.
+type Issuer struct {
+	// ID names the issuer here and is part of every user's key, so it is never
+	// recycled: an ID once bound to a URL stays bound to it.
+	ID string `json:"id" yaml:"id"`
+	// URL is compared with the iss claim byte for byte. Empty only for an
+	// issuer whose tokens have no iss; requests then name it by issuer_id.
+	URL string `json:"url,omitempty" yaml:"url,omitempty"`
+	// Keys says where its keys come from. Absent: OIDC discovery at URL.
+	Keys Keys `json:"keys,omitzero" yaml:"keys,omitempty"`
+	// Algorithms are the accepted alg values (RFC 7518 §3.1). Default: RS256,
+	// ES256 and EdDSA for public keys, HS256 for shared secrets.
+	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty"`
+	// Audiences are the accepted aud values, exact; at least one is required.
+	Audiences []string `json:"audiences" yaml:"audiences"`
+	// AuthorizedParties are the azp values accepted besides the audiences.
+	AuthorizedParties []string `json:"authorizedParties,omitempty" yaml:"authorizedParties,omitempty"`
+	// TokenTypes are the accepted subject_token_type values, default id_token
+	// and jwt; access_token must be named here to be accepted.
+	TokenTypes []string `json:"tokenTypes,omitempty" yaml:"tokenTypes,omitempty"`
+	// HeaderTypes are typ header values accepted besides JWT and none.
+	HeaderTypes []string `json:"headerTypes,omitempty" yaml:"headerTypes,omitempty"`
+	// ClientIDClaim must equal one of the audiences when the tokens say whom
+	// they are for in client_id instead of aud.
+	ClientIDClaim bool `json:"clientIdClaim,omitempty" yaml:"clientIdClaim,omitempty"`
+	// ClockSkew is the tolerance for nbf, iat and exp. Default 60s, at most 5m.
+	ClockSkew Duration `json:"clockSkew,omitzero" yaml:"clockSkew,omitempty"`
+	// MaxLifetime caps exp - iat of a subject token. Default 24h.
+	MaxLifetime Duration `json:"maxLifetime,omitzero" yaml:"maxLifetime,omitempty"`
+	// SingleUse accepts each token once: by jti, else by a hash of
+	// header.payload. It costs a commit per exchange.
+	SingleUse bool `json:"singleUse,omitempty" yaml:"singleUse,omitempty"`
+	// MayAct honours the may_act claim of its tokens (RFC 8693 §4.4).
+	MayAct bool `json:"mayAct,omitempty" yaml:"mayAct,omitempty"`
+	// ClientByAudience lets a request without client_id be that of the one
+	// client whose ID is an audience of the subject token.
+	ClientByAudience bool `json:"clientByAudience,omitempty" yaml:"clientByAudience,omitempty"`
+	// MaxSession caps the absolute lifetime of sessions born from its tokens.
+	MaxSession Duration `json:"maxSession,omitzero" yaml:"maxSession,omitempty"`
+
+	ClaimMappings        ClaimMappings         `json:"claimMappings,omitzero" yaml:"claimMappings,omitempty"`
+	ClaimValidationRules []ClaimValidationRule `json:"claimValidationRules,omitempty" yaml:"claimValidationRules,omitempty"`
+	// Scopes are given to every subject of the issuer, ScopeRules on condition.
+	// A scope in neither is not given.
+	Scopes     []string    `json:"scopes,omitempty" yaml:"scopes,omitempty"`
+	ScopeRules []ScopeRule `json:"scopeRules,omitempty" yaml:"scopeRules,omitempty"`
+}
+
+// Keys is a source of somebody else's keys. At most one of the sources is
+// set; Anchors goes with any source of certificates.
+type Keys struct {
+	// DiscoveryURL replaces URL + /.well-known/openid-configuration.
+	DiscoveryURL string `json:"discoveryURL,omitempty" yaml:"discoveryURL,omitempty"`
+	JWKSURL      string `json:"jwksURL,omitempty" yaml:"jwksURL,omitempty"`
+	// CertificatesURL serves a JSON object of kid → PEM.
+	CertificatesURL string `json:"certificatesURL,omitempty" yaml:"certificatesURL,omitempty"`
+	// JWKS is an inline JSON Web Key Set (RFC 7517 §5).
+	JWKS string `json:"jwks,omitempty" yaml:"jwks,omitempty"`
+	// PEM holds public keys or certificates, one after the other.
+	PEM string `json:"pem,omitempty" yaml:"pem,omitempty"`
+	// Certificates is kid → PEM.
+	Certificates map[string]string `json:"certificates,omitempty" yaml:"certificates,omitempty"`
+	// Secrets are shared HMAC secrets; two may be live while one is rotated.
+	Secrets []SharedSecret `json:"secrets,omitempty" yaml:"secrets,omitempty"`
+	// Anchors are PEM certificates that every key's x5c chain must lead to.
+	Anchors string `json:"anchors,omitempty" yaml:"anchors,omitempty"`
+	// PinnedSPKI are base64 SHA-256 hashes of the accepted keys' SPKI.
+	PinnedSPKI []string `json:"pinnedSPKI,omitempty" yaml:"pinnedSPKI,omitempty"`
+	// RevokedKeys are thumbprints (RFC 7638) that no longer count.
+	RevokedKeys []string `json:"revokedKeys,omitempty" yaml:"revokedKeys,omitempty"`
+	// AllowMissingKID tries tokens without kid against all fitting keys.
+	AllowMissingKID bool `json:"allowMissingKid,omitempty" yaml:"allowMissingKid,omitempty"`
+	// AllowPrivateAddresses lets fetches reach loopback and private networks,
+	// and use plain http there.
+	AllowPrivateAddresses bool `json:"allowPrivateAddresses,omitempty" yaml:"allowPrivateAddresses,omitempty"`
+	// MaxAge is how long fetched keys count; withdrawn keys stop within it.
+	// Default and maximum 10m.
+	MaxAge Duration `json:"maxAge,omitzero" yaml:"maxAge,omitempty"`
+	// MaxStale is how long last-good keys count while the issuer is down.
+	// Default 1h.
+	MaxStale Duration `json:"maxStale,omitzero" yaml:"maxStale,omitempty"`
+}
+
+// SharedSecret is an HMAC secret. It is written as Value, at least 32 bytes,
+// and kept as Sealed; Value never leaves the server again.
+type SharedSecret struct {
+	ID     string `json:"id,omitempty" yaml:"id,omitempty"`
+	Value  string `json:"value,omitempty" yaml:"value,omitempty"`
+	Sealed []byte `json:"sealed,omitempty" yaml:"-"`
+}
+
+// ClaimMappings says which claims make up the subject. Each is either a claim
+// or a CEL expression over claims.
+type ClaimMappings struct {
+	// Subject is who it is at the issuer. Default: claim sub.
+	Subject Mapping `json:"subject,omitzero" yaml:"subject,omitempty"`
+	// Email defaults to claims.email when claims.email_verified is true. An
+	// expression that uses claims.email must use claims.email_verified.
+	Email Mapping `json:"email,omitzero" yaml:"email,omitempty"`
+	// Name defaults to claim name.
+	Name Mapping `json:"name,omitzero" yaml:"name,omitempty"`
+	// Extra become claims of our access tokens. Reserved names are refused.
+	Extra []ExtraMapping `json:"extra,omitempty" yaml:"extra,omitempty"`
+}
+
+// Mapping takes a value from a claim or from an expression, never both.
+type Mapping struct {
+	Claim      string `json:"claim,omitempty" yaml:"claim,omitempty"`
+	Expression string `json:"expression,omitempty" yaml:"expression,omitempty"`
+}
+
+// ExtraMapping adds the claim Key to our access tokens.
+type ExtraMapping struct {
+	Key             string `json:"key" yaml:"key"`
+	ValueExpression string `json:"valueExpression" yaml:"valueExpression"`
+}
+
+// Mode says what a condition does when it fails.
+type Mode string
+
+// A condition enforces unless it says audit; then it is evaluated and logged.
+const (
+	ModeEnforce Mode = "enforce"
+	ModeAudit   Mode = "audit"
+)
+
+// ClaimValidationRule must hold for a subject to be accepted: Claim must be
+// the string RequiredValue, or Expression must be true.
+type ClaimValidationRule struct {
+	// Name identifies the rule in logs. Default: the claim or the expression.
+	Name          string `json:"name,omitempty" yaml:"name,omitempty"`
+	Claim         string `json:"claim,omitempty" yaml:"claim,omitempty"`
+	RequiredValue string `json:"requiredValue,omitempty" yaml:"requiredValue,omitempty"`
+	Expression    string `json:"expression,omitempty" yaml:"expression,omitempty"`
+	// Message is told to the caller when the rule refuses.
+	Message string `json:"message,omitempty" yaml:"message,omitempty"`
+	Mode    Mode   `json:"mode,omitempty" yaml:"mode,omitempty"`
+}
+
+// ScopeRule gives Scope to subjects for whom When is true.
+type ScopeRule struct {
+	Scope   string `json:"scope" yaml:"scope"`
+	When    string `json:"when" yaml:"when"`
+	Message string `json:"message,omitempty" yaml:"message,omitempty"`
+	// Mode audit gives the scope whatever When says, and logs it.
+	Mode Mode `json:"mode,omitempty" yaml:"mode,omitempty"`
+}
+
+// Trust is an issuer made ready: its registration and what was compiled of it.
+type Trust struct {
+	Issuer *Issuer
+	Rules  Rules
+	Keys   KeySet
+}
+
+// Rules are an issuer's mappings and conditions, compiled. They are pure and
+// safe for concurrent use; package policy makes them.
+type Rules interface {
+	// Map answers what the mappings make of verified claims. A mapping that
+	// fails is a check that did not pass.
+	Map(claims map[string]any) (Mapped, []Check)
+	// Validate runs the conditions in the order they were written.
+	Validate(claims map[string]any) []Check
+	// GivesScope says whether a rule gives scope to the bearer of claims.
+	GivesScope(claims map[string]any, scope string) Check
+}
+
+// Mapped is what an issuer's claim mappings made of a token's claims.
+type Mapped struct {
+	Subject string
+	Email   string // only when the issuer says it is verified
+	Name    string
+	Extra   map[string]any
+}
+
+// KeySet is the keys that a party signs with; package jwks has them.
+type KeySet interface {
+	// Verify returns what a compact JWS says if one of the keys signed it. An
+	// error is an *Error.
+	Verify(ctx context.Context, token string, now time.Time) (Signed, error)
+	// Close ends background fetches.
+	Close()
+}
+
+// Signed is the content of a JWS whose signature holds.
+type Signed struct {
+	Payload []byte
+	Type    string // typ header
+	Alg     string
+	Key     string // RFC 7638 thumbprint of the key, or the ID of the secret
+}

@@ -1,0 +1,78 @@
+package exchange
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+)
+
+// Subject is who a proof speaks of, and how that was proven. Policy sees
+// nothing of a token but this.
+type Subject struct {
+	Issuer string // Issuer.ID
+	ID     string // what the issuer's mapping made of its claims
+	Email  string // verified by the issuer, never used to identify
+	Name   string
+	Claims map[string]any // as verified
+	Extra  map[string]any // mapped claims for our tokens
+	Proof  Proof
+	Actor  *Actor // from our own token's act, when that is the proof
+	// Parent is set when the proof is one of our own access tokens.
+	Parent *AccessToken
+}
+
+// Proof is how a subject was proven.
+type Proof struct {
+	TokenType string    // RFC 8693 §3
+	Key       string    // thumbprint of the issuer's key, or ID of its secret
+	Expires   time.Time // of the subject token
+	AuthTime  int64     // auth_time, seconds; 0 when the proof does not say
+	ACR       string
+	AMR       []string
+	Audience  []string
+	// Replay identifies the token among those of its issuer, whatever its
+	// spelling or signature: its jti, else a hash of header.payload.
+	Replay string
+	// SingleUse asks that Replay be spent in the commit that makes the session.
+	SingleUse bool
+}
+
+// Actor is who acts for the subject (RFC 8693 §4.1).
+type Actor struct {
+	Issuer  string `json:"iss,omitempty"`
+	Subject string `json:"sub"`
+	Actor   *Actor `json:"act,omitempty"`
+}
+
+// User is somebody known here. E-mail and name are for display: what they
+// were at the last look, never an identity.
+type User struct {
+	ID       string    `json:"id"`
+	Email    string    `json:"email,omitempty"`
+	Name     string    `json:"name,omitempty"`
+	Created  time.Time `json:"created"`
+	Disabled bool      `json:"disabled,omitempty"`
+}
+
+// Link says that a subject of an issuer is a user. It is made on first sight,
+// in one commit with the user, and never by e-mail.
+type Link struct {
+	Issuer  string    `json:"issuer"` // Issuer.ID
+	Subject string    `json:"subject"`
+	User    string    `json:"user"` // User.ID
+	Created time.Time `json:"created"`
+}
+
+// LinkKey is where the link of an issuer's subject is kept. The parts are
+// length-prefixed, so that no two pairs share a key.
+func LinkKey(issuer, subject string) string {
+	h := sha256.New()
+	for _, part := range []string{issuer, subject} {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
+		h.Write(n[:])
+		h.Write([]byte(part))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,29 @@
+package exchange
+
+// Token type identifiers (RFC 8693 §3). Those under urn:cambio are ours.
+const (
+	TypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
+	TypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+	TypeIDToken      = "urn:ietf:params:oauth:token-type:id_token"
+	TypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
+)
+
+// Grant types of the token endpoint.
+const (
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
+	GrantRefreshToken      = "refresh_token"                                   // RFC 6749 §6
+	GrantClientCredentials = "client_credentials"                              // RFC 6749 §4.4
+	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
+)
+
+// AuthMethod is how a client authenticates (RFC 7591 §2,
+// token_endpoint_auth_method).
+type AuthMethod string
+
+// The client authentication methods.
+const (
+	AuthNone          AuthMethod = "none"
+	AuthSecretBasic   AuthMethod = "client_secret_basic"
+	AuthSecretPost    AuthMethod = "client_secret_post"
+	AuthPrivateKeyJWT AuthMethod = "private_key_jwt"
+)
