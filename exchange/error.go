@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"errors"
-	"net/http"
 	"time"
 )
 
@@ -77,5 +76,5 @@ func (r Reason) Answer() Answer {
 	if a, ok := answers[r]; ok {
 		return a
 	}
-	return Answer{ServerError, http.StatusInternalServerError, "internal error"}
+	return Answer{ServerError, 500, "internal error"}
 }
