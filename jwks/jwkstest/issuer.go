@@ -1,0 +1,212 @@
+// Package jwkstest runs issuers for tests: an HTTP server with a discovery
+// document (OpenID Connect Discovery §4) and a JSON Web Key Set (RFC 7517 §5),
+// real keys, and tokens signed by them.
+//
+// It shares no code with package jwks, so that neither can cover for the
+// other. An [Issuer] listens on loopback over plain http; who fetches from it
+// must allow private addresses.
+package jwkstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Paths of what an Issuer serves, below its URL.
+const (
+	DiscoveryPath    = "/.well-known/openid-configuration"
+	JWKSPath         = "/jwks.json"
+	CertificatesPath = "/certs" // JSON object of kid → PEM certificate
+)
+
+// Issuer is an issuer that a test commands. Its methods are safe for
+// concurrent use; those that cannot do what they are asked panic.
+type Issuer struct {
+	URL string // also the iss of its tokens and the issuer of its discovery
+
+	alg    string
+	now    func() time.Time
+	server *httptest.Server
+
+	mu          sync.Mutex
+	keys        []*key // published, oldest first
+	made        int    // keys made so far, for their kids
+	status      int    // answered instead of anything else; 0 means none
+	serve       http.HandlerFunc
+	discover    http.HandlerFunc
+	fetches     int
+	discoveries int
+}
+
+// Option changes an issuer at its start.
+type Option func(*Issuer)
+
+// WithAlg sets the algorithm that Sign uses (RFC 7518 §3.1). Default ES256,
+// whose keys are made in no time.
+func WithAlg(alg string) Option { return func(i *Issuer) { i.alg = alg } }
+
+// WithClock sets the clock that Claims reads. Default time.Now.
+func WithClock(now func() time.Time) Option { return func(i *Issuer) { i.now = now } }
+
+// New starts an issuer that stops with the test.
+func New(t testing.TB, opts ...Option) *Issuer {
+	t.Helper()
+	i := Start(opts...)
+	t.Cleanup(i.Close)
+	return i
+}
+
+// Start starts an issuer outside of tests. The caller closes it.
+func Start(opts ...Option) *Issuer {
+	i := &Issuer{alg: "ES256", now: time.Now}
+	for _, o := range opts {
+		o(i)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc(DiscoveryPath, i.serveDiscovery)
+	mux.HandleFunc(JWKSPath, i.serveJWKS)
+	mux.HandleFunc(CertificatesPath, i.serveCertificates)
+	i.server = httptest.NewServer(mux)
+	i.URL = i.server.URL
+	i.add(i.alg)
+	return i
+}
+
+// Close stops the server.
+func (i *Issuer) Close() { i.server.Close() }
+
+// Claims are good claims for a while: iss, sub, aud, iat and, an hour later,
+// exp.
+func (i *Issuer) Claims(sub, aud string) map[string]any {
+	now := i.now()
+	return map[string]any{
+		"iss": i.URL, "sub": sub, "aud": aud,
+		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+	}
+}
+
+// JWKS is the key set as it is served.
+func (i *Issuer) JWKS() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	set := struct {
+		Keys []map[string]any `json:"keys"`
+	}{Keys: []map[string]any{}}
+	for _, k := range i.keys {
+		set.Keys = append(set.Keys, k.jwk())
+	}
+	return mustJSON(set)
+}
+
+// Certificates are kid → PEM certificate, self-signed, of the published keys.
+func (i *Issuer) Certificates() map[string]string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	out := make(map[string]string)
+	for _, k := range i.keys {
+		out[k.kid] = k.certificate(i.now())
+	}
+	return out
+}
+
+// Fetches is how often the key set or the certificates were asked for.
+func (i *Issuer) Fetches() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.fetches
+}
+
+// Discoveries is how often the discovery document was asked for.
+func (i *Issuer) Discoveries() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.discoveries
+}
+
+// Fail makes every endpoint answer with status until Recover.
+func (i *Issuer) Fail(status int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.status = status
+}
+
+// Serve makes h answer where the keys are, until Recover.
+func (i *Issuer) Serve(h http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.serve = h
+}
+
+// ServeDiscovery makes h answer where the discovery document is, until Recover.
+func (i *Issuer) ServeDiscovery(h http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.discover = h
+}
+
+// Recover ends what Fail, Serve and ServeDiscovery began.
+func (i *Issuer) Recover() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.status, i.serve, i.discover = 0, nil, nil
+}
+
+func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	i.mu.Lock()
+	i.discoveries++
+	status, bad := i.status, i.discover
+	i.mu.Unlock()
+	answer(w, r, status, bad, func() []byte {
+		return mustJSON(map[string]any{
+			"issuer":                                i.URL,
+			"jwks_uri":                              i.URL + JWKSPath,
+			"authorization_endpoint":                i.URL + "/authorize",
+			"token_endpoint":                        i.URL + "/token",
+			"response_types_supported":              []string{"code"},
+			"subject_types_supported":               []string{"public"},
+			"id_token_signing_alg_values_supported": []string{i.alg},
+		})
+	})
+}
+
+func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	status, bad := i.fetched()
+	answer(w, r, status, bad, i.JWKS)
+}
+
+func (i *Issuer) serveCertificates(w http.ResponseWriter, r *http.Request) {
+	status, bad := i.fetched()
+	answer(w, r, status, bad, func() []byte { return mustJSON(i.Certificates()) })
+}
+
+func (i *Issuer) fetched() (int, http.HandlerFunc) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.fetches++
+	return i.status, i.serve
+}
+
+func answer(w http.ResponseWriter, r *http.Request, status int, bad http.HandlerFunc, good func() []byte) {
+	switch {
+	case status != 0:
+		http.Error(w, http.StatusText(status), status)
+	case bad != nil:
+		bad(w, r)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(good())
+	}
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: %v", err))
+	}
+	return b
+}

@@ -1,0 +1,141 @@
+package jwkstest
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// key is a signing key of one algorithm.
+type key struct {
+	kid, alg string
+	signer   crypto.Signer
+}
+
+func newKey(kid, alg string) *key {
+	k := &key{kid: kid, alg: alg}
+	var err error
+	switch alg {
+	case "RS256", "RS384", "RS512", "PS256", "PS384", "PS512":
+		k.signer, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "ES256":
+		k.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "ES384":
+		k.signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "ES512":
+		k.signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "EdDSA":
+		_, k.signer, err = ed25519.GenerateKey(rand.Reader)
+	default:
+		err = fmt.Errorf("no algorithm %q", alg)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: %v", err))
+	}
+	return k
+}
+
+// jwk is the public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
+func (k *key) jwk() map[string]any {
+	jwk := map[string]any{"kid": k.kid, "alg": k.alg, "use": "sig"}
+	switch pub := k.signer.Public().(type) {
+	case *rsa.PublicKey:
+		jwk["kty"], jwk["n"] = "RSA", encode(pub.N.Bytes())
+		jwk["e"] = encode(big.NewInt(int64(pub.E)).Bytes())
+	case *ecdsa.PublicKey:
+		point, err := pub.Bytes()
+		if err != nil {
+			panic(fmt.Sprintf("jwkstest: %v", err))
+		}
+		half := len(point) / 2
+		jwk["kty"], jwk["crv"] = "EC", pub.Params().Name
+		jwk["x"], jwk["y"] = encode(point[1:1+half]), encode(point[1+half:])
+	case ed25519.PublicKey:
+		jwk["kty"], jwk["crv"], jwk["x"] = "OKP", "Ed25519", encode(pub)
+	}
+	return jwk
+}
+
+// certificate is a self-signed certificate of the key, valid around now, PEM.
+func (k *key) certificate(now time.Time) string {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: k.kid},
+		NotBefore:    now.Add(-time.Hour),
+		NotAfter:     now.Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.signer.Public(), k.signer)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: %v", err))
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// sign is the signature of input by key under alg (RFC 7518 §3).
+func sign(alg string, signer crypto.Signer, input []byte) []byte {
+	hash := hashOf(alg)
+	digest := input
+	if hash != 0 {
+		h := hash.New()
+		h.Write(input)
+		digest = h.Sum(nil)
+	}
+	if ec, ok := signer.(*ecdsa.PrivateKey); ok {
+		return signECDSA(ec, digest)
+	}
+	var opts crypto.SignerOpts = hash
+	if alg[0] == 'P' {
+		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
+	}
+	sig, err := signer.Sign(rand.Reader, digest, opts)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: %v", err))
+	}
+	return sig
+}
+
+// signECDSA answers r and s, each as long as the curve's order (RFC 7518 §3.4).
+func signECDSA(key *ecdsa.PrivateKey, digest []byte) []byte {
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
+	if err != nil {
+		panic(fmt.Sprintf("jwkstest: %v", err))
+	}
+	size := (key.Params().N.BitLen() + 7) / 8
+	out := make([]byte, 2*size)
+	r.FillBytes(out[:size])
+	s.FillBytes(out[size:])
+	return out
+}
+
+// mac is the HMAC of input (RFC 7518 §3.2).
+func mac(alg string, secret, input []byte) []byte {
+	h := hmac.New(hashOf(alg).New, secret)
+	h.Write(input)
+	return h.Sum(nil)
+}
+
+// hashOf is the hash of an alg, by its last three digits; EdDSA has none.
+func hashOf(alg string) crypto.Hash {
+	switch alg[max(0, len(alg)-3):] {
+	case "256":
+		return crypto.SHA256
+	case "384":
+		return crypto.SHA384
+	case "512":
+		return crypto.SHA512
+	}
+	return 0
+}
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
