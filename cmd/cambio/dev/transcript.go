@@ -1,0 +1,71 @@
+package dev
+
+import (
+	"fmt"
+	"io"
+	"text/template"
+)
+
+// URLs are where `cambio dev` listens, and as whom the transcript calls.
+type URLs struct {
+	Cambio         string // the server, and the issuer of its tokens
+	Admin          string
+	Provider       string // the OpenID provider, an issuer
+	API            string // the demo API, and the audience of its tokens
+	Callback       string // a redirect URI of the demo app; nothing needs to listen there
+	Client         string // the demo app as a client of Cambio
+	Folder         string // of everything that is kept
+	AdminTokenFile string
+}
+
+// verifier and challenge are one PKCE pair (RFC 7636 §4), fixed so that the
+// transcript needs nothing but curl and sed.
+const (
+	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+)
+
+// WriteTranscript prints where things are and a session to paste into a
+// shell, from a login to a revoked session.
+func WriteTranscript(w io.Writer, u URLs) error {
+	err := transcript.Execute(w, struct {
+		URLs
+		RP, Verifier, Challenge, Scope string
+	}{u, ClientID, verifier, challenge, ScopeRead})
+	if err != nil {
+		return fmt.Errorf("printing the transcript: %w", err)
+	}
+	return nil
+}
+
+var transcript = template.Must(template.New("transcript").Parse(`
+Cambio     {{.Cambio}}
+Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is unverified
+Demo API   {{.API}}/orders
+Admin      {{.Admin}}   token in {{.AdminTokenFile}}
+Everything is in {{.Folder}} and gone when this ends (Ctrl-C).
+
+# Paste this into another shell.
+field() { sed -n 's/.*"'$1'":"\([^"]*\)".*/\1/p'; }
+
+# 1. Log in at the provider as its app would: authorization code with PKCE.
+LOGIN=$(curl -s -o /dev/null -w '%{redirect_url}' '{{.Provider}}/authorize?client_id={{.RP}}&response_type=code&scope=openid+email+profile&redirect_uri={{.Callback}}&code_challenge={{.Challenge}}&code_challenge_method=S256')
+NEXT=$(curl -s -o /dev/null -w '%{redirect_url}' "$LOGIN" -d username=alice -d password=alice)
+CODE=$(curl -s -o /dev/null -w '%{redirect_url}' "$NEXT" | sed 's/.*code=\([^&]*\).*/\1/')
+ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.RP}} -d redirect_uri={{.Callback}} -d code_verifier={{.Verifier}} --data-urlencode code="$CODE" | field id_token)
+
+# 2. Exchange the ID token for a session.
+SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.Client}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Scope}})
+echo "$SESSION"
+
+# 3. Call an API with it.
+curl -s {{.API}}/orders -H "Authorization: Bearer $(echo "$SESSION" | field access_token)"
+
+# 4. Refresh it.
+REFRESHED=$(curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.Client}} -d refresh_token="$(echo "$SESSION" | field refresh_token)")
+echo "$REFRESHED"
+
+# 5. Revoke it; the next refresh is refused.
+curl -s -w 'revoked: %{http_code}\n' {{.Cambio}}/oauth/revoke -d client_id={{.Client}} -d token="$(echo "$REFRESHED" | field refresh_token)"
+curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.Client}} -d refresh_token="$(echo "$REFRESHED" | field refresh_token)"
+`))

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport says which of our packages a package may import: arrows go down
+// only. What is absent is forbidden; a new arrow is a decision.
+var mayImport = map[string][]string{
+	"exchange": {}, "jwks": {}, "storage": {},
+
+	"storage/bolt":        {"storage"},
+	"storage/storagetest": {"storage"},
+	"jwks/jwkstest":       {},
+	"keys":                {"storage"},
+
+	"exchange/policy":    {"exchange"},
+	"exchange/registry":  {"exchange", "storage"},
+	"exchange/challenge": {"exchange", "storage"},
+	"exchange/limit":     {"exchange", "storage"},
+	"exchange/audit":     {"exchange", "storage"},
+	"exchange/session":   {"exchange", "storage", "keys"},
+	"exchange/subject":   {"exchange", "exchange/policy", "exchange/challenge", "jwks"},
+	// The writes of several stores become one commit in a grant.
+	"exchange/grant": {"exchange", "storage"},
+	"exchange/server": {
+		"exchange", "exchange/grant", "exchange/session", "exchange/challenge", "exchange/registry",
+		"exchange/subject", "exchange/limit", "exchange/audit", "keys",
+	},
+	"exchange/admin": {
+		"exchange", "exchange/registry", "exchange/session", "exchange/subject", "exchange/audit", "keys",
+	},
+}
+
+// homes says where a third party may be imported, and why nowhere else.
+var homes = []struct {
+	module string
+	in     []string // prefixes of our packages
+	why    string
+}{
+	{"go.etcd.io/bbolt", []string{"storage/bolt"}, "engines are replaceable"},
+	{"github.com/jackc/pgx", []string{"storage/postgres"}, "engines are replaceable"},
+	{"cel.dev/", []string{"exchange/policy"}, "conditions are data elsewhere"},
+	{"github.com/go-jose", []string{"jwks", "keys", "exchange/dpop", "exchange/session", "exchange/subject", "cmd/cambio/dev"}, "tokens are read in few places; op.Storage speaks it"},
+	{"github.com/zitadel/oidc/v3/pkg/oidc", []string{"exchange/server", "exchange/grant", "cmd"}, "it is the protocol's words"},
+	{"github.com/zitadel/oidc/v3/pkg/op", []string{"cmd/cambio/dev"}, "its error door and verifiers are not ours"},
+	{"github.com/zitadel/oidc/v3/pkg/client", []string{"cmd"}, "it is the independent client"},
+	{"github.com/spf13", []string{"cmd"}, "flags are read in main"},
+	{"github.com/prometheus", []string{"exchange/server", "cmd"}, "deciding code counts nothing"},
+	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "jwks"}, "no grant sees HTTP"},
+}
+
+// pkg is what `go list` says of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "cambio/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestArrowsGoDown(t *testing.T) {
+	packages := listPackages(t)
+	if len(packages) < 15 {
+		t.Fatalf("go list found %d packages", len(packages))
+	}
+	for _, p := range packages {
+		name := strings.TrimPrefix(p.ImportPath, "cambio/")
+		for _, imported := range p.Imports {
+			checkOurs(t, name, imported)
+			checkTheirs(t, name, imported)
+		}
+	}
+}
+
+func checkOurs(t *testing.T, name, imported string) {
+	ours, ok := strings.CutPrefix(imported, "cambio/")
+	if !ok || strings.HasPrefix(name, "cmd/") {
+		return
+	}
+	allowed, known := mayImport[name]
+	if !known {
+		t.Errorf("%s is not in the map of packages", name)
+	}
+	if !slices.Contains(allowed, ours) {
+		t.Errorf("%s imports %s, which is above it or beside it", name, ours)
+	}
+}
+
+func checkTheirs(t *testing.T, name, imported string) {
+	for _, h := range homes {
+		if !strings.HasPrefix(imported, h.module) {
+			continue
+		}
+		atHome := slices.ContainsFunc(h.in, func(home string) bool {
+			return name == home || strings.HasPrefix(name, home+"/")
+		})
+		if !atHome {
+			t.Errorf("%s imports %s: %s", name, path.Clean(imported), h.why)
+		}
+	}
+}
