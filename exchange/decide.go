@@ -1,10 +1,6 @@
 package exchange
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +12,21 @@ type decider struct {
 	out    Decision
 }
 
+func newDecider(client *Client) *decider {
+	const usual = 8 // checks of a decision with a rule or two
+	return &decider{client: client, out: Decision{Checks: make([]Check, 0, usual)}}
+}
+
 // check notes c and says whether to go on.
 func (d *decider) check(c Check) bool {
+	if d.refused() {
+		return false
+	}
+	c.Got = Clip(c.Got)
 	d.out.Checks = append(d.out.Checks, c)
+	if c.Rule && c.Passed {
+		d.out.Rules = append(d.out.Rules, c.Name)
+	}
 	if c.Passed || c.Audit {
 		return true
 	}
@@ -26,48 +34,15 @@ func (d *decider) check(c Check) bool {
 	return false
 }
 
-// Refusal is the error of a check that did not pass.
-func (c Check) Refusal() *Error {
-	e := Refuse(c.Reason, fmt.Errorf("%s: want %s, got %s", c.Name, quote(c.Want), quote(c.Got)))
-	e.Description = c.Message
-	return e
-}
-
-// quote shows what a stranger sent, at most 128 bytes of it and no control
-// bytes.
-func quote(s string) string {
-	const most = 128
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
-}
-
 func (d *decider) refused() bool { return d.out.Err != nil }
 
-func (d *decider) mayBring(issuer *Issuer) {
-	d.check(Check{
-		Name: "client.issuers", Want: strings.Join(d.client.Issuers, " "), Got: issuer.ID,
-		Passed: contains(d.client.Issuers, issuer.ID), Reason: ReasonIssuerUnknown,
-	})
-}
-
-// sameSubject refuses when today's mapping makes somebody else of the claims.
-func (d *decider) sameSubject(rules Rules, session *Session) {
+// decision is what was decided. What a refused one would have granted is
+// dropped, so that nobody can grant it by forgetting to look at Err.
+func (d *decider) decision() Decision {
 	if d.refused() {
-		return
+		return Decision{Checks: d.out.Checks, Err: d.out.Err}
 	}
-	mapped, checks := rules.Map(session.Claims)
-	for _, c := range checks {
-		if !d.check(c) {
-			return
-		}
-	}
-	d.check(Check{
-		Name: "subject", Want: session.Subject, Got: mapped.Subject,
-		Passed: mapped.Subject == session.Subject, Reason: ReasonSubjectTokenClaimInvalid,
-	})
-	d.out.Extra = mapped.Extra
+	return d.out
 }
 
 func (d *decider) conditions(rules Rules, claims map[string]any) {
@@ -78,34 +53,38 @@ func (d *decider) conditions(rules Rules, claims map[string]any) {
 		if !d.check(c) {
 			return
 		}
-		d.out.Rules = append(d.out.Rules, c.Name)
 	}
 }
 
 // audience grants what was asked for if all of it is allowed, and the first
 // allowed one if nothing was asked for.
 func (d *decider) audience(asked, allowed []string) {
-	if d.refused() {
-		return
-	}
 	if len(asked) == 0 && len(allowed) > 0 {
 		asked = allowed[:1]
 	}
-	for _, a := range asked {
-		if !d.check(d.target(a, allowed)) {
-			return
-		}
-	}
-	if len(asked) == 0 {
-		d.check(d.target("", allowed))
-	}
-	d.out.Audience = unique(asked)
+	d.targets(asked, allowed)
 }
 
-func (d *decider) target(asked string, allowed []string) Check {
-	return Check{
-		Name: "audience", Want: strings.Join(allowed, " "), Got: asked,
-		Passed: contains(allowed, asked), Reason: ReasonTargetNotAllowed,
+// narrowAudience grants what was asked for if it is in had and the client may
+// still have it, and all of that if nothing was asked for.
+func (d *decider) narrowAudience(asked, had []string) {
+	allowed := common(had, d.client.Audiences)
+	if len(asked) == 0 {
+		asked = allowed
+	}
+	d.targets(asked, allowed)
+}
+
+// targets grants asked, which is never nothing: a token without an audience
+// would be good everywhere.
+func (d *decider) targets(asked, allowed []string) {
+	missing, found := firstOutside(asked, allowed)
+	c := Check{Name: "audience", Want: list(allowed), Got: list(asked), Passed: !found && len(asked) > 0, Reason: ReasonTargetNotAllowed}
+	if found {
+		c.Got = missing
+	}
+	if d.check(c) {
+		d.out.Audience = unique(asked)
 	}
 }
 
@@ -116,79 +95,51 @@ func (d *decider) scopes(asked, defaults []string, gives func(string) Check) {
 		return
 	}
 	if len(asked) == 0 {
-		d.defaultScopes(defaults, gives)
+		d.defaultScopes(unique(defaults), gives)
 		return
 	}
+	if !d.check(d.clientScopes(asked)) {
+		return
+	}
+	asked = unique(asked) // short now, however often a stranger repeats a scope
 	for _, scope := range asked {
-		if !d.check(d.clientScope(scope)) || !d.check(gives(scope)) {
+		if !d.check(gives(scope)) {
 			return
 		}
 	}
-	d.out.Scopes = unique(asked)
+	d.out.Scopes = asked
 }
 
-func (d *decider) clientScope(scope string) Check {
-	return Check{
-		Name: "client.scopes", Want: strings.Join(d.client.Scopes, " "), Got: scope,
-		Passed: contains(d.client.Scopes, scope), Reason: ReasonScopeNotAllowed,
+// clientScopes asks whether the client may have all of scopes; a refusal names
+// the first that it may not.
+func (d *decider) clientScopes(scopes []string) Check {
+	c := Check{Name: "client.scopes", Want: list(d.client.Scopes), Got: list(scopes), Passed: true, Reason: ReasonScopeNotAllowed}
+	if missing, found := firstOutside(scopes, d.client.Scopes); found {
+		c.Got, c.Passed = missing, false
 	}
+	return c
 }
 
 // defaultScopes grants what fits and notes the rest as audited: nobody asked
 // for it, so its absence refuses nothing.
 func (d *decider) defaultScopes(defaults []string, gives func(string) Check) {
-	for _, scope := range unique(defaults) {
-		mine, given := d.clientScope(scope), gives(scope)
-		if mine.Passed && (given.Passed || given.Audit) {
+	for _, scope := range defaults {
+		if !contains(d.client.Scopes, scope) {
+			d.check(audited(d.clientScopes([]string{scope})))
+			continue
+		}
+		given := gives(scope)
+		if given.Passed || given.Audit {
 			d.out.Scopes = append(d.out.Scopes, scope)
 		}
-		mine.Audit, given.Audit = true, true
-		d.out.Checks = append(d.out.Checks, mine, given)
+		d.check(audited(given))
 	}
 }
 
-// details grants authorization_details that are elements of allowed, and all
-// of allowed if nothing was asked for (RFC 9396 §6).
-func (d *decider) details(asked, allowed json.RawMessage) {
-	if d.refused() {
-		return
-	}
-	if len(asked) == 0 {
-		d.out.Details = allowed
-		return
-	}
-	got, err := elements(asked)
-	have, haveErr := elements(allowed)
-	within := err == nil && haveErr == nil && !slices.ContainsFunc(got, func(e string) bool { return !contains(have, e) })
-	d.check(Check{
-		Name: "authorization_details", Want: string(allowed), Got: string(asked),
-		Passed: within, Reason: ReasonAuthorizationDetailsInvalid,
-	})
-	d.out.Details = asked
-}
-
-// elements are the compact spellings of a JSON array's members. Members that
-// say the same in another order count as different, which refuses.
-func elements(array json.RawMessage) ([]string, error) {
-	if len(array) == 0 {
-		return nil, nil
-	}
-	var raw []json.RawMessage
-	if err := json.Unmarshal(array, &raw); err != nil {
-		return nil, err
-	}
-	if raw == nil {
-		return nil, errors.New("not an array")
-	}
-	out := make([]string, len(raw))
-	for i, r := range raw {
-		var b bytes.Buffer
-		if err := json.Compact(&b, r); err != nil {
-			return nil, err
-		}
-		out[i] = b.String()
-	}
-	return out, nil
+// audited is c, refusing nothing.
+func audited(c Check) Check {
+	c.Audit = c.Audit || !c.Passed
+	return c
 }
 
 // givenBy asks an issuer's rules about a scope.
@@ -202,21 +153,13 @@ func within(had []string, gives func(string) Check) func(string) Check {
 		if contains(had, scope) {
 			return gives(scope)
 		}
-		return Check{Name: "granted scopes", Want: strings.Join(had, " "), Got: scope, Reason: ReasonScopeNotAllowed}
+		return Check{Name: "granted scopes", Want: list(had), Got: scope, Reason: ReasonScopeNotAllowed}
 	}
 }
 
 // always gives: the limit is the client's own.
 func always(scope string) Check {
 	return Check{Name: "scope", Want: scope, Got: scope, Passed: true}
-}
-
-// orAll is what was asked for, or all there is if nothing was.
-func orAll(asked, all []string) []string {
-	if len(asked) == 0 {
-		return all
-	}
-	return asked
 }
 
 // common keeps the members of a that are in b.
@@ -230,6 +173,16 @@ func common(a, b []string) []string {
 	return out
 }
 
+// firstOutside finds the first of list that is not in allowed.
+func firstOutside(list, allowed []string) (string, bool) {
+	for _, s := range list {
+		if !contains(allowed, s) {
+			return s, true
+		}
+	}
+	return "", false
+}
+
 // earlier is the earlier of two times of which a zero one does not count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
@@ -239,6 +192,8 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+func list(words []string) string { return strings.Join(words, " ") }
 
 // unique drops repetitions and keeps the order, sharing nothing with list.
 func unique(list []string) []string {

@@ -2,6 +2,8 @@ package exchange
 
 import (
 	"encoding/json"
+	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -14,10 +16,20 @@ type Check struct {
 	Got    string `json:"got,omitempty"`
 	Passed bool   `json:"passed"`
 	Audit  bool   `json:"audit,omitempty"`
+	// Rule says that the check is one of the operator's own rules and Name is
+	// the rule's. Rules that passed are remembered with what they let in.
+	Rule bool `json:"rule,omitempty"`
 	// Message is the operator's own, told to the caller if the check refuses.
 	Message string `json:"message,omitempty"`
 	// Reason refuses when the check did not pass.
 	Reason Reason `json:"reason,omitempty"`
+}
+
+// Refusal is the error of a check that did not pass.
+func (c Check) Refusal() *Error {
+	e := Refuse(c.Reason, fmt.Errorf("%s: want %s, got %s", c.Name, Quote(c.Want), Quote(c.Got)))
+	e.Description = c.Message
+	return e
 }
 
 // Ask is what a request asks for beyond being let in.
@@ -28,13 +40,13 @@ type Ask struct {
 }
 
 // Decision is what is granted, the checks that led there, and the refusal if
-// one of them did not pass.
+// one of them did not pass. A refused decision grants nothing.
 type Decision struct {
 	Scopes   []string
 	Audience []string
 	Details  json.RawMessage
 	Extra    map[string]any // mapped claims for our tokens
-	Rules    []string       // names of the conditions that let it in
+	Rules    []string       // names of the operator's rules that let it in
 	NotAfter time.Time      // of what is granted; zero when only the client's limits count
 	Checks   []Check
 	Err      *Error
@@ -44,58 +56,98 @@ type Decision struct {
 // whether its client may bring it, whether the issuer's conditions hold, and
 // which scopes and audiences it gets.
 func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Time) Decision {
-	d := &decider{client: client, out: Decision{Extra: subject.Extra}}
+	d := newDecider(client)
 	d.mayBring(trust.Issuer)
 	d.conditions(trust.Rules, subject.Claims)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
 	d.details(ask.Details, nil)
+	d.out.Extra = subject.Extra
 	if most := trust.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = now.Add(time.Duration(most))
 	}
-	return d.out
+	return d.decision()
 }
 
 // DecideAgain judges a session by today's rules (RFC 6749 §6): asking for
-// nothing keeps what is still given of the session's scopes, asking for more
-// than the session has is refused.
+// nothing keeps what is still given of the session's scopes and audiences,
+// asking for more than the session has is refused. NotAfter is never zero and
+// may have passed: then the session has expired.
 func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decision {
-	d := &decider{client: client}
+	d := newDecider(client)
 	d.mayBring(trust.Issuer)
 	d.sameSubject(trust.Rules, session)
 	d.conditions(trust.Rules, session.Claims)
-	d.audience(orAll(ask.Audiences, session.Audience), common(session.Audience, client.Audiences))
+	d.narrowAudience(ask.Audiences, session.Audience)
 	given := givenBy(trust.Rules, session.Claims)
 	d.scopes(ask.Scopes, session.Scopes, within(session.Scopes, given))
 	d.details(ask.Details, session.Details)
-	d.out.NotAfter = session.NotAfter
+	d.out.NotAfter = earlier(session.NotAfter, session.Created.Add(client.Absolute()))
 	if most := trust.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = earlier(d.out.NotAfter, session.Created.Add(time.Duration(most)))
 	}
-	return d.out
+	return d.decision()
 }
 
 // DecideNarrower is the decision about one of our own access tokens: less of
 // it may be had, never more of it, and not for longer.
 func DecideNarrower(client *Client, parent *AccessToken, ask Ask) Decision {
-	d := &decider{client: client, out: Decision{Extra: parent.Extra, NotAfter: parent.Expires}}
-	d.check(Check{
-		Name: "client.exchangeOwnTokens", Want: "true", Got: parent.Client,
-		Passed: client.ExchangeOwnTokens && (!client.Public() || client.ID == parent.Client),
-		Reason: ReasonSubjectTokenTypeNotAccepted,
-	})
-	d.audience(orAll(ask.Audiences, parent.Audience), parent.Audience)
+	d := newDecider(client)
+	d.mayNarrow(parent)
+	d.narrowAudience(ask.Audiences, parent.Audience)
 	d.scopes(ask.Scopes, parent.Scopes, within(parent.Scopes, always))
 	d.details(ask.Details, parent.Details)
-	return d.out
+	d.out.Extra, d.out.NotAfter = parent.Extra, parent.Expires
+	return d.decision()
 }
 
 // DecideForClient is the decision about a client that asks for itself
 // (RFC 6749 §4.4): its registration is all there is to ask.
 func DecideForClient(client *Client, ask Ask) Decision {
-	d := &decider{client: client}
+	d := newDecider(client)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, always)
 	d.details(ask.Details, nil)
-	return d.out
+	return d.decision()
+}
+
+// mayBring asks whether the client may bring tokens of issuer.
+func (d *decider) mayBring(issuer *Issuer) {
+	d.check(Check{
+		Name: "client.issuers", Want: list(d.client.Issuers), Got: issuer.ID,
+		Passed: contains(d.client.Issuers, issuer.ID), Reason: ReasonIssuerUnknown,
+	})
+}
+
+// mayNarrow asks whether the client may bring our own token. A public client
+// shows nobody who it is, so it may bring only what it was itself given.
+func (d *decider) mayNarrow(parent *AccessToken) {
+	own := d.client.ExchangeOwnTokens
+	d.check(Check{
+		Name: "client.exchangeOwnTokens", Want: "true", Got: strconv.FormatBool(own),
+		Passed: own, Reason: ReasonSubjectTokenTypeNotAccepted,
+	})
+	if !d.client.Public() {
+		return
+	}
+	d.check(Check{
+		Name: "client_id", Want: d.client.ID, Got: parent.Client,
+		Passed: d.client.ID == parent.Client, Reason: ReasonClientNotAllowed,
+	})
+}
+
+// sameSubject refuses when today's mapping makes somebody else of the claims.
+func (d *decider) sameSubject(rules Rules, session *Session) {
+	if d.refused() {
+		return
+	}
+	mapped, checks := rules.Map(session.Claims)
+	for _, c := range checks {
+		d.check(c)
+	}
+	d.check(Check{
+		Name: "subject", Want: session.Subject, Got: mapped.Subject,
+		Passed: mapped.Subject == session.Subject, Reason: ReasonSubjectTokenClaimInvalid,
+	})
+	d.out.Extra = mapped.Extra
 }

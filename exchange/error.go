@@ -27,9 +27,9 @@ const (
 	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5
 )
 
-// Error is a refusal. What the client reads (Reason and Description) and what
-// the operator reads (Err and Checks) are separate, and only package server
-// turns one into a response.
+// Error is a refusal. What the client reads (Reason, Description, RetryAfter)
+// and what the operator reads (Err) are separate, and only package server turns
+// one into a response.
 type Error struct {
 	Reason      Reason
 	Description string        // for the client; empty means the reason's own
