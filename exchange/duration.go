@@ -2,10 +2,11 @@ package exchange
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
-// Duration is a time.Duration that is written as Go writes it ("15m", "720h")
+// Duration is a time.Duration that is written as Go reads it ("15m", "720h")
 // in YAML and JSON. The zero value means the documented default of its field.
 type Duration time.Duration
 
@@ -17,10 +18,19 @@ func (d Duration) Or(fallback time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (d Duration) MarshalText() ([]byte, error) {
-	return []byte(time.Duration(d).String()), nil
+// String is Go's spelling without the units that are zero: 15m, not 15m0s.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
 }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler. Negative durations are
 // refused: no field of ours has a use for one.

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -14,20 +15,23 @@ type Issuer struct {
 	// ID names the issuer here and is part of every user's key, so it is never
 	// recycled: an ID once bound to a URL stays bound to it.
 	ID string `json:"id" yaml:"id"`
-	// URL is compared with the iss claim byte for byte. Empty only for an
-	// issuer whose tokens have no iss; requests then name it by issuer_id.
+	// URL is compared with the iss claim byte for byte: https, without query
+	// and fragment (OpenID Connect Core §2). Empty only for an issuer whose
+	// tokens have no iss; requests then name it by issuer_id.
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 	// Keys says where its keys come from. Absent: OIDC discovery at URL.
 	Keys Keys `json:"keys,omitzero" yaml:"keys,omitempty"`
 	// Algorithms are the accepted alg values (RFC 7518 §3.1). Default: RS256,
-	// ES256 and EdDSA for public keys, HS256 for shared secrets.
+	// ES256 and EdDSA for public keys, HS256 for shared secrets. The two never
+	// mix: a public key is no secret.
 	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty"`
 	// Audiences are the accepted aud values, exact; at least one is required.
 	Audiences []string `json:"audiences" yaml:"audiences"`
 	// AuthorizedParties are the azp values accepted besides the audiences.
 	AuthorizedParties []string `json:"authorizedParties,omitempty" yaml:"authorizedParties,omitempty"`
-	// TokenTypes are the accepted subject_token_type values, default id_token
-	// and jwt; access_token must be named here to be accepted.
+	// TokenTypes are the accepted kinds of subject token, by the last word of
+	// their RFC 8693 §3 identifiers: id_token, jwt, access_token. Default:
+	// id_token and jwt; access_token must be named here to be accepted.
 	TokenTypes []string `json:"tokenTypes,omitempty" yaml:"tokenTypes,omitempty"`
 	// HeaderTypes are typ header values accepted besides JWT and none.
 	HeaderTypes []string `json:"headerTypes,omitempty" yaml:"headerTypes,omitempty"`
@@ -36,7 +40,7 @@ type Issuer struct {
 	ClientIDClaim bool `json:"clientIdClaim,omitempty" yaml:"clientIdClaim,omitempty"`
 	// ClockSkew is the tolerance for nbf, iat and exp. Default 60s, at most 5m.
 	ClockSkew Duration `json:"clockSkew,omitzero" yaml:"clockSkew,omitempty"`
-	// MaxLifetime caps exp - iat of a subject token. Default 24h.
+	// MaxLifetime caps exp - iat of a subject token. Default 24h, at most 720h.
 	MaxLifetime Duration `json:"maxLifetime,omitzero" yaml:"maxLifetime,omitempty"`
 	// SingleUse accepts each token once: by jti, else by a hash of
 	// header.payload. It costs a commit per exchange.
@@ -46,7 +50,8 @@ type Issuer struct {
 	// ClientByAudience lets a request without client_id be that of the one
 	// client whose ID is an audience of the subject token.
 	ClientByAudience bool `json:"clientByAudience,omitempty" yaml:"clientByAudience,omitempty"`
-	// MaxSession caps the absolute lifetime of sessions born from its tokens.
+	// MaxSession caps the absolute lifetime of sessions born from its tokens:
+	// 1m to 8760h, default the client's own limit.
 	MaxSession Duration `json:"maxSession,omitzero" yaml:"maxSession,omitempty"`
 
 	ClaimMappings        ClaimMappings         `json:"claimMappings,omitzero" yaml:"claimMappings,omitempty"`
@@ -85,32 +90,38 @@ type Keys struct {
 	// and use plain http there.
 	AllowPrivateAddresses bool `json:"allowPrivateAddresses,omitempty" yaml:"allowPrivateAddresses,omitempty"`
 	// MaxAge is how long fetched keys count; withdrawn keys stop within it.
-	// Default and maximum 10m.
+	// At least 30s; default and maximum 10m.
 	MaxAge Duration `json:"maxAge,omitzero" yaml:"maxAge,omitempty"`
 	// MaxStale is how long last-good keys count while the issuer is down.
-	// Default 1h.
+	// Default 1h, at most 24h.
 	MaxStale Duration `json:"maxStale,omitzero" yaml:"maxStale,omitempty"`
 }
 
-// SharedSecret is an HMAC secret. It is written as Value, at least 32 bytes,
-// and kept as Sealed; Value never leaves the server again.
+// SharedSecret is an HMAC secret. It is written as Value, whose bytes are the
+// key: at least as many as the hash has (RFC 7518 §3.2), 32 for HS256. It is
+// kept as Sealed; Value never leaves the server again.
 type SharedSecret struct {
+	// ID names it in sessions and logs; needed while two are live.
 	ID     string `json:"id,omitempty" yaml:"id,omitempty"`
 	Value  string `json:"value,omitempty" yaml:"value,omitempty"`
 	Sealed []byte `json:"sealed,omitempty" yaml:"-"`
+	// ValueFile is read into Value by whoever reads the YAML, relative to it.
+	ValueFile string `json:"-" yaml:"valueFile,omitempty"`
 }
 
 // ClaimMappings says which claims make up the subject. Each is either a claim
-// or a CEL expression over claims.
+// or a CEL expression over claims. The claim email counts only while
+// claims.email_verified is true, and an expression that uses claims.email must
+// use claims.email_verified too, or a rule must.
 type ClaimMappings struct {
-	// Subject is who it is at the issuer. Default: claim sub.
+	// Subject is who it is at the issuer: 1 to 255 bytes. Default: claim sub.
 	Subject Mapping `json:"subject,omitzero" yaml:"subject,omitempty"`
-	// Email defaults to claims.email when claims.email_verified is true. An
-	// expression that uses claims.email must use claims.email_verified.
+	// Email and Name are for display and may be absent. Default: the claims
+	// email and name.
 	Email Mapping `json:"email,omitzero" yaml:"email,omitempty"`
-	// Name defaults to claim name.
-	Name Mapping `json:"name,omitzero" yaml:"name,omitempty"`
-	// Extra become claims of our access tokens. Reserved names are refused.
+	Name  Mapping `json:"name,omitzero" yaml:"name,omitempty"`
+	// Extra become claims of our access tokens, 4 KiB of them at most. Names
+	// that are taken are refused: see [ReservedClaim].
 	Extra []ExtraMapping `json:"extra,omitempty" yaml:"extra,omitempty"`
 }
 
@@ -120,7 +131,8 @@ type Mapping struct {
 	Expression string `json:"expression,omitempty" yaml:"expression,omitempty"`
 }
 
-// ExtraMapping adds the claim Key to our access tokens.
+// ExtraMapping adds the claim Key to our access tokens, unless its value is
+// null or an empty optional.
 type ExtraMapping struct {
 	Key             string `json:"key" yaml:"key"`
 	ValueExpression string `json:"valueExpression" yaml:"valueExpression"`
@@ -143,7 +155,8 @@ type ClaimValidationRule struct {
 	Claim         string `json:"claim,omitempty" yaml:"claim,omitempty"`
 	RequiredValue string `json:"requiredValue,omitempty" yaml:"requiredValue,omitempty"`
 	Expression    string `json:"expression,omitempty" yaml:"expression,omitempty"`
-	// Message is told to the caller when the rule refuses.
+	// Message is told to the caller when the rule refuses, as an
+	// error_description (RFC 6749 §5.2).
 	Message string `json:"message,omitempty" yaml:"message,omitempty"`
 	Mode    Mode   `json:"mode,omitempty" yaml:"mode,omitempty"`
 }
@@ -155,6 +168,16 @@ type ScopeRule struct {
 	Message string `json:"message,omitempty" yaml:"message,omitempty"`
 	// Mode audit gives the scope whatever When says, and logs it.
 	Mode Mode `json:"mode,omitempty" yaml:"mode,omitempty"`
+}
+
+// Accepts says whether the issuer's tokens may come as tokenType, a token type
+// identifier (RFC 8693 §3).
+func (i *Issuer) Accepts(tokenType string) bool {
+	word, known := strings.CutPrefix(tokenType, typePrefix)
+	if len(i.TokenTypes) > 0 {
+		return known && contains(i.TokenTypes, word)
+	}
+	return tokenType == TypeIDToken || tokenType == TypeJWT
 }
 
 // Trust is an issuer made ready: its registration and what was compiled of it.

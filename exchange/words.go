@@ -8,6 +8,9 @@ const (
 	TypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
 )
 
+// typePrefix begins the token type identifiers of RFC 8693 §3.
+const typePrefix = "urn:ietf:params:oauth:token-type:"
+
 // Grant types of the token endpoint.
 const (
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1
