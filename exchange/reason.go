@@ -45,6 +45,7 @@ const (
 	ReasonRefreshTokenExpired              Reason = "REFRESH_TOKEN_EXPIRED"
 	ReasonRefreshTokenReused               Reason = "REFRESH_TOKEN_REUSED"
 	ReasonSessionEnded                     Reason = "SESSION_ENDED"
+	ReasonAssertionInvalid                 Reason = "ASSERTION_INVALID"
 	ReasonTooManyFailures                  Reason = "TOO_MANY_FAILURES"
 	ReasonOverloaded                       Reason = "OVERLOADED"
 	ReasonStoreUnavailable                 Reason = "STORE_UNAVAILABLE"
@@ -95,6 +96,7 @@ var answers = map[Reason]Answer{
 	ReasonRefreshTokenExpired:              {InvalidGrant, 400, "the session has expired"},
 	ReasonRefreshTokenReused:               {InvalidGrant, 400, "the refresh token was used before; the session has ended"},
 	ReasonSessionEnded:                     {InvalidGrant, 400, "the session has ended"},
+	ReasonAssertionInvalid:                 {InvalidGrant, 400, "the assertion is invalid"},
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the server cannot store anything at the moment"},

@@ -76,3 +76,13 @@ func LinkKey(issuer, subject string) string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
+
+// SubjectToken is a proof as it was presented (RFC 8693 §2.1).
+type SubjectToken struct {
+	Text string
+	Type string // subject_token_type
+	// IssuerID names the issuer of a token that does not say it itself.
+	IssuerID string
+	// Nonce, if any, is what the token must repeat (OpenID Connect Core §2).
+	Nonce string
+}
