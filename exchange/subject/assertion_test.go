@@ -1,0 +1,110 @@
+package subject
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/jwks"
+	"cambio/jwks/jwkstest"
+)
+
+func newClient(t *testing.T, keys *exchange.Keys) *exchange.Party {
+	t.Helper()
+	p, problems := CompileClient(jwks.Options{AllowPrivateAddresses: true})(exchange.Client{
+		ID: "backend", Auth: exchange.AuthPrivateKeyJWT, Keys: keys,
+	})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	t.Cleanup(p.Keys.Close)
+	return p
+}
+
+func TestClientAssertion(t *testing.T) {
+	p := newParty(t)
+	client := newClient(t, &exchange.Keys{JWKS: string(p.JWKS())})
+	ours := []string{ownURL, ownURL + "/oauth/token"}
+	at := func(d time.Duration) int64 { return p.now.Add(d).Unix() }
+	for _, tc := range []struct {
+		name   string
+		claims map[string]any // replaced; nil removes
+		header []jwkstest.SignOption
+		ok     bool
+	}{
+		{"good", nil, nil, true},
+		{"typ of its own", nil, []jwkstest.SignOption{jwkstest.WithType("client-authentication+jwt")}, true},
+		{"typ of an access token", nil, []jwkstest.SignOption{jwkstest.WithType("at+jwt")}, false},
+		{"iss of another", map[string]any{"iss": "x"}, nil, false},
+		{"no iss", map[string]any{"iss": nil}, nil, false},
+		{"sub of another", map[string]any{"sub": "x"}, nil, false},
+		{"no sub", map[string]any{"sub": nil}, nil, false},
+		{"aud the issuer", map[string]any{"aud": ownURL}, nil, true},
+		{"aud both names of ours", map[string]any{"aud": ours}, nil, true},
+		{"aud another server", map[string]any{"aud": "https://other.example"}, nil, false},
+		{"aud another server too", map[string]any{"aud": []any{ownURL, "https://other.example"}}, nil, false},
+		{"aud empty", map[string]any{"aud": []any{}}, nil, false},
+		{"no aud", map[string]any{"aud": nil}, nil, false},
+		{"no exp", map[string]any{"exp": nil}, nil, false},
+		{"exp a string", map[string]any{"exp": "9999999999"}, nil, false},
+		{"expired", map[string]any{"exp": at(-time.Minute), "iat": at(-2 * time.Minute)}, nil, false},
+		{"not begun", map[string]any{"nbf": at(2 * time.Minute)}, nil, false},
+		{"lives 5 minutes", map[string]any{"exp": at(5 * time.Minute)}, nil, true},
+		{"lives longer", map[string]any{"exp": at(5*time.Minute + time.Second)}, nil, false},
+		{"lives longer, no iat", map[string]any{"iat": nil, "exp": at(5*time.Minute + time.Second)}, nil, false},
+		{"no jti", map[string]any{"jti": nil}, nil, false},
+		{"jti empty", map[string]any{"jti": ""}, nil, false},
+		{"jti a number", map[string]any{"jti": 1}, nil, false},
+		{"jti too long", map[string]any{"jti": strings.Repeat("j", 257)}, nil, false},
+		{"kid of nobody", nil, []jwkstest.SignOption{jwkstest.WithKID("nobody")}, false},
+		{"Sub besides sub", map[string]any{"Sub": "x"}, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			claims := map[string]any{
+				"iss": "backend", "sub": "backend", "aud": ownURL + "/oauth/token", "jti": "j1",
+				"iat": at(0), "exp": at(time.Minute),
+			}
+			for name, v := range tc.claims {
+				if claims[name] = v; v == nil {
+					delete(claims, name)
+				}
+			}
+			jti, expires, err := p.verifier.ClientAssertion(context.Background(), client, p.Sign(claims, tc.header...), ours, p.now)
+			if tc.ok {
+				if err != nil || jti != "j1" || expires.Unix() != claims["exp"] {
+					t.Fatalf("got %q, %v, %v", jti, expires, err)
+				}
+				return
+			}
+			if err == nil || jti != "" || !expires.IsZero() {
+				t.Fatalf("accepted: %q, %v, %v", jti, expires, err)
+			}
+			if refused := exchange.AsError(err); refused.Reason != exchange.ReasonClientAuthenticationFailed {
+				t.Errorf("refused with %v", err)
+			}
+		})
+	}
+}
+
+func TestClientAssertionOfAnotherKind(t *testing.T) {
+	p := newParty(t)
+	for _, tc := range []struct {
+		name   string
+		party  *exchange.Party
+		reason exchange.Reason
+	}{
+		{"client without keys", &exchange.Party{Client: &exchange.Client{ID: "backend"}}, exchange.ReasonClientAuthenticationFailed},
+		{"keys cannot be had", newClient(t, &exchange.Keys{JWKSURL: p.URL + "/nothing"}), exchange.ReasonIssuerUnavailable},
+		{"another's keys", newClient(t, &exchange.Keys{JWKS: string(jwkstest.New(t).JWKS())}), exchange.ReasonClientAuthenticationFailed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			text := p.Sign(map[string]any{"iss": "backend", "sub": "backend", "aud": ownURL, "jti": "j", "exp": p.now.Unix() + 60})
+			_, _, err := p.verifier.ClientAssertion(context.Background(), tc.party, text, []string{ownURL}, p.now)
+			if err == nil || exchange.AsError(err).Reason != tc.reason {
+				t.Fatalf("got %v, want %s", err, tc.reason)
+			}
+		})
+	}
+}

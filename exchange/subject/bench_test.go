@@ -1,0 +1,52 @@
+package subject
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/jwks/jwkstest"
+)
+
+// BenchmarkVerify is a whole RS256 verification; BenchmarkChecks is the same
+// but for the signature.
+func BenchmarkVerify(b *testing.B) {
+	p := newParty(b, jwkstest.WithAlg("RS256"))
+	benchmark(b, p)
+}
+
+func BenchmarkChecks(b *testing.B) {
+	p := newParty(b)
+	p.trusts["one"].Keys = believing{}
+	benchmark(b, p)
+}
+
+func benchmark(b *testing.B, p *party) {
+	claims := p.Claims("auth0|5f7c8ec7c33c6c004bbafe82", "app")
+	for name, v := range map[string]any{
+		"azp": "app", "auth_time": p.now.Unix(), "nonce": "n-0S6_WzA2Mj", "email": "alice@example.com", "email_verified": true,
+		"name": "Alice Example", "amr": []string{"pwd", "otp"}, "groups": []string{"staff", "admin"}, "jti": "7a6f1c0e-6c1b-4b5f-9a52-0123456789ab",
+	} {
+		claims[name] = v
+	}
+	token := exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := p.verify(token); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// believing verifies nothing.
+type believing struct{}
+
+func (believing) Verify(_ context.Context, token string, _ time.Time) (exchange.Signed, error) {
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	return exchange.Signed{Payload: payload, Type: "JWT", Alg: "RS256", Key: "key"}, err
+}
+
+func (believing) Close() {}

@@ -1,0 +1,178 @@
+package subject
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"cambio/exchange"
+)
+
+// known are the names of claims that something here depends on.
+var known = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", // RFC 7519 §4.1
+	"azp", "nonce", "auth_time", "acr", "amr", // OpenID Connect Core §2
+	"email", "email_verified", "name", // OpenID Connect Core §5.1
+	"client_id", "scope", "act", "may_act", "cnf", // RFC 8693 §4, RFC 7800 §3
+}
+
+// oneCase refuses names that differ from a known one only by case. Whoever
+// signed them may have meant the known one, and other readers take it for it.
+func oneCase(claims map[string]any) error {
+	for name := range claims {
+		if plainName(name) {
+			continue
+		}
+		for _, k := range known {
+			if name != k && strings.EqualFold(name, k) {
+				return fmt.Errorf("the name of %s in another case", k)
+			}
+		}
+	}
+	return nil
+}
+
+// plainName says that name has only characters that are their own lower case.
+func plainName(name string) bool {
+	for i := range len(name) {
+		if b := name[i]; b >= utf8.RuneSelf || 'A' <= b && b <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+// recipient checks who issued the token and for whom, and answers the latter.
+func (l *list) recipient(issuer *exchange.Issuer, claims map[string]any) []string {
+	l.issuedBy(issuer.URL, claims)
+	audience := l.audience(issuer, claims)
+	l.authorizedParty(issuer, claims)
+	return audience
+}
+
+// issuedBy compares iss byte for byte (RFC 7519 §4.1.1). An issuer without a
+// URL has none in its tokens.
+func (l *list) issuedBy(url string, claims map[string]any) {
+	if l.refused() {
+		return
+	}
+	got, ok := optionalText(claims, "iss")
+	_, present := claims["iss"]
+	l.check(exchange.Check{
+		Name: "iss", Want: url, Got: got,
+		Passed: ok && got == url && present == (url != ""), Reason: exchange.ReasonIssuerUnknown,
+	})
+}
+
+// audience wants an aud that is exactly one of the issuer's audiences (RFC
+// 7519 §4.1.3). Where the issuer says in client_id whom its tokens are for,
+// that is wanted, and an aud that is there besides must be right too.
+func (l *list) audience(issuer *exchange.Issuer, claims map[string]any) []string {
+	if l.refused() {
+		return nil
+	}
+	audience := l.texts("aud", claims)
+	if !issuer.ClientIDClaim {
+		l.accepted("aud", issuer.Audiences, audience)
+		return audience
+	}
+	client, ok := optionalText(claims, "client_id")
+	l.check(exchange.Check{
+		Name: "client_id", Want: "a string", Got: client,
+		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
+	})
+	l.accepted("client_id", issuer.Audiences, []string{client})
+	if audience != nil {
+		l.accepted("aud", issuer.Audiences, audience)
+	}
+	return []string{client}
+}
+
+// texts reads a claim that is a string or an array of strings, nil if there
+// is none.
+func (l *list) texts(name string, claims map[string]any) []string {
+	v, present := claims[name]
+	if !present {
+		return nil
+	}
+	texts, ok := texts(v)
+	l.check(exchange.Check{
+		Name: name, Want: "a string or an array of strings", Got: strings.Join(texts, " "),
+		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
+	})
+	return texts
+}
+
+func (l *list) accepted(name string, want, got []string) {
+	ok := slices.ContainsFunc(got, func(a string) bool { return a != "" && slices.Contains(want, a) })
+	l.check(exchange.Check{
+		Name: name, Want: strings.Join(want, " "), Got: strings.Join(got, " "),
+		Passed: ok, Reason: exchange.ReasonAudienceNotAccepted,
+	})
+}
+
+// authorizedParty refuses a token that was issued to a party that nobody here
+// knows (OpenID Connect Core §3.1.3.7, 5).
+func (l *list) authorizedParty(issuer *exchange.Issuer, claims map[string]any) {
+	if _, present := claims["azp"]; !present || l.refused() {
+		return
+	}
+	azp, ok := optionalText(claims, "azp")
+	want := slices.Concat(issuer.Audiences, issuer.AuthorizedParties)
+	l.check(exchange.Check{
+		Name: "azp", Want: strings.Join(want, " "), Got: azp,
+		Passed: ok && slices.Contains(want, azp), Reason: exchange.ReasonAudienceNotAccepted,
+	})
+}
+
+func (l *list) nonce(claims map[string]any, asked string) {
+	if asked == "" || l.refused() {
+		return
+	}
+	got, ok := optionalText(claims, "nonce")
+	l.check(exchange.Check{
+		Name: "nonce", Want: asked, Got: got,
+		Passed: ok && got == asked, Reason: exchange.ReasonNonceMismatch,
+	})
+}
+
+// authentication is how the user logged in at the issuer, as far as the token
+// says it in the types of OpenID Connect Core §2.
+func authentication(claims map[string]any) exchange.Proof {
+	var p exchange.Proof
+	p.AuthTime, _ = claims["auth_time"].(int64)
+	p.ACR, _ = claims["acr"].(string)
+	if amr, ok := claims["amr"].([]any); ok {
+		p.AMR, _ = texts(amr)
+	}
+	return p
+}
+
+// optionalText is a claim that is a string or not there.
+func optionalText(claims map[string]any, name string) (string, bool) {
+	v, present := claims[name]
+	if !present {
+		return "", true
+	}
+	s, ok := v.(string)
+	return s, ok
+}
+
+// texts are the strings of a value that is one or an array of them.
+func texts(v any) ([]string, bool) {
+	if s, ok := v.(string); ok {
+		return []string{s}, true
+	}
+	array, ok := v.([]any)
+	if !ok {
+		return nil, false
+	}
+	out := make([]string, len(array))
+	for i, v := range array {
+		if out[i], ok = v.(string); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}

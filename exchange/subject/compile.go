@@ -1,0 +1,79 @@
+package subject
+
+import (
+	"cambio/exchange"
+	"cambio/exchange/policy"
+	"cambio/jwks"
+)
+
+// CompileIssuer answers a function that makes an issuer ready: its keys under
+// the limits of base, where the registration does not set its own, and its
+// rules. The shared secrets it gets are plain. It fetches nothing.
+func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+	return func(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+		rules, problems := policy.Compile(&i)
+		set, err := jwks.New(source(i.URL, i.Keys), options(base, i.Algorithms, i.Keys))
+		if err != nil {
+			problems = append(problems, exchange.Problem{Path: "keys", Message: err.Error()})
+		}
+		if len(problems) > 0 {
+			closeSet(set)
+			return nil, problems
+		}
+		return &exchange.Trust{Issuer: &i, Rules: rules, Keys: keySet{set}}, nil
+	}
+}
+
+// CompileClient answers a function that makes a client ready: its keys, if it
+// authenticates by private_key_jwt.
+func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.Party, []exchange.Problem) {
+	return func(c exchange.Client) (*exchange.Party, []exchange.Problem) {
+		if c.Auth != exchange.AuthPrivateKeyJWT {
+			return &exchange.Party{Client: &c}, nil
+		}
+		if c.Keys == nil {
+			return nil, []exchange.Problem{{Path: "keys", Message: "private_key_jwt needs the client's public keys"}}
+		}
+		set, err := jwks.New(source("", *c.Keys), options(base, nil, *c.Keys))
+		if err != nil {
+			return nil, []exchange.Problem{{Path: "keys", Message: err.Error()}}
+		}
+		return &exchange.Party{Client: &c, Keys: keySet{set}}, nil
+	}
+}
+
+func closeSet(set *jwks.Set) {
+	if set != nil {
+		set.Close()
+	}
+}
+
+func source(url string, k exchange.Keys) jwks.Source {
+	src := jwks.Source{
+		Issuer: url, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
+		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys,
+		JWKS: text(k.JWKS), PEM: text(k.PEM), Anchors: text(k.Anchors),
+	}
+	for _, s := range k.Secrets {
+		src.Secrets = append(src.Secrets, jwks.Secret{ID: s.ID, Value: []byte(s.Value)})
+	}
+	return src
+}
+
+// text keeps what is absent absent.
+func text(s string) []byte {
+	if s == "" {
+		return nil
+	}
+	return []byte(s)
+}
+
+func options(base jwks.Options, algorithms []string, k exchange.Keys) jwks.Options {
+	o := base
+	o.Algorithms = algorithms
+	o.AllowMissingKID = k.AllowMissingKID
+	o.AllowPrivateAddresses = base.AllowPrivateAddresses || k.AllowPrivateAddresses
+	o.MaxAge = k.MaxAge.Or(base.MaxAge)
+	o.MaxStale = k.MaxStale.Or(base.MaxStale)
+	return o
+}

@@ -1,0 +1,36 @@
+package subject
+
+import (
+	"testing"
+
+	"cambio/exchange"
+	"cambio/jwks"
+)
+
+func TestCompile(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		issuer exchange.Issuer
+		path   string
+	}{
+		{"keys", exchange.Issuer{ID: "i", URL: "https://i.example", Keys: exchange.Keys{JWKS: "{"}}, "keys"},
+		{"rules", exchange.Issuer{
+			ID: "i", URL: "https://i.example",
+			ClaimValidationRules: []exchange.ClaimValidationRule{{Expression: "claims."}},
+		}, "claimValidationRules[0].expression"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			trust, problems := CompileIssuer(jwks.Options{})(tc.issuer)
+			if trust != nil || len(problems) == 0 || problems[0].Path != tc.path {
+				t.Fatalf("got %v, %v, want a problem at %s", trust, problems, tc.path)
+			}
+		})
+	}
+	party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c", Auth: exchange.AuthPrivateKeyJWT})
+	if party != nil || len(problems) != 1 || problems[0].Path != "keys" {
+		t.Fatalf("client without keys: got %v, %v", party, problems)
+	}
+	if party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c"}); problems != nil || party.Keys != nil {
+		t.Fatalf("public client: got %v, %v", party, problems)
+	}
+}

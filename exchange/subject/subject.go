@@ -1,0 +1,129 @@
+package subject
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"cambio/exchange"
+)
+
+// maxToken is the largest accepted token, in bytes.
+const maxToken = 16 << 10
+
+// Config is what a Verifier needs. All fields are required.
+type Config struct {
+	// Trusts answers the issuers as of now. It is called once for each token.
+	Trusts func() Trusts
+	// Own reads our own access tokens.
+	Own Own
+	// OwnIssuer is the iss of our tokens.
+	OwnIssuer string
+}
+
+// Trusts are the registered issuers, nil where there is none.
+type Trusts interface {
+	Issuer(id string) *exchange.Trust
+	IssuerByURL(url string) *exchange.Trust
+}
+
+// Own verifies an access token of ours: signature, typ, iss, exp, and that
+// nothing it came from was ended. Its errors are of type *exchange.Error.
+type Own interface {
+	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
+}
+
+// Verifier verifies subject tokens. Its methods are safe for concurrent use.
+type Verifier struct {
+	cfg   Config
+	kinds map[string]kind // subject_token_type → how it is verified
+}
+
+// kind verifies one kind of token. What it answers counts only if no check
+// refused.
+type kind func(context.Context, *list, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.Trust)
+
+// New makes a Verifier.
+func New(cfg Config) *Verifier {
+	v := &Verifier{cfg: cfg}
+	v.kinds = map[string]kind{
+		exchange.TypeIDToken:     v.external,
+		exchange.TypeJWT:         v.external,
+		exchange.TypeAccessToken: v.accessToken,
+	}
+	return v
+}
+
+// Verify proves a subject token. It answers the subject, the issuer that
+// proved it (nil when we did), and the checks in the order they ran, the last
+// of which is the one that refused. With an error, which is of type
+// *exchange.Error, there is no subject; the issuer is there as soon as it is
+// known, for the audit trail.
+func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
+	l := newList()
+	verify := v.kind(l, token.Type)
+	l.size(token.Text)
+	if l.refused() {
+		return nil, nil, l.checks, l.err
+	}
+	subject, trust := verify(ctx, l, token, now)
+	if l.refused() {
+		return nil, trust, l.checks, l.err
+	}
+	return subject, trust, l.checks, nil
+}
+
+func (v *Verifier) kind(l *list, typ string) kind {
+	k, ok := v.kinds[typ]
+	l.check(exchange.Check{
+		Name: "subject_token_type", Want: "a type that is verified here", Got: typ,
+		Passed: ok, Reason: exchange.ReasonTokenTypeUnsupported,
+	})
+	return k
+}
+
+// list collects checks. Once one has refused, later ones do not run.
+type list struct {
+	checks []exchange.Check
+	err    error  // of type *exchange.Error
+	key    string // that signed, once that is known
+	// reason, if set, stands for the reason of every check that refuses.
+	reason exchange.Reason
+}
+
+func newList() *list { return &list{checks: make([]exchange.Check, 0, 16)} }
+
+func (l *list) refused() bool { return l.err != nil }
+
+// check notes c and says whether to go on.
+func (l *list) check(c exchange.Check) bool {
+	if l.refused() {
+		return false
+	}
+	if l.reason != "" {
+		c.Reason = l.reason
+	}
+	c.Got = exchange.Clip(c.Got)
+	l.checks = append(l.checks, c)
+	if !c.Passed && !c.Audit {
+		l.err = c.Refusal()
+	}
+	return !l.refused()
+}
+
+// fail notes c, which did not pass, with the error that says why. What is not
+// the token's fault keeps its own reason.
+func (l *list) fail(c exchange.Check, err *exchange.Error) {
+	if l.reason != "" && err.Reason.Answer().Code != exchange.TemporarilyUnavailable {
+		err = exchange.Refuse(l.reason, err)
+	}
+	c.Passed, c.Reason, c.Got = false, err.Reason, exchange.Clip(c.Got)
+	l.checks, l.err = append(l.checks, c), err
+}
+
+func (l *list) size(text string) bool {
+	return l.check(exchange.Check{
+		Name: "size", Want: "1 to 16384 bytes", Got: strconv.Itoa(len(text)),
+		Passed: text != "" && len(text) <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
+	})
+}

@@ -1,0 +1,170 @@
+package subject
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/jwks"
+	"cambio/jwks/jwkstest"
+)
+
+// trusts are issuers by ID.
+type trusts map[string]*exchange.Trust
+
+func (t trusts) Issuer(id string) *exchange.Trust { return t[id] }
+
+func (t trusts) IssuerByURL(url string) *exchange.Trust {
+	for _, trust := range t {
+		if trust.Issuer.URL == url && url != "" {
+			return trust
+		}
+	}
+	return nil
+}
+
+// noneOfOurs reads no access token.
+type noneOfOurs struct{}
+
+func (noneOfOurs) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
+	return nil, exchange.Refuse(exchange.ReasonSubjectTokenSignatureInvalid, errors.New("none of ours"))
+}
+
+const ownURL = "https://cambio.example"
+
+// party is an issuer, how it is registered, and a Verifier that knows it.
+type party struct {
+	*jwkstest.Issuer
+	now      time.Time
+	trusts   trusts
+	verifier *Verifier
+}
+
+func newParty(t testing.TB, opts ...jwkstest.Option) *party {
+	t.Helper()
+	p := &party{now: time.Now().Truncate(time.Second), trusts: trusts{}}
+	p.Issuer = jwkstest.New(t, append(opts, jwkstest.WithClock(func() time.Time { return p.now }))...)
+	p.register(t, p.registration())
+	p.verifier = New(Config{Trusts: func() Trusts { return p.trusts }, Own: noneOfOurs{}, OwnIssuer: ownURL})
+	return p
+}
+
+func (p *party) registration() exchange.Issuer {
+	return exchange.Issuer{ID: "one", URL: p.URL, Audiences: []string{"app", "app-2"}}
+}
+
+// register puts an issuer in the place of the one with its ID.
+func (p *party) register(t testing.TB, i exchange.Issuer) {
+	t.Helper()
+	trust, problems := CompileIssuer(jwks.Options{AllowPrivateAddresses: true, Now: func() time.Time { return p.now }})(i)
+	if len(problems) > 0 {
+		t.Fatalf("compiling issuer %s: %v", i.ID, problems)
+	}
+	t.Cleanup(trust.Keys.Close)
+	p.trusts[i.ID] = trust
+}
+
+func (p *party) verify(token exchange.SubjectToken) (*exchange.Subject, []exchange.Check, error) {
+	s, _, checks, err := p.verifier.Verify(context.Background(), token, p.now)
+	return s, checks, err
+}
+
+// checkRefused asserts that err refuses for reason and that the list of
+// checks ends with the one that refused, called name.
+func checkRefused(t *testing.T, s *exchange.Subject, checks []exchange.Check, err error, reason exchange.Reason, name string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("accepted as %q, want %s", s.ID, reason)
+	}
+	if s != nil {
+		t.Errorf("refused, but there is subject %q", s.ID)
+	}
+	refused, ok := errors.AsType[*exchange.Error](err)
+	if !ok || refused.Reason != reason {
+		t.Errorf("refused with %v, want %s", err, reason)
+	}
+	last := checks[len(checks)-1]
+	if last.Name != name || last.Passed || last.Reason != reason {
+		t.Errorf("last check %+v, want %s to refuse with %s", last, name, reason)
+	}
+	if i := slices.IndexFunc(checks, func(c exchange.Check) bool { return !c.Passed && !c.Audit }); i != len(checks)-1 {
+		t.Errorf("check %d of %d refused and others ran after it", i, len(checks))
+	}
+}
+
+func TestVerify(t *testing.T) {
+	p := newParty(t)
+	claims := p.Claims("alice", "app")
+	claims["auth_time"], claims["acr"], claims["amr"] = p.now.Unix()-5, "2", []string{"pwd", "otp"}
+	claims["email"], claims["email_verified"], claims["name"] = "alice@example.com", true, "Alice"
+	s, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Issuer != "one" || s.ID != "alice" || s.Email != "alice@example.com" || s.Name != "Alice" || s.Parent != nil {
+		t.Errorf("subject %+v", s)
+	}
+	proof := s.Proof
+	if proof.TokenType != exchange.TypeIDToken || proof.Key == "" || proof.SingleUse ||
+		proof.AuthTime != p.now.Unix()-5 || proof.ACR != "2" || !slices.Equal(proof.AMR, []string{"pwd", "otp"}) ||
+		!slices.Equal(proof.Audience, []string{"app"}) || !proof.Expires.Equal(p.now.Add(time.Hour)) {
+		t.Errorf("proof %+v", proof)
+	}
+	var names []string
+	for _, c := range checks {
+		names = append(names, c.Name)
+		if !c.Passed || c.Want == "" {
+			t.Errorf("check %+v of an accepted token", c)
+		}
+	}
+	want := []string{
+		"subject_token_type", "size", "issuer", "issuer.tokenTypes", "signature", "typ", "claims",
+		"iss", "aud", "aud", "exp", "iat", "lifetime", "claimMappings.subject", "jti",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("checks %v, want %v", names, want)
+	}
+}
+
+// TestReplay: what identifies a token is its jti or what is signed, not its
+// signature.
+func TestReplay(t *testing.T) {
+	p := newParty(t)
+	replay := func(claims map[string]any) string {
+		t.Helper()
+		s, _, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Proof.Replay
+	}
+	claims := p.Claims("alice", "app")
+	first := replay(claims)
+	if again := replay(claims); again != first { // ES256: another signature
+		t.Errorf("the same content is %q and %q", first, again)
+	}
+	claims["n"] = 1
+	if other := replay(claims); other == first {
+		t.Errorf("other content is %q too", other)
+	}
+	claims["jti"] = "id-1"
+	if got := replay(claims); got != "jti:id-1" {
+		t.Errorf("with a jti it is %q", got)
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	p := newParty(t)
+	p.Fail(500)
+	_, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(p.Claims("alice", "app")), Type: exchange.TypeIDToken})
+	refused := exchange.AsError(err)
+	if refused.Reason != exchange.ReasonIssuerUnavailable || refused.Reason.Answer().Status != 503 {
+		t.Fatalf("got %v", err)
+	}
+	if last := checks[len(checks)-1]; last.Passed || last.Reason != exchange.ReasonIssuerUnavailable {
+		t.Errorf("last check %+v", last)
+	}
+}
