@@ -1,0 +1,146 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+	"cambio/storage/bolt"
+)
+
+var (
+	ctx = context.Background()
+	now = time.Unix(1_700_000_000, 0)
+	key = []byte("0123456789abcdef0123456789abcdef")
+)
+
+func open(t *testing.T, path string) *bolt.Engine {
+	t.Helper()
+	e, err := bolt.Open(path, bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+// spend spends id and says whether it was fresh.
+func spend(t *testing.T, e storage.Engine, kind, id string, expires time.Time) bool {
+	t.Helper()
+	w, err := NewReplays(e, key).Once(ctx, kind, id, expires, now)
+	if err == nil {
+		err = e.Commit(ctx, w)
+	}
+	if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonSubjectTokenReplayed {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+func TestOnce(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "db"))
+	expires := now.Add(time.Hour)
+	spend(t, e, "a", "bc", expires)
+	for _, tc := range []struct {
+		name, kind, id string
+		expires        time.Time
+		fresh          bool
+	}{
+		{"again", "a", "bc", expires, false},
+		{"of another kind", "b", "bc", expires, true},
+		{"with the kind's border elsewhere", "ab", "c", expires, true},
+		{"another", "a", "bd", expires, true},
+		{"empty", "a", "", expires, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if fresh := spend(t, e, tc.kind, tc.id, tc.expires); fresh != tc.fresh {
+				t.Fatalf("fresh: %v, want %v", fresh, tc.fresh)
+			}
+		})
+	}
+}
+
+func TestOnceCommitsNothing(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "db"))
+	r := NewReplays(e, key)
+	for range 2 { // the first write was never committed
+		if _, err := r.Once(ctx, "a", "b", now, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestSpentStaysSpent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	e := open(t, path)
+	spend(t, e, "a", "b", now)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if spend(t, open(t, path), "a", "b", now) {
+		t.Fatal("fresh again after the store was reopened")
+	}
+}
+
+func TestOneOfManySpends(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "db"))
+	r := NewReplays(e, key)
+	var won, lost atomic.Int32
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			w, err := r.Once(ctx, "a", "b", now.Add(time.Hour), now)
+			if err == nil {
+				err = e.Commit(ctx, w)
+			}
+			refused, ok := errors.AsType[*exchange.Error](err)
+			switch {
+			case err == nil:
+				won.Add(1)
+			case errors.Is(err, storage.ErrConflict), ok && refused.Reason == exchange.ReasonSubjectTokenReplayed:
+				lost.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if won.Load() != 1 || lost.Load() != 63 {
+		t.Fatalf("%d won and %d lost, want 1 and 63", won.Load(), lost.Load())
+	}
+}
+
+func TestSweep(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "db"))
+	for _, id := range []string{"a", "b", "c"} {
+		spend(t, e, "k", id, now)
+	}
+	spend(t, e, "k", "later", now.Add(time.Second))
+	r := NewReplays(e, key)
+	for _, tc := range []struct {
+		name  string
+		at    time.Time
+		swept int
+	}{
+		{"expired less than the retention ago", now.Add(Retention), 0},
+		{"expired longer ago", now.Add(Retention + time.Second), 3},
+		{"swept already", now.Add(Retention + time.Second), 0},
+	} {
+		n, err := r.Sweep(ctx, tc.at, 2)
+		if err != nil || n != tc.swept {
+			t.Fatalf("%s: swept %d, %v, want %d", tc.name, n, err, tc.swept)
+		}
+	}
+	if spend(t, e, "k", "later", now.Add(time.Second)) {
+		t.Error("what had not expired for long was forgotten")
+	}
+}
