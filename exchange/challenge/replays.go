@@ -20,7 +20,8 @@ const Retention = 10 * time.Minute
 // Replays remembers what was spent until it has expired. Its methods are safe
 // for concurrent use.
 type Replays struct {
-	table storage.Table[spent]
+	engine storage.Engine
+	table  storage.Table[spent]
 }
 
 // spent is a record: that it is there is all it says.
@@ -31,7 +32,7 @@ type spent struct {
 
 // NewReplays keeps records in e, each with a MAC by key.
 func NewReplays(e storage.Engine, key []byte) *Replays {
-	return &Replays{table: storage.NewTable[spent](e, "replays", key)}
+	return &Replays{engine: e, table: storage.NewTable[spent](e, "replays", key)}
 }
 
 // Once answers the write that spends the thing that id names among those of
@@ -52,6 +53,21 @@ func (r *Replays) Once(ctx context.Context, kind, id string, expires, now time.T
 		return storage.Write{}, fmt.Errorf("looking for a spent %s: %w", kind, err)
 	}
 	return r.table.Insert(key, spent{Kind: kind, At: now.UTC()})
+}
+
+// Spend is Once for a thing that is spent by itself: it commits the write.
+func (r *Replays) Spend(ctx context.Context, kind, id string, expires, now time.Time) error {
+	w, err := r.Once(ctx, kind, id, expires, now)
+	if err != nil {
+		return err
+	}
+	switch err = r.engine.Commit(ctx, w); {
+	case errors.Is(err, storage.ErrConflict):
+		return exchange.Refuse(exchange.ReasonSubjectTokenReplayed, fmt.Errorf("%s: spent at the same time", kind))
+	case err != nil:
+		return exchange.Refuse(exchange.ReasonStoreUnavailable, fmt.Errorf("spending a %s: %w", kind, err))
+	}
+	return nil
 }
 
 // Sweep forgets what expired at least [Retention] ago, in commits of at most
