@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks"
 )
 
 // maxAssertion is how long a client assertion may live in all. It is made for
@@ -36,6 +37,20 @@ func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.Party, a
 		return "", time.Time{}, l.err
 	}
 	return jti, expires, nil
+}
+
+// AssertionClient is the client that an assertion says it is from (iss, RFC
+// 7523 §3), empty if it does not say. Nothing is verified: it serves only to
+// find the client whose keys [Verifier.ClientAssertion] asks.
+func (v *Verifier) AssertionClient(assertion string) string {
+	if len(assertion) > maxToken {
+		return ""
+	}
+	id, err := jwks.Issuer(assertion)
+	if err != nil {
+		return ""
+	}
+	return id
 }
 
 // assertionTypes are typ values of assertions besides JWT
