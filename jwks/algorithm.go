@@ -1,0 +1,93 @@
+package jwks
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/rsa"
+	_ "crypto/sha256" // for crypto.Hash.New
+	_ "crypto/sha512"
+	"math/big"
+)
+
+// algorithm is a signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+type algorithm struct {
+	name string
+	kty  string      // of the keys it fits
+	crv  string      // of the keys it fits, if they have one
+	hash crypto.Hash // 0: it hashes by itself
+	// check says whether signature is that of input by a key that fits.
+	check func(a *algorithm, k *key, input, signature []byte) bool
+}
+
+// algorithms are those that are known. none is not one.
+var algorithms = map[string]*algorithm{
+	"RS256": {"RS256", "RSA", "", crypto.SHA256, checkPKCS1},
+	"RS384": {"RS384", "RSA", "", crypto.SHA384, checkPKCS1},
+	"RS512": {"RS512", "RSA", "", crypto.SHA512, checkPKCS1},
+	"PS256": {"PS256", "RSA", "", crypto.SHA256, checkPSS},
+	"PS384": {"PS384", "RSA", "", crypto.SHA384, checkPSS},
+	"PS512": {"PS512", "RSA", "", crypto.SHA512, checkPSS},
+	"ES256": {"ES256", "EC", "P-256", crypto.SHA256, checkECDSA},
+	"ES384": {"ES384", "EC", "P-384", crypto.SHA384, checkECDSA},
+	"ES512": {"ES512", "EC", "P-521", crypto.SHA512, checkECDSA},
+	"EdDSA": {"EdDSA", "OKP", "Ed25519", 0, checkEdDSA},
+	"HS256": {"HS256", "oct", "", crypto.SHA256, checkHMAC},
+	"HS384": {"HS384", "oct", "", crypto.SHA384, checkHMAC},
+	"HS512": {"HS512", "oct", "", crypto.SHA512, checkHMAC},
+}
+
+// fits says whether the key is one for the algorithm: by its type, its curve
+// and, if it states one, its own alg. Since oct keys come only from registered
+// secrets, no public key is ever used as an HMAC secret.
+func (a *algorithm) fits(k *key) bool {
+	return a.kty == k.kty && a.crv == k.crv && (k.alg == "" || k.alg == a.name)
+}
+
+func (a *algorithm) digest(input []byte) []byte {
+	h := a.hash.New()
+	h.Write(input)
+	return h.Sum(nil)
+}
+
+func checkPKCS1(a *algorithm, k *key, input, signature []byte) bool {
+	pub, ok := k.public.(*rsa.PublicKey)
+	return ok && rsa.VerifyPKCS1v15(pub, a.hash, a.digest(input), signature) == nil
+}
+
+// checkPSS demands a salt as long as the hash (RFC 7518 §3.5).
+func checkPSS(a *algorithm, k *key, input, signature []byte) bool {
+	pub, ok := k.public.(*rsa.PublicKey)
+	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+	return ok && rsa.VerifyPSS(pub, a.hash, a.digest(input), signature, opts) == nil
+}
+
+// checkECDSA demands r and s of the curve's full length (RFC 7518 §3.4).
+func checkECDSA(a *algorithm, k *key, input, signature []byte) bool {
+	pub, ok := k.public.(*ecdsa.PublicKey)
+	if !ok {
+		return false
+	}
+	size := (pub.Params().BitSize + 7) / 8
+	if len(signature) != 2*size {
+		return false
+	}
+	r := new(big.Int).SetBytes(signature[:size])
+	s := new(big.Int).SetBytes(signature[size:])
+	return ecdsa.Verify(pub, a.digest(input), r, s)
+}
+
+func checkEdDSA(_ *algorithm, k *key, input, signature []byte) bool {
+	pub, ok := k.public.(ed25519.PublicKey)
+	return ok && ed25519.Verify(pub, input, signature)
+}
+
+func checkHMAC(a *algorithm, k *key, input, signature []byte) bool {
+	if len(k.secret) == 0 {
+		return false
+	}
+	mac := hmac.New(a.hash.New, k.secret)
+	mac.Write(input)
+	return hmac.Equal(mac.Sum(nil), signature)
+}

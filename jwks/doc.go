@@ -1,0 +1,51 @@
+// Package jwks holds the keys others sign with. A [Set] is one issuer's: it
+// fetches or reads the keys, and verifies compact tokens (RFC 7515) against
+// them. Our own keys are in package keys; what a token claims is judged in
+// package subject.
+//
+// Reading tokens and verifying signatures is written here over the standard
+// library. The JWT libraries accept several spellings of one token and cost as
+// much as the cryptography; go-jose is the oracle of the tests: what is
+// accepted here, it accepts with the same payload.
+//
+// # Invariants
+//
+//   - A token has one accepted spelling: canonical base64url, and a header
+//     without duplicate or look-alike names. ECDSA signatures still have a
+//     twin (r, n−s), so a token's bytes identify nothing.
+//   - The algorithm belongs to the registration and to the key. A token picks
+//     among what both allow. Secrets and public keys are never in one Set.
+//   - A token's header never brings a key, or the address of one.
+//   - Keys are looked up among those of one issuer; there is no other map.
+//   - At most one fetch per Set begins in each cool-down, whoever asks and for
+//     whatever reason: discovery document and keys count as one. A caller
+//     that gives up does not end it for the others.
+//   - A signature that does not hold never leads to a fetch.
+//   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
+//     to be down. What the issuer withdraws is gone with the next fetch.
+//   - Fetches go to https URLs at public addresses, checked after the name was
+//     resolved; they follow no redirect and use no proxy.
+//   - One bad key does not spoil the others of its set.
+//   - Verify takes no lock, and a Set that nobody uses runs no goroutine.
+//
+// # When keys are fetched
+//
+// At the first use; in the background when they are used at three quarters of
+// MaxAge; and when a token names a kid that they do not have. The cool-down is
+// counted from the beginning of the last fetch. Within it a new kid is
+// [KeyNotFound] (or [Unavailable], if that fetch failed) with the time to wait
+// in RetryAfter: an issuer that publishes a key before it signs with it, or
+// more than a cool-down after the last fetch, never has a valid token refused.
+//
+// After a failed fetch, held keys go on serving and are tried again in the
+// background once per cool-down. If nobody asked for two cool-downs, the
+// failure says nothing any more, and the next caller waits for a fetch.
+//
+// # Caches
+//
+//	what              key          lifetime                bound            why stale is safe
+//	key set           Set          MaxAge; MaxStale while  256 keys,        a withdrawn key verifies no
+//	                               the issuer is down      512 KiB read     longer than the operator said
+//	headers of a set  raw header   that of its key set     64 headers of    it holds only what the same
+//	                                                       1 KiB            bytes would be read as again
+package jwks

@@ -1,0 +1,179 @@
+package jwks
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// key is a key that may be used.
+type key struct {
+	kid, kty, crv, alg, use string
+	public                  crypto.PublicKey // nil for a secret
+	secret                  []byte           // nil for a public key
+	thumbprint              string           // RFC 7638; the ID of a secret
+	notBefore, notAfter     time.Time        // of its chain to an anchor; zero when none is demanded
+	expires                 time.Time        // of its certificate, to show
+}
+
+// valid says whether the key's chain to an anchor is valid at now.
+func (k *key) valid(now time.Time) bool {
+	return k.notAfter.IsZero() || !now.Before(k.notBefore) && !now.After(k.notAfter)
+}
+
+func (k *key) info() KeyInfo {
+	return KeyInfo{KeyID: k.kid, Thumbprint: k.thumbprint, Type: k.kty, Alg: k.alg, Use: k.use, NotAfter: k.expires}
+}
+
+// setPublic makes k a key of pub, if that is one to trust signatures of.
+func (k *key) setPublic(pub crypto.PublicKey) error {
+	var err error
+	switch pub := pub.(type) {
+	case *rsa.PublicKey:
+		k.kty, err = "RSA", checkRSA(pub)
+	case *ecdsa.PublicKey:
+		k.kty = "EC"
+		k.crv, err = curveName(pub)
+	case ed25519.PublicKey:
+		k.kty, k.crv, err = "OKP", "Ed25519", checkEd25519(pub)
+	default:
+		err = fmt.Errorf("keys of type %T are not supported", pub)
+	}
+	if err != nil {
+		return err
+	}
+	k.public = pub
+	k.thumbprint, err = thumbprint(pub)
+	return err
+}
+
+// The bounds of RSA keys, in bits: below, they can be factored; above, one
+// verification costs too much.
+const (
+	minRSA = 2048
+	maxRSA = 8192
+)
+
+func checkRSA(pub *rsa.PublicKey) error {
+	bits := pub.N.BitLen()
+	switch {
+	case bits < minRSA || bits > maxRSA:
+		return fmt.Errorf("RSA key of %d bits, want %d to %d", bits, minRSA, maxRSA)
+	case pub.E != 65537:
+		return fmt.Errorf("RSA key with e = %d, want 65537", pub.E)
+	case pub.N.Bit(0) == 0:
+		return errors.New("RSA key with an even modulus")
+	}
+	return nil
+}
+
+// curveName names the curve of a key (RFC 7518 §6.2.1.1).
+func curveName(pub *ecdsa.PublicKey) (string, error) {
+	name := pub.Params().Name
+	switch name {
+	case "P-256", "P-384", "P-521":
+		return name, nil
+	}
+	return "", fmt.Errorf("curve %s is not supported", quote(name))
+}
+
+// The field and the constant of edwards25519 (RFC 8032 §5.1).
+var (
+	edwardsP = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	edwardsD = edwardsQuotient(big.NewInt(-121665), big.NewInt(121666))
+)
+
+// checkEd25519 refuses encodings that are not canonical or no point of the
+// curve, and points of order 8 or less, for which one signature holds for many
+// messages. It doubles the point three times, for which y alone is enough, and
+// looks whether that leads to the neutral element, the only point with y = 1.
+func checkEd25519(pub ed25519.PublicKey) error {
+	if len(pub) != ed25519.PublicKeySize {
+		return fmt.Errorf("Ed25519 key of %d bytes, want %d", len(pub), ed25519.PublicKeySize)
+	}
+	y := edwardsY(pub)
+	if y.Cmp(edwardsP) >= 0 {
+		return errors.New("Ed25519 key is not canonical")
+	}
+	if big.Jacobi(edwardsXX(y), edwardsP) < 0 {
+		return errors.New("Ed25519 key is not a point of the curve")
+	}
+	for range 3 {
+		y = edwardsDouble(y)
+	}
+	if y.Cmp(big.NewInt(1)) == 0 {
+		return errors.New("Ed25519 key is of small order")
+	}
+	return nil
+}
+
+// edwardsY reads y, which is little-endian below the sign of x.
+func edwardsY(pub ed25519.PublicKey) *big.Int {
+	var b [ed25519.PublicKeySize]byte
+	for i, c := range pub {
+		b[len(b)-1-i] = c
+	}
+	b[0] &= 0x7f
+	return new(big.Int).SetBytes(b[:])
+}
+
+// edwardsXX is x² of a point: (y² − 1) / (d y² + 1).
+func edwardsXX(y *big.Int) *big.Int {
+	yy := new(big.Int).Mul(y, y)
+	below := new(big.Int).Mul(edwardsD, yy)
+	return edwardsQuotient(yy.Sub(yy, big.NewInt(1)), below.Add(below, big.NewInt(1)))
+}
+
+// edwardsDouble is y of the doubled point: (y² + x²) / (1 − d x² y²).
+func edwardsDouble(y *big.Int) *big.Int {
+	xx, yy := edwardsXX(y), new(big.Int).Mul(y, y)
+	product := new(big.Int).Mul(xx, yy)
+	below := new(big.Int).Sub(big.NewInt(1), product.Mul(product, edwardsD))
+	return edwardsQuotient(yy.Add(yy, xx), below)
+}
+
+// edwardsQuotient is a / b in the field. On this curve no b is 0.
+func edwardsQuotient(a, b *big.Int) *big.Int {
+	inverse := new(big.Int).ModInverse(new(big.Int).Mod(b, edwardsP), edwardsP)
+	q := new(big.Int).Mul(a, inverse)
+	return q.Mod(q, edwardsP)
+}
+
+// thumbprint is the JWK thumbprint with SHA-256 (RFC 7638 §3, RFC 8037 §2).
+func thumbprint(pub crypto.PublicKey) (string, error) {
+	var text string
+	switch pub := pub.(type) {
+	case *rsa.PublicKey:
+		e := big.NewInt(int64(pub.E)).Bytes()
+		text = `{"e":"` + encode(e) + `","kty":"RSA","n":"` + encode(pub.N.Bytes()) + `"}`
+	case *ecdsa.PublicKey:
+		point, err := pub.Bytes() // 4, x, y
+		if err != nil {
+			return "", fmt.Errorf("EC key: %w", err)
+		}
+		x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
+		text = `{"crv":"` + pub.Params().Name + `","kty":"EC","x":"` + encode(x) + `","y":"` + encode(y) + `"}`
+	case ed25519.PublicKey:
+		text = `{"crv":"Ed25519","kty":"OKP","x":"` + encode(pub) + `"}`
+	}
+	sum := sha256.Sum256([]byte(text))
+	return encode(sum[:]), nil
+}
+
+// spkiHash is the SHA-256 of a key's SubjectPublicKeyInfo (RFC 5280 §4.1).
+func spkiHash(pub crypto.PublicKey) ([sha256.Size]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	return sha256.Sum256(der), nil
+}
+
+func encode(b []byte) string { return base64url.EncodeToString(b) }

@@ -1,0 +1,249 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// Token is what a compact JWS says whose signature holds.
+type Token struct {
+	Payload    []byte // decoded; not looked into
+	Type       string // typ header as written; empty when absent
+	Alg        string
+	KeyID      string // kid header; empty when absent
+	Thumbprint string // RFC 7638, of the key that signed; the ID of a Secret
+}
+
+// KeyInfo describes a key for operators.
+type KeyInfo struct {
+	KeyID      string
+	Thumbprint string    // RFC 7638; the ID of a Secret; empty if there is no key to speak of
+	Type       string    // kty: RSA, EC, OKP, oct
+	Alg        string    // as the key states it
+	Use        string    // as the key states it
+	NotAfter   time.Time // of its certificate; enforced only with Anchors
+	Refused    string    // why it is not used; empty when it is
+}
+
+// Set is the keys of one issuer. Its methods are safe for concurrent use. One
+// that is not used costs nothing but its memory.
+type Set struct {
+	accepted        map[string]bool // alg → true
+	allowMissingKID bool
+	verifying       chan struct{}
+	keys            atomic.Pointer[keySet] // nil until fetched
+	fetcher         *fetcher               // nil when the keys were registered
+}
+
+// New makes the key set of src. Registered keys are parsed now, and an error
+// names the field of Source or Options that is wrong; keys behind a URL are
+// fetched when they are first needed.
+func New(src Source, opts Options) (*Set, error) {
+	if err := opts.setDefaults(src); err != nil {
+		return nil, err
+	}
+	t, err := newTrust(src)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{
+		accepted:        make(map[string]bool),
+		allowMissingKID: opts.AllowMissingKID,
+		verifying:       opts.Verifying,
+	}
+	for _, alg := range opts.Algorithms {
+		s.accepted[alg] = true
+	}
+	if src.fetched() {
+		s.fetcher, err = newFetcher(src, opts, t, s.keys.Store)
+	} else {
+		err = s.register(src, t, opts.Now())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Set) register(src Source, t *trust, now time.Time) error {
+	ks, err := src.registered(t, now)
+	if err != nil {
+		return err
+	}
+	s.keys.Store(ks)
+	return nil
+}
+
+// Verify returns what token says if one of the issuer's keys signed it. The
+// dates of certificates are judged by now. It waits for a fetch when there are
+// no keys young enough or none of the token's kid, no longer than ctx allows.
+// An error is an *Error and comes with an empty Token.
+//
+// What the payload claims is not looked at.
+func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, error) {
+	parts, err := split(token)
+	if err != nil {
+		return Token{}, err
+	}
+	payload, err := decodePart("payload", parts.payload)
+	if err != nil {
+		return Token{}, err
+	}
+	r, err := s.resolve(ctx, parts.header)
+	if err != nil {
+		return Token{}, err
+	}
+	k, err := s.check(ctx, r, parts, now)
+	if err != nil {
+		return Token{}, err
+	}
+	r.origin.remember(parts.header, r)
+	return Token{Payload: payload, Type: r.typ, Alg: r.alg, KeyID: r.kid, Thumbprint: k.thumbprint}, nil
+}
+
+// resolve reads a raw header and finds its keys.
+func (s *Set) resolve(ctx context.Context, raw []byte) (*resolved, error) {
+	if ks := s.keys.Load(); s.fresh(ks) {
+		if r := ks.remembered(raw); r != nil {
+			return r, nil
+		}
+	}
+	h, err := s.read(raw)
+	if err != nil {
+		return nil, err
+	}
+	ks, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ks.resolve(h, s.allowMissingKID)
+	if !s.worthFetching(h, err) {
+		return r, err
+	}
+	if err := s.fetcher.wait(ctx); err != nil {
+		return nil, err
+	}
+	r, err = s.keys.Load().resolve(h, s.allowMissingKID)
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
+		e.RetryAfter = s.fetcher.retryAfter()
+	}
+	return r, err
+}
+
+// read reads a raw header and refuses algorithms that the operator did not
+// name, before any key is looked for.
+func (s *Set) read(raw []byte) (header, error) {
+	decoded, err := decodePart("header", raw)
+	if err != nil {
+		return header{}, err
+	}
+	h, err := readHeader(decoded)
+	if err != nil {
+		return header{}, err
+	}
+	if !s.accepted[h.alg] {
+		return header{}, &Error{Kind: AlgorithmNotAccepted, Check: "alg", Want: s.algorithms(), Got: h.alg}
+	}
+	return h, nil
+}
+
+// worthFetching says whether err is about a key that a fetch could bring.
+func (s *Set) worthFetching(h header, err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == KeyNotFound && s.fetcher != nil && (h.named || s.allowMissingKID)
+}
+
+func (s *Set) algorithms() string {
+	return "one of " + strings.Join(slices.Sorted(maps.Keys(s.accepted)), " ")
+}
+
+// check finds the key that signed. A signature that does not hold leads to no
+// fetch: anybody can make one.
+func (s *Set) check(ctx context.Context, r *resolved, parts compact, now time.Time) (*key, error) {
+	var buf [maxSignature]byte
+	signature, err := decodeSignature(&buf, parts.signature)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	expired := 0
+	for _, k := range r.keys {
+		if !k.valid(now) {
+			expired++
+			continue
+		}
+		if r.algorithm.check(r.algorithm, k, parts.input, signature) {
+			return k, nil
+		}
+	}
+	if expired == len(r.keys) {
+		return nil, &Error{Kind: KeyNotFound, Check: "certificate", Want: "one that is valid now", Got: r.kid}
+	}
+	return nil, &Error{Kind: SignatureInvalid, Check: "signature", Want: "that of a key of the issuer"}
+}
+
+// enter takes a place among the signatures verified at once.
+func (s *Set) enter(ctx context.Context) error {
+	if s.verifying == nil {
+		return nil
+	}
+	select {
+	case s.verifying <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &Error{Kind: Overloaded, Check: "signatures verified at once", Err: context.Cause(ctx)}
+	}
+}
+
+func (s *Set) leave() {
+	if s.verifying != nil {
+		<-s.verifying
+	}
+}
+
+// fresh says whether ks may be judged by without waiting.
+func (s *Set) fresh(ks *keySet) bool {
+	return s.fetcher == nil || s.fetcher.fresh(ks)
+}
+
+// current is the key set to judge by, after a fetch if there must be one.
+func (s *Set) current(ctx context.Context) (*keySet, error) {
+	ks := s.keys.Load()
+	if s.fresh(ks) {
+		return ks, nil
+	}
+	err := s.fetcher.wait(ctx)
+	if err == nil {
+		return s.keys.Load(), nil
+	}
+	if ctx.Err() == nil && s.fetcher.tolerable(ks) {
+		return ks, nil
+	}
+	return nil, err
+}
+
+// Keys describes the keys, those that are refused included. It fetches them if
+// need be; an error is an *Error.
+func (s *Set) Keys(ctx context.Context) ([]KeyInfo, error) {
+	ks, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(ks.infos), nil
+}
+
+// Close ends fetches under way and waits for them. Keys that are held go on
+// serving until their age ends.
+func (s *Set) Close() {
+	if s.fetcher != nil {
+		s.fetcher.close()
+	}
+}

@@ -1,0 +1,167 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Source says where an issuer's keys come from. At most one of DiscoveryURL,
+// JWKSURL, CertificatesURL, JWKS, PEM, Certificates and Secrets is set; with
+// none, it is OpenID Connect Discovery at Issuer.
+type Source struct {
+	// Issuer is what the discovery document must give as issuer, byte for byte
+	// (OpenID Connect Discovery §4.3). Other sources name it in logs only.
+	Issuer string
+	// DiscoveryURL replaces Issuer + /.well-known/openid-configuration.
+	DiscoveryURL string
+	JWKSURL      string // of a JSON Web Key Set (RFC 7517 §5)
+	// CertificatesURL serves a JSON object of kid → PEM certificate or public
+	// key.
+	CertificatesURL string
+	JWKS            []byte // a JSON Web Key Set; at least one key must be usable
+	// PEM holds public keys or certificates, all usable. They have no kid: each
+	// is tried for every token whose alg fits.
+	PEM []byte
+	// Certificates are kid → PEM certificate or public key, all usable.
+	// Certificates after the first of a PEM lead from it to an anchor.
+	Certificates map[string]string
+	// Secrets are shared HMAC secrets, at most two. A token whose kid is the ID
+	// of one is tried with that one, any other with both.
+	Secrets []Secret
+	// Anchors are PEM certificates. When set, a key counts only with a
+	// certificate that chains to one of them, while that chain is valid.
+	Anchors []byte
+	// PinnedSPKI are base64 SHA-256 hashes of SubjectPublicKeyInfo. When set, a
+	// key counts only if its own is among them.
+	PinnedSPKI []string
+	// RevokedKeys are thumbprints (RFC 7638), or IDs of Secrets, that do not
+	// count.
+	RevokedKeys []string
+}
+
+// Secret is an HMAC secret that is shared with the issuer.
+type Secret struct {
+	ID    string // names it where a thumbprint would name a public key
+	Value []byte // at least 32 bytes, and as many as the hash gives (RFC 7518 §3.2)
+}
+
+// The bounds of secrets: one is used while the other takes its place.
+const (
+	minSecret  = 32 // bytes
+	maxSecrets = 2
+)
+
+// fetched says whether the keys are behind a URL.
+func (src *Source) fetched() bool {
+	return len(src.JWKS) == 0 && len(src.PEM) == 0 && len(src.Certificates) == 0 && len(src.Secrets) == 0
+}
+
+// check refuses registrations that say two things at once.
+func (src *Source) check() error {
+	var set []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"DiscoveryURL", src.DiscoveryURL != ""},
+		{"JWKSURL", src.JWKSURL != ""},
+		{"CertificatesURL", src.CertificatesURL != ""},
+		{"JWKS", len(src.JWKS) > 0},
+		{"PEM", len(src.PEM) > 0},
+		{"Certificates", len(src.Certificates) > 0},
+		{"Secrets", len(src.Secrets) > 0},
+	} {
+		if f.set {
+			set = append(set, f.name)
+		}
+	}
+	switch {
+	case len(set) > 1:
+		return fieldf(set[1], "only one source of keys is possible, and %s is set", set[0])
+	case len(src.Secrets) > 0 && len(src.Anchors) > 0:
+		return fieldf("Anchors", "secrets have no certificates")
+	case len(src.Secrets) > 0 && len(src.PinnedSPKI) > 0:
+		return fieldf("PinnedSPKI", "secrets have no SPKI")
+	}
+	return nil
+}
+
+// registered makes the key set of keys that the operator wrote down. A key
+// that is unsound in itself is an error; one that trust does not admit is
+// refused and shown, since that changes with time.
+func (src *Source) registered(t *trust, now time.Time) (*keySet, error) {
+	name, all, err := src.parse(t)
+	if err != nil {
+		return nil, field(name, err)
+	}
+	ks := newKeySet(all, t, now)
+	ks.unnamed = name == "PEM" || name == "Secrets"
+	return ks, nil
+}
+
+func (src *Source) parse(t *trust) (name string, all []parsed, err error) {
+	switch {
+	case len(src.Secrets) > 0:
+		all, err = parseSecrets(src.Secrets)
+		return "Secrets", all, err
+	case len(src.JWKS) > 0:
+		if all, err = parseJWKS(src.JWKS); err == nil {
+			err = someSound(all)
+		}
+		return "JWKS", all, err
+	case len(src.PEM) > 0:
+		if all, err = parsePEM(src.PEM, t.anchors != nil); err == nil {
+			err = allSound(all)
+		}
+		return "PEM", all, err
+	}
+	all = parseNamed(src.Certificates)
+	return "Certificates", all, allSound(all)
+}
+
+// allSound demands that each key can be used: the operator wrote each of them.
+func allSound(all []parsed) error {
+	for i, p := range all {
+		if p.refused != nil {
+			return fmt.Errorf("key %d %s: %w", i+1, quote(p.kid), p.refused)
+		}
+	}
+	return nil
+}
+
+// someSound demands that a key can be used: sets that issuers publish may
+// have others.
+func someSound(all []parsed) error {
+	err := errors.New("no key is usable")
+	for _, p := range all {
+		if p.refused == nil {
+			return nil
+		}
+		err = fmt.Errorf("%w; key %s: %w", err, quote(p.kid), p.refused)
+	}
+	return err
+}
+
+// parseSecrets makes a key of each secret; its ID is its kid and stands where
+// a public key has its thumbprint.
+func parseSecrets(secrets []Secret) ([]parsed, error) {
+	if len(secrets) > maxSecrets {
+		return nil, fmt.Errorf("%d secrets, want at most %d", len(secrets), maxSecrets)
+	}
+	var out []parsed
+	for i, s := range secrets {
+		switch {
+		case s.ID == "" || len(s.ID) > maxKID:
+			return nil, fmt.Errorf("secret %d has an ID of %d bytes, want 1 to %d", i+1, len(s.ID), maxKID)
+		case len(s.Value) < minSecret:
+			return nil, fmt.Errorf("secret %s has %d bytes, want at least %d", quote(s.ID), len(s.Value), minSecret)
+		case i > 0 && s.ID == secrets[0].ID:
+			return nil, fmt.Errorf("two secrets are called %s", quote(s.ID))
+		}
+		k := key{kid: s.ID, kty: "oct", thumbprint: s.ID, secret: slices.Clone(s.Value)}
+		out = append(out, parsed{key: k})
+	}
+	return out, nil
+}
