@@ -35,27 +35,33 @@ var (
 	ErrClosed = errors.New("store is closed")
 )
 
-// Engine is a store. Its methods are safe for concurrent use.
+// Engine is a store. Its methods are safe for concurrent use. Keys are bytes
+// in a string and are ordered as bytes; a table exists once it is written to,
+// and one that was never written to is empty.
 type Engine interface {
 	// Get returns the value last committed, or ErrNotFound. The bytes are the
 	// caller's own.
 	Get(ctx context.Context, table, key string) ([]byte, error)
 	// Scan yields the records with from <= key < to in key order, at most
 	// limit of them. An empty to means the end of the table; limit 0 means all.
-	// It sees each record as of some moment of the scan, never half a commit
-	// within one record, and holds up no writer while the caller works. It ends
-	// after the first error.
+	// It reads some records at a time, each as of that moment: what is there
+	// all the while comes exactly once, what others write meanwhile may or may
+	// not. No writer is held up while the caller works, so it may commit from
+	// within the loop. It ends after the first error.
 	Scan(ctx context.Context, table, from, to string, limit int) iter.Seq2[Record, error]
 	// Commit applies all writes or none, and returns once they are durable: an
 	// answered commit survives kill -9 and power loss. It returns ErrConflict,
-	// having changed nothing, if a write's condition no longer holds, and
-	// ErrFull, having changed nothing, if there is no room. After any other
-	// error the engine answers ErrFailed. A context that ends while the commit
-	// waits leaves open whether it happened.
+	// having changed nothing, if a write's condition does not hold, ErrFull,
+	// having changed nothing, if there is no room, ErrCorrupt, having changed
+	// nothing, if a record it depends on cannot be read, and what [Check] says
+	// of writes that no engine takes. After any other error the engine answers
+	// ErrFailed. A context that ends while the commit waits leaves open whether
+	// it happens, so the writes are never to be changed afterwards.
 	Commit(ctx context.Context, writes ...Write) error
 	// Failed is closed once the engine answers ErrFailed.
 	Failed() <-chan struct{}
-	// Close waits for commits under way and releases the store.
+	// Close waits for commits under way and releases the store. Every later
+	// call answers ErrClosed, but a second Close nil.
 	Close() error
 }
 
@@ -72,11 +78,14 @@ type Condition int
 const (
 	Always   Condition = iota // whatever is there
 	IfAbsent                  // no record of the key
-	IfEqual                   // the record's bytes are Write.Old
+	IfEqual                   // a record whose bytes are Write.Old
 )
 
 // Write puts Value at a key of a table, or deletes the key where Value is
 // nil. Within one commit each key is written at most once.
+//
+// IfEqual compares bytes and nothing else: among writers that replace a record
+// by the same bytes, all win. What may happen once must change the record.
 type Write struct {
 	Table, Key string
 	Value      []byte
