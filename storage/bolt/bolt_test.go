@@ -1,0 +1,85 @@
+package bolt_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cambio/storage"
+	"cambio/storage/bolt"
+	"cambio/storage/storagetest"
+)
+
+func TestEngine(t *testing.T) {
+	dir := t.TempDir()
+	storagetest.Run(t, func(t *testing.T) storage.Engine {
+		return openAt(t, filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "-")), bolt.Options{NoSync: true})
+	})
+}
+
+func TestFileIsItsOwnersOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	openAt(t, path, bolt.Options{})
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v; want -rw-------", info.Mode(), err)
+	}
+}
+
+func TestOpenNamesWhatItRefuses(t *testing.T) {
+	dir := t.TempDir()
+	text := filepath.Join(dir, "text")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken := filepath.Join(dir, "taken")
+	openAt(t, taken, bolt.Options{})
+	for path, want := range map[string]error{
+		filepath.Join(dir, "absent", "db"): os.ErrNotExist,
+		text:                               nil,
+		dir:                                nil,
+		taken:                              storage.ErrLocked,
+	} {
+		e, err := bolt.Open(path, bolt.Options{})
+		if e != nil || err == nil || !strings.Contains(err.Error(), path) || want != nil && !errors.Is(err, want) {
+			t.Errorf("open %s: %v, want an error that names it, %v", path, err, want)
+		}
+	}
+	if b, _ := os.ReadFile(text); !strings.HasPrefix(string(b), "no database\n") {
+		t.Error("opening something else changed it")
+	}
+}
+
+// An error of the disk that is not want of room leaves open what was written.
+func TestBrokenDiskEndsTheEngine(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "db")
+	e := openAt(t, path, bolt.Options{})
+	write := storage.Write{Table: "t", Key: "k", Value: []byte("v")}
+	if err := e.Commit(ctx, write); err != nil {
+		t.Fatal(err)
+	}
+	bolt.BreakFile(e)
+	for range 2 {
+		if err := e.Commit(ctx, write); !errors.Is(err, storage.ErrFailed) {
+			t.Errorf("commit: %v, want ErrFailed", err)
+		}
+	}
+	if _, err := e.Get(ctx, "t", "k"); !errors.Is(err, storage.ErrFailed) {
+		t.Errorf("get: %v, want ErrFailed", err)
+	}
+	for _, err := range e.Scan(ctx, "t", "", "", 0) {
+		if !errors.Is(err, storage.ErrFailed) {
+			t.Errorf("scan: %v, want ErrFailed", err)
+		}
+	}
+	<-e.Failed()
+	_ = e.Close() // complains of the file that is closed already
+	again := openAt(t, path, bolt.Options{})
+	if v, err := again.Get(ctx, "t", "k"); err != nil || string(v) != "v" {
+		t.Errorf("after reopening: %q, %v", v, err)
+	}
+}
