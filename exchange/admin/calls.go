@@ -1,0 +1,127 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"cambio/exchange"
+)
+
+// Plan says what Apply would change.
+func (c *Client) Plan(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/v1/manifest:plan"+pruneQuery(prune), m)
+}
+
+// Apply makes the registrations of m so, all of them or none. With prune,
+// those that m does not name are removed.
+func (c *Client) Apply(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
+	return call[Plan](ctx, c, http.MethodPost, "/v1/manifest:apply"+pruneQuery(prune), m)
+}
+
+func pruneQuery(prune bool) string {
+	if prune {
+		return "?prune=true"
+	}
+	return ""
+}
+
+// Issuers are the registered issuers in the order of their IDs.
+func (c *Client) Issuers(ctx context.Context) ([]exchange.Issuer, error) {
+	out, err := call[issuerList](ctx, c, http.MethodGet, "/v1/issuers", nil)
+	return out.Issuers, err
+}
+
+// Issuer is a registered issuer.
+func (c *Client) Issuer(ctx context.Context, id string) (exchange.Issuer, error) {
+	return call[exchange.Issuer](ctx, c, http.MethodGet, "/v1/issuers/"+url.PathEscape(id), nil)
+}
+
+// IssuerKeys is a registered issuer with the keys it publishes at the moment.
+func (c *Client) IssuerKeys(ctx context.Context, id string) (Preview, error) {
+	return call[Preview](ctx, c, http.MethodGet, "/v1/issuers/"+url.PathEscape(id)+"/keys", nil)
+}
+
+// Preview fetches the keys of an issuer and registers nothing.
+func (c *Client) Preview(ctx context.Context, i exchange.Issuer) (Preview, error) {
+	return call[Preview](ctx, c, http.MethodPost, "/v1/issuers:preview", i)
+}
+
+// RemoveIssuer ends the trust in an issuer and all sessions born from it.
+func (c *Client) RemoveIssuer(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/issuers/"+url.PathEscape(id), nil, nil)
+}
+
+// Clients are the registered clients in the order of their IDs.
+func (c *Client) Clients(ctx context.Context) ([]exchange.Client, error) {
+	out, err := call[clientList](ctx, c, http.MethodGet, "/v1/clients", nil)
+	return out.Clients, err
+}
+
+// Client is a registered client.
+func (c *Client) Client(ctx context.Context, id string) (exchange.Client, error) {
+	return call[exchange.Client](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(id), nil)
+}
+
+// RemoveClient removes a client and ends its sessions.
+func (c *Client) RemoveClient(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/clients/"+url.PathEscape(id), nil, nil)
+}
+
+// RotateSecret makes a client secret. The one before lives for 24 hours more.
+func (c *Client) RotateSecret(ctx context.Context, client string) (NewSecret, error) {
+	return call[NewSecret](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)
+}
+
+// Secrets are a client's secrets without themselves.
+func (c *Client) Secrets(ctx context.Context, client string) ([]Secret, error) {
+	out, err := call[secretList](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)
+	return out.Secrets, err
+}
+
+// RevokeSecret ends a client secret at once.
+func (c *Client) RevokeSecret(ctx context.Context, client, secret string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/clients/"+url.PathEscape(client)+"/secrets/"+url.PathEscape(secret), nil, nil)
+}
+
+// Sessions is one page of the sessions that f chooses.
+func (c *Client) Sessions(ctx context.Context, f SessionFilter) (Sessions, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{"user": f.User, "client": f.Client, "issuer": f.Issuer, "from": f.From} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return call[Sessions](ctx, c, http.MethodGet, "/v1/sessions?"+q.Encode(), nil)
+}
+
+// Session is a stored session.
+func (c *Client) Session(ctx context.Context, id string) (Session, error) {
+	return call[Session](ctx, c, http.MethodGet, "/v1/sessions/"+url.PathEscape(id), nil)
+}
+
+// Revoke ends sessions and the tokens that were born with them.
+func (c *Client) Revoke(ctx context.Context, r Revocation) error {
+	return c.do(ctx, http.MethodPost, "/v1/sessions:revoke", r, nil)
+}
+
+// Keys are the keys that sign our tokens.
+func (c *Client) Keys(ctx context.Context) ([]SigningKey, error) {
+	out, err := call[keyList](ctx, c, http.MethodGet, "/v1/keys", nil)
+	return out.Keys, err
+}
+
+// RotateKeys makes the next key sign from now on.
+func (c *Client) RotateKeys(ctx context.Context) ([]SigningKey, error) {
+	out, err := call[keyList](ctx, c, http.MethodPost, "/v1/keys:rotate", nil)
+	return out.Keys, err
+}
+
+// RevokeKey withdraws a key: what it signed counts no more.
+func (c *Client) RevokeKey(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(id), nil, nil)
+}

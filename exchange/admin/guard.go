@@ -1,0 +1,111 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/audit"
+)
+
+// Bounds of one call.
+const (
+	maxManifest = 16 << 20 // bytes; ten thousand issuers are about a third
+	maxBody     = 64 << 10 // bytes of every other body
+	maxTime     = time.Minute
+)
+
+// guard lets a call through to next if it is meant for this listener, does not
+// come from a page of another site, has the token, and sends JSON.
+func (a *api) guard(next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	want := sha256.Sum256([]byte(a.cfg.Token))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case !a.mayBeCalled(r.Host):
+			refuse(w, http.StatusMisdirectedRequest, "this listener is not known by the name in Host")
+		case origins.Check(r) != nil:
+			a.refused(r, exchange.ReasonOriginNotAllowed)
+			refuse(w, http.StatusForbidden, "the request comes from a page of another site")
+		case !bears(r, want):
+			a.refused(r, exchange.ReasonClientAuthenticationFailed)
+			w.Header().Set("WWW-Authenticate", `Bearer realm="cambio admin"`)
+			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
+		case r.ContentLength != 0 && !isJSON(r):
+			refuse(w, http.StatusUnsupportedMediaType, "the body must be application/json")
+		default:
+			ctx, cancel := context.WithTimeout(withAddress(r), maxTime)
+			defer cancel()
+			r.Body = http.MaxBytesReader(w, r.Body, maxManifest)
+			next.ServeHTTP(w, r.WithContext(ctx))
+		}
+	})
+}
+
+// mayBeCalled keeps DNS rebinding out: a page's own name may point here, but
+// the browser still sends that name.
+func (a *api) mayBeCalled(host string) bool {
+	if slices.Contains(a.cfg.Hosts, host) {
+		return true
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	return isLoopback(host) || slices.Contains(a.cfg.Hosts, host)
+}
+
+// bears compares hashes, so that how long it takes says nothing of how much of
+// the token is right, nor of how long it is.
+func bears(r *http.Request, want [sha256.Size]byte) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	got := sha256.Sum256([]byte(token))
+	same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
+	return same && strings.EqualFold(scheme, "Bearer")
+}
+
+func isJSON(r *http.Request) bool {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return err == nil && media == "application/json"
+}
+
+// refuse writes problem details (RFC 9457).
+func refuse(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+}
+
+// refused audits a call that was no operator's.
+func (a *api) refused(r *http.Request, reason exchange.Reason) {
+	a.cfg.Audit.Write(&audit.Event{Time: a.now(), Name: "admin", Reason: reason, Address: addressOf(r)})
+}
+
+type addressKey struct{}
+
+func withAddress(r *http.Request) context.Context {
+	return context.WithValue(r.Context(), addressKey{}, addressOf(r))
+}
+
+func addressOf(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return at.Addr().Unmap()
+}
+
+// note audits a change that was made.
+func (a *api) note(ctx context.Context, e audit.Event) {
+	e.Time = a.now()
+	e.Address, _ = ctx.Value(addressKey{}).(netip.Addr)
+	a.cfg.Audit.Write(&e)
+}
