@@ -1,0 +1,49 @@
+package server
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// address is who is calling: the peer, or the one that trusted proxies say they
+// speak for. Of X-Forwarded-For the rightmost address counts that is not a
+// trusted proxy's: what is to the left of it, anybody may have written.
+func address(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := peer.Addr().Unmap()
+	if len(trusted) == 0 {
+		return addr
+	}
+	hops := r.Header["X-Forwarded-For"]
+	for i := len(hops) - 1; i >= 0; i-- {
+		list := hops[i]
+		for list != "" && covers(trusted, addr) {
+			comma := strings.LastIndexByte(list, ',')
+			next, ok := hop(list[comma+1:])
+			if !ok {
+				return addr
+			}
+			addr, list = next, list[:max(comma, 0)]
+		}
+	}
+	return addr
+}
+
+// hop reads an element of X-Forwarded-For: an address, with or without a port.
+func hop(s string) (netip.Addr, bool) {
+	s = strings.TrimSpace(s)
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Unmap().WithZone(""), true
+	}
+	withPort, err := netip.ParseAddrPort(s)
+	return withPort.Addr().Unmap().WithZone(""), err == nil
+}
+
+func covers(prefixes []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}

@@ -1,0 +1,195 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/audit"
+	"cambio/exchange/grant"
+)
+
+// call is one request and its answer.
+type call struct {
+	w   http.ResponseWriter
+	r   *http.Request
+	now time.Time
+	id  string // request_id
+	// clients are those of the moment the request came: it sees one state.
+	clients Clients
+	addr    netip.Addr
+	// origin is the request's Origin header, empty outside browsers.
+	origin string
+
+	// params are what was read of a form beside the token request.
+	params parameters
+	req    grant.Request
+
+	// client is who is calling as soon as that may be told: its origins may
+	// read the answer. proven says that it showed more than its name.
+	client *exchange.Client
+	proven bool
+	// tried says that a failure counts against the address.
+	tried bool
+	event audit.Event // without a name there is none
+
+	status int
+	media  []string // Content-Type of the answer
+	*buffers
+}
+
+// buffers are a request's body and an answer's, reused by later ones.
+type buffers struct{ in, out []byte }
+
+var pool = sync.Pool{New: func() any {
+	return &buffers{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
+}}
+
+// release gives the buffers back without what was in them: tokens. Those that
+// one large request made are let go.
+func (c *call) release() {
+	b := c.buffers
+	c.buffers = nil
+	if cap(b.in)+cap(b.out) > 32<<10 {
+		return
+	}
+	clear(b.in[:cap(b.in)])
+	clear(b.out[:cap(b.out)])
+	b.in, b.out = b.in[:0], b.out[:0]
+	pool.Put(b)
+}
+
+func (c *call) ctx() context.Context { return c.r.Context() }
+
+// Header values that are the same in many answers. They are shared and nobody
+// may change them.
+var (
+	noStore     = []string{"no-store"}
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	varyOrigin  = []string{"Origin"}
+	jsonMedia   = []string{"application/json"}
+	textMedia   = []string{"text/plain; charset=utf-8"}
+	exposed     = []string{"DPoP-Nonce, WWW-Authenticate, Retry-After"}
+	basicScheme = []string{`Basic realm="cambio", charset="UTF-8"`} // RFC 7617 §2
+)
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{
+		w: w, r: r, now: s.cfg.Now(), id: rand.Text(), clients: s.cfg.Clients(),
+		status: http.StatusOK, media: jsonMedia, buffers: pool.Get().(*buffers),
+	}
+	defer c.release()
+	s.common(c)
+	e, ok := s.entries[r.URL.Path]
+	if !ok {
+		e = s.unknown
+	}
+	if ok && e.browser && isPreflight(r) {
+		s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(w, r)
+		s.preflights.observe("", s.cfg.Now().Sub(c.now))
+		return
+	}
+	err := s.run(c, e)
+	reason := s.conclude(c, err)
+	e.meter.observe(reason, s.cfg.Now().Sub(c.now))
+	s.send(c)
+}
+
+// common sets what every answer has.
+func (s *Server) common(c *call) {
+	h := c.w.Header()
+	h["X-Request-Id"] = []string{c.id}
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
+	h["Vary"] = varyOrigin
+}
+
+// run lets the entry answer. A panic is an internal error.
+func (s *Server) run(c *call, e *entry) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.panicked(c, v)
+		}
+	}()
+	if e.serve == nil {
+		return exchange.Refuse(exchange.ReasonNotFound, nil)
+	}
+	if !e.takes(c.r.Method) {
+		c.w.Header()["Allow"] = []string{e.allow()}
+		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
+	}
+	if err := c.readOrigin(e.browser); err != nil {
+		return err
+	}
+	return e.serve(c)
+}
+
+// conclude turns an error into the answer, counts it, and takes the audit
+// event, before the caller learns anything. It returns the reason of a
+// refusal.
+func (s *Server) conclude(c *call, err error) exchange.Reason {
+	var reason exchange.Reason
+	if err != nil {
+		reason = s.refuse(c, err)
+	}
+	c.shareWithOrigin(reason)
+	if c.tried && !c.proven && guessed(c.status, reason) {
+		s.cfg.Limits.Failed(c.addr, c.now)
+	}
+	if c.event.Name != "" {
+		s.record(c, reason, err)
+	}
+	return reason
+}
+
+// guessed says whether an answer is to somebody who may be guessing. A page of
+// a foreign origin can make a browser send anything, so what it sends does not
+// count against the address of the browser's user.
+func guessed(status int, reason exchange.Reason) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return reason != exchange.ReasonOriginNotAllowed
+	}
+	return false
+}
+
+// record writes the audit event of a decision.
+func (s *Server) record(c *call, reason exchange.Reason, err error) {
+	e, t := &c.event, &c.req.Trail
+	e.Time, e.RequestID, e.Address = c.now, c.id, c.addr
+	if t.Client != "" {
+		e.Client = t.Client
+	}
+	e.Issuer, e.Subject, e.User, e.Session, e.Key = t.Issuer, t.Subject, t.User, t.Session, t.Key
+	e.Rules, e.Scopes, e.Checks = t.Rules, t.Scopes, t.Checks
+	if err != nil {
+		e.Reason = reason
+		if reason != exchange.ReasonInternal { // of which nobody knows what it says
+			e.Err = exchange.AsError(err).Error()
+		}
+	}
+	s.cfg.Audit.Write(e)
+}
+
+// send writes the answer. Content-Length lets net/http send a long one whole.
+func (s *Server) send(c *call) {
+	h := c.w.Header()
+	if len(c.out) > 0 {
+		h["Content-Type"] = c.media
+	}
+	if c.status != http.StatusNotModified {
+		h["Content-Length"] = []string{strconv.Itoa(len(c.out))}
+	}
+	c.w.WriteHeader(c.status)
+	if _, err := c.w.Write(c.out); err != nil {
+		return // the caller is gone
+	}
+}

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"cambio/exchange"
+)
+
+// assertionJWT is the client_assertion_type of RFC 7523 §2.2.
+const assertionJWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// credentials are what a request says of its client. Method is how the proof
+// came; none says that there is only a name.
+type credentials struct {
+	method    exchange.AuthMethod
+	id        string
+	secret    string
+	assertion string
+	door      bool // by a header of ours, which is neither Basic nor post
+}
+
+// credentials finds those of a form request (RFC 6749 §2.3): never two at once.
+func (c *call) credentials() (credentials, error) {
+	p := &c.params
+	found, err := c.basic()
+	if err != nil {
+		return found, err
+	}
+	if p.clientSecret != "" {
+		if found.method != exchange.AuthNone {
+			return found, errTwoCredentials()
+		}
+		found = credentials{method: exchange.AuthSecretPost, id: p.clientID, secret: p.clientSecret}
+	}
+	if p.assertion != "" || p.assertionType != "" {
+		if found.method != exchange.AuthNone {
+			return found, errTwoCredentials()
+		}
+		if p.assertionType != assertionJWT || p.assertion == "" {
+			return found, refused(exchange.ReasonParameterInvalid, "client_assertion_type must be %s", assertionJWT)
+		}
+		found = credentials{method: exchange.AuthPrivateKeyJWT, assertion: p.assertion}
+	}
+	return found, found.named(p.clientID)
+}
+
+// named takes the client_id that was given beside the credentials. It may
+// repeat what they say, never contradict it.
+func (f *credentials) named(id string) error {
+	if f.id == "" {
+		f.id = id
+	}
+	if id != "" && id != f.id {
+		return malformed("client_id is not that of the Authorization header")
+	}
+	return nil
+}
+
+func errTwoCredentials() error {
+	return malformed("the client authenticates in more than one way")
+}
+
+// basic reads client_secret_basic: a form-encoded id and secret (RFC 6749
+// §2.3.1) in RFC 7617's Basic scheme.
+func (c *call) basic() (credentials, error) {
+	none := credentials{method: exchange.AuthNone}
+	values := c.r.Header["Authorization"]
+	if len(values) == 0 {
+		return none, nil
+	}
+	if len(values) > 1 {
+		return none, errTwoCredentials()
+	}
+	scheme, encoded, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return none, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the Authorization scheme is not Basic"))
+	}
+	pair, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
+	if err != nil {
+		return none, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the Basic credentials are not base64"))
+	}
+	id, secret, ok := decodeBasic(pair)
+	if !ok || id == "" || secret == "" {
+		return none, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the Basic credentials are not an id and a secret"))
+	}
+	return credentials{method: exchange.AuthSecretBasic, id: id, secret: secret}, nil
+}
+
+func decodeBasic(pair []byte) (id, secret string, ok bool) {
+	i := strings.IndexByte(string(pair), ':')
+	if i < 0 {
+		return "", "", false
+	}
+	first, ok := unescape(pair[:i])
+	if !ok {
+		return "", "", false
+	}
+	second, ok := unescape(pair[i+1:])
+	return string(first), string(second), ok
+}
+
+// authenticate finds the client of the credentials and believes them or not.
+//
+// Without a proof, a client that is not there and one that needs a proof answer
+// alike; with one, a client that is not there and one whose proof is wrong. So
+// nobody learns which confidential clients there are.
+func (s *Server) authenticate(c *call, cred credentials) (*exchange.Party, error) {
+	party := c.clients.Client(cred.id)
+	c.event.Client = cred.id
+	if cred.method == exchange.AuthNone {
+		return party, s.believeName(c, party)
+	}
+	return party, s.believeProof(c, party, cred)
+}
+
+func (s *Server) believeName(c *call, party *exchange.Party) error {
+	switch {
+	case party == nil:
+		return exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no such client"))
+	case !party.Client.Public():
+		return exchange.Refuse(exchange.ReasonClientUnknown, fmt.Errorf("the client must authenticate by %s", party.Client.Auth))
+	}
+	c.client = party.Client
+	return s.mayCallFrom(party.Client, c.origin)
+}
+
+func (s *Server) believeProof(c *call, party *exchange.Party, cred credentials) error {
+	client := s.decoy
+	if party != nil {
+		client = party.Client
+	}
+	if err := s.mayCallFrom(client, c.origin); err != nil {
+		return err
+	}
+	var err error
+	if cred.method == exchange.AuthPrivateKeyJWT {
+		err = s.checkAssertion(c, party, cred.assertion)
+	} else {
+		err = s.checkSecret(c, client, cred)
+	}
+	if err != nil {
+		return err
+	}
+	c.client, c.proven = client, true
+	return nil
+}
+
+// mayCallFrom is the Origin check: a browser's user is protected from pages
+// that are none of the client's.
+func (s *Server) mayCallFrom(client *exchange.Client, origin string) error {
+	if client.AllowsOrigin(origin) && origin != "null" {
+		return nil
+	}
+	return exchange.Refuse(exchange.ReasonOriginNotAllowed, errors.New("the client does not have the origin "+exchange.Quote(origin)))
+}
+
+// decoy stands for clients that are not there: checking its secret takes as
+// long as checking another's, and no secret is right.
+func decoy() *exchange.Client {
+	return &exchange.Client{Auth: exchange.AuthSecretBasic, Secrets: []exchange.ClientSecret{{ID: "none", MAC: make([]byte, 32)}}}
+}
+
+func (s *Server) checkSecret(c *call, client *exchange.Client, cred credentials) error {
+	right := s.cfg.CheckSecret(client, cred.secret, c.now)
+	switch {
+	case client == s.decoy:
+		return denied("there is no such client")
+	case client.Auth != cred.method && !(cred.door && client.Auth == exchange.AuthSecretBasic):
+		return denied("the client is registered for %s, not %s", client.Auth, cred.method)
+	case !right:
+		return denied("the secret is wrong")
+	}
+	return nil
+}
+
+// checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
+func (s *Server) checkAssertion(c *call, party *exchange.Party, assertion string) error {
+	switch {
+	case party == nil:
+		return denied("there is no such client")
+	case party.Client.Auth != exchange.AuthPrivateKeyJWT || party.Keys == nil:
+		return denied("the client is not registered for %s", exchange.AuthPrivateKeyJWT)
+	}
+	jti, expires, err := s.cfg.Subjects.ClientAssertion(c.ctx(), party, assertion, s.assertionAudiences, c.now)
+	if err != nil {
+		return err
+	}
+	err = s.cfg.Replays.Spend(c.ctx(), "client assertion", strconv.Quote(party.Client.ID)+jti, expires, c.now)
+	if err != nil && exchange.AsError(err).Reason == exchange.ReasonSubjectTokenReplayed {
+		return denied("the assertion was used before")
+	}
+	return err
+}
+
+func denied(format string, args ...any) error {
+	return exchange.Refuse(exchange.ReasonClientAuthenticationFailed, fmt.Errorf(format, args...))
+}
+
+// authenticateForm is authenticate for requests with a form.
+func (s *Server) authenticateForm(c *call) (*exchange.Party, error) {
+	cred, err := c.credentials()
+	if err != nil {
+		return nil, err
+	}
+	if cred.id == "" && cred.method == exchange.AuthPrivateKeyJWT {
+		cred.id = s.cfg.Subjects.AssertionClient(cred.assertion)
+	}
+	if cred.id == "" {
+		return nil, refused(exchange.ReasonParameterMissing, "client_id is missing")
+	}
+	return s.authenticate(c, cred)
+}

@@ -1,0 +1,15 @@
+// Package server is the public HTTP of Cambio: it parses requests, finds out
+// who is calling, hands what it understood to package grant, and writes the
+// answer. No other package sees HTTP, and no other function than
+// [Server.refuse] writes an error.
+//
+// A request goes through the same steps whatever it asks for: route, address,
+// origin, form or JSON, a place among the requests in flight, client, handler,
+// audit event, answer. A handler appends its answer to a buffer or returns an
+// error; nothing is sent before it has returned, so that a panic half way is
+// still a clean answer, and the audit event of a decision is taken before the
+// caller learns of it.
+//
+// There is no router with patterns: paths are constants, and a map finds them
+// without the redirects by which net/http.ServeMux mends a path.
+package server

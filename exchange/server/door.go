@@ -1,0 +1,79 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/grant"
+)
+
+// Doors speak JSON in the habits of other systems and translate to the same
+// requests. This file has what they share.
+
+// authenticateDoor finds the client of a door: X-API-Key names it, and a client
+// that can keep a secret shows it in X-Server-Secret, under whatever vendor's
+// name (X-Acme-Server-Secret), or by Basic.
+func (s *Server) authenticateDoor(c *call) (*exchange.Party, error) {
+	cred, err := c.basic()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := c.serverSecret()
+	if err != nil {
+		return nil, err
+	}
+	if secret != "" {
+		if cred.method != exchange.AuthNone {
+			return nil, errTwoCredentials()
+		}
+		cred = credentials{method: exchange.AuthSecretPost, secret: secret, door: true}
+	}
+	keys := c.r.Header["X-Api-Key"]
+	if len(keys) > 1 {
+		return nil, malformed("there are %d X-API-Key headers", len(keys))
+	}
+	if len(keys) == 1 {
+		if err := cred.named(keys[0]); err != nil {
+			return nil, err
+		}
+	}
+	if cred.id == "" {
+		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no X-API-Key"))
+	}
+	return s.authenticate(c, cred)
+}
+
+// serverSecret is the value of the one X-…-Server-Secret header.
+func (c *call) serverSecret() (secret string, err error) {
+	for name, values := range c.r.Header {
+		if !strings.HasPrefix(name, "X-") || !strings.HasSuffix(name, "-Server-Secret") {
+			continue
+		}
+		if secret != "" || len(values) > 1 {
+			return "", errTwoCredentials()
+		}
+		secret = values[0]
+	}
+	return secret, nil
+}
+
+// appendDoorResponse writes tokens as doors do.
+func appendDoorResponse(b []byte, res *grant.Response, externalID string) []byte {
+	b = append(b, '{')
+	b = text(b, "accessToken", res.AccessToken)
+	b = text(b, "refreshToken", res.RefreshToken)
+	b = number(b, "expiresIn", int64(res.ExpiresIn/time.Second))
+	b = text(b, "tokenType", res.TokenType)
+	b = text(b, "sessionId", res.Session)
+	if u := res.User; u != nil {
+		b = append(key(b, "user"), '{')
+		b = text(b, "id", u.ID)
+		b = text(b, "externalUserId", externalID)
+		b = text(b, "email", u.Email)
+		b = boolean(b, "isNew", u.IsNew)
+		b = append(b, '}')
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"cambio/exchange"
+)
+
+// refuse makes err the answer: the one place where errors are written. What it
+// tells of err is a reason, the description that came with it, and when to try
+// again; what else there is goes to the operator.
+func (s *Server) refuse(c *call, err error) exchange.Reason {
+	e := exchange.AsError(err)
+	if errors.Is(err, context.Canceled) && c.ctx().Err() != nil {
+		e = exchange.Refuse(exchange.ReasonOverloaded, err) // the caller left; nobody reads this
+	}
+	answer := e.Reason.Answer()
+	s.tellOperator(c, e)
+	h := c.w.Header()
+	if answer.Status == http.StatusUnauthorized {
+		h["Www-Authenticate"] = basicScheme // RFC 9110 §11.6.1, RFC 6749 §5.2
+	}
+	if after := retryAfter(e, answer.Status); after > 0 {
+		h["Retry-After"] = []string{strconv.FormatInt(after, 10)}
+	}
+	h["Cache-Control"] = noStore
+	delete(h, "Etag")
+	c.status, c.media = answer.Status, jsonMedia
+	c.out = appendError(c.out[:0], e, answer, c.id)
+	return e.Reason
+}
+
+// appendError writes the body of RFC 6749 §5.2 with our code and request_id.
+func appendError(b []byte, e *exchange.Error, answer exchange.Answer, id string) []byte {
+	description := e.Description
+	if description == "" || answer.Status == http.StatusInternalServerError {
+		description = answer.Description
+	}
+	b = append(b, `{"error":`...)
+	b = appendString(b, string(answer.Code))
+	b = append(b, `,"error_description":`...)
+	b = appendString(b, describe(description))
+	b = append(b, `,"code":`...)
+	b = appendString(b, string(e.Reason))
+	b = append(b, `,"request_id":`...)
+	b = appendString(b, id)
+	return append(b, '}')
+}
+
+// describe makes a text fit for error_description, where RFC 6749 §5.2 allows
+// no quotation mark, backslash or control character. Letters beyond ASCII stay:
+// an operator's message may be in any language.
+func describe(s string) string {
+	const most = 256
+	b := make([]byte, 0, min(len(s), most))
+	for _, r := range s {
+		switch {
+		case r == '"':
+			r = '\''
+		case r == '\\':
+			r = '/'
+		case r < ' ' || r == 0x7f:
+			r = ' '
+		}
+		if len(b)+utf8.RuneLen(r) > most {
+			break
+		}
+		b = utf8.AppendRune(b, r)
+	}
+	return string(b)
+}
+
+// retryAfter is in seconds, 0 for none (RFC 9110 §10.2.3). What is only busy
+// may be tried again after one.
+func retryAfter(e *exchange.Error, status int) int64 {
+	if e.RetryAfter > 0 {
+		return int64((e.RetryAfter + time.Second - 1) / time.Second)
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		return 1
+	}
+	return 0
+}
+
+// tellOperator logs what is wrong with the server. What is wrong with a request
+// is in the audit event, so that nobody can fill the log by asking.
+func (s *Server) tellOperator(c *call, e *exchange.Error) {
+	switch e.Reason {
+	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable:
+	default:
+		if e.Reason.Answer().Status != http.StatusInternalServerError {
+			return
+		}
+	}
+	s.cfg.Logger.LogAttrs(c.ctx(), slog.LevelError, "request failed",
+		slog.String("request_id", c.id), slog.String("path", exchange.Clip(c.r.URL.Path)),
+		slog.String("error", e.Error()))
+}
+
+var errPanic = errors.New("panic")
+
+// panicked logs a panic with its stack, of which arguments are numbers only.
+func (s *Server) panicked(c *call, v any) error {
+	s.cfg.Logger.LogAttrs(c.ctx(), slog.LevelError, "handler panicked",
+		slog.String("request_id", c.id), slog.String("panic", exchange.Clip(fmt.Sprint(v))),
+		slog.String("stack", string(debug.Stack())))
+	return exchange.Refuse(exchange.ReasonInternal, errPanic)
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// granted is the outcome of a request that was not refused. The others are
+// reasons, of which there is a closed set.
+const granted = "granted"
+
+type metrics struct {
+	requests *prometheus.CounterVec   // endpoint, outcome
+	seconds  *prometheus.HistogramVec // endpoint
+}
+
+// meter is an endpoint's metrics. That of the usual outcome is looked up once.
+type meter struct {
+	granted prometheus.Counter
+	refused *prometheus.CounterVec // outcome
+	seconds prometheus.Observer
+}
+
+func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cambio_requests_total", Help: "Requests by endpoint and outcome: granted, or the reason of the refusal.",
+		}, []string{"endpoint", "outcome"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cambio_request_duration_seconds", Help: "Time to answer, from the header to the last byte handed over.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"endpoint"}),
+	}
+	for _, c := range []prometheus.Collector{
+		m.requests, m.seconds,
+		gauge("cambio_requests_in_flight", "Requests being worked on.", s.gate.inFlight),
+		gauge("cambio_requests_queued", "Requests waiting to be worked on.", s.gate.queued),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "cambio_audit_failed_total", Help: "Audit events that could not be written.",
+		}, func() float64 { return float64(s.cfg.Audit.Failed()) }),
+	} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func gauge(name, help string, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+}
+
+func (m *metrics) meter(endpoint string) *meter {
+	return &meter{
+		granted: m.requests.WithLabelValues(endpoint, granted),
+		refused: m.requests.MustCurryWith(prometheus.Labels{"endpoint": endpoint}),
+		seconds: m.seconds.WithLabelValues(endpoint),
+	}
+}
+
+func (m *meter) observe(refusal exchange.Reason, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
+	if refusal == "" {
+		m.granted.Inc()
+		return
+	}
+	m.refused.WithLabelValues(string(refusal)).Inc()
+}

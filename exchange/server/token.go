@@ -1,0 +1,75 @@
+package server
+
+import (
+	"strings"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/grant"
+)
+
+// token is the token endpoint (RFC 6749 §3.2).
+func (s *Server) token(c *call) error {
+	if err := c.readForm(); err != nil {
+		return err
+	}
+	c.event.Grant = c.req.GrantType
+	if c.anonymous() {
+		c.req.Origin = c.origin
+	} else {
+		party, err := s.authenticateForm(c)
+		if err != nil {
+			return err
+		}
+		c.req.Party = party
+	}
+	res, err := s.grant(c)
+	if err != nil {
+		return err
+	}
+	c.out = appendResponse(c.out, res)
+	return nil
+}
+
+// anonymous says whether the request names no client at all. A token exchange
+// may: an issuer's registration can let its client be found by the subject
+// token's audience.
+func (c *call) anonymous() bool {
+	return c.params.clientID == "" && c.params.clientSecret == "" && c.params.assertion == "" &&
+		c.params.assertionType == "" && len(c.r.Header["Authorization"]) == 0 &&
+		c.req.GrantType == exchange.GrantTokenExchange
+}
+
+// grant asks for tokens, for the token endpoint and every door.
+func (s *Server) grant(c *call) (*grant.Response, error) {
+	res, err := s.cfg.Grants.Token(c.ctx(), &c.req, c.now)
+	if c.req.Party == nil && err == nil {
+		if party := c.clients.Client(c.req.Trail.Client); party != nil {
+			c.client = party.Client
+		}
+	}
+	return res, err
+}
+
+// appendResponse writes a successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1).
+func appendResponse(b []byte, res *grant.Response) []byte {
+	b = append(b, '{')
+	b = text(b, "access_token", res.AccessToken)
+	b = text(b, "issued_token_type", res.IssuedTokenType)
+	b = text(b, "token_type", res.TokenType)
+	b = number(b, "expires_in", int64(res.ExpiresIn/time.Second))
+	if len(res.Scopes) > 0 {
+		b = text(b, "scope", strings.Join(res.Scopes, " "))
+	}
+	b = text(b, "refresh_token", res.RefreshToken)
+	b = text(b, "id_token", res.IDToken)
+	b = raw(b, "authorization_details", res.Details)
+	b = text(b, "session_id", res.Session)
+	if u := res.User; u != nil {
+		b = append(key(b, "user"), '{')
+		b = text(b, "id", u.ID)
+		b = boolean(b, "is_new", u.IsNew)
+		b = append(b, '}')
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,82 @@
+package server
+
+import (
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+)
+
+// appendString writes s as a JSON string (RFC 8259 §7). Bytes that are not
+// UTF-8 become U+FFFD; "<" is escaped, so that no browser takes an answer for
+// a page.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	done := 0 // of s, already in b
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' && c != '<' {
+				i++
+				continue
+			}
+			b = append(b, s[done:i]...)
+			b = appendEscaped(b, c)
+			i++
+			done = i
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size == 1 {
+			b = append(b, s[done:i]...)
+			b = append(b, "\ufffd"...)
+			done = i + 1
+		}
+		i += size
+	}
+	b = append(b, s[done:]...)
+	return append(b, '"')
+}
+
+func appendEscaped(b []byte, c byte) []byte {
+	if c == '"' || c == '\\' {
+		return append(b, '\\', c)
+	}
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// object writing: members after the first begin with a comma.
+
+// text appends a member that is a string, or nothing if it is empty.
+func text(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendString(key(b, name), value)
+}
+
+func number(b []byte, name string, value int64) []byte {
+	return strconv.AppendInt(key(b, name), value, 10)
+}
+
+func boolean(b []byte, name string, value bool) []byte {
+	return strconv.AppendBool(key(b, name), value)
+}
+
+// raw appends a member that is JSON already, or nothing if it is empty.
+func raw(b []byte, name string, value json.RawMessage) []byte {
+	if len(value) == 0 {
+		return b
+	}
+	return append(key(b, name), value...)
+}
+
+// key begins a member.
+func key(b []byte, name string) []byte {
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(b, '"')
+	b = append(b, name...)
+	return append(b, '"', ':')
+}
