@@ -1,0 +1,390 @@
+package registry_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"cambio/exchange"
+	"cambio/exchange/registry"
+	"cambio/storage"
+)
+
+func TestApply(t *testing.T) {
+	longer := func(i *exchange.Issuer) { i.Audiences = []string{"app", "other"} }
+	start := manifest(issuer("a"), issuer("b"), client("c", "a"))
+	for _, row := range []struct {
+		name  string
+		m     exchange.Manifest
+		prune bool
+		want  string
+	}{
+		{"the same", start, false, "unchanged issuer a, unchanged issuer b, unchanged client c"},
+		{"the same, pruned", start, true, "unchanged issuer a, unchanged issuer b, unchanged client c"},
+		{"one changed", manifest(issuer("a", longer), issuer("b")), false, "change issuer a, unchanged issuer b"},
+		{"one added", manifest(issuer("d")), false, "add issuer d"},
+		{"a client of a registered issuer", manifest(client("d", "b")), false, "add client d"},
+		{"one left out, pruned", manifest(issuer("a"), client("c", "a")), true, "unchanged issuer a, unchanged client c, remove issuer b"},
+		{"nothing", manifest(), false, ""},
+		{"nothing, pruned", manifest(), true, "remove issuer a, remove issuer b, remove client c"},
+		{"a removed issuer's URL for another", manifest(issuer("d", func(i *exchange.Issuer) { i.URL = issuer("b").URL })), true,
+			"add issuer d, remove issuer a, remove issuer b, remove client c"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.apply(t, start, false)
+			planned, problems, err := w.Plan(t.Context(), row.m, row.prune, noon)
+			if err != nil || len(problems) > 0 || short(planned) != row.want {
+				t.Fatalf("planned %q %v %v\nwant %q", short(planned), problems, err, row.want)
+			}
+			if n := w.open(); n != 3 {
+				t.Errorf("planning left %d key sets open, want 3", n)
+			}
+			if got := short(w.apply(t, row.m, row.prune)); got != row.want {
+				t.Errorf("did %q\nwant %q", got, row.want)
+			}
+			before, bytes := w.Snapshot(), stored(t, w.engine)
+			if again := w.apply(t, row.m, row.prune); again.Changes() || w.Snapshot() != before || stored(t, w.engine) != bytes {
+				t.Errorf("applying again did %q", short(again))
+			}
+			w.sameAfterReopening(t)
+		})
+	}
+}
+
+// sameAfterReopening checks that the store says what the Snapshot says.
+func (w *world) sameAfterReopening(t *testing.T) {
+	t.Helper()
+	before := w.Snapshot()
+	w.reopen(t)
+	after := w.Snapshot()
+	if b, a := fmt.Sprint(before.Manifest(), before.Revision(), before.Origins()), fmt.Sprint(after.Manifest(), after.Revision(), after.Origins()); a != b {
+		t.Errorf("after reopening there is\n%s\nwant\n%s", a, b)
+	}
+}
+
+func TestApplyRefuses(t *testing.T) {
+	bad := func(i *exchange.Issuer) {
+		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Claim: "x", RequiredValue: "y"}, {Expression: "bad"}}
+	}
+	url := func(u string) func(*exchange.Issuer) { return func(i *exchange.Issuer) { i.URL = u } }
+	named := func(c exchange.Client) exchange.Client { c.Name = "bad"; return c }
+	for _, row := range []struct {
+		name  string
+		m     exchange.Manifest
+		prune bool
+		path  string
+	}{
+		{"a condition that does not compile", manifest(issuer("d"), issuer("e", bad)), false, "$.issuers[1].claimValidationRules[1].expression"},
+		{"a client that does not compile", manifest(issuer("d"), named(client("e"))), false, "$.clients[0].name"},
+		{"invalid by itself", manifest(issuer("d", func(i *exchange.Issuer) { i.Audiences = nil })), false, "$.issuers[0].audiences"},
+		{"another URL for an ID", manifest(issuer("a", url("https://evil.example.com"))), false, "$.issuers[0].url"},
+		{"another URL for a removed ID", manifest(issuer("gone", url("https://evil.example.com"))), false, "$.issuers[0].url"},
+		{"a registered issuer's URL", manifest(issuer("d"), issuer("e", url(issuer("a").URL))), false, "$.issuers[1].url"},
+		{"two of a URL", manifest(issuer("d"), issuer("e", url(issuer("d").URL))), false, "$.issuers[1].url"},
+		{"two of an ID", manifest(issuer("d"), issuer("d", url("https://e.example.com"))), false, "$.issuers[1].id"},
+		{"a client of an unknown issuer", manifest(client("d", "a"), client("e", "a", "z")), false, "$.clients[1].issuers[1]"},
+		{"a client of a removed issuer", manifest(client("d", "gone")), false, "$.clients[0].issuers[0]"},
+		{"a client of a pruned issuer", manifest(client("d", "a")), true, "$.clients[0].issuers[0]"},
+		{"a sealed secret", manifest(issuer("d", func(i *exchange.Issuer) {
+			i.Keys.Secrets = []exchange.SharedSecret{{ID: "s", Value: strings.Repeat("v", 32), Sealed: []byte("x")}}
+		})), false, "$.issuers[0].keys.secrets[0].sealed"},
+		{"a secret that is not stored", manifest(issuer("a", func(i *exchange.Issuer) {
+			i.Keys.Secrets = []exchange.SharedSecret{{ID: "s"}}
+		})), false, "$.issuers[0].keys.secrets[0].value"},
+		{"a client secret", manifest(exchange.Client{
+			ID: "d", Auth: exchange.AuthSecretBasic, Audiences: []string{"api"}, Secrets: []exchange.ClientSecret{{ID: "s", MAC: []byte("x")}},
+		}), false, "$.clients[0].secrets[0].mac"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.apply(t, manifest(issuer("a"), issuer("gone"), client("c", "a")), false)
+			if err := w.RemoveIssuer(t.Context(), "gone", noon); err != nil {
+				t.Fatal(err)
+			}
+			before, bytes, open := w.Snapshot(), stored(t, w.engine), w.open()
+			plan, problems, err := w.Apply(t.Context(), row.m, row.prune, noon, nil)
+			if err != nil || plan != nil || len(problems) != 1 || problems[0].Path != row.path {
+				t.Errorf("got %q %v %v\nwant a problem at %s", short(plan), problems, err, row.path)
+			}
+			if w.Snapshot() != before || stored(t, w.engine) != bytes || w.open() != open {
+				t.Error("a refused manifest changed something")
+			}
+		})
+	}
+}
+
+func TestApplySaysAllProblemsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	m := manifest(
+		issuer("a", func(i *exchange.Issuer) { i.Audiences = nil }),
+		issuer("b", func(i *exchange.Issuer) { i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "bad"}} }),
+		client("c", "nobody"),
+	)
+	_, problems, err := w.Apply(t.Context(), m, false, noon, nil)
+	var paths []string
+	for _, p := range problems {
+		paths = append(paths, p.Path)
+	}
+	slices.Sort(paths)
+	want := []string{"$.clients[0].issuers[0]", "$.issuers[0].audiences", "$.issuers[1].claimValidationRules[0].expression"}
+	if err != nil || !slices.Equal(paths, want) {
+		t.Errorf("got %q %v, want %q", paths, err, want)
+	}
+}
+
+func TestUnchangedIssuersKeepTheirTrust(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a")), false)
+	before, compiled := w.Snapshot(), w.compiled()
+	w.apply(t, manifest(issuer("a", func(i *exchange.Issuer) { i.Scopes = []string{"read"} }), issuer("b"), client("c", "a")), false)
+	after := w.Snapshot()
+	if after.Issuer("b") != before.Issuer("b") || after.Client("c") != before.Client("c") {
+		t.Error("what did not change was replaced")
+	}
+	if w.compiled() != compiled+1 {
+		t.Errorf("%d registrations were compiled, want 1", w.compiled()-compiled)
+	}
+	if before.Issuer("a").Keys.(*keySet).closed.Load() != 1 || after.Issuer("a").Keys.(*keySet).closed.Load() != 0 {
+		t.Error("the replaced keys are open, or the new ones closed")
+	}
+	if len(before.Issuer("a").Issuer.Scopes) != 0 {
+		t.Error("a snapshot changed")
+	}
+}
+
+func TestRemovedCountsFromTheNextSnapshot(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a", "b")), false)
+	before := w.Snapshot()
+	calls := 0
+	w.OnChange(func() {
+		if calls++; calls > 1 {
+			return
+		}
+		if w.Snapshot() == before {
+			t.Error("the callback came before the change")
+		}
+		if before.Issuer("a").Keys.(*keySet).closed.Load() != 0 {
+			t.Error("keys were closed before the snapshot without them was in place")
+		}
+	})
+	mark := storage.Write{Table: "marks", Key: "issuer/a", Value: []byte("now")}
+	if err := w.RemoveIssuer(t.Context(), "a", noon, mark); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.Snapshot(); s.Issuer("a") != nil || s.IssuerByURL(issuer("a").URL) != nil || s.Issuer("b") == nil {
+		t.Error("the removed issuer is still there, or another one is gone")
+	}
+	if _, err := w.engine.Get(t.Context(), "marks", "issuer/a"); err != nil {
+		t.Errorf("the caller's write: %v", err)
+	}
+	if before.Issuer("a").Keys.(*keySet).closed.Load() != 1 || calls != 1 {
+		t.Errorf("keys not closed, or %d callbacks instead of 1", calls)
+	}
+	if err := w.RemoveClient(t.Context(), "c", noon); err != nil || w.Snapshot().Client("c") != nil {
+		t.Errorf("the removed client is still there: %v", err)
+	}
+	for _, err := range []error{w.RemoveIssuer(t.Context(), "a", noon), w.RemoveClient(t.Context(), "c", noon)} {
+		if !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("removing again: %v", err)
+		}
+	}
+	w.sameAfterReopening(t)
+}
+
+func TestRemovedIssuerComesBackOnlyWithItsURL(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a")), false)
+	if err := w.RemoveIssuer(t.Context(), "a", noon); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen(t)
+	stranger := issuer("a", func(i *exchange.Issuer) { i.URL = "https://stranger.example.com" })
+	if _, problems, err := w.Apply(t.Context(), manifest(stranger), false, noon, nil); err != nil || len(problems) != 1 {
+		t.Errorf("got %v %v, want a problem", problems, err)
+	}
+	if plan := w.apply(t, manifest(issuer("a")), false); short(plan) != "add issuer a" || w.Snapshot().Issuer("a") == nil {
+		t.Errorf("got %s", short(plan))
+	}
+}
+
+func TestAlsoIsPartOfTheCommit(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b")), false)
+	also := func(p registry.Plan) ([]storage.Write, error) {
+		return []storage.Write{{Table: "marks", Key: short(p), Value: []byte("now")}}, nil
+	}
+	if _, _, err := w.Apply(t.Context(), manifest(issuer("a")), true, noon, also); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.engine.Get(t.Context(), "marks", "unchanged issuer a, remove issuer b"); err != nil {
+		t.Error(err)
+	}
+	_, _, err := w.Apply(t.Context(), manifest(issuer("a")), true, noon, func(registry.Plan) ([]storage.Write, error) {
+		t.Error("also was called for a plan without changes")
+		return nil, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFailedCommitLeavesNothing(t *testing.T) {
+	disk := errors.New("disk on fire")
+	taken := []storage.Write{{Table: "marks", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("other")}}
+	for _, row := range []struct {
+		name  string
+		fail  error
+		also  []storage.Write
+		alsoE error
+		want  error
+	}{
+		{"the engine fails", disk, nil, nil, disk},
+		{"the disk is full", storage.ErrFull, nil, nil, storage.ErrFull},
+		{"a condition of the caller does not hold", nil, taken, nil, storage.ErrConflict},
+		{"the caller fails", nil, nil, disk, disk},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			engine := &failing{Engine: w.engine}
+			w.engine = engine
+			w.Registry = w.another(t)
+			w.apply(t, manifest(issuer("a"), client("c", "a")), false)
+			before, bytes, open := w.Snapshot(), stored(t, w.engine), w.open()
+			engine.err = row.fail
+			m := manifest(issuer("a", func(i *exchange.Issuer) { i.Scopes = []string{"s"} }), issuer("b"))
+			_, _, err := w.Apply(t.Context(), m, true, noon, func(registry.Plan) ([]storage.Write, error) { return row.also, row.alsoE })
+			if !errors.Is(err, row.want) {
+				t.Errorf("got %v, want %v", err, row.want)
+			}
+			if w.Snapshot() != before || stored(t, w.engine) != bytes || w.open() != open {
+				t.Error("a failed apply changed something")
+			}
+			engine.err = nil
+			w.apply(t, m, true)
+		})
+	}
+}
+
+func TestConcurrentAppliesDoNotInterleave(t *testing.T) {
+	w := newWorld(t)
+	nodes := []*registry.Registry{w.Registry, w.another(t)}
+	const each = 16
+	var wg sync.WaitGroup
+	for n, node := range nodes {
+		for k := range each {
+			wg.Go(func() {
+				id := fmt.Sprintf("i%d-%d", n, k)
+				all := func(i *exchange.Issuer) { i.Audiences = []string{id} }
+				m := manifest(issuer("x", all), issuer("y", all), issuer(id), client(id, id))
+				if _, problems, err := node.Apply(t.Context(), m, false, noon, nil); err != nil || len(problems) > 0 {
+					t.Errorf("%s: %v %v", id, problems, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for _, node := range nodes {
+		if err := node.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := node.Snapshot()
+		if s.Revision() != 2*each {
+			t.Errorf("revision %d, want %d", s.Revision(), 2*each)
+		}
+		if x, y := s.Issuer("x").Issuer.Audiences[0], s.Issuer("y").Issuer.Audiences[0]; x != y {
+			t.Errorf("x is of %s and y of %s", x, y)
+		}
+		for n := range nodes {
+			for k := range each {
+				if id := fmt.Sprintf("i%d-%d", n, k); s.Issuer(id) == nil || s.Client(id) == nil {
+					t.Errorf("%s was lost", id)
+				}
+			}
+		}
+	}
+}
+
+func TestReload(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
+	other := w.another(t)
+	before, compiled, calls := other.Snapshot(), w.compiled(), 0
+	other.OnChange(func() { calls++ })
+	if err := other.Reload(t.Context()); err != nil || other.Snapshot() != before || calls != 0 {
+		t.Errorf("reloading without a change did something: %v", err)
+	}
+	w.apply(t, manifest(issuer("a"), issuer("e"), client("c", "a", "e")), true)
+	if err := other.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := other.Snapshot()
+	if fmt.Sprint(s.Manifest()) != fmt.Sprint(w.Snapshot().Manifest()) || s.Revision() != 2 || calls != 1 {
+		t.Errorf("got revision %d and %d callbacks: %v", s.Revision(), calls, s.Manifest())
+	}
+	if s.Issuer("a") != before.Issuer("a") || s.Client("c") == before.Client("c") {
+		t.Error("the unchanged issuer was replaced, or the changed client was not")
+	}
+	if n := w.compiled() - compiled; n != 4 { // e and c, by each registry
+		t.Errorf("%d registrations were compiled, want 4", n)
+	}
+	for id, gone := range map[string]exchange.KeySet{"b": before.Issuer("b").Keys, "d": before.Client("d").Keys} {
+		if gone.(*keySet).closed.Load() != 1 {
+			t.Errorf("the keys of %s are not closed", id)
+		}
+	}
+}
+
+func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
+	good := w.cfg
+	w.cfg.CompileIssuer = func(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+		if i.ID == "a" {
+			return nil, []exchange.Problem{{Path: "audiences", Message: "is too long nowadays"}}
+		}
+		return good.CompileIssuer(i)
+	}
+	w.reopen(t)
+	s := w.Snapshot()
+	if s.Issuer("a") != nil || s.IssuerByURL(issuer("a").URL) != nil || s.Issuer("b") == nil {
+		t.Error("the faulty issuer serves, or the sound one does not")
+	}
+	if f := s.Faults(); len(f) != 1 || f[0].Kind != registry.KindIssuer || f[0].ID != "a" || f[0].Problems[0].Path != "audiences" {
+		t.Errorf("faults: %v", f)
+	}
+	w.cfg = good
+	w.Registry = w.another(t)
+	if len(w.Snapshot().Faults()) != 0 || w.Snapshot().Issuer("a") == nil {
+		t.Error("the fault stayed")
+	}
+}
+
+func TestOriginsAndOrder(t *testing.T) {
+	w := newWorld(t)
+	c, d := client("c", "a"), client("d", "a")
+	c.Origins = []string{"https://z.example.com", "https://a.example.com"}
+	d.Origins = []string{"https://a.example.com"}
+	w.apply(t, manifest(issuer("b"), issuer("a"), d, c), false)
+	if got := w.Snapshot().Origins(); !slices.Equal(got, []string{"https://a.example.com", "https://z.example.com"}) {
+		t.Errorf("origins %q", got)
+	}
+	var order []string
+	for i := range w.Snapshot().Issuers() {
+		order = append(order, i.Issuer.ID)
+	}
+	for p := range w.Snapshot().Clients() {
+		order = append(order, p.Client.ID)
+	}
+	if !slices.Equal(order, []string{"a", "b", "c", "d"}) {
+		t.Errorf("order %q", order)
+	}
+	w.apply(t, manifest(d), false)
+	if err := w.RemoveClient(t.Context(), "c", noon); err != nil || len(w.Snapshot().Origins()) != 1 {
+		t.Errorf("the removed client's origin stayed: %v", err)
+	}
+}
