@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// Resolve says which user a proven subject is.
+//
+// A known subject costs two reads, and no write is returned. An unknown one
+// is a new user if create is true: the returned writes make the user and its
+// link, on the condition that nobody else did. The caller commits them along
+// with its own; on storage.ErrConflict it resolves again and finds the user
+// that somebody else made. Without create it is refused as
+// exchange.ReasonUserNotRegistered, a disabled user as exchange.ReasonUserDisabled.
+//
+// The e-mail and the name of the returned user are those of the subject's
+// proof, and Created is only set for a new one. The stored ones, which
+// operators see, are those of the first sight: an exchange never rewrites a
+// user, so it can neither lose to nor undo what an operator does to it.
+func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error) {
+	key := exchange.LinkKey(s.Issuer, s.ID)
+	link, err := r.tables.links.Get(ctx, key)
+	switch {
+	case errors.Is(err, storage.ErrNotFound) && create:
+		return r.newUser(key, s, now)
+	case errors.Is(err, storage.ErrNotFound):
+		return u, false, nil, exchange.Refuse(exchange.ReasonUserNotRegistered, fmt.Errorf("no link %s", key))
+	case err != nil:
+		return u, false, nil, fmt.Errorf("link %s: %w", key, err)
+	}
+	if err := r.Admit(ctx, link.Value); err != nil {
+		return u, false, nil, err
+	}
+	return exchange.User{ID: link.Value, Email: s.Email, Name: s.Name}, false, nil, nil
+}
+
+// Admit refuses a disabled user as exchange.ReasonUserDisabled. It costs one
+// read.
+func (r *Registry) Admit(ctx context.Context, userID string) error {
+	row, err := r.tables.standings.Get(ctx, userID)
+	if err != nil {
+		return fmt.Errorf("standing of user %q: %w", userID, err)
+	}
+	if row.Value.Disabled {
+		return exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", userID))
+	}
+	return nil
+}
+
+func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exchange.User, bool, []storage.Write, error) {
+	u := exchange.User{ID: newUserID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
+	link, linkErr := r.tables.links.Insert(key, u.ID)
+	stands, standsErr := r.tables.standings.Insert(u.ID, standing{})
+	user, userErr := r.tables.users.Insert(u.ID, u)
+	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(u.ID, key),
+		exchange.Link{Issuer: s.Issuer, Subject: s.ID, User: u.ID, Created: u.Created})
+	if err := errors.Join(linkErr, standsErr, userErr, shownErr); err != nil {
+		return exchange.User{}, false, nil, fmt.Errorf("making a user: %w", err)
+	}
+	return u, true, []storage.Write{link, stands, user, shown}, nil
+}
+
+// newUserID is a UUIDv7 (RFC 9562 §5.7): users are kept in the order in which
+// they were first seen.
+func newUserID(now time.Time) string {
+	var id uuid.UUID
+	rand.Read(id[:])
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(id[:6], ms[2:])
+	id[6] = id[6]&0x0f | 0x70 // version
+	id[8] = id[8]&0x3f | 0x80 // variant
+	return id.String()
+}
