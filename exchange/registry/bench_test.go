@@ -1,0 +1,196 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/policy"
+	"cambio/exchange/registry"
+	"cambio/jwks"
+	"cambio/storage"
+)
+
+// many is a manifest of n issuers with a client each.
+func many(n int) (m exchange.Manifest) {
+	for k := range n {
+		id := fmt.Sprintf("issuer-%05d", k)
+		m.Issuers = append(m.Issuers, issuer(id))
+		m.Clients = append(m.Clients, client("client-"+id, id))
+	}
+	return m
+}
+
+func TestOneChangeAmongTenThousandCompilesOne(t *testing.T) {
+	const n = 10_000
+	w := newWorld(t)
+	m := many(n)
+	m.Clients = m.Clients[:100]
+	w.apply(t, m, false)
+	before, compiled := w.Snapshot(), w.compiled()
+	m.Issuers[n/2].Scopes = []string{"read"}
+	if plan := w.apply(t, m, true); len(plan) != n+100 || !plan.Changes() {
+		t.Fatalf("%d changes", len(plan))
+	}
+	if got := w.compiled() - compiled; got != 1 {
+		t.Errorf("%d registrations were compiled, want 1", got)
+	}
+	after := w.Snapshot()
+	for k, i := range m.Issuers {
+		if same := before.Issuer(i.ID) == after.Issuer(i.ID); same != (k != n/2) {
+			t.Fatalf("issuer %s: same trust %v", i.ID, same)
+		}
+	}
+	w.reopen(t)
+	if s := w.Snapshot(); s.Issuer(m.Issuers[n/2].ID).Issuer.Scopes[0] != "read" || s.Issuer(m.Issuers[n-1].ID) == nil {
+		t.Error("the store differs")
+	}
+}
+
+func TestLookupsAllocateNothing(t *testing.T) {
+	w := newWorld(t)
+	m := many(100)
+	w.apply(t, m, false)
+	if n := testing.AllocsPerRun(100, func() { lookup(w.Registry, m) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// lookup is what a request needs of the snapshot.
+func lookup(r *registry.Registry, m exchange.Manifest) bool {
+	s := r.Snapshot()
+	c := s.Client(m.Clients[len(m.Clients)-1].ID)
+	i := s.IssuerByURL(m.Issuers[len(m.Issuers)-1].URL)
+	return c != nil && i != nil
+}
+
+func BenchmarkLookup(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		w, m := newWorld(b), many(n)
+		w.apply(b, m, false)
+		b.Run(fmt.Sprintf("issuers=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if !lookup(w.Registry, m) {
+						b.Error("not found")
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkOpen opens a store of ten thousand issuers whose rules and key sets
+// are real: as short as can be, and with a mapping and two conditions each.
+func BenchmarkOpen(b *testing.B) {
+	plain, ruled := many(10_000), many(10_000)
+	for n := range ruled.Issuers {
+		i := &ruled.Issuers[n]
+		i.ClaimMappings.Subject.Expression = fmt.Sprintf(`"t%d:" + claims.sub`, n)
+		i.ClaimValidationRules = []exchange.ClaimValidationRule{
+			{Expression: fmt.Sprintf(`claims.tenant == "t%d"`, n)},
+			{Expression: `claims.email_verified == true && claims.email.endsWith("@example.com")`},
+		}
+	}
+	for name, m := range map[string]exchange.Manifest{"plain": plain, "ruled": ruled} {
+		w := newWorld(b)
+		w.cfg.CompileIssuer = compileReal
+		w.Registry = w.another(b)
+		w.apply(b, m, false)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				w.another(b).Close()
+			}
+		})
+	}
+}
+
+// realKeys is a key set of package jwks that no benchmark asks for a key.
+type realKeys struct{ *jwks.Set }
+
+func (realKeys) Verify(context.Context, string, time.Time) (exchange.Signed, error) {
+	return exchange.Signed{}, nil
+}
+
+func compileReal(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+	rules, problems := policy.Compile(&i)
+	keys, err := jwks.New(jwks.Source{Issuer: i.URL}, jwks.Options{})
+	if err != nil {
+		problems = append(problems, exchange.Problem{Path: "keys", Message: err.Error()})
+	}
+	return &exchange.Trust{Issuer: &i, Rules: rules, Keys: realKeys{Set: keys}}, problems
+}
+
+// BenchmarkApplyOne changes one issuer of ten thousand, declared alone and
+// together with all others.
+func BenchmarkApplyOne(b *testing.B) {
+	m := many(10_000)
+	w := newWorld(b)
+	w.apply(b, m, false)
+	n := 0
+	for name, declared := range map[string]exchange.Manifest{"alone": {Issuers: m.Issuers[:1]}, "among all": m} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				n++
+				declared.Issuers[0].Scopes = []string{fmt.Sprintf("s%d", n)}
+				w.apply(b, declared, false)
+			}
+		})
+	}
+}
+
+func BenchmarkResolveKnown(b *testing.B) {
+	for _, n := range []int{1, 100_000} {
+		w := newWorld(b)
+		w.fill(b, n)
+		b.Run(fmt.Sprintf("users=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for k := 0; pb.Next(); k++ {
+					s := subject(fmt.Sprint(k * 7919 % n))
+					if _, isNew, _, err := w.Resolve(context.Background(), s, true, noon); isNew || err != nil {
+						b.Error(isNew, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// fill makes n users, many in each commit.
+func (w *world) fill(tb testing.TB, n int) {
+	tb.Helper()
+	const batch = 5000
+	var writes []storage.Write
+	for k := range n {
+		_, _, more, err := w.Resolve(tb.Context(), subject(fmt.Sprint(k)), true, noon)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if writes = append(writes, more...); k%batch == batch-1 || k == n-1 {
+			if err := w.engine.Commit(tb.Context(), writes...); err != nil {
+				tb.Fatal(err)
+			}
+			writes = writes[:0]
+		}
+	}
+}
+
+func BenchmarkCheckSecret(b *testing.B) {
+	w := newWorld(b)
+	w.apply(b, manifest(confidential("c")), false)
+	secret, err := w.NewSecret(b.Context(), "c", noon)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := w.Snapshot().Client("c").Client
+	b.ReportAllocs()
+	for b.Loop() {
+		if !w.CheckSecret(c, secret, noon) {
+			b.Fatal("refused")
+		}
+	}
+}
