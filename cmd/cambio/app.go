@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"cambio/exchange/server"
+	"cambio/storage"
+)
+
+// Addrs are where a server listens.
+type Addrs struct {
+	Public, Admin net.Addr
+}
+
+// Run serves until ctx ends or the store fails, and returns once everything it
+// started has ended. It calls ready when both listeners take connections.
+func Run(ctx context.Context, cfg Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
+	a, err := assemble(ctx, cfg, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.close()) }()
+	public, err := a.listen(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer public.Close()
+	admin, err := a.listen(cfg.AdminListen)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	addrs := Addrs{Public: public.Addr(), Admin: admin.Addr()}
+	a.log.Info("listening", "public", addrs.Public.String(), "admin", addrs.Admin.String(), "issuer", cfg.Issuer)
+	ready(addrs)
+	return a.serve(ctx, public, admin)
+}
+
+// listen opens a listener, with TLS if the configuration has it.
+func (a *app) listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, hinted(err, "another process has this port; stop it or set another address, such as CAMBIO_LISTEN=127.0.0.1:9080 CAMBIO_ADMIN_LISTEN=127.0.0.1:9081")
+	}
+	if a.cfg.TLS.CertFile == "" {
+		return l, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.cfg.TLS.CertFile, a.cfg.TLS.KeyFile)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("reading the TLS certificate: %w", err), l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// serve answers on both listeners until ctx ends, the store fails or a
+// listener breaks; then it lets requests under way end.
+func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	for _, task := range []func(context.Context){a.ring.Run, a.sweep, a.watchClock} {
+		tasks.Go(func() { task(background) })
+	}
+	defer tasks.Wait()
+	defer stop()
+
+	servers := map[*http.Server]net.Listener{a.http(a.server): public, a.http(a.admin): admin}
+	broken := make(chan error, len(servers))
+	for s, l := range servers {
+		go func() { broken <- s.Serve(l) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping", "cause", context.Cause(ctx).Error())
+	case <-a.engine.Failed():
+		err = hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "what was answered is safe; start the server again to open the store anew")
+	case err = <-broken:
+	}
+	a.server.Drain()
+	return errors.Join(err, a.shutdown(servers))
+}
+
+func (a *app) http(h http.Handler) *http.Server {
+	s := server.HTTPServer(h)
+	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // strangers' TLS and protocol errors
+	return s
+}
+
+// shutdown waits for requests under way, as long as the configuration says.
+func (a *app) shutdown(servers map[*http.Server]net.Listener) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
+	defer cancel()
+	var errs error
+	for s := range servers {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = errors.Join(errs, fmt.Errorf("waiting for requests under way: %w", err), s.Close())
+		}
+	}
+	return errs
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"cambio/exchange/admin"
+	"cambio/exchange/audit"
+	"cambio/exchange/challenge"
+	"cambio/exchange/grant"
+	"cambio/exchange/limit"
+	"cambio/exchange/registry"
+	"cambio/exchange/server"
+	"cambio/exchange/session"
+	"cambio/exchange/subject"
+	"cambio/jwks"
+	"cambio/keys"
+	"cambio/storage"
+	"cambio/storage/bolt"
+)
+
+// app is a server put together: every part, and what must be closed.
+type app struct {
+	cfg    Config
+	log    *slog.Logger
+	engine *bolt.Engine
+	ring   *keys.Ring
+	users  *registry.Registry
+	// sessions, replays and limiter are swept in the background.
+	sessions *session.Store
+	replays  *challenge.Replays
+	limiter  *limit.Limiter
+	audit    *audit.Log
+	server   *server.Server
+	admin    http.Handler
+	closers  []func() error // in the order of opening
+}
+
+// assemble opens the store and wires the parts. It starts nothing that serves.
+func assemble(ctx context.Context, cfg Config, stdout, stderr io.Writer) (_ *app, err error) {
+	a := &app{cfg: cfg, log: newLogger(cfg.Log, stderr)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	for _, open := range []func() error{
+		a.openStore,
+		func() error { return a.openKeys(ctx) },
+		func() error { return a.openRegistry(ctx) },
+		func() error { return a.openAudit(stdout) },
+		func() error { return a.applyTrust(ctx) },
+		a.wire,
+	} {
+		if err := open(); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// close closes what was opened, last first.
+func (a *app) close() error {
+	var errs error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = errors.Join(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errs
+}
+
+func newLogger(cfg LogConfig, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.Level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func (a *app) openStore() error {
+	engine, err := bolt.Open(a.cfg.Database, bolt.Options{})
+	if errors.Is(err, storage.ErrLocked) {
+		return hinted(err, "another server holds this file; stop it or set \"database\" to another path")
+	}
+	if err != nil {
+		return hinted(err, "the folder must exist and the file must be writable by this user")
+	}
+	a.engine, a.closers = engine, append(a.closers, engine.Close)
+	return nil
+}
+
+func (a *app) openKeys(ctx context.Context) error {
+	kek, err := a.keyEncryptionKey()
+	if err != nil {
+		return err
+	}
+	a.ring, err = keys.Open(ctx, a.engine, keys.Config{
+		KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery), Logger: a.log,
+	})
+	if errors.Is(err, keys.ErrWrongKEK) {
+		return hinted(err, "bring back the key-encryption key that belongs to "+a.cfg.Database+"; a new one would end all sessions, so none is made")
+	}
+	return err
+}
+
+// keyEncryptionKey is the one that is configured. It is made if its file does
+// not exist and the store is new.
+func (a *app) keyEncryptionKey() ([]byte, error) {
+	if len(a.cfg.KeyEncryptionKey) > 0 {
+		return a.cfg.KeyEncryptionKey, nil
+	}
+	file := a.cfg.KeyEncryptionKeyFile
+	kek, err := keys.ReadKEK(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return kek, err
+	}
+	kek, err = keys.CreateKEK(file)
+	if errors.Is(err, fs.ErrExist) { // another process was faster
+		return keys.ReadKEK(file)
+	}
+	if err == nil {
+		a.log.Info("made a key-encryption key; keep a copy of it apart from the database's", "file", file)
+	}
+	return kek, err
+}
+
+// base are the limits that all key sets share.
+func (a *app) base() jwks.Options {
+	return jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), Logger: a.log}
+}
+
+func (a *app) openRegistry(ctx context.Context) error {
+	base := a.base()
+	users, err := registry.Open(ctx, a.engine, registry.Config{
+		RecordKey: a.ring.Derive("records"), SecretKey: a.ring.Derive("client secrets"),
+		Seal: a.ring.Seal, Unseal: a.ring.Unseal,
+		CompileIssuer: subject.CompileIssuer(base), CompileClient: subject.CompileClient(base),
+	})
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	a.users = users
+	a.closers = append(a.closers, func() error { users.Close(); return nil })
+	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
+	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
+	return nil
+}
+
+// openAudit appends to the configured file, or writes to standard output.
+func (a *app) openAudit(stdout io.Writer) error {
+	out := stdout
+	if name := a.cfg.Audit.File; name != "" {
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("opening the audit log: %w", err)
+		}
+		out, a.closers = f, append(a.closers, f.Close)
+	}
+	a.audit = audit.New(out, audit.Config{Logger: a.log})
+	a.closers = append(a.closers, a.audit.Close)
+	return nil
+}
+
+// applyTrust makes the registry what the manifest of the configuration says.
+func (a *app) applyTrust(ctx context.Context) error {
+	if a.cfg.Trust == "" {
+		return nil
+	}
+	file, err := readTrust(a.cfg.Trust, nil)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	plan, problems, err := a.users.Apply(ctx, file.Manifest, true, now, admin.Ends(a.sessions, now))
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
+	}
+	if err := file.doc.refuse(problems); err != nil {
+		return err
+	}
+	for _, c := range plan {
+		if c.Action != registry.Unchanged {
+			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)
+		}
+	}
+	return nil
+}
+
+// wire puts the parts together.
+func (a *app) wire() error {
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	subjects := subject.New(subject.Config{
+		Trusts: func() subject.Trusts { return a.users.Snapshot() }, Own: a.sessions, OwnIssuer: a.cfg.Issuer,
+	})
+	grants := grant.New(grant.Config{
+		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
+		Registry: func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
+	})
+	a.limiter = limit.New(limit.Config{})
+	var err error
+	a.server, err = server.New(server.Config{
+		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Keys: a.ring,
+		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret,
+		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
+		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,
+	})
+	if err != nil {
+		return err
+	}
+	a.users.OnChange(a.server.ClientsChanged)
+	return a.wireAdmin(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+}
+
+func (a *app) wireAdmin(metrics http.Handler) error {
+	token, err := admin.OpenToken(a.cfg.AdminTokenFile)
+	if err != nil {
+		return err
+	}
+	a.admin, err = admin.New(admin.Config{
+		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.users, Sessions: a.sessions, Keys: a.ring,
+		Compile: subject.CompileIssuer(a.base()), Describe: describeKeys, Metrics: metrics,
+		Audit: a.audit, Logger: a.log,
+	})
+	return err
+}
+
+// ready are the checks of /readyz.
+func (a *app) ready(ctx context.Context) []server.ReadyCheck {
+	_, err := a.engine.Get(ctx, "ready", "ready")
+	if errors.Is(err, storage.ErrNotFound) {
+		err = nil
+	}
+	return []server.ReadyCheck{{Name: "store", Err: err}}
+}
