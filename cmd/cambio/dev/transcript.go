@@ -6,16 +6,40 @@ import (
 	"text/template"
 )
 
-// URLs are where `cambio dev` listens, and as whom the transcript calls.
+// URLs are where `cambio dev` listens, and where it keeps what it keeps.
 type URLs struct {
-	Cambio         string // the server, and the issuer of its tokens
-	Admin          string
-	Provider       string // the OpenID provider, an issuer
-	API            string // the demo API, and the audience of its tokens
-	Callback       string // a redirect URI of the demo app; nothing needs to listen there
-	Client         string // the demo app as a client of Cambio
-	Folder         string // of everything that is kept
-	AdminTokenFile string
+	Cambio   string // the server, and the issuer of its tokens
+	Admin    string
+	Provider string // the OpenID provider, an issuer
+	API      string // the demo API, and the audience of its tokens
+	Callback string // a redirect URI of the demo app; nothing listens there
+	Folder   string
+}
+
+// NewURLs are those on loopback with four ports from port on.
+func NewURLs(port int, folder string) URLs {
+	at := func(i int) string { return fmt.Sprintf("http://127.0.0.1:%d", port+i) }
+	return URLs{Cambio: at(0), Admin: at(1), Provider: at(2), API: at(3), Callback: at(3) + "/callback", Folder: folder}
+}
+
+// Trust is the manifest of a server that trusts the provider and knows the
+// demo app.
+func Trust(u URLs) string {
+	return fmt.Sprintf(`issuers:
+  - id: demo-provider
+    url: %s
+    audiences: [%s]
+    scopes: [%s, email]
+    keys: {allowPrivateAddresses: true} # it is on loopback
+clients:
+  - id: %[2]s
+    issuers: [demo-provider]
+    scopes: [%[3]s, email]
+    defaultScopes: [%[3]s]
+    audiences: [%[4]s]
+    origins: [%[4]s]
+    refreshTokens: true
+`, u.Provider, ClientID, ScopeRead, u.API)
 }
 
 // verifier and challenge are one PKCE pair (RFC 7636 §4), fixed so that the
@@ -42,8 +66,8 @@ var transcript = template.Must(template.New("transcript").Parse(`
 Cambio     {{.Cambio}}
 Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is unverified
 Demo API   {{.API}}/orders
-Admin      {{.Admin}}   token in {{.AdminTokenFile}}
-Everything is in {{.Folder}} and gone when this ends (Ctrl-C).
+Admin      {{.Admin}}   try: go run ./cmd/cambio session list --admin {{.Admin}} --admin-token-file {{.Folder}}/cambio.admin-token
+Everything is in {{.Folder}}, trust.yaml and audit.log too, and gone when this ends (Ctrl-C).
 
 # Paste this into another shell.
 field() { sed -n 's/.*"'$1'":"\([^"]*\)".*/\1/p'; }
@@ -55,17 +79,17 @@ CODE=$(curl -s -o /dev/null -w '%{redirect_url}' "$NEXT" | sed 's/.*code=\([^&]*
 ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.RP}} -d redirect_uri={{.Callback}} -d code_verifier={{.Verifier}} --data-urlencode code="$CODE" | field id_token)
 
 # 2. Exchange the ID token for a session.
-SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.Client}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Scope}})
+SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.RP}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Scope}})
 echo "$SESSION"
 
 # 3. Call an API with it.
 curl -s {{.API}}/orders -H "Authorization: Bearer $(echo "$SESSION" | field access_token)"
 
 # 4. Refresh it.
-REFRESHED=$(curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.Client}} -d refresh_token="$(echo "$SESSION" | field refresh_token)")
+REFRESHED=$(curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.RP}} -d refresh_token="$(echo "$SESSION" | field refresh_token)")
 echo "$REFRESHED"
 
 # 5. Revoke it; the next refresh is refused.
-curl -s -w 'revoked: %{http_code}\n' {{.Cambio}}/oauth/revoke -d client_id={{.Client}} -d token="$(echo "$REFRESHED" | field refresh_token)"
-curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.Client}} -d refresh_token="$(echo "$REFRESHED" | field refresh_token)"
+curl -s -w 'revoked: %{http_code}\n' {{.Cambio}}/oauth/revoke -d client_id={{.RP}} -d token="$(echo "$REFRESHED" | field refresh_token)"
+curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.RP}} -d refresh_token="$(echo "$REFRESHED" | field refresh_token)" -w '\n'
 `))
