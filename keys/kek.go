@@ -1,0 +1,76 @@
+package keys
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// kekSize is the length of a key-encryption key: that of an AES-256 key.
+const kekSize = 32
+
+// ReadKEK reads a key-encryption key from a file: 32 bytes in base64, with or
+// without a line break after them.
+func ReadKEK(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading key-encryption key: %w", err)
+	}
+	kek, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(kek) != kekSize {
+		return nil, fmt.Errorf("reading key-encryption key: %s is not %d bytes in base64", path, kekSize)
+	}
+	return kek, nil
+}
+
+// CreateKEK makes a key-encryption key and writes it to a file that only its
+// owner can read. It never replaces a file: one that is there is an error that
+// is fs.ErrExist. The file appears whole, so that of two processes that start
+// at once one creates it and the other can read it.
+func CreateKEK(path string) ([]byte, error) {
+	kek := make([]byte, kekSize)
+	rand.Read(kek) // never fails
+	if err := publish(path, base64.StdEncoding.EncodeToString(kek)+"\n"); err != nil {
+		return nil, fmt.Errorf("creating key-encryption key: %w", err)
+	}
+	return kek, nil
+}
+
+// publish writes a file under a temporary name and links it to path, which
+// fails if path exists; a rename would replace it.
+func publish(path, text string) error {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".kek-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.WriteString(text)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Link(tmp.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a new name in dir durable. What is sealed under a key whose
+// file is lost is lost with it.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

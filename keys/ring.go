@@ -1,0 +1,211 @@
+package keys
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cambio/storage"
+)
+
+// The records of this package: one table, two keys.
+const (
+	table   = "keys"
+	rootKey = "root"
+	ringKey = "ring"
+)
+
+// Config says how keys are sealed and when they change. Nodes that share a
+// store have the same one.
+type Config struct {
+	// KEK is the key-encryption key, 32 bytes. An attacker who has it and the
+	// store can sign anything.
+	KEK []byte
+	// Algorithm of new keys: ES256 (default), RS256 or EdDSA. After a change
+	// the next key is made anew, and signs once it was published PublishAhead.
+	Algorithm string
+	// RotateEvery is how long a key is active. Default 720h.
+	RotateEvery time.Duration
+	// PublishAhead is how long a key is published, at least, before a scheduled
+	// rotation lets it sign: longer than verifiers cache a JWK Set. Default 24h.
+	PublishAhead time.Duration
+	// RetireAfter is how long a key stays published after it signed last: the
+	// longest lifetime of a token, which is 60m, and what other nodes take to
+	// notice that it was retired. Default 90m.
+	RetireAfter time.Duration
+	Now         func() time.Time // nil means time.Now
+	Logger      *slog.Logger     // nil means slog.Default
+}
+
+// schedule is the Config's with its defaults filled in.
+func (c Config) schedule() schedule {
+	s := schedule{
+		algorithm:    c.Algorithm,
+		rotateEvery:  or(c.RotateEvery, 30*24*time.Hour),
+		publishAhead: or(c.PublishAhead, 24*time.Hour),
+		retireAfter:  or(c.RetireAfter, 90*time.Minute),
+	}
+	if s.algorithm == "" {
+		s.algorithm = ES256
+	}
+	return s
+}
+
+func or(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}
+
+// check names what is wrong with a Config.
+func (c Config) check() error {
+	if len(c.KEK) != kekSize {
+		return fmt.Errorf("key-encryption key has %d bytes, want %d", len(c.KEK), kekSize)
+	}
+	if !slices.Contains([]string{"", ES256, RS256, EdDSA}, c.Algorithm) {
+		return fmt.Errorf("algorithm %q is none of %s, %s, %s", c.Algorithm, ES256, RS256, EdDSA)
+	}
+	if c.RotateEvery < 0 || c.PublishAhead < 0 || c.RetireAfter < 0 {
+		return errors.New("a duration is negative")
+	}
+	return nil
+}
+
+// record is the ring as it is stored.
+type record struct {
+	Keys []member `json:"keys"`
+}
+
+// Ring is our signing keys and our root secret. Signing and verifying read one
+// immutable state behind an atomic pointer; nothing on their way locks.
+type Ring struct {
+	schedule schedule
+	engine   storage.Engine
+	table    storage.Table[record]
+	kek      sealer // of private keys
+	secret   []byte // the root secret
+	data     sealer // of Seal and Unseal
+	now      func() time.Time
+	logger   *slog.Logger
+
+	state atomic.Pointer[state]
+	mu    sync.Mutex // held while the ring changes
+}
+
+// Open reads the keys of a store, and makes them in one commit if it has none
+// yet; of several nodes that start at once on an empty store one makes them. It
+// also makes the transitions that fell due while no server ran. It returns
+// ErrWrongKEK, having changed nothing, if the store is sealed under another
+// key, and storage.ErrCorrupt if the right one does not open it.
+func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("opening keys: %w", err)
+	}
+	kek, err := newSealer(cfg.KEK)
+	if err != nil {
+		return nil, fmt.Errorf("opening keys: %w", err)
+	}
+	r := &Ring{schedule: cfg.schedule(), engine: e, kek: kek, now: cfg.Now, logger: cfg.Logger}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.logger == nil {
+		r.logger = slog.Default()
+	}
+	if err := r.open(ctx, cfg.KEK); err != nil {
+		return nil, fmt.Errorf("opening keys: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Ring) open(ctx context.Context, kek []byte) error {
+	stored, err := r.engine.Get(ctx, table, rootKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		stored, err = r.create(ctx, kek)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.unlock(stored, kek); err != nil {
+		return err
+	}
+	return r.Tick(ctx, r.now())
+}
+
+// create makes the root secret, an active and a next key, in one commit. If
+// another node was faster, its root is the one to use.
+func (r *Ring) create(ctx context.Context, kek []byte) ([]byte, error) {
+	made, err := newRoot(kek)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := json.Marshal(made)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.unlock(stored, kek); err != nil {
+		return nil, err
+	}
+	keys, err := r.complete(nil, r.now())
+	if err != nil {
+		return nil, err
+	}
+	ring, err := r.table.Insert(ringKey, record{keys})
+	if err != nil {
+		return nil, err
+	}
+	root := storage.Write{Table: table, Key: rootKey, Value: stored, If: storage.IfAbsent}
+	err = r.engine.Commit(ctx, root, ring)
+	if errors.Is(err, storage.ErrConflict) {
+		return r.engine.Get(ctx, table, rootKey)
+	}
+	return stored, err
+}
+
+// unlock opens the root secret and derives what this package needs of it. The
+// root is not in a Table: the MAC of a Table's records is made of it.
+func (r *Ring) unlock(stored, kek []byte) error {
+	var sealed root
+	if err := json.Unmarshal(stored, &sealed); err != nil {
+		return fmt.Errorf("reading root secret: %w", storage.ErrCorrupt)
+	}
+	secret, err := sealed.open(kek)
+	if errors.Is(err, errSeal) {
+		return fmt.Errorf("reading root secret: %w: %w", storage.ErrCorrupt, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.secret = secret
+	r.table = storage.NewTable[record](r.engine, table, r.Derive("records"))
+	r.data, err = newSealer(r.Derive("seal"))
+	return err
+}
+
+// Derive is a 32-byte key for a purpose, the same for the life of the store.
+// Different purposes give unrelated keys (HKDF-SHA256, RFC 5869).
+func (r *Ring) Derive(purpose string) []byte { return derive(r.secret, purpose) }
+
+// Seal encrypts what must be stored but not be readable in the store, by
+// AES-256-GCM under a key derived from the root secret. name is authenticated
+// with it: table and key of the record it is for.
+func (r *Ring) Seal(name string, plain []byte) ([]byte, error) {
+	return r.data.seal(name, plain), nil
+}
+
+// Unseal decrypts what Seal made for the name. What it did not make for that
+// name is storage.ErrCorrupt.
+func (r *Ring) Unseal(name string, sealed []byte) ([]byte, error) {
+	plain, err := r.data.open(name, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("unsealing %.128q: %w: %w", name, storage.ErrCorrupt, err)
+	}
+	return plain, nil
+}

@@ -1,0 +1,155 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"cambio/storage"
+)
+
+// tickEvery is how often Run looks at the schedule, and within what time a node
+// notices what another one did to the ring.
+const tickEvery = time.Minute
+
+// Tick makes the transitions that are due at now, and adopts those that other
+// nodes made. When there are none it reads one record.
+func (r *Ring) Tick(ctx context.Context, now time.Time) error {
+	err := r.update(ctx, now, func(ring []member) ([]member, error) {
+		return r.schedule.tick(ring, now), nil
+	})
+	return wrap("rotating signing keys on schedule", err)
+}
+
+// Rotate retires the active key and activates the next one, now. Whoever
+// verifies with a JWK Set from before that key was published (see List) must
+// fetch it again; two calls in a row make everybody do so.
+func (r *Ring) Rotate(ctx context.Context, now time.Time) error {
+	err := r.update(ctx, now, func(ring []member) ([]member, error) {
+		return r.schedule.rotate(ring, now), nil
+	})
+	return wrap("rotating signing keys", err)
+}
+
+// Revoke removes a key at once: we accept no token that it signed, others
+// accept them until they fetch the JWK Set again. If it was active, the next
+// key is. It returns storage.ErrNotFound for a key that is not in the ring.
+func (r *Ring) Revoke(ctx context.Context, kid string, now time.Time) error {
+	err := r.update(ctx, now, func(ring []member) ([]member, error) {
+		out, ok := revoke(ring, kid, now)
+		if !ok {
+			return nil, fmt.Errorf("key %.128q: %w", kid, storage.ErrNotFound)
+		}
+		return out, nil
+	})
+	return wrap("revoking signing key", err)
+}
+
+// Run ticks until ctx ends. A tick that fails is logged and the next one tries
+// again; meanwhile the keys in use stay in use.
+func (r *Ring) Run(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := r.Tick(ctx, r.now()); err != nil && ctx.Err() == nil {
+				r.logger.ErrorContext(ctx, "signing keys", "error", err)
+			}
+		}
+	}
+}
+
+// update reads the ring, changes it and commits that, from the start again if
+// another node changed it in between, and then adopts what is stored.
+func (r *Ring) update(ctx context.Context, now time.Time, change func([]member) ([]member, error)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		row, err := r.table.Get(ctx, ringKey)
+		if err != nil {
+			return lost(err)
+		}
+		ring, err := r.step(ctx, row, now, change)
+		if errors.Is(err, storage.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return r.adopt(ctx, ring)
+	}
+}
+
+// lost makes an absent ring what it is where there is a root secret: damage,
+// and no reason to make new keys.
+func lost(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("reading signing keys: %w: the record is gone", storage.ErrCorrupt)
+	}
+	return fmt.Errorf("reading signing keys: %w", err)
+}
+
+// step commits one change of the ring that was read, if it is one.
+func (r *Ring) step(ctx context.Context, row storage.Row[record], now time.Time, change func([]member) ([]member, error)) ([]member, error) {
+	ring, err := change(slices.Clone(row.Value.Keys))
+	if err != nil {
+		return nil, err
+	}
+	if ring, err = r.complete(ring, now); err != nil {
+		return nil, err
+	}
+	if same(ring, row.Value.Keys) {
+		return ring, nil
+	}
+	w, err := r.table.Replace(row, record{ring})
+	if err != nil {
+		return nil, err
+	}
+	return ring, r.engine.Commit(ctx, w)
+}
+
+// complete adds the keys a ring must have: an active one, and a next one.
+func (r *Ring) complete(ring []member, now time.Time) ([]member, error) {
+	for find(ring, StateActive) == nil || find(ring, StateNext) == nil {
+		made, err := newMember(r.schedule.algorithm, r.kek, now)
+		if err != nil {
+			return nil, fmt.Errorf("making a signing key: %w", err)
+		}
+		ring = append(ring, made)
+		if find(ring, StateActive) == nil {
+			ring = activate(ring, now)
+		}
+	}
+	return ring, nil
+}
+
+// adopt makes the stored ring the one that signs and verifies. Nothing signs
+// with a key, and no JWK Set shows one, that is not stored.
+func (r *Ring) adopt(ctx context.Context, ring []member) error {
+	old := r.state.Load()
+	if old != nil && same(ring, old.members) {
+		return nil
+	}
+	s, err := newState(ring, old, r.kek)
+	if errors.Is(err, errSeal) {
+		return fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.state.Store(s)
+	r.logger.InfoContext(ctx, "signing keys", "active", s.active.ID, "published", len(s.published))
+	return nil
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

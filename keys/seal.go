@@ -1,0 +1,100 @@
+package keys
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ErrWrongKEK says that the store was sealed under another key-encryption key
+// than the one given. Nothing was changed.
+var ErrWrongKEK = errors.New("wrong key-encryption key")
+
+// errSeal says that sealed bytes do not open: they, their name or the key is
+// another.
+var errSeal = errors.New("seal is broken")
+
+// sealer seals by AES-256-GCM. Nonces are random: 2^32 seals under one key
+// before two of them may be expected to meet, and we make a few a month.
+type sealer struct{ aead cipher.AEAD }
+
+func newSealer(key []byte) (sealer, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return sealer{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return sealer{aead}, err
+}
+
+// seal encrypts plain; name is authenticated with it, so that a seal opens
+// only where it was put.
+func (s sealer) seal(name string, plain []byte) []byte {
+	return s.aead.Seal(nil, nil, plain, []byte(name))
+}
+
+func (s sealer) open(name string, sealed []byte) ([]byte, error) {
+	plain, err := s.aead.Open(nil, nil, sealed, []byte(name))
+	if err != nil {
+		return nil, errSeal
+	}
+	return plain, nil
+}
+
+// root is the record of the root secret.
+type root struct {
+	// KEK names the key it is sealed under, so that a wrong key can be told
+	// from a damaged record. It is 32 bits of a MAC and reveals nothing.
+	KEK    string `json:"kek"`
+	Sealed []byte `json:"sealed"`
+}
+
+// rootName is the associated data of the root secret: table and key.
+const rootName = table + "/" + rootKey
+
+// newRoot makes a root secret and seals it under kek.
+func newRoot(kek []byte) (root, error) {
+	s, err := newSealer(kek)
+	if err != nil {
+		return root{}, err
+	}
+	secret := make([]byte, sha256.Size)
+	rand.Read(secret)
+	return root{KEK: fingerprint(kek), Sealed: s.seal(rootName, secret)}, nil
+}
+
+// open unseals the root secret. A key that does not open it and is not the one
+// it names is ErrWrongKEK.
+func (r root) open(kek []byte) ([]byte, error) {
+	s, err := newSealer(kek)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := s.open(rootName, r.Sealed)
+	if given := fingerprint(kek); err != nil && given != r.KEK {
+		return nil, fmt.Errorf("%w: the store is sealed under key %.16q, the key given is %q", ErrWrongKEK, r.KEK, given)
+	}
+	return secret, err
+}
+
+// fingerprint names a key-encryption key in a message without telling it.
+func fingerprint(kek []byte) string {
+	mac := hmac.New(sha256.New, kek)
+	mac.Write([]byte("cambio key-encryption key"))
+	return hex.EncodeToString(mac.Sum(nil)[:4])
+}
+
+// derive makes a 32-byte key for a purpose from the root secret (RFC 5869).
+func derive(secret []byte, purpose string) []byte {
+	key, err := hkdf.Key(sha256.New, secret, nil, "cambio "+purpose, sha256.Size)
+	if err != nil {
+		panic(err) // only for lengths over 255 hashes
+	}
+	return key
+}
