@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// mark is an exchange.Mark as it is kept, at kind/ID.
+type mark struct {
+	Time time.Time `json:"time"`
+}
+
+func markKey(kind exchange.MarkKind, id string) string { return string(kind) + "/" + id }
+
+// birth is what of a session or a token the marks are about.
+type birth struct {
+	session, user, client string
+	origin                exchange.Origin
+	at                    time.Time
+}
+
+func birthOf(s *exchange.Session) birth {
+	return birth{session: s.ID, user: s.User, client: s.Client, origin: originOf(s), at: s.Created}
+}
+
+// marks are the marks that would end it. What is empty is nobody's.
+func (b birth) marks() []exchange.Mark {
+	all := [...]exchange.Mark{
+		{Kind: exchange.MarkSession, ID: b.session},
+		{Kind: exchange.MarkUser, ID: b.user},
+		{Kind: exchange.MarkClient, ID: b.client},
+		{Kind: exchange.MarkIssuer, ID: b.origin.Issuer},
+		{Kind: exchange.MarkLink, ID: b.origin.Link},
+		{Kind: exchange.MarkKey},
+	}
+	if b.origin.Key != "" {
+		all[len(all)-1].ID = b.origin.Issuer + "/" + b.origin.Key
+	}
+	out := all[:0]
+	for _, m := range all {
+		if m.ID != "" {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// lives refuses what a mark ended.
+func (s *Store) lives(ctx context.Context, b birth) error {
+	for _, m := range b.marks() {
+		row, err := s.marks.Get(ctx, markKey(m.Kind, m.ID))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return failed("reading marks", err)
+		}
+		// A session is born once: its own mark ends it at whatever time.
+		if m.Kind == exchange.MarkSession || !b.at.After(row.Value.Time) {
+			return exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("%s %.128q was ended", m.Kind, m.ID))
+		}
+	}
+	return nil
+}
+
+// End makes a mark: everything of its kind and ID that was born at or before
+// its time is over, from the next request on. A mark never moves back: what one
+// ended stays ended.
+func (s *Store) End(ctx context.Context, m exchange.Mark) error {
+	for {
+		write, err := s.later(ctx, m)
+		if err != nil || write == nil {
+			return err
+		}
+		err = s.engine.Commit(ctx, *write)
+		if errors.Is(err, storage.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return failed("storing mark", err)
+		}
+		return nil
+	}
+}
+
+// later is the write of a mark, none if there is one as late already.
+func (s *Store) later(ctx context.Context, m exchange.Mark) (*storage.Write, error) {
+	row, err := s.marks.Get(ctx, markKey(m.Kind, m.ID))
+	var w storage.Write
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		w, err = s.marks.Insert(markKey(m.Kind, m.ID), mark{m.Time})
+	case err == nil && !row.Value.Time.Before(m.Time):
+		return nil, nil
+	case err == nil:
+		w, err = s.marks.Replace(row, mark{m.Time})
+	}
+	if err != nil {
+		return nil, failed("making mark", err)
+	}
+	return &w, nil
+}
+
+// MarkWrite is a mark as a write that goes into a commit with others, so that
+// what is removed and what ends with it are one change. It replaces an older
+// mark of the same kind and ID unseen; its time is therefore that of the commit.
+func (s *Store) MarkWrite(m exchange.Mark) (storage.Write, error) {
+	w, err := s.marks.Put(markKey(m.Kind, m.ID), mark{m.Time})
+	if err != nil {
+		return storage.Write{}, fmt.Errorf("making mark: %w", err)
+	}
+	return w, nil
+}

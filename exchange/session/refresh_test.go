@@ -1,0 +1,477 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+func TestRefresh(t *testing.T) {
+	w := newWorld(t)
+	s, first := w.start(start)
+	commits := w.commits.Load()
+	now := start.Add(10 * time.Minute)
+	second, err := w.refresh(first.RefreshToken, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.commits.Load() - commits; got != 1 {
+		t.Errorf("%d commits, want one", got)
+	}
+	if second.RefreshToken == first.RefreshToken || second.AccessToken == first.AccessToken {
+		t.Error("a token came again")
+	}
+	got, err := w.Parse(t.Context(), second.AccessToken, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := aToken(now)
+	want.Issuer, want.Session, want.ID = issuer, s.ID, got.ID
+	want.IssuedAt, want.Expires = now.Truncate(time.Second), want.Expires.Truncate(time.Second)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if n := w.tables(); n["sessions"] != 1 || n["turns"] != 1 || len(n) != 2 {
+		t.Errorf("records %v", n)
+	}
+}
+
+// Invariant 8: a spent token gets the same successor within the grace, and
+// ends the session after it. Rows differ in what is presented, and when.
+func TestSpentToken(t *testing.T) {
+	const grace = defaultGrace
+	tests := []struct {
+		name  string
+		which int           // generation presented; the session is at 3
+		after time.Duration // its last turn
+		want  exchange.Reason
+		ends  bool
+	}{
+		{"the good one", 3, time.Hour, "", false},
+		{"its predecessor at once", 2, 0, "", false},
+		{"its predecessor at the end of the grace", 2, grace, "", false},
+		{"its predecessor after the grace", 2, grace + 1, exchange.ReasonRefreshTokenReused, true},
+		{"its predecessor by a clock a little behind", 2, -time.Second, "", false},
+		{"its predecessor by a clock far behind", 2, -grace - 1, exchange.ReasonRefreshTokenReused, true},
+		{"an older one within the grace", 1, time.Second, exchange.ReasonRefreshTokenReused, true},
+		{"one that was not issued yet", 4, time.Second, exchange.ReasonRefreshTokenInvalid, false},
+		{"one before the first", 0, time.Second, exchange.ReasonRefreshTokenReused, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			s, tokens := w.start(start)
+			turned := start
+			for range 2 {
+				turned = turned.Add(time.Hour)
+				var err error
+				if tokens, err = w.refresh(tokens.RefreshToken, turned); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, commits := w.dump(), w.commits.Load()
+			now := turned.Add(tt.after)
+			got, err := w.refresh(w.refreshToken(s.ID, uint64(tt.which)), now)
+			if reason(t, err) != tt.want {
+				t.Fatalf("got %v, want %q", err, tt.want)
+			}
+			if err != nil && got != (exchange.Tokens{}) {
+				t.Error("an error came with tokens")
+			}
+			if tt.want == "" && tt.which == 2 && got.RefreshToken != tokens.RefreshToken {
+				t.Error("another successor")
+			}
+			if tt.which != 3 && !tt.ends && (w.commits.Load() != commits || cmp.Diff(before, w.dump()) != "") {
+				t.Error("something changed")
+			}
+			w.reopen()
+			good := tokens.RefreshToken
+			if tt.which == 3 {
+				good = got.RefreshToken
+			}
+			_, err = w.refresh(good, now.Add(time.Hour))
+			if ended := reason(t, err) == exchange.ReasonSessionEnded; ended != tt.ends || !ended && err != nil {
+				t.Errorf("ended: %v (%v), want %v", ended, err, tt.ends)
+			}
+			if in, err := w.Introspect(t.Context(), tokens.AccessToken, turned); err != nil || in.Active == tt.ends {
+				t.Errorf("its access token is active: %v, %v", in.Active, err)
+			}
+		})
+	}
+}
+
+// Invariant 7: of 64 who present one token at once, one turns the session. The
+// others get the same successor: they are the same client.
+func TestOneOfManyTurns(t *testing.T) {
+	w := newWorld(t)
+	s, tokens := w.start(start)
+	other, otherTokens := w.start(start)
+	now := start.Add(time.Hour)
+	got := make([]exchange.Tokens, 64)
+	commits := w.commits.Load()
+	var wg sync.WaitGroup
+	for i := range got {
+		wg.Go(func() {
+			var err error
+			if got[i], err = w.refresh(tokens.RefreshToken, now); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := w.commits.Load() - commits; n != 1 {
+		t.Errorf("%d commits, want one", n)
+	}
+	at, err := w.turns.Get(t.Context(), s.ID)
+	if err != nil || at.Value.Generation != 2 {
+		t.Errorf("generation %d, %v, want 2", at.Value.Generation, err)
+	}
+	access := map[string]bool{}
+	for _, g := range got {
+		if g.RefreshToken != got[0].RefreshToken {
+			t.Error("two successors of one token")
+		}
+		access[g.AccessToken] = true
+	}
+	if len(access) != len(got) {
+		t.Errorf("%d access tokens for %d requests", len(access), len(got))
+	}
+
+	// After the grace all of them end the session, and no other.
+	late := now.Add(w.grace + 1)
+	for range got {
+		wg.Go(func() {
+			if _, err := w.refresh(tokens.RefreshToken, late); err == nil {
+				t.Error("a token was good after the grace")
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := w.refresh(got[0].RefreshToken, late); reason(t, err) != exchange.ReasonSessionEnded {
+		t.Errorf("the successor: %v", err)
+	}
+	if _, err := w.refresh(otherTokens.RefreshToken, late); err != nil {
+		t.Errorf("session %s ended too: %v", other.ID, err)
+	}
+}
+
+// Invariant 13, for sessions: the grace, and the end, survive the process.
+func TestGraceSurvivesReopening(t *testing.T) {
+	w := newWorld(t)
+	_, first := w.start(start)
+	now := start.Add(time.Hour)
+	second, err := w.refresh(first.RefreshToken, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.reopen()
+	again, err := w.refresh(first.RefreshToken, now.Add(w.grace))
+	if err != nil || again.RefreshToken != second.RefreshToken {
+		t.Fatalf("after reopening: another successor, %v", err)
+	}
+	if _, err := w.refresh(first.RefreshToken, now.Add(w.grace+1)); reason(t, err) != exchange.ReasonRefreshTokenReused {
+		t.Fatalf("after the grace: %v", err)
+	}
+	w.reopen()
+	if _, err := w.refresh(second.RefreshToken, now.Add(w.grace+2)); reason(t, err) != exchange.ReasonSessionEnded {
+		t.Errorf("the end did not last: %v", err)
+	}
+}
+
+func TestForgedRefreshTokens(t *testing.T) {
+	w := newWorld(t)
+	s, tokens := w.start(start)
+	elsewhere := newWorld(t)
+	_, foreign := elsewhere.start(start)
+	good := tokens.RefreshToken
+	p := strings.Split(good, ".")
+	other := byte('A')
+	if p[2][0] == other {
+		other = 'B'
+	}
+	forged := map[string]string{
+		"empty":                   "",
+		"dots":                    "..",
+		"another MAC":             p[0] + "." + p[1] + "." + string(other) + p[2][1:],
+		"another generation":      p[0] + ".2." + p[2],
+		"generation with a zero":  p[0] + ".01." + p[2],
+		"generation with a plus":  p[0] + ".+1." + p[2],
+		"generation too large":    p[0] + ".99999999999999999999." + p[2],
+		"upper case ID":           strings.ToUpper(p[0]) + "." + p[1] + "." + p[2],
+		"a byte more":             good + "A",
+		"a byte less":             good[:len(good)-1],
+		"padded":                  good + "=",
+		"line break":              good + "\n",
+		"a part more":             good + "." + p[2],
+		"another store's":         foreign.RefreshToken,
+		"an access token":         tokens.AccessToken,
+		"long":                    good + strings.Repeat("A", 1<<16),
+		"unknown session, signed": w.refreshToken(newID(start), 1),
+	}
+	before, commits := w.dump(), w.commits.Load()
+	for name, token := range forged {
+		if _, err := w.refresh(token, start); reason(t, err) != exchange.ReasonRefreshTokenInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if w.commits.Load() != commits || cmp.Diff(before, w.dump()) != "" {
+		t.Error("a forged token changed something")
+	}
+	if _, err := w.refresh(good, start); err != nil {
+		t.Errorf("session %s: %v", s.ID, err)
+	}
+}
+
+// A store that was restored from a backup is behind the tokens that are out.
+func TestTokenAheadOfTheStore(t *testing.T) {
+	w := newWorld(t)
+	s, tokens := w.start(start)
+	backup, err := w.turns.Get(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead, err := w.refresh(tokens.RefreshToken, start.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, err := w.turns.Put(s.ID, backup.Value)
+	if err == nil {
+		err = w.engine.Commit(t.Context(), restored)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := w.dump()
+	if _, err := w.refresh(ahead.RefreshToken, start.Add(2*time.Minute)); reason(t, err) != exchange.ReasonRefreshTokenInvalid {
+		t.Errorf("got %v", err)
+	}
+	if cmp.Diff(before, w.dump()) != "" {
+		t.Error("something changed")
+	}
+}
+
+func TestLimits(t *testing.T) {
+	const hour, day = time.Hour, 24 * time.Hour
+	tests := []struct {
+		name  string
+		after time.Duration
+		life  time.Duration // of the access token, as judge gives it
+		idle  time.Duration // as judge gives it
+		want  exchange.Reason
+		exp   time.Duration // after birth
+	}{
+		{"in time", hour, hour, 30 * day, "", 2 * hour},
+		{"just before idling out", 30*day - 1, hour, 30 * day, "", 30*day + hour - 1},
+		{"idled out", 30 * day, hour, 31 * day, exchange.ReasonRefreshTokenExpired, 0},
+		{"idles for longer than today's rules allow", 2 * day, hour, 2 * day, exchange.ReasonRefreshTokenExpired, 0},
+		{"judge says that it is over", hour, 0, 30 * day, exchange.ReasonRefreshTokenExpired, 0},
+		{"judge caps it in the past", hour, -hour, 30 * day, exchange.ReasonRefreshTokenExpired, 0},
+		{"no second left", hour, 400 * time.Millisecond, 30 * day, exchange.ReasonRefreshTokenExpired, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			_, tokens := w.start(start)
+			before := w.dump()
+			now := start.Add(tt.after)
+			got, err := w.Refresh(t.Context(), tokens.RefreshToken, now, func(s *exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+				tok := aToken(now)
+				tok.Expires = now.Add(tt.life)
+				return tok, tt.idle, nil
+			})
+			if reason(t, err) != tt.want {
+				t.Fatalf("got %v, want %q", err, tt.want)
+			}
+			if err == nil && !got.Expires.Equal(start.Add(tt.exp)) {
+				t.Errorf("expires %s after birth, want %s", got.Expires.Sub(start), tt.exp)
+			}
+			if err != nil && cmp.Diff(before, w.dump()) != "" {
+				t.Error("something changed")
+			}
+		})
+	}
+}
+
+// However often it is refreshed, a session ends at NotAfter.
+func TestAbsoluteLimit(t *testing.T) {
+	w := newWorld(t)
+	s, tokens := w.start(start)
+	now, err := start, error(nil)
+	for now.Before(s.NotAfter.Add(-time.Minute)) {
+		now = now.Add(20 * 24 * time.Hour)
+		if now.After(s.NotAfter) {
+			now = s.NotAfter.Add(-time.Minute)
+		}
+		if tokens, err = w.refresh(tokens.RefreshToken, now); err != nil {
+			t.Fatal(err)
+		}
+		if tokens.Expires.After(s.NotAfter) {
+			t.Errorf("a token outlives the session by %s", tokens.Expires.Sub(s.NotAfter))
+		}
+	}
+	if _, err := w.refresh(tokens.RefreshToken, s.NotAfter); reason(t, err) != exchange.ReasonRefreshTokenExpired {
+		t.Errorf("at the end: %v", err)
+	}
+}
+
+func TestJudgeRefuses(t *testing.T) {
+	w := newWorld(t)
+	_, tokens := w.start(start)
+	before := w.dump()
+	no := exchange.Refuse(exchange.ReasonConditionFailed, errors.New("no"))
+	_, err := w.Refresh(t.Context(), tokens.RefreshToken, start, func(*exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+		return nil, 0, no
+	})
+	if !errors.Is(err, no) || cmp.Diff(before, w.dump()) != "" {
+		t.Errorf("got %v, or something changed", err)
+	}
+	if _, err := w.refresh(tokens.RefreshToken, start); err != nil {
+		t.Errorf("the token was spent: %v", err)
+	}
+}
+
+func TestStoreUnavailable(t *testing.T) {
+	w := newWorld(t)
+	s, tokens := w.start(start)
+	access := w.stateless(start)
+	w.close()
+	errs := map[string]error{}
+	_, errs["start"] = w.Start(t.Context(), aSession(start), aToken(start), idle, true, start)
+	_, errs["refresh"] = w.refresh(tokens.RefreshToken, start)
+	_, errs["reuse"] = w.refresh(w.refreshToken(s.ID, 0), start)
+	_, errs["parse"] = w.Parse(t.Context(), access, start)
+	_, errs["introspect"] = w.Introspect(t.Context(), access, start)
+	_, errs["introspect refresh"] = w.Introspect(t.Context(), tokens.RefreshToken, start)
+	errs["revoke"] = w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start)
+	errs["end"] = w.End(t.Context(), exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start})
+	for name, err := range errs {
+		if reason(t, err) != exchange.ReasonStoreUnavailable || !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// model is what a session must do, told in one number and one time.
+type model struct {
+	w       *world
+	tokens  []string // of each generation, from 1
+	turned  time.Time
+	now     time.Time
+	ended   bool
+	expires time.Time
+}
+
+func (m *model) present(t *rapid.T, generation int) {
+	good := len(m.tokens)
+	got, err := m.w.refresh(m.tokens[generation-1], m.now)
+	var want exchange.Reason
+	repeated := generation == good-1 && m.now.Sub(m.turned) <= m.w.grace
+	switch {
+	case m.ended:
+		want = exchange.ReasonSessionEnded
+	case !m.now.Before(m.expires):
+		want = exchange.ReasonRefreshTokenExpired
+	case generation != good && !repeated:
+		want, m.ended = exchange.ReasonRefreshTokenReused, true
+	}
+	if err == nil != (want == "") || err != nil && exchange.AsError(err).Reason != want {
+		t.Fatalf("generation %d of %d, %s after the turn: %v, want %q", generation, good, m.now.Sub(m.turned), err, want)
+	}
+	switch {
+	case err != nil:
+	case repeated:
+		if got.RefreshToken != m.tokens[good-1] {
+			t.Fatal("another successor")
+		}
+	default:
+		m.tokens = append(m.tokens, got.RefreshToken)
+		m.turned, m.expires = m.now, m.now.Add(idle)
+	}
+}
+
+func TestRefreshModel(t *testing.T) {
+	w := newWorld(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		_, tokens := w.start(start)
+		m := &model{w: w, tokens: []string{tokens.RefreshToken}, turned: start, now: start, expires: start.Add(idle)}
+		rt.Repeat(map[string]func(*rapid.T){
+			"good": func(t *rapid.T) { m.present(t, len(m.tokens)) },
+			"earlier": func(t *rapid.T) {
+				m.present(t, rapid.IntRange(max(1, len(m.tokens)-2), len(m.tokens)).Draw(t, "generation"))
+			},
+			"seconds": func(t *rapid.T) {
+				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 31).Draw(t, "seconds")) * time.Second)
+			},
+			"days": func(t *rapid.T) {
+				if m.now.Sub(start) < 50*24*time.Hour { // the absolute limit has a test of its own
+					m.now = m.now.Add(time.Duration(rapid.IntRange(1, 31).Draw(t, "days")) * 24 * time.Hour)
+				}
+			},
+		})
+	})
+}
+
+// fixed is a store whose keys are the same in each process, for fuzzing.
+func fixed(f *testing.F) *Store {
+	f.Helper()
+	return &Store{mac: []byte("0123456789abcdef0123456789abcdef")}
+}
+
+// A refresh token has one spelling, and what is refused names nothing.
+func FuzzReadRefresh(f *testing.F) {
+	s := fixed(f)
+	const id = "019520a2-7a00-7abc-8def-0123456789ab"
+	for _, n := range []uint64{0, 1, 12} {
+		f.Add(s.refreshToken(id, n))
+	}
+	f.Add(id + ".1.")
+	f.Fuzz(func(t *testing.T, token string) {
+		got, n, ok := s.readRefresh(token)
+		if ok && token != s.refreshToken(got, n) {
+			t.Errorf("%q was accepted as %q", token, s.refreshToken(got, n))
+		}
+		if !ok && (got != "" || n != 0) {
+			t.Errorf("a refused token says %q, %d", got, n)
+		}
+	})
+}
+
+// What decode accepts, it accepts again in our own spelling, unchanged.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{"iss":"i","sub":"u","aud":["a"],"client_id":"c","scope":"r w","jti":"j","iat":1,"exp":2,"role":"x"}`,
+		`{"iss":"i","sub":"u","aud":["a"],"iat":1,"exp":2,"origin":{"iss":"a","key":"k","link":"l","at":1001},"act":{"sub":"s"}}`,
+		`{"sub":"a","sub":"b"}`, `{"cnf":{"jkt":"x"},"authorization_details":[{"a":1}],"n":9007199254740993}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		token, err := decode(payload)
+		if err != nil {
+			if token != nil {
+				t.Error("an error came with a token")
+			}
+			return
+		}
+		o := object{b: []byte("{")}
+		accessClaims(&o, token)
+		o.end()
+		again, err := decode(o.b)
+		if o.err != nil || err != nil {
+			t.Fatalf("%s, written as %s: %v, %v", payload, o.b, o.err, err)
+		}
+		if fmt.Sprint(token.User, token.Client, token.Scopes, token.Session, token.ID, token.Expires.Unix(), token.JKT) !=
+			fmt.Sprint(again.User, again.Client, again.Scopes, again.Session, again.ID, again.Expires.Unix(), again.JKT) {
+			t.Errorf("%+v became %+v", token, again)
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+)
+
+// RevokeToken ends what a client wants to end (RFC 7009 §2.1). A refresh token,
+// of whatever generation, ends its session, and so does an access token of a
+// session of the client's own: nothing less takes back what its holder can do.
+// Any other access token (without a session, or narrowed from somebody else's)
+// is noted by its jti until it expires. What is no token of ours, or not any
+// more, needs no revoking and is no error. A token of another client is refused.
+func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) error {
+	if id, _, ok := s.readRefresh(token); ok {
+		return s.endFor(ctx, id, clientID, now)
+	}
+	t, err := s.Parse(ctx, token, now)
+	if err != nil {
+		return unlessInvalid(err)
+	}
+	if t.Client != clientID {
+		return foreign(t.Client)
+	}
+	if t.Session != "" {
+		owner, err := s.owner(ctx, t.Session)
+		if err != nil {
+			return unlessInvalid(err)
+		}
+		if owner == clientID {
+			return s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: t.Session, Time: now})
+		}
+	}
+	return s.note(ctx, t)
+}
+
+// endFor ends a session if it is the client's.
+func (s *Store) endFor(ctx context.Context, id, clientID string, now time.Time) error {
+	owner, err := s.owner(ctx, id)
+	if err != nil {
+		return unlessInvalid(err)
+	}
+	if owner != clientID {
+		return foreign(owner)
+	}
+	return s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: id, Time: now})
+}
+
+func (s *Store) owner(ctx context.Context, id string) (string, error) {
+	sess, _, err := s.load(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return sess.Client, nil
+}
+
+// note keeps a token's jti until the token expires.
+func (s *Store) note(ctx context.Context, t *exchange.AccessToken) error {
+	w, err := s.revoked.Put(revokedKey(t), struct{}{})
+	if err == nil {
+		err = s.engine.Commit(ctx, w)
+	}
+	if err != nil {
+		return failed("revoking token", err)
+	}
+	return nil
+}
+
+// revokedKey begins with the expiry, so that what has expired is swept from the
+// start of the table.
+func revokedKey(t *exchange.AccessToken) string {
+	return sweepKey(t.Expires) + "/" + t.ID
+}
+
+// sweepKey orders times as text.
+func sweepKey(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }
+
+// unlessInvalid keeps what is wrong with the store and drops what is wrong with
+// the token.
+func unlessInvalid(err error) error {
+	refused, ok := errors.AsType[*exchange.Error](err)
+	if ok && refused.Reason != exchange.ReasonStoreUnavailable {
+		return nil
+	}
+	return err
+}
+
+func foreign(owner string) error {
+	return exchange.Refuse(exchange.ReasonClientNotAllowed, fmt.Errorf("it is a token of client %.128q", owner))
+}

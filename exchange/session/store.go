@@ -1,0 +1,146 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+	"cambio/keys"
+	"cambio/storage"
+)
+
+// defaultGrace is how long the predecessor of a refresh token still yields it.
+const defaultGrace = 30 * time.Second
+
+// Config says who issues.
+type Config struct {
+	// Issuer is our own URL: iss of the tokens (RFC 8414 §2).
+	Issuer string
+	// Grace is how long a refresh token that was exchanged yields its successor
+	// again. Default 30s.
+	Grace time.Duration
+}
+
+// Store is the sessions of a storage engine. It is safe for concurrent use.
+type Store struct {
+	issuer string
+	grace  time.Duration
+	ring   *keys.Ring
+	mac    []byte // of refresh tokens
+
+	engine   storage.Engine
+	sessions storage.Table[exchange.Session]
+	turns    storage.Table[turn]
+	marks    storage.Table[mark]
+	revoked  storage.Table[struct{}]
+	cursors  cursors
+}
+
+// turn is the part of a session that changes. Generation is that of the
+// refresh token that is good now; the first is 1.
+type turn struct {
+	Generation uint64    `json:"generation"`
+	Turned     time.Time `json:"turned"`
+	IdleUntil  time.Time `json:"idleUntil"`
+}
+
+// New is the sessions in e, with tokens signed by r. The MAC keys of the
+// records and of the refresh tokens are derived from r's root secret.
+func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
+	records := r.Derive("records")
+	s := &Store{
+		issuer: cfg.Issuer, grace: cfg.Grace, ring: r, mac: r.Derive("refresh tokens"), engine: e,
+		sessions: storage.NewTable[exchange.Session](e, "sessions", records),
+		turns:    storage.NewTable[turn](e, "turns", records),
+		marks:    storage.NewTable[mark](e, "marks", records),
+		revoked:  storage.NewTable[struct{}](e, "revoked", records),
+	}
+	if s.grace == 0 {
+		s.grace = defaultGrace
+	}
+	return s
+}
+
+// Start makes tokens. It fills t's Issuer, ID and IssuedAt, and signs it.
+//
+// With keep it gives sess an ID and a time of birth, stores it in one commit
+// with writes, and adds a refresh token that is good until idle has passed;
+// sess.NotAfter caps both tokens. Without, it stores nothing of the session and
+// commits writes if there are any; then sess is where t.Origin comes from if
+// that is empty and t has no session of its own, and may be nil.
+//
+// An error is an *exchange.Error where t would expire at once, and
+// storage.ErrConflict where a condition of writes did not hold.
+func (s *Store) Start(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error) {
+	var refresh string
+	if keep {
+		born, err := s.bear(sess, t, idle, now)
+		if err != nil {
+			return exchange.Tokens{}, fmt.Errorf("starting session: %w", err)
+		}
+		writes = append(writes[:len(writes):len(writes)], born...)
+		refresh = s.refreshToken(sess.ID, 1)
+	} else if sess != nil && t.Session == "" && t.Origin == (exchange.Origin{}) {
+		t.Origin = originOf(sess)
+	}
+	t.ID, t.IssuedAt = "", now
+	if expired(t) {
+		return exchange.Tokens{}, exchange.Refuse(exchange.ReasonSubjectTokenExpired, errors.New("what is granted ends now"))
+	}
+	access, err := s.Sign(t)
+	if err != nil {
+		return exchange.Tokens{}, err
+	}
+	if len(writes) > 0 {
+		if err := s.engine.Commit(ctx, writes...); err != nil {
+			return exchange.Tokens{}, failed("storing session", err)
+		}
+	}
+	return exchange.Tokens{AccessToken: access, RefreshToken: refresh, Expires: t.Expires}, nil
+}
+
+// bear makes the two records of a session.
+func (s *Store) bear(sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, now time.Time) ([]storage.Write, error) {
+	if sess.NotAfter.IsZero() {
+		return nil, errors.New("it has no end")
+	}
+	sess.ID, sess.Created = newID(now), now
+	t.Session, t.Origin = sess.ID, exchange.Origin{}
+	t.Expires = earlier(t.Expires, sess.NotAfter)
+	birth, err := s.sessions.Insert(sess.ID, *sess)
+	if err != nil {
+		return nil, err
+	}
+	first := turn{Generation: 1, Turned: now, IdleUntil: earlier(now.Add(idle), sess.NotAfter)}
+	turned, err := s.turns.Insert(sess.ID, first)
+	if err != nil {
+		return nil, err
+	}
+	return []storage.Write{birth, turned}, nil
+}
+
+// originOf is what a session was born from.
+func originOf(s *exchange.Session) exchange.Origin {
+	return exchange.Origin{Issuer: s.Issuer, Key: s.Key, Link: exchange.LinkKey(s.Issuer, s.Subject)}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// failed says what was being done when the store failed. A store that cannot
+// take anything at the moment is a refusal with a reason of its own.
+func failed(doing string, err error) error {
+	err = fmt.Errorf("%s: %w", doing, err)
+	for _, out := range []error{storage.ErrFull, storage.ErrFailed, storage.ErrClosed} {
+		if errors.Is(err, out) {
+			return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
+		}
+	}
+	return err
+}
