@@ -53,7 +53,7 @@ type Engine struct {
 // it open for longer than a second.
 func Open(path string, opts Options) (*Engine, error) {
 	e := &Engine{wake: make(chan struct{}, 1), failed: make(chan struct{}), stopped: make(chan struct{})}
-	err := guard(func() error { return e.open(path, opts) })
+	err := e.open(path, opts)
 	if errors.Is(err, berrors.ErrTimeout) {
 		err = storage.ErrLocked
 	}
@@ -65,6 +65,7 @@ func Open(path string, opts Options) (*Engine, error) {
 }
 
 func (e *Engine) open(path string, opts Options) (err error) {
+	defer caught(debug.SetPanicOnFault(true), &err)
 	e.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: time.Second,
 		NoSync:  opts.NoSync,
@@ -83,7 +84,10 @@ func (e *Engine) open(path string, opts Options) (err error) {
 	if err != nil || opts.NoSync {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return errors.Join(err, e.db.Close())
+	}
+	return nil
 }
 
 // syncDir makes the name of a new file durable: syncing a file is no promise
@@ -101,7 +105,12 @@ func (e *Engine) Failed() <-chan struct{} { return e.failed }
 
 // Close implements [storage.Engine].
 func (e *Engine) Close() error {
-	e.refuse(storage.ErrClosed)
+	e.mu.Lock()
+	if e.err == nil {
+		e.err = storage.ErrClosed
+	}
+	e.mu.Unlock()
+	e.ring()
 	<-e.stopped
 	if errors.Is(e.err, storage.ErrCorrupt) {
 		return nil // bbolt panicked and may hold its locks; exiting releases the file
@@ -129,12 +138,19 @@ const (
 	scanBytes   = 1 << 18
 )
 
+// span is what is left of a scan.
+type span struct {
+	table, from, to string
+	limit           int    // below 1 is none
+	last            string // the last key that was yielded
+}
+
 // Scan implements [storage.Engine].
 func (e *Engine) Scan(ctx context.Context, table, from, to string, limit int) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
-		limit, last := limit, ""
+		left := span{table: table, from: from, to: to, limit: limit}
 		for {
-			batch, more, err := e.batch(ctx, table, max(from, last), to, limit, last)
+			batch, more, err := e.batch(ctx, left)
 			if err != nil {
 				yield(storage.Record{}, err)
 				return
@@ -144,39 +160,39 @@ func (e *Engine) Scan(ctx context.Context, table, from, to string, limit int) it
 					return
 				}
 			}
-			if limit -= len(batch); !more || limit == 0 {
+			if left.limit -= len(batch); !more || left.limit == 0 {
 				return
 			}
-			last = batch[len(batch)-1].Key
+			// From the last key on, not from the next possible one: a key out
+			// of order that stands between the two would be jumped over.
+			left.last = batch[len(batch)-1].Key
+			left.from = left.last
 		}
 	}
 }
 
-// batch copies the next records of a range, and says whether there may be
-// more. A limit below 1 is none. The range begins at last, the key that the
-// batch before ended with, if it is still there: a key out of order that stood
-// between the two would otherwise be jumped over.
-func (e *Engine) batch(ctx context.Context, table, from, to string, limit int, last string) (batch []storage.Record, more bool, err error) {
+// batch copies the first records of a span, and says whether there may be more.
+func (e *Engine) batch(ctx context.Context, s span) (batch []storage.Record, more bool, err error) {
 	err = e.view(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(table))
+		b := tx.Bucket([]byte(s.table))
 		if b == nil {
 			return nil
 		}
-		if _, err := find(b, []byte(from)); err != nil {
+		if _, err := find(b, []byte(s.from)); err != nil {
 			return err
 		}
 		c, size := b.Cursor(), 0
-		k, v := c.Seek([]byte(from))
-		if k != nil && string(k) == last {
+		k, v := c.Seek([]byte(s.from))
+		if k != nil && string(k) == s.last {
 			k, v = c.Next()
 		}
-		for ; k != nil && (to == "" || string(k) < to); k, v = c.Next() {
-			if string(k) <= last {
+		for ; k != nil && (s.to == "" || string(k) < s.to); k, v = c.Next() {
+			if string(k) <= s.last {
 				return errOrder
 			}
-			last = string(k)
-			batch = append(batch, storage.Record{Key: last, Value: bytes.Clone(v)})
-			if size += len(k) + len(v); len(batch) == scanRecords || len(batch) == limit || size > scanBytes {
+			s.last = string(k)
+			batch = append(batch, storage.Record{Key: s.last, Value: bytes.Clone(v)})
+			if size += len(k) + len(v); len(batch) == scanRecords || len(batch) == s.limit || size > scanBytes {
 				more = true
 				return nil
 			}
@@ -187,7 +203,7 @@ func (e *Engine) batch(ctx context.Context, table, from, to string, limit int, l
 }
 
 // view runs a short reading transaction.
-func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) error {
+func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -196,32 +212,29 @@ func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 		return storage.ErrFailed
 	default:
 	}
-	err := guard(func() error { return e.db.View(read) })
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
-		return storage.ErrClosed
+	defer caught(debug.SetPanicOnFault(true), &err)
+	if err = e.db.View(read); errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		err = storage.ErrClosed
 	}
 	return err
 }
 
-// guard runs what follows pages that may be damaged. What bbolt then does,
-// panicking on what it notices and touching memory that is no part of the file
-// on what it does not, becomes ErrCorrupt.
-func guard(read func() error) (err error) {
-	faults := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(faults)
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", storage.ErrCorrupt, p)
-		}
-	}()
-	return read()
+// caught is deferred where bbolt follows pages that may be damaged. What it
+// then does, panicking on what it notices and touching memory that is no part
+// of the file on what it does not, becomes ErrCorrupt. It restores what
+// SetPanicOnFault was.
+func caught(faults bool, err *error) {
+	debug.SetPanicOnFault(faults)
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%w: %v", storage.ErrCorrupt, p)
+	}
 }
 
 var errOrder = fmt.Errorf("%w: keys out of order", storage.ErrCorrupt)
 
-// find is the value of key in b, nil if there is none. That a key is absent is believed only
-// if its neighbours stand on either side of where it would be: a damaged
-// branch page leads to the wrong leaf.
+// find is the value of key in b, nil if there is none. That a key is absent is
+// believed only if its neighbours stand on either side of where it would be: a
+// damaged branch page leads to the wrong leaf.
 func find(b *bbolt.Bucket, key []byte) ([]byte, error) {
 	if b == nil {
 		return nil, nil

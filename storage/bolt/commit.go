@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -46,16 +47,6 @@ func (e *Engine) enqueue(c *commit) error {
 	return e.err
 }
 
-// refuse takes no more commits, for the reason err unless there was one before.
-func (e *Engine) refuse(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.err == nil {
-		e.err = err
-	}
-	e.ring()
-}
-
 func (e *Engine) ring() {
 	select {
 	case e.wake <- struct{}{}:
@@ -89,7 +80,7 @@ func (e *Engine) run(group []*commit) {
 		return
 	}
 	for _, c := range group {
-		if c.err == nil {
+		if err != nil { // what c.err rests on may never have been written
 			c.err = err
 		}
 		c.done <- c.err
@@ -112,16 +103,19 @@ func (e *Engine) transact(group []*commit) error {
 	default:
 	}
 	var id int
-	err := guard(func() error {
-		return e.db.Update(func(tx *bbolt.Tx) error {
-			id = tx.ID()
-			return applyAll(tx, group)
-		})
+	err := e.update(func(tx *bbolt.Tx) error {
+		id = tx.ID()
+		return applyAll(tx, group)
 	})
 	if err == nil || errors.Is(err, errNothing) {
 		return nil
 	}
 	return e.broken(err, id)
+}
+
+func (e *Engine) update(write func(*bbolt.Tx) error) (err error) {
+	defer caught(debug.SetPanicOnFault(true), &err)
+	return e.db.Update(write)
 }
 
 func applyAll(tx *bbolt.Tx, group []*commit) error {
@@ -179,8 +173,11 @@ func (e *Engine) broken(err error, id int) error {
 		return fmt.Errorf("%w: %w", storage.ErrFull, err)
 	}
 	err = fmt.Errorf("%w: %w", storage.ErrFailed, err)
-	e.refuse(err)
+	e.mu.Lock()
+	e.err = err
+	e.mu.Unlock()
 	close(e.failed)
+	e.ring()
 	return err
 }
 

@@ -106,7 +106,7 @@ func flip(f *os.File, bit int) {
 	must(f.WriteAt(b[:], int64(bit/8)))
 }
 
-// readAll reads each record of a store by its key and by a scan.
+// readAll reads a store's records by scans, and some by their keys.
 func readAll(path string) string {
 	e, err := bolt.Open(path, bolt.Options{NoSync: true})
 	if err != nil {
@@ -116,7 +116,7 @@ func readAll(path string) string {
 	found := make(map[string]bool)
 	for name, n := range flipRecords {
 		table := storage.NewTable[string](e, name, testKey)
-		for i := range n {
+		for i := 0; i < n; i += 5 {
 			r, err := table.Get(context.Background(), flipKey(i))
 			found[verdict(name, r, err)] = true
 		}
