@@ -24,7 +24,7 @@ func (c *condition) run(claims map[string]any) exchange.Check {
 		check.Passed = isString && text == check.Want
 		check.Got = exchange.Clip(text)
 		if !isString {
-			check.Got = show(claims, c.claim)
+			check.Got = exchange.Clip("no string: " + show(claims, c.claim))
 		}
 		return check
 	}

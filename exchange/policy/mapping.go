@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -37,7 +38,7 @@ func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
 	check.Got = exchange.Clip(text)
 	switch {
 	case problem != "":
-		check.Got = problem
+		check.Got = exchange.Clip(problem)
 	case !found:
 		check.Got = "none"
 	case clean(text, longestSubject) && text != "":
@@ -56,7 +57,7 @@ func (m *mapping) display(claims map[string]any) (string, exchange.Check, bool) 
 		return text, exchange.Check{}, true
 	}
 	return "", exchange.Check{
-		Name: m.path, Want: wantDisplay, Got: or(problem, exchange.Clip(text)),
+		Name: m.path, Want: wantDisplay, Got: exchange.Clip(or(problem, text)),
 		Audit: m.value == nil || problem == "", Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	}, false
 }
@@ -75,7 +76,7 @@ func (m *mapping) text(claims map[string]any) (text string, found bool, problem 
 	}
 	text, isString := value.(string)
 	if !isString {
-		return "", false, show(claims, m.claim)
+		return "", false, "no string: " + show(claims, m.claim)
 	}
 	return text, true, ""
 }
@@ -132,7 +133,9 @@ func show(claims map[string]any, claim string) string {
 		return "a list of " + strconv.Itoa(len(value))
 	case map[string]any:
 		return "an object"
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64)
 	default:
-		return "a number"
+		return fmt.Sprint(value)
 	}
 }

@@ -104,7 +104,7 @@ func (c *compiler) conditions(p *Program, rules []exchange.ClaimValidationRule) 
 			Name: r.Name, Want: r.RequiredValue, Rule: true,
 			Audit: r.Mode == exchange.ModeAudit, Message: r.Message, Reason: exchange.ReasonConditionFailed,
 		}
-		if r.Expression == "" {
+		if r.Claim != "" {
 			pass.Name = or(r.Name, r.Claim)
 			p.conditions = append(p.conditions, condition{check: pass, claim: r.Claim})
 			c.wrote(fmt.Sprintf("claimValidationRules[%d].claim", i), roleCondition, !pass.Audit, usesClaim(r.Claim))
