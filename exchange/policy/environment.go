@@ -49,13 +49,17 @@ func newEnvironment() (*cel.Env, error) {
 }
 
 // adapter makes CEL values of decoded JSON. A whole number is an int, however
-// it was decoded, so that 86400 is the same number in a fresh token and in a
-// stored session, and string(claims.id) reads as it was written.
+// it was decoded and written, so that a stored session is judged as the fresh
+// token was, and string(claims.id) reads as it was written.
 type adapter struct{}
 
 // NativeToValue implements types.Adapter.
 func (a adapter) NativeToValue(value any) ref.Val {
 	switch value := value.(type) {
+	case string:
+		return types.String(value)
+	case bool:
+		return types.Bool(value)
 	case map[string]any:
 		return types.NewStringInterfaceMap(a, value)
 	case []any:
@@ -63,6 +67,9 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	case float64:
 		return jsonNumber(value)
 	case json.Number:
+		if i, err := value.Int64(); err == nil {
+			return types.Int(i)
+		}
 		f, err := value.Float64()
 		if err != nil {
 			return types.NewErr("a number out of range")
@@ -72,13 +79,13 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }
 
-// jsonNumber refuses numbers that may not be what was written (RFC 8259 §6):
+// jsonNumber refuses a float64 that may not be what was written (RFC 8259 §6):
 // two users whose numeric IDs round to one float64 must not become one.
 func jsonNumber(f float64) ref.Val {
 	const exact = 1 << 53
 	switch {
 	case math.Abs(f) >= exact || math.IsNaN(f):
-		return types.NewErr("a number beyond 2^53, which JSON does not carry exactly")
+		return types.NewErr("a number beyond 2^53 that was not kept exactly")
 	case f == math.Trunc(f):
 		return types.Int(f)
 	}
