@@ -69,10 +69,11 @@ func (r *Registry) Apply(ctx context.Context, m exchange.Manifest, prune bool, n
 // nobody in. Its users and links stay, and its ID stays bound to its URL.
 func (r *Registry) RemoveIssuer(ctx context.Context, id string, now time.Time, writes ...storage.Write) error {
 	return r.change(ctx, now, func(draft *Snapshot) ([]storage.Write, error) {
-		if !draft.issuers[id].registered() {
+		i := draft.issuers[id]
+		if !i.registered() {
 			return nil, fmt.Errorf("issuer %q: %w", id, storage.ErrNotFound)
 		}
-		draft.removeIssuer(id, now)
+		draft.issuers[id] = r.removed(i, draft.revision, now)
 		return writes, nil
 	})
 }

@@ -313,7 +313,10 @@ func TestReload(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
 	other := w.another(t)
-	before, compiled, calls := other.Snapshot(), w.compiled(), 0
+	before, calls := other.Snapshot(), 0
+	kept := before.Issuer("a")
+	gone := map[string]exchange.KeySet{"b": before.Issuer("b").Keys, "d": before.Client("d").Keys}
+	compiled := w.compiled()
 	other.OnChange(func() { calls++ })
 	if err := other.Reload(t.Context()); err != nil || other.Snapshot() != before || calls != 0 {
 		t.Errorf("reloading without a change did something: %v", err)
@@ -326,14 +329,17 @@ func TestReload(t *testing.T) {
 	if fmt.Sprint(s.Manifest()) != fmt.Sprint(w.Snapshot().Manifest()) || s.Revision() != 2 || calls != 1 {
 		t.Errorf("got revision %d and %d callbacks: %v", s.Revision(), calls, s.Manifest())
 	}
-	if s.Issuer("a") != before.Issuer("a") || s.Client("c") == before.Client("c") {
+	if s.Issuer("a") != kept || s.Client("c") == before.Client("c") {
 		t.Error("the unchanged issuer was replaced, or the changed client was not")
 	}
-	if n := w.compiled() - compiled; n != 4 { // e and c, by each registry
-		t.Errorf("%d registrations were compiled, want 4", n)
+	if n := w.compiled() - compiled; n != 3 { // e and c where they were applied, c here
+		t.Errorf("%d registrations were compiled, want 3", n)
 	}
-	for id, gone := range map[string]exchange.KeySet{"b": before.Issuer("b").Keys, "d": before.Client("d").Keys} {
-		if gone.(*keySet).closed.Load() != 1 {
+	if s.Issuer("e") == nil || w.compiled() != compiled+4 {
+		t.Error("the new issuer was not compiled when it was needed")
+	}
+	for id, keys := range gone {
+		if keys.(*keySet).closed.Load() != 1 {
 			t.Errorf("the keys of %s are not closed", id)
 		}
 	}
@@ -350,6 +356,7 @@ func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
 		return good.CompileIssuer(i)
 	}
 	w.reopen(t)
+	w.Warm(t.Context())
 	s := w.Snapshot()
 	if s.Issuer("a") != nil || s.IssuerByURL(issuer("a").URL) != nil || s.Issuer("b") == nil {
 		t.Error("the faulty issuer serves, or the sound one does not")
@@ -359,6 +366,7 @@ func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
 	}
 	w.cfg = good
 	w.Registry = w.another(t)
+	w.Warm(t.Context())
 	if len(w.Snapshot().Faults()) != 0 || w.Snapshot().Issuer("a") == nil {
 		t.Error("the fault stayed")
 	}
@@ -374,11 +382,12 @@ func TestOriginsAndOrder(t *testing.T) {
 		t.Errorf("origins %q", got)
 	}
 	var order []string
-	for i := range w.Snapshot().Issuers() {
-		order = append(order, i.Issuer.ID)
+	m := w.Snapshot().Manifest()
+	for _, i := range m.Issuers {
+		order = append(order, i.ID)
 	}
-	for p := range w.Snapshot().Clients() {
-		order = append(order, p.Client.ID)
+	for _, c := range m.Clients {
+		order = append(order, c.ID)
 	}
 	if !slices.Equal(order, []string{"a", "b", "c", "d"}) {
 		t.Errorf("order %q", order)
@@ -386,5 +395,33 @@ func TestOriginsAndOrder(t *testing.T) {
 	w.apply(t, manifest(d), false)
 	if err := w.RemoveClient(t.Context(), "c", noon); err != nil || len(w.Snapshot().Origins()) != 1 {
 		t.Errorf("the removed client's origin stayed: %v", err)
+	}
+}
+
+func TestIssuersAreCompiledWhenFirstNeeded(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), issuer("c")), false)
+	before := w.compiled()
+	w.reopen(t)
+	s := w.Snapshot()
+	var wg sync.WaitGroup
+	trusts := make([]*exchange.Trust, 64)
+	for n := range trusts {
+		wg.Go(func() { trusts[n] = s.IssuerByURL(issuer("a").URL) })
+	}
+	wg.Wait()
+	if same := slices.Compact(trusts); len(same) != 1 || same[0] == nil || w.compiled() != before+1 {
+		t.Errorf("%d trusts, %d compiled", len(same), w.compiled()-before)
+	}
+	if err := w.RemoveIssuer(t.Context(), "b", noon); err != nil {
+		t.Fatal(err)
+	}
+	if s.Issuer("b") != nil || w.compiled() != before+1 {
+		t.Error("an issuer was compiled after it was removed")
+	}
+	w.Warm(t.Context())
+	w.Warm(t.Context())
+	if w.compiled() != before+2 {
+		t.Errorf("%d compiled, want a and c", w.compiled()-before)
 	}
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/policy"
 	"cambio/exchange/registry"
-	"cambio/jwks"
 	"cambio/storage"
 )
 
@@ -83,45 +80,12 @@ func BenchmarkLookup(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens a store of ten thousand issuers whose rules and key sets
-// are real: as short as can be, and with a mapping and two conditions each.
 func BenchmarkOpen(b *testing.B) {
-	plain, ruled := many(10_000), many(10_000)
-	for n := range ruled.Issuers {
-		i := &ruled.Issuers[n]
-		i.ClaimMappings.Subject.Expression = fmt.Sprintf(`"t%d:" + claims.sub`, n)
-		i.ClaimValidationRules = []exchange.ClaimValidationRule{
-			{Expression: fmt.Sprintf(`claims.tenant == "t%d"`, n)},
-			{Expression: `claims.email_verified == true && claims.email.endsWith("@example.com")`},
-		}
+	w := newWorld(b)
+	w.apply(b, many(10_000), false)
+	for b.Loop() {
+		w.another(b)
 	}
-	for name, m := range map[string]exchange.Manifest{"plain": plain, "ruled": ruled} {
-		w := newWorld(b)
-		w.cfg.CompileIssuer = compileReal
-		w.Registry = w.another(b)
-		w.apply(b, m, false)
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				w.another(b).Close()
-			}
-		})
-	}
-}
-
-// realKeys is a key set of package jwks that no benchmark asks for a key.
-type realKeys struct{ *jwks.Set }
-
-func (realKeys) Verify(context.Context, string, time.Time) (exchange.Signed, error) {
-	return exchange.Signed{}, nil
-}
-
-func compileReal(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
-	rules, problems := policy.Compile(&i)
-	keys, err := jwks.New(jwks.Source{Issuer: i.URL}, jwks.Options{})
-	if err != nil {
-		problems = append(problems, exchange.Problem{Path: "keys", Message: err.Error()})
-	}
-	return &exchange.Trust{Issuer: &i, Rules: rules, Keys: realKeys{Set: keys}}, problems
 }
 
 // BenchmarkApplyOne changes one issuer of ten thousand, declared alone and

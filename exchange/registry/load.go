@@ -38,7 +38,7 @@ func (r *Registry) reload(ctx context.Context) (storage.Row[revision], error) {
 		}
 		read := row.Value.Number
 		if row, err = r.revision(ctx); err == nil && row.Value.Number == read {
-			r.compile(next)
+			r.compileClients(next)
 			r.swap(next.index())
 		}
 	}
@@ -54,7 +54,7 @@ func (r *Registry) read(ctx context.Context, next *Snapshot) error {
 		if err != nil {
 			return fmt.Errorf("reading issuers: %w", err)
 		}
-		next.issuers[row.Key] = &issuer{record: row.Value}
+		next.issuers[row.Key] = r.newIssuer(row.Value)
 		if i := current.issuers[row.Key]; i != nil && i.record.Revision == row.Value.Revision {
 			next.issuers[row.Key] = i
 		}
@@ -72,53 +72,14 @@ func (r *Registry) read(ctx context.Context, next *Snapshot) error {
 	return nil
 }
 
-// compile makes the entries ready that are not in the current Snapshot. CEL
-// programs take long to compile, so all processors do.
-func (r *Registry) compile(next *Snapshot) {
+// compileClients makes the clients ready that are not in the current Snapshot.
+// There is little to a client but, at times, a few keys to parse.
+func (r *Registry) compileClients(next *Snapshot) {
 	current := r.Snapshot()
-	var work []func()
-	for id, i := range next.issuers {
-		if current.issuers[id] != i {
-			work = append(work, func() { r.compileIssuer(i) })
-		}
-	}
 	for id, c := range next.clients {
 		if current.clients[id] != c {
-			work = append(work, func() { r.compileClient(c) })
+			r.compileClient(c)
 		}
-	}
-	if len(work) == 0 {
-		return
-	}
-	var wg sync.WaitGroup
-	for part := range slices.Chunk(work, 1+(len(work)-1)/runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			for _, f := range part {
-				f()
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// compileIssuer makes an entry ready. The secrets are plain only in what the
-// compiler gets; the Trust shows the record.
-func (r *Registry) compileIssuer(i *issuer) {
-	if !i.registered() {
-		return
-	}
-	plain, problems := r.unsealed(i.record.Issuer)
-	if len(problems) > 0 {
-		i.problems = problems
-		return
-	}
-	i.trust, i.problems = r.cfg.CompileIssuer(plain)
-	if len(i.problems) > 0 && i.trust != nil {
-		closeKeys(i.trust.Keys)
-		i.trust = nil
-	}
-	if i.trust != nil {
-		i.trust.Issuer = &i.record.Issuer
 	}
 }
 
@@ -135,10 +96,29 @@ func (r *Registry) compileClient(c *client) {
 	c.party = &exchange.Party{Client: &c.record.Client, Keys: party.Keys}
 }
 
-func closeKeys(k exchange.KeySet) {
-	if k != nil {
-		k.Close()
+// Warm makes ready what nobody needed so far, one issuer after the other, so
+// that no request has to. It returns when that is done or ctx ends.
+func (r *Registry) Warm(ctx context.Context) {
+	for _, i := range r.Snapshot().issuers {
+		if ctx.Err() != nil {
+			return
+		}
+		i.ready()
 	}
+}
+
+// together calls all functions and uses all processors.
+func together(work []func()) {
+	var wg sync.WaitGroup
+	each := 1 + len(work)/runtime.GOMAXPROCS(0)
+	for part := range slices.Chunk(work, each) {
+		wg.Go(func() {
+			for _, f := range part {
+				f()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // ids are the keys of a map in order.

@@ -66,7 +66,8 @@ type planner struct {
 	declared map[Kind]map[string]bool // kind → ID → declared
 	plan     Plan
 	problems []exchange.Problem
-	compiled []func() // notes what compiling an entry of the draft found
+	compile  []func() // make an entry of the draft ready
+	found    []func() // note the problems of that
 }
 
 // planned edits draft into what m declares. With problems, the draft is of no
@@ -86,8 +87,8 @@ func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now
 		p.client(fmt.Sprintf("$.clients[%d]", n), c)
 	}
 	p.removals()
-	r.compile(draft)
-	for _, note := range p.compiled {
+	together(p.compile)
+	for _, note := range p.found {
 		note()
 	}
 	if len(p.problems) > 0 {
@@ -129,7 +130,7 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 	if err != nil {
 		return err
 	}
-	if old.registered() && sameJSON(stored, kept) && len(old.problems) == 0 {
+	if old.registered() && sameJSON(stored, kept) && len(old.faults()) == 0 {
 		p.plan = append(p.plan, Change{Action: Unchanged, Kind: KindIssuer, ID: kept.ID})
 		return nil
 	}
@@ -137,8 +138,9 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 	if old.registered() {
 		change.Action, change.Withdrawn = Edit, withdrawn(stored, kept)
 	}
-	entry := &issuer{record: issuerRecord{Revision: p.draft.revision, Issuer: kept}}
-	p.compiled = append(p.compiled, func() { p.note(path, entry.problems) })
+	entry := p.newIssuer(issuerRecord{Revision: p.draft.revision, Issuer: kept})
+	p.compile = append(p.compile, func() { entry.ready() })
+	p.found = append(p.found, func() { p.note(path, entry.faults()) })
 	p.draft.issuers[kept.ID] = entry
 	p.plan = append(p.plan, change)
 	return nil
@@ -168,7 +170,8 @@ func (p *planner) client(path string, declared exchange.Client) {
 		change.Action = Edit
 	}
 	entry := &client{record: clientRecord{Revision: p.draft.revision, Client: declared}}
-	p.compiled = append(p.compiled, func() { p.note(path, entry.problems) })
+	p.compile = append(p.compile, func() { p.compileClient(entry) })
+	p.found = append(p.found, func() { p.note(path, entry.problems) })
 	p.draft.clients[declared.ID] = entry
 	p.plan = append(p.plan, change)
 }
@@ -180,7 +183,7 @@ func (p *planner) removals() {
 	}
 	for _, id := range ids(p.before.issuers) {
 		if i := p.before.issuers[id]; i.registered() && !p.declared[KindIssuer][id] {
-			p.draft.removeIssuer(id, p.now)
+			p.draft.issuers[id] = p.removed(i, p.draft.revision, p.now)
 			p.plan = append(p.plan, Change{Action: Remove, Kind: KindIssuer, ID: id, Diff: issuerDiff(i.record.Issuer, exchange.Issuer{})})
 		}
 	}
@@ -193,10 +196,10 @@ func (p *planner) removals() {
 	}
 }
 
-// removeIssuer leaves of an issuer what binds its ID to its URL.
-func (s *Snapshot) removeIssuer(id string, now time.Time) {
-	gone := exchange.Issuer{ID: id, URL: s.issuers[id].record.Issuer.URL}
-	s.issuers[id] = &issuer{record: issuerRecord{Revision: s.revision, Issuer: gone, Removed: now.UTC()}}
+// removed is what stays of an issuer: the binding of its ID to its URL.
+func (r *Registry) removed(i *issuer, revision uint64, now time.Time) *issuer {
+	gone := exchange.Issuer{ID: i.record.Issuer.ID, URL: i.record.Issuer.URL}
+	return r.newIssuer(issuerRecord{Revision: revision, Issuer: gone, Removed: now.UTC()})
 }
 
 // wrong says whether a problem at or below path is known: what is compiled

@@ -22,8 +22,9 @@ type Config struct {
 	// Seal encrypts b, authenticated together with name; Unseal undoes it.
 	Seal, Unseal func(name string, b []byte) ([]byte, error)
 	// CompileIssuer makes an issuer ready and lists all that is wrong with it,
-	// with paths relative to it. The shared secrets it gets are plain. It must
-	// not fetch anything: ten thousand of them are compiled at start.
+	// with paths relative to it. The shared secrets it gets are plain. It is
+	// called for each issuer that is applied, and for a stored one when it is
+	// first needed, so it does not wait for anything.
 	CompileIssuer func(exchange.Issuer) (*exchange.Trust, []exchange.Problem)
 	// CompileClient does the same for a client.
 	CompileClient func(exchange.Client) (*exchange.Party, []exchange.Problem)
@@ -41,9 +42,10 @@ type Registry struct {
 	onChange []func()
 }
 
-// Open reads the registry of a store. A registration that does not compile
-// does not keep it from opening, see [Snapshot.Faults]; a record that is not
-// what was written does (storage.ErrCorrupt).
+// Open reads the registry of a store. Issuers are compiled when they are first
+// needed or by [Registry.Warm]. A registration that does not compile keeps
+// only itself from being used, see [Snapshot.Faults]; a record that is not
+// what was written keeps the registry from opening (storage.ErrCorrupt).
 func Open(ctx context.Context, e storage.Engine, cfg Config) (*Registry, error) {
 	const least = 32
 	if len(cfg.RecordKey) < least || len(cfg.SecretKey) < least {

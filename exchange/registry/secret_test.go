@@ -231,6 +231,7 @@ func TestAnotherSealingKeyIsAFault(t *testing.T) {
 	s := newSealer(t)
 	w.cfg.Seal, w.cfg.Unseal = s.seal, s.unseal
 	w.reopen(t)
+	w.Warm(t.Context())
 	if w.Snapshot().Issuer("a") != nil || w.Snapshot().Issuer("b") == nil || len(w.Snapshot().Faults()) != 1 {
 		t.Errorf("faults: %v", w.Snapshot().Faults())
 	}

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"iter"
 	"maps"
 	"slices"
 
@@ -17,16 +16,6 @@ type Snapshot struct {
 	byURL    map[string]*issuer // URL → issuer, only those that count
 	origins  []string
 }
-
-// issuer is a record and what was compiled of it. An issuer that was removed
-// or does not compile has no trust, so nobody gets in through it.
-type issuer struct {
-	record   issuerRecord
-	trust    *exchange.Trust
-	problems []exchange.Problem
-}
-
-func (i *issuer) registered() bool { return i != nil && i.record.Removed.IsZero() }
 
 // client is a record and what was compiled of it. Party is compiled with the
 // secrets of the day; a change of only these keeps the keys.
@@ -51,19 +40,13 @@ func (s *Snapshot) Revision() uint64 { return s.revision }
 
 // Issuer is the issuer of an ID, nil if there is none that can be used.
 func (s *Snapshot) Issuer(id string) *exchange.Trust {
-	if i := s.issuers[id]; i != nil {
-		return i.trust
-	}
-	return nil
+	return s.issuers[id].ready().trust
 }
 
 // IssuerByURL is the issuer whose URL is url byte for byte, nil if there is
 // none that can be used. No issuer has the empty URL.
 func (s *Snapshot) IssuerByURL(url string) *exchange.Trust {
-	if i := s.byURL[url]; i != nil {
-		return i.trust
-	}
-	return nil
+	return s.byURL[url].ready().trust
 }
 
 // Client is the client of an ID, nil if there is none that can be used.
@@ -77,34 +60,13 @@ func (s *Snapshot) Client(id string) *exchange.Party {
 // Origins are the browser origins of all clients, sorted.
 func (s *Snapshot) Origins() []string { return s.origins }
 
-// Issuers yields the issuers that can be used, in the order of their IDs.
-func (s *Snapshot) Issuers() iter.Seq[*exchange.Trust] {
-	return func(yield func(*exchange.Trust) bool) {
-		for _, id := range ids(s.issuers) {
-			if t := s.issuers[id].trust; t != nil && !yield(t) {
-				return
-			}
-		}
-	}
-}
-
-// Clients yields the clients that can be used, in the order of their IDs.
-func (s *Snapshot) Clients() iter.Seq[*exchange.Party] {
-	return func(yield func(*exchange.Party) bool) {
-		for _, id := range ids(s.clients) {
-			if p := s.clients[id].party; p != nil && !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-// Faults are the registrations that cannot be used, in the order of kind and ID.
+// Faults are the registrations that are known not to be usable, in the order
+// of kind and ID. All are known after [Registry.Warm].
 func (s *Snapshot) Faults() []Fault {
 	var out []Fault
 	for _, id := range ids(s.issuers) {
-		if i := s.issuers[id]; len(i.problems) > 0 {
-			out = append(out, Fault{KindIssuer, id, i.problems})
+		if problems := s.issuers[id].faults(); len(problems) > 0 {
+			out = append(out, Fault{KindIssuer, id, problems})
 		}
 	}
 	for _, id := range ids(s.clients) {
@@ -166,13 +128,13 @@ func (s *Snapshot) index() *Snapshot {
 // release closes the keys that s holds and other does not.
 func (s *Snapshot) release(other *Snapshot) {
 	for id, i := range s.issuers {
-		if o := other.issuers[id]; i.trust != nil && i.trust.Keys != nil && (o == nil || o.trust != i.trust) {
-			i.trust.Keys.Close()
+		if other.issuers[id] != i {
+			i.close()
 		}
 	}
 	for id, c := range s.clients {
-		if o := other.clients[id]; c.compiled != nil && c.compiled.Keys != nil && (o == nil || o.compiled != c.compiled) {
-			c.compiled.Keys.Close()
+		if o := other.clients[id]; c.compiled != nil && (o == nil || o.compiled != c.compiled) {
+			closeKeys(c.compiled.Keys)
 		}
 	}
 }
