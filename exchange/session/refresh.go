@@ -80,7 +80,8 @@ var errTurned = errors.New("session turned meanwhile")
 // token's content, of which IssuedAt, ID, Issuer and Session are filled in, and
 // how long the session may idle; it has no effects, since it is asked again
 // after a conflict. Expires at or before now says that the session may last no
-// longer.
+// longer. ReasonRefreshTokenInvalid says that the session is another client's:
+// then nothing changes, even if the token was spent.
 //
 // An error is what judge returned or an *exchange.Error, and the token that
 // came is as good as before, except after ReasonRefreshTokenReused: then the
@@ -121,6 +122,9 @@ func (s *Store) advance(ctx context.Context, id string, generation uint64, now t
 		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
 			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, at.Value.Generation))
 	case reused:
+		if _, _, err := judge(sess); notTheirs(err) {
+			return nil, err
+		}
 		return nil, s.endReused(ctx, id, generation, at.Value, now)
 	}
 	t, idle, err := judge(sess)
@@ -134,6 +138,12 @@ func (s *Store) advance(ctx context.Context, id string, generation uint64, now t
 		return t, nil
 	}
 	return t, s.turn(ctx, at, earlier(now.Add(idle), sess.NotAfter), now)
+}
+
+// notTheirs says that judge does not let the caller have the session at all.
+func notTheirs(err error) bool {
+	refused, ok := errors.AsType[*exchange.Error](err)
+	return ok && refused.Reason == exchange.ReasonRefreshTokenInvalid
 }
 
 // load reads both records of a session.
