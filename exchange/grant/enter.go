@@ -1,0 +1,158 @@
+package grant
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// attempts is how often a commit that lost to another is decided anew. A
+// first exchange loses at most once to another of the same subject.
+const attempts = 8
+
+// entry is a proven subject on its way in.
+type entry struct {
+	trust   *exchange.Trust // nil when the proof is a token of ours
+	client  *exchange.Client
+	subject *exchange.Subject
+	actor   *exchange.Actor
+	ask     exchange.Ask
+	issue   issue
+	bearer  bool    // never a refresh token
+	once    []spend // tokens that this use spends
+}
+
+// spend is a token that may be used once.
+type spend struct {
+	id      string
+	expires time.Time
+}
+
+// spends adds the token that proved s, if its issuer's tokens are for one use.
+func (n *entry) spends(s *exchange.Subject) {
+	if !s.Proof.SingleUse {
+		return
+	}
+	id := binary.AppendUvarint(nil, uint64(len(s.Issuer))) // no two pairs share an id
+	id = append(append(id, s.Issuer...), s.Proof.Replay...)
+	n.once = append(n.once, spend{string(id), s.Proof.Expires})
+}
+
+// keeps says whether a session is stored.
+func (n *entry) keeps() bool {
+	return n.client.RefreshTokens && n.client.MayUse(exchange.GrantRefreshToken) && !n.bearer && !n.issue.id
+}
+
+// enter lets a subject in that an issuer's token proved.
+func (e *Endpoint) enter(ctx context.Context, req *Request, n *entry, now time.Time) (*Response, error) {
+	if n.issue.refresh && !n.keeps() {
+		return nil, invalid("requested_token_type", "is one that this client does not get")
+	}
+	if err := n.forItself(); err != nil {
+		return nil, err
+	}
+	d := exchange.Decide(n.trust, n.client, n.subject, n.ask, now)
+	if err := req.Trail.decided(d); err != nil {
+		return nil, err
+	}
+	n.spends(n.subject)
+	var err error
+	for range attempts {
+		var resp *Response
+		resp, err = e.admit(ctx, req, n, &d, now)
+		if !errors.Is(err, storage.ErrConflict) {
+			return resp, err
+		}
+	}
+	return nil, exchange.Refuse(exchange.ReasonOverloaded, err)
+}
+
+// forItself has an ID token be for the client, as an ID token always is (OpenID
+// Connect Core §2).
+func (n *entry) forItself() error {
+	if !n.issue.id {
+		return nil
+	}
+	for _, a := range n.ask.Audiences {
+		if a != n.client.ID {
+			return exchange.Check{
+				Name: "audience", Want: n.client.ID, Got: a, Reason: exchange.ReasonTargetNotAllowed,
+			}.Refusal()
+		}
+	}
+	n.ask.Audiences = nil
+	return nil
+}
+
+// admit reads who the subject is, and commits what was decided: a new user, a
+// session, a spent token, together or not at all. Where there is none of these
+// it commits nothing.
+func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchange.Decision, now time.Time) (*Response, error) {
+	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, n.subject, n.client.CreatesUsers(), now)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range n.once {
+		w, err := e.cfg.Replays.Once(ctx, "subject token", s.id, s.expires, now)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w)
+	}
+	req.Trail.User = user.ID
+	t, sess := n.token(user.ID, d, now), n.session(user.ID, d, now)
+	tokens, err := e.cfg.Sessions.Start(ctx, sess, t, n.client.Idle(), n.keeps(), now, writes...)
+	if err != nil {
+		return nil, err
+	}
+	req.Trail.Session = t.Session
+	resp := respond(tokens, t, now)
+	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
+	return e.issue(resp, n.issue, t)
+}
+
+// token is the access token of a subject that was let in.
+func (n *entry) token(user string, d *exchange.Decision, now time.Time) *exchange.AccessToken {
+	p := &n.subject.Proof
+	return &exchange.AccessToken{
+		User: user, Client: n.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
+		IssuedAt: now, Expires: earlier(now.Add(n.client.AccessLifetime()), d.NotAfter),
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: n.actor,
+		Origin: exchange.Origin{
+			Issuer: n.subject.Issuer, Key: p.Key, Link: exchange.LinkKey(n.subject.Issuer, n.subject.ID),
+		},
+	}
+}
+
+// session is what each refresh will be decided by.
+func (n *entry) session(user string, d *exchange.Decision, now time.Time) *exchange.Session {
+	p := &n.subject.Proof
+	return &exchange.Session{
+		User: user, Client: n.client.ID, Issuer: n.subject.Issuer, Subject: n.subject.ID, Key: p.Key,
+		Rules: d.Rules, Scopes: d.Scopes, Audience: d.Audience, Details: d.Details, Claims: n.subject.Claims,
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: n.actor,
+		Created: now, NotAfter: earlier(now.Add(n.client.Absolute()), d.NotAfter),
+	}
+}
+
+// decided notes a decision, and answers its refusal.
+func (t *Trail) decided(d exchange.Decision) error {
+	t.Checks = append(t.Checks, d.Checks...)
+	t.Rules = d.Rules
+	if d.Err != nil {
+		return d.Err
+	}
+	return nil
+}
+
+// earlier is the earlier of two times; a zero limit does not limit.
+func earlier(t, limit time.Time) time.Time {
+	if !limit.IsZero() && limit.Before(t) {
+		return limit
+	}
+	return t
+}

@@ -1,0 +1,136 @@
+package grant_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/grant"
+)
+
+// narrowing is a request of client to exchange a token of ours.
+func (w *world) narrowing(client, token string) *grant.Request {
+	return &grant.Request{
+		GrantType: exchange.GrantTokenExchange, Party: w.registry.Snapshot().Client(client),
+		SubjectToken: token, SubjectTokenType: exchange.TypeAccessToken,
+	}
+}
+
+// wide is a token of alice's with several scopes and audiences.
+func (w *world) wide(client string) (*grant.Response, *exchange.AccessToken) {
+	w.Helper()
+	req := w.exchange(client, "acr", "2", "auth_time", w.now.Unix()-9)
+	req.Scopes = []string{"read", "write"}
+	if client != "plain" {
+		req.Audiences = []string{api, files}
+	}
+	return w.granted(req)
+}
+
+func TestNarrow(t *testing.T) {
+	for _, parent := range []string{"spa", "plain"} { // with a session and without
+		t.Run(parent, func(t *testing.T) {
+			w := newWorld(t)
+			given, was := w.wide(parent)
+			w.now = w.now.Add(time.Minute)
+			req := w.narrowing("backend", given.AccessToken)
+			req.Scopes, req.Audiences = []string{"read"}, []string{api}
+			before := w.engine.commits.Load()
+			resp, token := w.granted(req)
+			if n := w.engine.commits.Load() - before; n != 0 {
+				t.Errorf("%d commits, want none", n)
+			}
+			if resp.RefreshToken != "" || resp.IssuedTokenType != exchange.TypeAccessToken || resp.User.ID != was.User || resp.User.IsNew || resp.ExpiresIn != 14*time.Minute {
+				t.Errorf("response %+v, user %+v", resp, resp.User)
+			}
+			if token.User != was.User || token.Client != "backend" || token.Session != was.Session || token.ACR != "2" || token.AuthTime != was.AuthTime ||
+				token.Origin != was.Origin || !token.Expires.Equal(was.Expires) || token.ID == was.ID ||
+				!slices.Equal(token.Scopes, []string{"read"}) || !slices.Equal(token.Audience, []string{api}) {
+				t.Errorf("got %+v of %+v", token, was)
+			}
+			if tr := req.Trail; tr.Client != "backend" || tr.User != was.User || tr.Session != was.Session || len(tr.Checks) == 0 {
+				t.Errorf("trail %+v", tr)
+			}
+		})
+	}
+}
+
+// TestNarrowRefused has rows that differ from a good request in one fact.
+func TestNarrowRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		client string
+		edit   func(*world, *grant.Request, *exchange.AccessToken)
+		reason exchange.Reason
+	}{
+		{"good", "backend", func(*world, *grant.Request, *exchange.AccessToken) {}, ""},
+		{"by the public client it was given to", "spa", func(*world, *grant.Request, *exchange.AccessToken) {}, ""},
+		{"by another public client", "plain", func(w *world, r *grant.Request, _ *exchange.AccessToken) {
+			w.changeClient("plain", func(c *exchange.Client) { c.ExchangeOwnTokens = true })
+			r.Party = w.registry.Snapshot().Client("plain")
+		}, exchange.ReasonClientNotAllowed},
+		{"by a client that may not", "plain", func(*world, *grant.Request, *exchange.AccessToken) {}, exchange.ReasonSubjectTokenTypeNotAccepted},
+		{"by nobody", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Party = nil }, exchange.ReasonClientUnknown},
+		{"as id_token", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectTokenType = exchange.TypeIDToken }, exchange.ReasonIssuerUnknown},
+		{"a scope it has not", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Scopes = []string{"admin"} }, exchange.ReasonScopeNotAllowed},
+		{"an audience it has not", "backend", func(w *world, r *grant.Request, _ *exchange.AccessToken) {
+			w.changeClient("backend", func(c *exchange.Client) { c.Audiences = append(slices.Clone(c.Audiences), "https://more.example") })
+			r.Party, r.Audiences = w.registry.Snapshot().Client("backend"), []string{"https://more.example"}
+		}, exchange.ReasonTargetNotAllowed},
+		{"details it has not", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Details = []byte(`[{"type":"x"}]`) }, exchange.ReasonAuthorizationDetailsInvalid},
+		{"for a refresh token", "spa", func(_ *world, r *grant.Request, _ *exchange.AccessToken) {
+			r.RequestedTokenType = exchange.TypeRefreshToken
+		}, exchange.ReasonParameterInvalid},
+		{"for an ID token", "spa", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.RequestedTokenType = exchange.TypeIDToken }, exchange.ReasonParameterInvalid},
+		{"expired", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) { w.now = t.Expires }, exchange.ReasonSubjectTokenExpired},
+		{"in its last second", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) { w.now = t.Expires.Add(-time.Second) }, ""},
+		{"forged", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectToken += "AAAA" }, exchange.ReasonSubjectTokenSignatureInvalid},
+		{"session ended", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
+			must(w, w.sessions.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: t.Session, Time: w.now}))
+		}, exchange.ReasonSessionEnded},
+		{"user disabled", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
+			must(w, w.registry.Disable(ctx, t.User, true))
+		}, exchange.ReasonUserDisabled},
+		{"its client removed", "backend", func(w *world, _ *grant.Request, _ *exchange.AccessToken) {
+			w.change(func(m *exchange.Manifest) { m.Clients = m.Clients[1:] })
+		}, exchange.ReasonSubjectTokenClaimInvalid},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			given, was := w.wide("spa")
+			req := w.narrowing(tc.client, given.AccessToken)
+			tc.edit(w, req, was)
+			if tc.reason == "" {
+				w.granted(req)
+				return
+			}
+			w.refused(req, tc.reason)
+		})
+	}
+}
+
+// TestNarrowOfNoSession: a token without a session falls with its issuer too.
+func TestNarrowOfNoSession(t *testing.T) {
+	w := newWorld(t)
+	given, _ := w.wide("plain")
+	w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[1:]; dropIssuer(m, "one") })
+	w.refused(w.narrowing("backend", given.AccessToken), exchange.ReasonIssuerUnknown)
+}
+
+// TestNarrowForEver: a chain of exchanges neither widens nor outlives.
+func TestNarrowForEver(t *testing.T) {
+	w := newWorld(t)
+	given, was := w.wide("spa")
+	req := w.narrowing("backend", given.AccessToken)
+	req.Scopes = []string{"read"}
+	less, _ := w.granted(req)
+	w.now = w.now.Add(time.Minute)
+	again := w.narrowing("backend", less.AccessToken)
+	_, token := w.granted(again)
+	if !token.Expires.Equal(was.Expires) || !slices.Equal(token.Scopes, []string{"read"}) {
+		t.Errorf("got %+v of %+v", token, was)
+	}
+	again.Scopes = []string{"read", "write"}
+	w.refused(again, exchange.ReasonScopeNotAllowed)
+}

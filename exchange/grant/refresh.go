@@ -1,0 +1,111 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+)
+
+// refreshToken turns a session (RFC 6749 §6). Everything that let it in is
+// asked again, as it is today. Refusals whose code is invalid_grant mean that
+// the session is over for its client; what was merely asked for too much is
+// refused with another code and harms nothing.
+func (e *Endpoint) refreshToken(ctx context.Context, req *Request, now time.Time) (*Response, error) {
+	client, err := e.client(req)
+	if err != nil {
+		return nil, err
+	}
+	if req.RefreshToken == "" {
+		return nil, missing("refresh_token")
+	}
+	var t *exchange.AccessToken
+	judge := func(s *exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+		var err error
+		t, err = e.renew(ctx, req, client, s, now)
+		return t, client.Idle(), err
+	}
+	tokens, err := e.cfg.Sessions.Refresh(ctx, req.RefreshToken, now, judge)
+	if err != nil {
+		return nil, err
+	}
+	resp := respond(tokens, t, now)
+	resp.User = &User{ID: t.User}
+	return resp, nil
+}
+
+// renew is the access token that a session gets today.
+func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Client, s *exchange.Session, now time.Time) (*exchange.AccessToken, error) {
+	if s.Client != client.ID {
+		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is of client %s", s.ID, s.Client))
+	}
+	req.Trail.about(s)
+	trust := e.cfg.Registry().Issuer(s.Issuer)
+	if trust == nil {
+		return nil, ended(exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("issuer %s is gone", s.Issuer)))
+	}
+	if err := e.sameUser(ctx, s, now); err != nil {
+		return nil, err
+	}
+	ask := req.ask()
+	d := exchange.DecideAgain(trust, client, s, ask)
+	if err := req.Trail.decided(d); err != nil {
+		return nil, tooMuchOrEnded(d.Err, ask)
+	}
+	if !d.NotAfter.After(now) {
+		return nil, exchange.Refuse(exchange.ReasonRefreshTokenExpired, fmt.Errorf("session %s ended at %s", s.ID, d.NotAfter))
+	}
+	return &exchange.AccessToken{
+		User: s.User, Client: s.Client, Session: s.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
+		IssuedAt: now, Expires: earlier(now.Add(client.AccessLifetime()), d.NotAfter),
+		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Actor: s.Actor, JKT: s.JKT,
+	}, nil
+}
+
+// about notes whose session is asked for.
+func (t *Trail) about(s *exchange.Session) {
+	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
+	t.Checks = nil // of an earlier try
+}
+
+// sameUser wants the session's subject to be linked to its user still, and
+// the user to be let in.
+func (e *Endpoint) sameUser(ctx context.Context, s *exchange.Session, now time.Time) error {
+	user, _, _, err := e.cfg.Users.Resolve(ctx, &exchange.Subject{Issuer: s.Issuer, ID: s.Subject}, false, now)
+	if refused, ok := errors.AsType[*exchange.Error](err); ok {
+		return ended(refused)
+	}
+	if err != nil {
+		return err
+	}
+	if user.ID != s.User {
+		return ended(exchange.Refuse(exchange.ReasonUserNotRegistered, fmt.Errorf("the subject is user %s now", user.ID)))
+	}
+	return nil
+}
+
+// ended says that what let a session in is no longer so.
+func ended(cause *exchange.Error) error {
+	if cause.Reason.Answer().Code == exchange.TemporarilyUnavailable {
+		return cause
+	}
+	e := exchange.Refuse(exchange.ReasonSessionEnded, cause)
+	e.Description = cause.Description
+	return e
+}
+
+// tooMuchOrEnded tells a request for more than there is from a session that
+// would get nothing whatever it asked for.
+func tooMuchOrEnded(cause *exchange.Error, ask exchange.Ask) error {
+	asked := map[exchange.Reason]bool{
+		exchange.ReasonScopeNotAllowed:             len(ask.Scopes) > 0,
+		exchange.ReasonTargetNotAllowed:            len(ask.Audiences) > 0,
+		exchange.ReasonAuthorizationDetailsInvalid: len(ask.Details) > 0,
+	}
+	if asked[cause.Reason] {
+		return cause
+	}
+	return ended(cause)
+}

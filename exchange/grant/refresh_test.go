@@ -1,0 +1,222 @@
+package grant_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/grant"
+)
+
+func TestRefresh(t *testing.T) {
+	w := newWorld(t)
+	first := w.exchange("spa", "acr", "2")
+	first.Scopes, first.Audiences = []string{"read", "write"}, []string{api, files}
+	born, _ := w.granted(first)
+	w.now = w.now.Add(time.Minute)
+
+	req := w.refresh("spa", born.RefreshToken)
+	before := w.engine.commits.Load()
+	resp, token := w.granted(req)
+	if n := w.engine.commits.Load() - before; n != 1 {
+		t.Errorf("%d commits, want 1", n)
+	}
+	if resp.RefreshToken == born.RefreshToken || resp.RefreshToken == "" || resp.Session != born.Session || resp.IssuedTokenType != "" ||
+		resp.TokenType != "Bearer" || resp.ExpiresIn != 15*time.Minute || !slices.Equal(resp.Scopes, first.Scopes) {
+		t.Errorf("response %+v", resp)
+	}
+	if resp.User.ID != born.User.ID || resp.User.IsNew {
+		t.Errorf("user %+v", resp.User)
+	}
+	if token.Session != born.Session || token.ACR != "2" || !slices.Equal(token.Audience, []string{api, files}) {
+		t.Errorf("access token %+v", token)
+	}
+	if tr := req.Trail; tr.Client != "spa" || tr.Issuer != "one" || tr.Subject != "alice" || tr.User != token.User || tr.Session != token.Session || tr.Key == "" {
+		t.Errorf("trail %+v", tr)
+	}
+}
+
+// TestRefreshNarrows: a refresh may ask for less, for this access token only.
+func TestRefreshNarrows(t *testing.T) {
+	w := newWorld(t)
+	first := w.exchange("spa")
+	first.Scopes, first.Audiences = []string{"read", "write"}, []string{api, files}
+	born, _ := w.granted(first)
+	req := w.refresh("spa", born.RefreshToken)
+	req.Scopes, req.Resources = []string{"read"}, []string{files}
+	narrow, token := w.granted(req)
+	if !slices.Equal(token.Scopes, []string{"read"}) || !slices.Equal(token.Audience, []string{files}) {
+		t.Errorf("narrowed to %v for %v", token.Scopes, token.Audience)
+	}
+	wide, _ := w.granted(w.refresh("spa", narrow.RefreshToken))
+	if !slices.Equal(wide.Scopes, []string{"read", "write"}) {
+		t.Errorf("afterwards %v", wide.Scopes)
+	}
+}
+
+// TestRefreshRefused: refusals that are about the request leave the token as
+// good as before, and so do those about what let the session in, once that is
+// as it was.
+func TestRefreshRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		before func(*world, *grant.Response, *grant.Request)
+		reason exchange.Reason
+		code   exchange.Code
+		after  func(*world, *grant.Response) // undoes before; nil: nothing to undo
+	}{
+		{"no token", func(_ *world, _ *grant.Response, r *grant.Request) { r.RefreshToken = "" },
+			exchange.ReasonParameterMissing, exchange.InvalidRequest, nil},
+		{"another token", func(_ *world, _ *grant.Response, r *grant.Request) { r.RefreshToken += "x" },
+			exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
+		{"an access token", func(_ *world, b *grant.Response, r *grant.Request) { r.RefreshToken = b.AccessToken },
+			exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
+		{"no client", func(_ *world, _ *grant.Response, r *grant.Request) { r.Party = nil },
+			exchange.ReasonClientUnknown, exchange.InvalidClient, nil},
+		{"another client", func(w *world, _ *grant.Response, r *grant.Request) {
+			w.changeClient("plain", func(c *exchange.Client) { c.RefreshTokens = true })
+			r.Party = w.registry.Snapshot().Client("plain")
+		}, exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
+		{"a client without the grant", func(w *world, _ *grant.Response, r *grant.Request) {
+			w.changeClient("spa", func(c *exchange.Client) { c.RefreshTokens = false })
+			r.Party = w.registry.Snapshot().Client("spa")
+		}, exchange.ReasonGrantNotAllowed, exchange.UnauthorizedClient, func(w *world, _ *grant.Response) {
+			w.changeClient("spa", func(c *exchange.Client) { c.RefreshTokens = true })
+		}},
+		{"a subject token besides", func(_ *world, _ *grant.Response, r *grant.Request) { r.SubjectToken = "x" },
+			exchange.ReasonParameterInvalid, exchange.InvalidRequest, nil},
+		{"a scope the session has not", func(_ *world, _ *grant.Response, r *grant.Request) { r.Scopes = []string{"write"} },
+			exchange.ReasonScopeNotAllowed, exchange.InvalidScope, nil},
+		{"an audience the session has not", func(_ *world, _ *grant.Response, r *grant.Request) { r.Audiences = []string{files} },
+			exchange.ReasonTargetNotAllowed, exchange.InvalidTarget, nil},
+		{"details the session has not", func(_ *world, _ *grant.Response, r *grant.Request) { r.Details = []byte(`[{"type":"x"}]`) },
+			exchange.ReasonAuthorizationDetailsInvalid, exchange.InvalidAuthorizationDetails, nil},
+		{"issuer removed", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[1:]; dropIssuer(m, "one") })
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.change(func(m *exchange.Manifest) { *m = w.trust() })
+		}},
+		{"the client may not bring the issuer", func(w *world, _ *grant.Response, r *grant.Request) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"other"} })
+			r.Party = w.registry.Snapshot().Client("spa")
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"one", "other"} })
+		}},
+		{"a condition", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.changeIssuer("one", func(i *exchange.Issuer) {
+				i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "has(claims.staff)", Message: "staff only"}}
+			})
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.ClaimValidationRules = nil })
+		}},
+		{"another mapping", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.ClaimMappings.Subject.Claim = "iss" })
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.ClaimMappings.Subject.Claim = "" })
+		}},
+		{"no audience left", func(w *world, _ *grant.Response, r *grant.Request) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Audiences = []string{files} })
+			r.Party = w.registry.Snapshot().Client("spa")
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Audiences = []string{api, files} })
+		}},
+		{"user disabled", func(w *world, b *grant.Response, _ *grant.Request) {
+			must(w, w.registry.Disable(ctx, b.User.ID, true))
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, b *grant.Response) {
+			must(w, w.registry.Disable(ctx, b.User.ID, false))
+		}},
+		{"unlinked", func(w *world, _ *grant.Response, _ *grant.Request) {
+			must(w, w.registry.Unlink(ctx, "one", "alice"))
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
+		{"another user's now", func(w *world, _ *grant.Response, _ *grant.Request) {
+			must(w, w.registry.Unlink(ctx, "one", "alice"))
+			w.granted(w.exchange("spa"))
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
+		{"longer than the issuer allows today", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.MaxSession = exchange.Duration(time.Minute) })
+			w.now = w.now.Add(time.Minute)
+		}, exchange.ReasonRefreshTokenExpired, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.MaxSession = 0 })
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			born, _ := w.granted(w.exchange("spa"))
+			req := w.refresh("spa", born.RefreshToken)
+			tc.before(w, born, req)
+			refusal := w.refused(req, tc.reason)
+			if code := refusal.Reason.Answer().Code; code != tc.code {
+				t.Errorf("code %s, want %s", code, tc.code)
+			}
+			if tc.name == "a condition" && refusal.Description != "staff only" {
+				t.Errorf("description %q, want the operator's", refusal.Description)
+			}
+			if req.Trail.Client == "" && req.Party != nil {
+				t.Errorf("trail %+v", req.Trail)
+			}
+			if tc.name == "unlinked" || tc.name == "another user's now" {
+				return
+			}
+			if tc.after != nil {
+				tc.after(w, born)
+			}
+			w.granted(w.refresh("spa", born.RefreshToken))
+		})
+	}
+}
+
+// dropIssuer keeps clients from naming an issuer.
+func dropIssuer(m *exchange.Manifest, id string) {
+	for i := range m.Clients {
+		c := &m.Clients[i]
+		c.Issuers = slices.DeleteFunc(slices.Clone(c.Issuers), func(s string) bool { return s == id })
+	}
+}
+
+// TestRefreshScopeWithdrawn: what a rule gives no more is gone from the next
+// access token, and only that.
+func TestRefreshScopeWithdrawn(t *testing.T) {
+	w := newWorld(t)
+	first := w.exchange("spa")
+	first.Scopes = []string{"read", "write"}
+	born, _ := w.granted(first)
+	w.changeIssuer("one", func(i *exchange.Issuer) { i.Scopes = []string{"write"} })
+	resp, _ := w.granted(w.refresh("spa", born.RefreshToken))
+	if !slices.Equal(resp.Scopes, []string{"write"}) {
+		t.Errorf("scopes %v, want write", resp.Scopes)
+	}
+}
+
+// TestRefreshKeepsNumbers: an expression over integers means the same at the
+// exchange and at each refresh.
+func TestRefreshKeepsNumbers(t *testing.T) {
+	w := newWorld(t)
+	w.changeIssuer("one", func(i *exchange.Issuer) {
+		i.ClaimMappings.Subject = exchange.Mapping{Expression: "string(claims.id)"}
+		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "claims.level + 1 == 4"}}
+	})
+	born, _ := w.granted(w.exchange("spa", "id", int64(1)<<53+1, "level", 3))
+	w.granted(w.refresh("spa", born.RefreshToken))
+}
+
+// TestReuse: a spent refresh token ends the session of the client whose it
+// was, and in no other hands.
+func TestReuse(t *testing.T) {
+	w := newWorld(t)
+	w.changeClient("plain", func(c *exchange.Client) { c.RefreshTokens = true })
+	born, _ := w.granted(w.exchange("spa"))
+	next, _ := w.granted(w.refresh("spa", born.RefreshToken))
+	same, _ := w.granted(w.refresh("spa", born.RefreshToken)) // within the grace
+	if same.RefreshToken != next.RefreshToken {
+		t.Error("another successor within the grace")
+	}
+	w.now = w.now.Add(time.Minute)
+	w.refused(w.refresh("plain", born.RefreshToken), exchange.ReasonRefreshTokenInvalid)
+	after, _ := w.granted(w.refresh("spa", next.RefreshToken))
+	w.now = w.now.Add(time.Minute)
+	if _, err := w.token(w.refresh("spa", born.RefreshToken)); exchange.AsError(err).Reason != exchange.ReasonRefreshTokenReused {
+		t.Errorf("reuse: got %v", err)
+	}
+	w.refused(w.refresh("spa", after.RefreshToken), exchange.ReasonSessionEnded)
+}
