@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxURL bounds URLs, which issuers choose and error texts repeat.
+const maxURL = 2048
+
 const discoveryPath = "/.well-known/openid-configuration"
 
 // newLoader is the function that fetches the keys of src.
@@ -99,6 +102,9 @@ func readDiscovery(body []byte, issuer string) (string, error) {
 // check refuses URLs that are never fetched: all but https, and http where
 // only private addresses can be reached by it.
 func (g getter) check(address string) error {
+	if len(address) > maxURL {
+		return fmt.Errorf("a URL of %d bytes, want at most %d", len(address), maxURL)
+	}
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:

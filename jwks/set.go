@@ -94,11 +94,16 @@ func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, e
 	if err != nil {
 		return Token{}, err
 	}
+	var buf [maxSignature]byte
+	signature, err := decodeSignature(&buf, parts.signature)
+	if err != nil {
+		return Token{}, err
+	}
 	r, err := s.resolve(ctx, parts.header)
 	if err != nil {
 		return Token{}, err
 	}
-	k, err := s.check(ctx, r, parts, now)
+	k, err := s.check(ctx, r, parts.input, signature, now)
 	if err != nil {
 		return Token{}, err
 	}
@@ -164,12 +169,7 @@ func (s *Set) algorithms() string {
 
 // check finds the key that signed. A signature that does not hold leads to no
 // fetch: anybody can make one.
-func (s *Set) check(ctx context.Context, r *resolved, parts compact, now time.Time) (*key, error) {
-	var buf [maxSignature]byte
-	signature, err := decodeSignature(&buf, parts.signature)
-	if err != nil {
-		return nil, err
-	}
+func (s *Set) check(ctx context.Context, r *resolved, input, signature []byte, now time.Time) (*key, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ func (s *Set) check(ctx context.Context, r *resolved, parts compact, now time.Ti
 			expired++
 			continue
 		}
-		if r.algorithm.check(r.algorithm, k, parts.input, signature) {
+		if r.algorithm.check(r.algorithm, k, input, signature) {
 			return k, nil
 		}
 	}

@@ -1,0 +1,666 @@
+package jwks
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cambio/jwks/jwkstest"
+)
+
+// clock is a clock that stands until it is moved.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) now() time.Time          { return testTime.Add(time.Duration(c.offset.Load())) }
+func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// discovered is the set of an issuer on loopback, found by discovery.
+func discovered(t testing.TB, i *jwkstest.Issuer, c *clock, change ...func(*Options)) *Set {
+	t.Helper()
+	opts := Options{AllowPrivateAddresses: true, Now: c.now}
+	for _, f := range change {
+		f(&opts)
+	}
+	return mustSet(t, Source{Issuer: i.URL}, opts)
+}
+
+func verify(t testing.TB, s *Set, token string) error {
+	t.Helper()
+	_, err := s.Verify(t.Context(), token, time.Now())
+	return err
+}
+
+// settle waits for the fetch under way, if there is one.
+func settle(s *Set) {
+	if fl := s.fetcher.last.Load(); fl != nil {
+		<-fl.done
+	}
+}
+
+func wantFetches(t *testing.T, i *jwkstest.Issuer, want int) {
+	t.Helper()
+	if got := i.Fetches(); got != want {
+		t.Fatalf("%d fetches, want %d", got, want)
+	}
+}
+
+func TestFetchedSources(t *testing.T) {
+	i := jwkstest.New(t, jwkstest.WithAlg("RS256"))
+	token := i.Sign(i.Claims("alice", "app"))
+	cert := mustPEM(t, i.Certificates()[i.KID()])
+	x5c := jwkstest.New(t)
+	x5c.Serve(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(jwkSet(t, x5cJWK("RSA", i.KID(), cert)))
+	})
+	moved := jwkstest.New(t)
+	moved.ServeDiscovery(func(w http.ResponseWriter, _ *http.Request) {
+		json.NewEncoder(w).Encode(map[string]any{"issuer": "https://issuer.example/", "jwks_uri": i.URL + jwkstest.JWKSPath})
+	})
+	for _, row := range []struct {
+		name string
+		src  Source
+	}{
+		{"discovery", Source{Issuer: i.URL}},
+		{"discovery elsewhere", Source{Issuer: "https://issuer.example/", DiscoveryURL: moved.URL + jwkstest.DiscoveryPath}},
+		{"a JWKS URL", Source{JWKSURL: i.URL + jwkstest.JWKSPath}},
+		{"certificates", Source{CertificatesURL: i.URL + jwkstest.CertificatesPath}},
+		{"a JWKS of x5c alone", Source{JWKSURL: x5c.URL + jwkstest.JWKSPath}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			set := mustSet(t, row.src, Options{AllowPrivateAddresses: true})
+			if err := verify(t, set, token); err != nil {
+				t.Fatal(err)
+			}
+			infos, err := set.Keys(t.Context())
+			if err != nil || len(infos) != 1 || infos[0].KeyID != i.KID() || infos[0].Refused != "" {
+				t.Fatalf("Keys = %+v, %v", infos, err)
+			}
+		})
+	}
+}
+
+// TestBadIssuers: whatever an issuer sends, a caller soon knows what it was.
+func TestBadIssuers(t *testing.T) {
+	body := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "secret text", code) }
+	}
+	elsewhere := jwkstest.New(t)
+	redirect := func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL+jwkstest.JWKSPath, http.StatusFound)
+	}
+	for _, row := range []struct {
+		name   string
+		handle http.HandlerFunc
+		want   string
+	}{
+		{"status 500", status(500), "status 500"},
+		{"status 404", status(404), "status 404"},
+		{"status 204", status(204), "status 204"},
+		{"a redirect", redirect, "redirects to"},
+		{"HTML", body("\n <!doctype html><title>login</title>"), "an HTML page, want JSON"},
+		{"nothing", body(""), "not valid JSON"},
+		{"text", body("keys"), "not valid JSON"},
+		{"an array", body("[]"), "not valid JSON"},
+		{"half of it", body(`{"keys":[{"kty":`), "not valid JSON"},
+		{"600 KiB", body(`{"keys":[]` + strings.Repeat(" ", 600<<10) + `}`), "more than 524288 bytes"},
+		{"100 MiB", floods, "more than 524288 bytes"},
+		{"a header of 1 MiB", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }, "server response headers exceeded"},
+		{"no answer", sleeps, "deadline exceeded"},
+		{"a drop at a time", drips, "deadline exceeded"},
+		{"a closed connection", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		{"fewer bytes than promised", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "{")
+		}, "EOF"},
+	} {
+		for _, where := range []string{"keys", "discovery"} {
+			t.Run(row.name+" for "+where, func(t *testing.T) {
+				i := jwkstest.New(t)
+				if where == "keys" {
+					i.Serve(row.handle)
+				} else {
+					i.ServeDiscovery(row.handle)
+				}
+				var reported []error
+				set := discovered(t, i, &clock{}, func(o *Options) {
+					o.Timeout = time.Minute
+					if row.want == "deadline exceeded" {
+						o.Timeout = 100 * time.Millisecond
+					}
+					o.OnFetch = func(err error) { reported = append(reported, err) }
+				})
+				err := verify(t, set, i.Sign(i.Claims("alice", "app")))
+				wantKind(t, err, Unavailable)
+				if !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "secret text") {
+					t.Errorf("%v, want %q", err, row.want)
+				}
+				if e, _ := errors.AsType[*Error](err); e.RetryAfter != 30*time.Second {
+					t.Errorf("retry after %s, want the cool-down", e.RetryAfter)
+				}
+				set.Close()
+				if len(reported) != 1 || reported[0] == nil {
+					t.Errorf("reported %v, want one error", reported)
+				}
+			})
+		}
+	}
+	wantFetches(t, elsewhere, 0)
+}
+
+// floods sends 100 MiB, unless nobody reads that much.
+func floods(w http.ResponseWriter, _ *http.Request) {
+	io.WriteString(w, `{"keys":[`)
+	for range 100 << 10 {
+		if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+			return
+		}
+	}
+}
+
+func sleeps(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+// drips sends a byte now and then, for as long as somebody listens.
+func drips(w http.ResponseWriter, r *http.Request) {
+	for r.Context().Err() == nil {
+		io.WriteString(w, " ")
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func TestDiscoveryDocument(t *testing.T) {
+	i := jwkstest.New(t)
+	jwksURI := i.URL + jwkstest.JWKSPath
+	for _, row := range []struct{ name, issuer, jwksURI, extra, want string }{
+		{"the same", i.URL, jwksURI, "", ""},
+		{"unknown members", i.URL, jwksURI, `,"x":{"y":[]}`, ""},
+		{"another issuer", "https://evil.example", jwksURI, "", "its issuer is"},
+		{"a slash more", i.URL + "/", jwksURI, "", "its issuer is"},
+		{"in other case", strings.Replace(i.URL, "http", "HTTP", 1), jwksURI, "", "its issuer is"},
+		{"a path more", i.URL + "/tenant", jwksURI, "", "its issuer is"},
+		{"no issuer", "", jwksURI, "", "its issuer is"},
+		{"no jwks_uri", i.URL, "", "", "no jwks_uri"},
+		{"issuer twice", i.URL, jwksURI, `,"issuer":"https://evil.example"`, "duplicate"},
+		{"jwks_uri twice", i.URL, jwksURI, `,"jwks_uri":"https://evil.example"`, "duplicate"},
+		{"Issuer", i.URL, jwksURI, `,"Issuer":"https://evil.example"`, "spelled like"},
+		{"a long jwks_uri", i.URL, jwksURI + strings.Repeat("/x", 1024), "", "want at most 2048"},
+		{"a file", i.URL, "file:///etc/passwd", "", "not an https URL"},
+		{"a public address over http", i.URL, "http://192.0.32.8/keys", "", "must be asked by https"},
+		{"link-local addresses", i.URL, "http://169.254.169.254/latest", "", "is not public"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			i.ServeDiscovery(func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q%s}`, row.issuer, row.jwksURI, row.extra)
+			})
+			err := verify(t, discovered(t, i, &clock{}), i.Sign(i.Claims("alice", "app")))
+			if row.want == "" {
+				wantKind(t, err, "")
+				return
+			}
+			wantKind(t, err, Unavailable)
+			if !strings.Contains(err.Error(), row.want) {
+				t.Errorf("%v, want %q", err, row.want)
+			}
+		})
+	}
+}
+
+// TestPrivateAddress: an issuer on loopback is out of reach unless its
+// operator said otherwise, whatever its URL says.
+func TestPrivateAddress(t *testing.T) {
+	i := jwkstest.New(t)
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0"} {
+		port := i.URL[strings.LastIndex(i.URL, ":"):]
+		set := mustSet(t, Source{JWKSURL: "https://" + host + port + jwkstest.JWKSPath}, Options{})
+		err := verify(t, set, i.Sign(i.Claims("alice", "app")))
+		wantKind(t, err, Unavailable)
+		if !strings.Contains(err.Error(), "is not public") {
+			t.Errorf("%s: %v, want it to name the address", host, err)
+		}
+	}
+	wantFetches(t, i, 0)
+}
+
+func TestMayDial(t *testing.T) {
+	for _, row := range []struct {
+		address                         string
+		public, private, privatePlainly bool // reachable by https, by https and by http if private ones are allowed
+	}{
+		{"8.8.8.8:443", true, true, false},
+		{"[2606:4700::1111]:443", true, true, false},
+		{"[::ffff:8.8.8.8]:443", true, true, false},
+		{"127.0.0.1:80", false, true, true},
+		{"127.255.0.1:80", false, true, true},
+		{"10.1.2.3:80", false, true, true},
+		{"172.16.0.1:80", false, true, true},
+		{"172.32.0.1:443", true, true, false},
+		{"192.168.1.1:80", false, true, true},
+		{"100.64.0.1:80", false, true, true},
+		{"[::1]:80", false, true, true},
+		{"[fd12::1]:80", false, true, true},
+		{"[::ffff:10.0.0.1]:80", false, true, true},
+		{"[::ffff:127.0.0.1]:80", false, true, true},
+		{"0.0.0.0:80", false, false, false},
+		{"[::]:80", false, false, false},
+		{"169.254.169.254:80", false, false, false},
+		{"[::ffff:169.254.169.254]:80", false, false, false},
+		{"[fe80::1]:80", false, false, false},
+		{"[fe80::1%eth0]:80", false, false, false},
+		{"[fd00:ec2::254]:80", false, false, false},
+		{"100.100.100.200:80", false, false, false},
+		{"168.63.129.16:80", false, false, false},
+		{"192.0.0.192:80", false, false, false},
+		{"198.18.0.1:80", false, false, false},
+		{"224.0.0.1:80", false, false, false},
+		{"255.255.255.255:80", false, false, false},
+		{"[ff02::1]:80", false, false, false},
+		{"[64:ff9b::7f00:1]:80", false, false, false},
+		{"[64:ff9b:1::1]:80", false, false, false},
+		{"[2002:7f00:1::]:80", false, false, false},
+		{"[2001:0:1::1]:80", false, false, false},
+		{"[2001:db8::1]:80", false, false, false},
+		{"[::127.0.0.1]:80", false, false, false},
+		{"[fec0::1]:80", false, false, false},
+		{"localhost:80", false, false, false},
+	} {
+		for _, way := range []struct {
+			name           string
+			private, plain bool
+			want           bool
+		}{
+			{"https", false, false, row.public},
+			{"https, private allowed", true, false, row.private},
+			{"http, private allowed", true, true, row.privatePlainly},
+		} {
+			if err := (getter{allowPrivate: way.private}).mayDial(row.address, way.plain); (err == nil) != way.want {
+				t.Errorf("%s by %s: %v", row.address, way.name, err)
+			}
+		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	if _, err := (getter{allowPrivate: true}).get(t.Context(), server.URL); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("%v, want the certificate refused", err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	body, err := getter{allowPrivate: true, tls: &tls.Config{RootCAs: roots}}.get(t.Context(), server.URL)
+	if err != nil || string(body) != "{}" {
+		t.Errorf("get = %q, %v", body, err)
+	}
+}
+
+// TestNoProxy: a proxy from the environment would dial for us, unchecked.
+func TestNoProxy(t *testing.T) {
+	if (getter{}).client(false).Transport.(*http.Transport).Proxy != nil {
+		t.Error("the client asks for a proxy")
+	}
+}
+
+// TestUnknownKIDsAtOnce: thousands of forged tokens at one moment are one
+// fetch, after the one that brought the keys.
+func TestUnknownKIDsAtOnce(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	good := i.Sign(i.Claims("alice", "app"))
+	flood := func() {
+		var wg sync.WaitGroup
+		var found atomic.Int32
+		for worker := range 100 {
+			wg.Go(func() {
+				for n := range 100 {
+					_, err := set.Verify(t.Context(), forgedKID(100*worker+n), time.Now())
+					if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KeyNotFound {
+						found.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if n := found.Load(); n != 0 {
+			t.Errorf("%d of 10,000 unknown kids were not refused as such", n)
+		}
+	}
+	flood()
+	wantFetches(t, i, 1)
+	c.advance(30 * time.Second)
+	flood()
+	wantFetches(t, i, 2)
+	if i.Discoveries() != 2 {
+		t.Errorf("%d discoveries, want one for each fetch", i.Discoveries())
+	}
+	wantKind(t, verify(t, set, good), "")
+}
+
+// TestUnknownKIDsOverTime: an hour of forged tokens is one fetch in each
+// cool-down.
+func TestUnknownKIDsOverTime(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	const every = 360 * time.Millisecond // 10,000 in an hour
+	for n := range 10_000 {
+		_, err := set.Verify(t.Context(), forgedKID(n), time.Now())
+		wantKind(t, err, KeyNotFound)
+		c.advance(every)
+	}
+	if got := i.Fetches(); got < 100 || got > 121 {
+		t.Fatalf("%d fetches in an hour, want at most one for each 30 s", got)
+	}
+}
+
+func forgedKID(n int) string {
+	return encode(fmt.Appendf(nil, `{"alg":"ES256","kid":"forged-%d"}`, n)) + ".e30." + encode(make([]byte, 64))
+}
+
+// TestBadSignaturesFetchNothing, not even when the cool-down has passed.
+func TestBadSignaturesFetchNothing(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c, func(o *Options) { o.AllowMissingKID = true })
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+	c.advance(time.Minute)
+	for range 100 {
+		wantKind(t, verify(t, set, tamper(i.Sign(i.Claims("alice", "app")))), SignatureInvalid)
+		wantKind(t, verify(t, set, tamper(i.Sign(i.Claims("alice", "app"), jwkstest.WithoutKID()))), SignatureInvalid)
+	}
+	wantKind(t, verify(t, set, "a.b.c"), Malformed)
+	wantKind(t, verify(t, set, i.SignWith("ES384", map[string]any{})), AlgorithmNotAccepted)
+	wantFetches(t, i, 1)
+}
+
+// TestMalformedTokensFetchNothing before there are any keys.
+func TestMalformedTokensFetchNothing(t *testing.T) {
+	f := newForge(t)
+	set := discovered(t, f.issuer, &clock{})
+	for _, row := range f.all(t) {
+		if row.kind == Malformed || row.kind == TypeNotAccepted {
+			wantKind(t, verify(t, set, row.token), row.kind)
+		}
+	}
+	if f.issuer.Discoveries() != 0 {
+		t.Error("a malformed token led to a fetch")
+	}
+}
+
+// TestRotation: a new key counts from its first token, if the last fetch is a
+// cool-down ago.
+func TestRotation(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	old := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, old), "")
+	for n := range 5 {
+		c.advance(30 * time.Second)
+		i.Rotate()
+		wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+		wantKind(t, verify(t, set, old), "")
+		wantFetches(t, i, n+2)
+	}
+	i.Rotate()
+	early := verify(t, set, i.Sign(i.Claims("alice", "app")))
+	wantKind(t, early, KeyNotFound)
+	if e, _ := errors.AsType[*Error](early); e.RetryAfter != 30*time.Second {
+		t.Errorf("retry after %s, want what is left of the cool-down", e.RetryAfter)
+	}
+	wantFetches(t, i, 6)
+	c.advance(30 * time.Second)
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+}
+
+// TestRotationUnderLoad: no valid token is refused while an issuer rotates
+// that publishes keys before it signs with them.
+func TestRotationUnderLoad(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	token := i.Sign(i.Claims("alice", "app"))
+	for step := range 200 { // of 7 s: two keys in each MaxAge
+		if step%40 == 0 {
+			i.Rotate() // published; the token signed with it comes later
+		}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if _, err := set.Verify(t.Context(), token, time.Now()); err != nil {
+					t.Errorf("step %d: %v", step, err)
+				}
+			})
+		}
+		wg.Wait()
+		if step%40 == 20 {
+			token = i.Sign(i.Claims("alice", "app"))
+		}
+		c.advance(7 * time.Second)
+	}
+}
+
+// TestWithdrawal: a key that the issuer withdraws is gone with the next fetch,
+// which nobody waits for when the keys are in use.
+func TestWithdrawal(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	old := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, old), "")
+	oldKID := i.KID()
+	i.Rotate()
+	i.Withdraw(oldKID)
+	c.advance(7 * time.Minute)
+	wantKind(t, verify(t, set, old), "")
+	wantFetches(t, i, 1)
+	c.advance(30 * time.Second) // three quarters of 10 min
+	wantKind(t, verify(t, set, old), "")
+	settle(set)
+	wantFetches(t, i, 2)
+	c.advance(30 * time.Second)
+	wantKind(t, verify(t, set, old), KeyNotFound)
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+}
+
+// TestWithdrawalUnused: keys that nobody used for their age do not count
+// again before they are fetched.
+func TestWithdrawalUnused(t *testing.T) {
+	for _, idle := range []time.Duration{10 * time.Minute, time.Hour, 1000 * time.Hour} {
+		i, c := jwkstest.New(t), &clock{}
+		set := discovered(t, i, c)
+		old := i.Sign(i.Claims("alice", "app"))
+		wantKind(t, verify(t, set, old), "")
+		i.Withdraw(i.KID())
+		c.advance(idle)
+		wantKind(t, verify(t, set, old), KeyNotFound)
+	}
+}
+
+// TestOutage: last-good keys serve for MaxStale since they were fetched, then
+// no more, and the issuer is not asked more often than without an outage.
+func TestOutage(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	good := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, good), "")
+	i.Fail(http.StatusBadGateway)
+	for c.now().Before(testTime.Add(time.Hour)) {
+		wantKind(t, verify(t, set, good), "")
+		settle(set)
+		c.advance(10 * time.Second)
+	}
+	err := verify(t, set, good)
+	wantKind(t, err, Unavailable)
+	if !strings.Contains(err.Error(), "status 502") {
+		t.Errorf("%v, want it to say why", err)
+	}
+	if got := i.Discoveries(); got > 1+2*60 {
+		t.Errorf("%d discoveries in an hour, want at most one for each 30 s", got)
+	}
+	i.Recover()
+	c.advance(30 * time.Second)
+	wantKind(t, verify(t, set, good), "")
+}
+
+// TestUnknownKIDInOutage is not the token's fault: its key may be a new one.
+func TestUnknownKIDInOutage(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	good := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, good), "")
+	c.advance(time.Minute)
+	i.Rotate()
+	i.Fail(http.StatusBadGateway)
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), Unavailable)
+	wantKind(t, verify(t, set, good), "")
+}
+
+// TestOutageIsOld: a failure of long ago does not make withdrawn keys count.
+func TestOutageIsOld(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	old := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, old), "")
+	i.Fail(http.StatusBadGateway)
+	c.advance(11 * time.Minute)
+	wantKind(t, verify(t, set, old), "") // down, and asked just now
+	i.Recover()
+	i.Withdraw(i.KID())
+	c.advance(time.Minute) // two cool-downs without anybody asking
+	wantKind(t, verify(t, set, old), KeyNotFound)
+}
+
+// TestSlowOutage: while an issuer that failed is tried again and does not
+// answer, its last-good keys serve at once.
+func TestSlowOutage(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	good := i.Sign(i.Claims("alice", "app"))
+	wantKind(t, verify(t, set, good), "")
+	i.Fail(http.StatusBadGateway)
+	c.advance(11 * time.Minute)
+	wantKind(t, verify(t, set, good), "")
+	i.Recover()
+	i.ServeDiscovery(sleeps)
+	c.advance(40 * time.Second)
+	for range 10 {
+		wantKind(t, verify(t, set, good), "")
+	}
+	if set.fetcher.last.Load().over() {
+		t.Error("want the keys to serve while the fetch lasts")
+	}
+}
+
+// TestGivingUp: a caller that gives up ends neither the fetch nor the waiting
+// of the others.
+func TestGivingUp(t *testing.T) {
+	i := jwkstest.New(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	i.Serve(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-release
+		w.Write(i.JWKS())
+	})
+	set := discovered(t, i, &clock{})
+	good := i.Sign(i.Claims("alice", "app"))
+	ctx, cancel := context.WithCancel(t.Context())
+	results := make(chan error, 2)
+	go func() { _, err := set.Verify(ctx, good, time.Now()); results <- err }()
+	<-arrived
+	go func() { _, err := set.Verify(t.Context(), good, time.Now()); results <- err }()
+	cancel()
+	first := <-results
+	wantKind(t, first, Unavailable)
+	if !errors.Is(first, context.Canceled) {
+		t.Errorf("%v, want it to say that the caller gave up", first)
+	}
+	close(release)
+	wantKind(t, <-results, "")
+	wantFetches(t, i, 1)
+}
+
+// TestOthersAreNotHeldUp by an issuer that does not answer.
+func TestOthersAreNotHeldUp(t *testing.T) {
+	slow, quick := jwkstest.New(t), jwkstest.New(t)
+	slow.Serve(sleeps)
+	waiting, serving := discovered(t, slow, &clock{}), discovered(t, quick, &clock{})
+	done := make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		_, err := waiting.Verify(ctx, slow.Sign(slow.Claims("a", "b")), time.Now())
+		done <- err
+	}()
+	wantKind(t, verify(t, serving, quick.Sign(quick.Claims("a", "b"))), "")
+	cancel()
+	wantKind(t, <-done, Unavailable)
+}
+
+// TestClose ends a fetch under way; held keys serve on, and nothing more is
+// fetched.
+func TestClose(t *testing.T) {
+	i := jwkstest.New(t)
+	arrived := make(chan struct{})
+	i.Serve(func(w http.ResponseWriter, r *http.Request) { close(arrived); sleeps(w, r) })
+	set := discovered(t, i, &clock{})
+	good := i.Sign(i.Claims("alice", "app"))
+	done := make(chan error)
+	go func() { _, err := set.Verify(t.Context(), good, time.Now()); done <- err }()
+	<-arrived
+	set.Close()
+	err := <-done
+	wantKind(t, err, Unavailable)
+	if !errors.Is(err, errClosed) {
+		t.Errorf("%v, want it to say that the set is closed", err)
+	}
+	i.Recover()
+	c := &clock{}
+	held := discovered(t, i, c)
+	wantKind(t, verify(t, held, good), "")
+	held.Close()
+	held.Close()
+	wantKind(t, verify(t, held, good), "")
+	c.advance(8 * time.Minute)
+	wantKind(t, verify(t, held, good), "")
+	c.advance(8 * time.Minute)
+	wantKind(t, verify(t, held, i.Sign(map[string]any{}, jwkstest.WithKID("x"))), Unavailable)
+	wantFetches(t, i, 2)
+}
+
+// TestEmptySet: an issuer that withdraws every key has withdrawn every key.
+func TestEmptySet(t *testing.T) {
+	i := jwkstest.New(t)
+	good := i.Sign(i.Claims("alice", "app"))
+	i.Withdraw(i.KID())
+	wantKind(t, verify(t, discovered(t, i, &clock{}), good), KeyNotFound)
+}
+
+// TestIdleSetsCostNothing: no goroutine, no connection, no fetch.
+func TestIdleSetsCostNothing(t *testing.T) {
+	i := jwkstest.New(t)
+	before := runtime.NumGoroutine()
+	for range 10_000 {
+		discovered(t, i, &clock{})
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines more", after-before)
+	}
+	if i.Discoveries() != 0 {
+		t.Error("a set was fetched that nobody used")
+	}
+}

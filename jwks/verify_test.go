@@ -1,0 +1,340 @@
+package jwks
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/jwks/jwkstest"
+)
+
+var everyPublicAlg = []string{
+	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+}
+
+var testSecret = []byte("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+
+func mustSet(t testing.TB, src Source, opts Options) *Set {
+	t.Helper()
+	set, err := New(src, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(set.Close)
+	return set
+}
+
+func TestVerifyEveryAlgorithm(t *testing.T) {
+	for _, alg := range everyPublicAlg {
+		t.Run(alg, func(t *testing.T) {
+			i := jwkstest.New(t, jwkstest.WithAlg(alg))
+			set := mustSet(t, Source{JWKS: i.JWKS()}, Options{Algorithms: everyPublicAlg})
+			token := i.Sign(i.Claims("alice", "app"), jwkstest.WithType("at+jwt"))
+			for range 2 { // the second time by the remembered header
+				got, err := set.Verify(t.Context(), token, time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := thumbprint(i.PublicKey())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got.Alg != alg || got.KeyID != i.KID() || got.Type != "at+jwt" || got.Thumbprint != want {
+					t.Errorf("got %+v, want %s by %s", got, alg, want)
+				}
+				if p := strings.Split(token, ".")[1]; encode(got.Payload) != p {
+					t.Errorf("payload %s, want %s", got.Payload, p)
+				}
+			}
+			_, err := set.Verify(t.Context(), tamper(token), time.Now())
+			wantKind(t, err, SignatureInvalid)
+		})
+	}
+	for _, alg := range []string{"HS256", "HS384", "HS512"} {
+		t.Run(alg, func(t *testing.T) {
+			set := mustSet(t, Source{Secrets: []Secret{{"app", testSecret}}}, Options{Algorithms: []string{alg}})
+			token := jwkstest.SignHMAC(alg, testSecret, map[string]any{"sub": "alice"})
+			got, err := set.Verify(t.Context(), token, time.Now())
+			if err != nil || got.Thumbprint != "app" || string(got.Payload) != `{"sub":"alice"}` {
+				t.Fatalf("Verify = %+v, %v", got, err)
+			}
+			_, err = set.Verify(t.Context(), tamper(token), time.Now())
+			wantKind(t, err, SignatureInvalid)
+		})
+	}
+}
+
+// tamper changes one bit of the payload, in its first byte.
+func tamper(token string) string {
+	parts := strings.Split(token, ".")
+	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
+	payload[1] ^= 1
+	parts[1] = encode(payload)
+	return strings.Join(parts, ".")
+}
+
+// TestOneKeyOneAlgorithm: the registration and the key both must agree.
+func TestOneKeyOneAlgorithm(t *testing.T) {
+	i := jwkstest.New(t, jwkstest.WithAlg("RS256"))
+	stated := jwksOf(t, i.JWKS())[0]
+	unstated := with(stated, "alg", nil)
+	pss := func() string {
+		return i.SignWith("PS256", i.Claims("alice", "app"), jwkstest.WithKID(i.KID()))
+	}
+	for _, row := range []struct {
+		name     string
+		jwk      map[string]any
+		accepted []string
+		token    string
+		want     Kind
+	}{
+		{"as stated", stated, []string{"RS256"}, i.Sign(i.Claims("a", "b")), ""},
+		{"not stated", unstated, []string{"RS256"}, i.Sign(i.Claims("a", "b")), ""},
+		{"not accepted", stated, []string{"PS256"}, i.Sign(i.Claims("a", "b")), AlgorithmNotAccepted},
+		{"not as stated", stated, []string{"RS256", "PS256"}, pss(), AlgorithmNotAccepted},
+		{"not of its type", unstated, []string{"RS256", "ES256"}, i.SignWith("ES256", i.Claims("a", "b"), jwkstest.WithKID(i.KID())), AlgorithmNotAccepted},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			set := mustSet(t, Source{JWKS: jwkSet(t, row.jwk)}, Options{Algorithms: row.accepted})
+			_, err := set.Verify(t.Context(), row.token, time.Now())
+			wantKind(t, err, row.want)
+		})
+	}
+}
+
+func TestKID(t *testing.T) {
+	i := jwkstest.New(t)
+	first := i.Sign(i.Claims("alice", "app"))
+	i.Rotate()
+	claims := i.Claims("alice", "app")
+	nameless := jwkSet(t, with(jwksOf(t, i.JWKS())[1], "kid", nil))
+	bundle := []byte(publicPEM(t, jwkstest.New(t).PublicKey()) + publicPEM(t, i.PublicKey()))
+	for _, row := range []struct {
+		name  string
+		src   Source
+		allow bool
+		token string
+		want  Kind
+	}{
+		{"named", Source{JWKS: i.JWKS()}, false, i.Sign(claims), ""},
+		{"the older key", Source{JWKS: i.JWKS()}, false, first, ""},
+		{"the other key's name", Source{JWKS: i.JWKS()}, false, i.Sign(claims, jwkstest.WithKID("key-1")), SignatureInvalid},
+		{"the other key's name, missing allowed", Source{JWKS: i.JWKS()}, true, i.Sign(claims, jwkstest.WithKID("key-1")), SignatureInvalid},
+		{"missing", Source{JWKS: i.JWKS()}, false, i.Sign(claims, jwkstest.WithoutKID()), KeyNotFound},
+		{"missing, allowed", Source{JWKS: i.JWKS()}, true, i.Sign(claims, jwkstest.WithoutKID()), ""},
+		{"missing, allowed, another issuer", Source{JWKS: i.JWKS()}, true, jwkstest.New(t).Sign(claims, jwkstest.WithoutKID()), SignatureInvalid},
+		{"unknown, missing allowed", Source{JWKS: i.JWKS()}, true, i.Sign(claims, jwkstest.WithKID("x")), KeyNotFound},
+		{"named, the key is not", Source{JWKS: nameless}, true, i.Sign(claims), KeyNotFound},
+		{"missing in both", Source{JWKS: nameless}, false, i.Sign(claims, jwkstest.WithoutKID()), KeyNotFound},
+		{"missing in both, allowed", Source{JWKS: nameless}, true, i.Sign(claims, jwkstest.WithoutKID()), ""},
+		{"PEM, named", Source{PEM: bundle}, false, i.Sign(claims), ""},
+		{"PEM, missing", Source{PEM: bundle}, false, i.Sign(claims, jwkstest.WithoutKID()), ""},
+		{"PEM, another issuer", Source{PEM: bundle}, false, jwkstest.New(t).Sign(claims), SignatureInvalid},
+		{"certificates, named", Source{Certificates: i.Certificates()}, false, i.Sign(claims), ""},
+		{"certificates, missing", Source{Certificates: i.Certificates()}, false, i.Sign(claims, jwkstest.WithoutKID()), KeyNotFound},
+		{"certificates, missing, allowed", Source{Certificates: i.Certificates()}, true, i.Sign(claims, jwkstest.WithoutKID()), ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			set := mustSet(t, row.src, Options{AllowMissingKID: row.allow})
+			_, err := set.Verify(t.Context(), row.token, time.Now())
+			wantKind(t, err, row.want)
+		})
+	}
+}
+
+// TestTries: a token without kid does not cost a verification for each of an
+// issuer's keys, however many there are.
+func TestTries(t *testing.T) {
+	i := jwkstest.New(t)
+	for range maxTries {
+		i.Rotate()
+	}
+	set := mustSet(t, Source{JWKS: i.JWKS()}, Options{AllowMissingKID: true})
+	_, err := set.Verify(t.Context(), i.Sign(i.Claims("a", "b"), jwkstest.WithoutKID()), time.Now())
+	wantKind(t, err, KeyNotFound)
+	_, err = set.Verify(t.Context(), i.Sign(i.Claims("a", "b")), time.Now())
+	wantKind(t, err, "")
+}
+
+func TestSecrets(t *testing.T) {
+	old, next, foreign := testSecret[:32], testSecret[1:33], testSecret[2:34]
+	src := Source{Secrets: []Secret{{"old", old}, {"next", next}}}
+	claims := map[string]any{"sub": "alice"}
+	i := jwkstest.New(t)
+	for _, row := range []struct {
+		name   string
+		change func(*Source)
+		token  string
+		want   Kind
+	}{
+		{"the old one", nil, jwkstest.SignHMAC("HS256", old, claims), ""},
+		{"the next one", nil, jwkstest.SignHMAC("HS256", next, claims), ""},
+		{"by its ID", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("next")), ""},
+		{"by the other's ID", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("old")), SignatureInvalid},
+		{"by a name of the issuer's", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("v7")), ""},
+		{"a foreign one", nil, jwkstest.SignHMAC("HS256", foreign, claims), SignatureInvalid},
+		{"an empty one", nil, jwkstest.SignHMAC("HS256", nil, claims), SignatureInvalid},
+		{"another hash", nil, jwkstest.SignHMAC("HS384", old, claims), AlgorithmNotAccepted},
+		{"a public key's", nil, i.Sign(claims), AlgorithmNotAccepted},
+		{"revoked", func(s *Source) { s.RevokedKeys = []string{"old"} }, jwkstest.SignHMAC("HS256", old, claims), SignatureInvalid},
+		{"the other revoked", func(s *Source) { s.RevokedKeys = []string{"old"} }, jwkstest.SignHMAC("HS256", next, claims), ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			mine := src
+			if row.change != nil {
+				row.change(&mine)
+			}
+			_, err := mustSet(t, mine, Options{}).Verify(t.Context(), row.token, time.Now())
+			wantKind(t, err, row.want)
+		})
+	}
+}
+
+// TestSecretIsCopied: what a caller does with its slice changes no key.
+func TestSecretIsCopied(t *testing.T) {
+	value := slices.Clone(testSecret)
+	set := mustSet(t, Source{Secrets: []Secret{{"s", value}}}, Options{})
+	clear(value)
+	_, err := set.Verify(t.Context(), jwkstest.SignHMAC("HS256", testSecret, map[string]any{}), time.Now())
+	wantKind(t, err, "")
+}
+
+func TestBadRegistrations(t *testing.T) {
+	const issuer = "https://issuer.example"
+	i := jwkstest.New(t)
+	secrets := []Secret{{"s", testSecret}}
+	for _, row := range []struct {
+		name string
+		src  Source
+		opts Options
+		want string
+	}{
+		{"nothing", Source{}, Options{}, "Issuer: "},
+		{"an issuer over http", Source{Issuer: "http://issuer.example"}, Options{}, "Issuer: "},
+		{"an issuer that is no URL", Source{Issuer: "issuer"}, Options{}, "Issuer: "},
+		{"discovery without issuer", Source{DiscoveryURL: issuer + "/d"}, Options{}, "Issuer: "},
+		{"discovery over http", Source{Issuer: issuer, DiscoveryURL: "http://issuer.example/d"}, Options{}, "DiscoveryURL: "},
+		{"a JWKS URL over http", Source{JWKSURL: "http://issuer.example/k"}, Options{}, "JWKSURL: "},
+		{"a JWKS URL of a file", Source{JWKSURL: "file:///etc/passwd"}, Options{AllowPrivateAddresses: true}, "JWKSURL: "},
+		{"a JWKS URL with a password", Source{JWKSURL: "https://a:b@issuer.example/k"}, Options{}, "JWKSURL: "},
+		{"a JWKS URL without host", Source{JWKSURL: "https:///k"}, Options{}, "JWKSURL: "},
+		{"certificates over http", Source{CertificatesURL: "http://issuer.example/c"}, Options{}, "CertificatesURL: "},
+		{"two sources", Source{JWKSURL: issuer + "/k", JWKS: i.JWKS()}, Options{}, "JWKS: "},
+		{"a URL and secrets", Source{JWKSURL: issuer + "/k", Secrets: secrets}, Options{}, "Secrets: "},
+		{"JWKS without keys", Source{JWKS: []byte(`{"keys":[]}`)}, Options{}, "JWKS: "},
+		{"JWKS of oct alone", Source{JWKS: []byte(`{"keys":[{"kty":"oct","k":"AAAA"}]}`)}, Options{}, "JWKS: "},
+		{"JWKS no JSON", Source{JWKS: []byte(`keys`)}, Options{}, "JWKS: "},
+		{"a kid that is empty", Source{Certificates: map[string]string{"": publicPEM(t, i.PublicKey())}}, Options{}, "Certificates: "},
+		{"two keys of a kid", Source{Certificates: map[string]string{"k": strings.Repeat(publicPEM(t, i.PublicKey()), 2)}}, Options{}, "Certificates: "},
+		{"a short secret", Source{Secrets: []Secret{{"s", testSecret[:31]}}}, Options{}, "Secrets: "},
+		{"a secret without ID", Source{Secrets: []Secret{{"", testSecret}}}, Options{}, "Secrets: "},
+		{"three secrets", Source{Secrets: []Secret{{"a", testSecret}, {"b", testSecret}, {"c", testSecret}}}, Options{}, "Secrets: "},
+		{"two secrets of an ID", Source{Secrets: []Secret{{"a", testSecret}, {"a", testSecret}}}, Options{}, "Secrets: "},
+		{"a secret too short for HS512", Source{Secrets: []Secret{{"s", testSecret[:63]}}}, Options{Algorithms: []string{"HS512"}}, "Secrets: "},
+		{"HS256 with public keys", Source{JWKS: i.JWKS()}, Options{Algorithms: []string{"ES256", "HS256"}}, "Algorithms: "},
+		{"ES256 with secrets", Source{Secrets: secrets}, Options{Algorithms: []string{"HS256", "ES256"}}, "Algorithms: "},
+		{"none", Source{JWKS: i.JWKS()}, Options{Algorithms: []string{"none"}}, "Algorithms: "},
+		{"an alg in other case", Source{JWKS: i.JWKS()}, Options{Algorithms: []string{"es256"}}, "Algorithms: "},
+		{"anchors of secrets", Source{Secrets: secrets, Anchors: []byte(i.Certificates()[i.KID()])}, Options{}, "Anchors: "},
+		{"anchors that are none", Source{JWKS: i.JWKS(), Anchors: []byte("x")}, Options{}, "Anchors: "},
+		{"anchors that are keys", Source{JWKS: i.JWKS(), Anchors: []byte(publicPEM(t, i.PublicKey()))}, Options{}, "Anchors: "},
+		{"a pin that is none", Source{JWKS: i.JWKS(), PinnedSPKI: []string{"AAAA"}}, Options{}, "PinnedSPKI: "},
+		{"a kid for a thumbprint", Source{JWKS: i.JWKS(), RevokedKeys: []string{"key-1"}}, Options{}, "RevokedKeys: "},
+		{"an age over 10 minutes", Source{JWKSURL: issuer + "/k"}, Options{MaxAge: 11 * time.Minute}, "MaxAge: "},
+		{"a negative age", Source{JWKSURL: issuer + "/k"}, Options{MaxAge: -1}, "MaxAge: "},
+		{"stale before old", Source{JWKSURL: issuer + "/k"}, Options{MaxStale: time.Minute}, "MaxStale: "},
+		{"stale for days", Source{JWKSURL: issuer + "/k"}, Options{MaxStale: 25 * time.Hour}, "MaxStale: "},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			set, err := New(row.src, row.opts)
+			if err == nil || set != nil || !strings.HasPrefix(err.Error(), row.want) {
+				t.Fatalf("New = %v, %v; want an error that begins with %q", set, err, row.want)
+			}
+			if strings.Contains(err.Error(), string(testSecret[:31])) {
+				t.Errorf("the error has the secret: %v", err)
+			}
+		})
+	}
+}
+
+// TestKeyInfos shows the refused keys beside the others.
+func TestKeyInfos(t *testing.T) {
+	i := jwkstest.New(t)
+	weak := map[string]any{"kty": "RSA", "kid": "weak", "n": ones(1024), "e": "AQAB"}
+	set := mustSet(t, Source{JWKS: jwkSet(t, append(jwksOf(t, i.JWKS()), weak)...)}, Options{})
+	infos, err := set.Keys(t.Context())
+	if err != nil || len(infos) != 2 {
+		t.Fatalf("Keys = %+v, %v; want two", infos, err)
+	}
+	want := KeyInfo{KeyID: i.KID(), Type: "EC", Alg: "ES256", Use: "sig", Thumbprint: infos[0].Thumbprint}
+	if infos[0] != want || want.Thumbprint == "" {
+		t.Errorf("got %+v, want %+v", infos[0], want)
+	}
+	if infos[1].KeyID != "weak" || !strings.Contains(infos[1].Refused, "1024 bits") {
+		t.Errorf("got %+v, want the weak key refused", infos[1])
+	}
+	infos[0].KeyID = "changed"
+	if again, _ := set.Keys(t.Context()); again[0].KeyID != i.KID() {
+		t.Error("a caller changed the set")
+	}
+}
+
+// TestVerifyingIsBounded: a full bound holds a caller no longer than its
+// context, and a place is given back whatever the outcome.
+func TestVerifyingIsBounded(t *testing.T) {
+	i := jwkstest.New(t)
+	places := make(chan struct{}, 1)
+	set := mustSet(t, Source{JWKS: i.JWKS()}, Options{Verifying: places})
+	good := i.Sign(i.Claims("alice", "app"))
+	for _, token := range []string{good, tamper(good), good} {
+		set.Verify(t.Context(), token, time.Now())
+		if len(places) != 0 {
+			t.Fatal("a place was not given back")
+		}
+	}
+	places <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := set.Verify(ctx, good, time.Now())
+	wantKind(t, err, Overloaded)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want it to say that the context ended", err)
+	}
+	_, err = set.Verify(ctx, "no token", time.Now())
+	wantKind(t, err, Malformed)
+}
+
+// TestRememberedHeaders: only headers of tokens that were signed are
+// remembered, and not without bound.
+func TestRememberedHeaders(t *testing.T) {
+	i := jwkstest.New(t)
+	set := mustSet(t, Source{JWKS: i.JWKS()}, Options{})
+	count := func() int { return len(*set.keys.Load().headers.Load()) }
+	claims := i.Claims("alice", "app")
+	for n := range 3 * maxHeaders {
+		good := i.Sign(claims, jwkstest.WithHeader("n", n))
+		if _, err := set.Verify(t.Context(), tamper(good), time.Now()); err == nil {
+			t.Fatal("accepted a token that was tampered with")
+		}
+		if n == 0 && count() != 0 {
+			t.Fatal("remembered the header of a bad token")
+		}
+		if _, err := set.Verify(t.Context(), good, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if count() != maxHeaders {
+		t.Errorf("%d headers are remembered, want %d", count(), maxHeaders)
+	}
+	fresh := mustSet(t, Source{JWKS: i.JWKS()}, Options{})
+	if _, err := fresh.Verify(t.Context(), i.Sign(claims, jwkstest.WithHeader("x", strings.Repeat("x", maxHeader))), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(*fresh.keys.Load().headers.Load()); n != 0 {
+		t.Errorf("%d headers are remembered, want none of more than 1 KiB", n)
+	}
+}
