@@ -93,6 +93,9 @@ func TestRefused(t *testing.T) {
 			if row.users() != 0 {
 				t.Error("a user was made")
 			}
+			if req.Party != nil && req.Trail.Client != tc.client {
+				t.Errorf("client %q in the trail", req.Trail.Client)
+			}
 			if tc.name == "a condition" && refusal.Description != "you are banned" {
 				t.Errorf("description %q, want the operator's", refusal.Description)
 			}
@@ -102,6 +105,37 @@ func TestRefused(t *testing.T) {
 		})
 	}
 	w.granted(w.exchange("spa")) // what the rows differ from
+}
+
+// TestTrailOfRefusals: the trail says how far a request came, and the last
+// check is the one that refused.
+func TestTrailOfRefusals(t *testing.T) {
+	w := newWorld(t)
+	for _, tc := range []struct {
+		name    string
+		claims  []any
+		scope   string
+		check   string
+		subject string
+	}{
+		{"before the subject is proven", []any{"exp", w.now.Unix() - 61}, "read", "exp", ""},
+		{"after", nil, "admin", "scope:admin", "alice"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			row := *w
+			row.T = t
+			req := row.exchange("spa", tc.claims...)
+			req.Scopes = []string{tc.scope}
+			_, err := row.token(req)
+			trail := req.Trail
+			if err == nil || trail.Client != "spa" || trail.Issuer != "one" || trail.Subject != tc.subject || trail.User != "" || trail.Scopes != nil {
+				t.Errorf("%v, trail %+v", err, trail)
+			}
+			if last := trail.Checks[len(trail.Checks)-1]; last.Name != tc.check || last.Passed {
+				t.Errorf("last check %+v", last)
+			}
+		})
+	}
 }
 
 func TestGrantsOfAClient(t *testing.T) {

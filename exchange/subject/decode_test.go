@@ -127,7 +127,7 @@ func FuzzDecode(f *testing.F) {
 // joseDecode is decode by go-jose, whose numbers stay as they are written.
 func joseDecode(t *testing.T, in []byte) any {
 	d := josejson.NewDecoder(bytes.NewReader(in))
-	d.UseNumber()
+	d.SetNumberType(josejson.UnmarshalJSONNumber)
 	var v map[string]any
 	if err := d.Decode(&v); err != nil {
 		t.Fatalf("go-jose refuses: %v", err)

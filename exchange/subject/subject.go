@@ -61,8 +61,8 @@ func New(cfg Config) *Verifier {
 // known, for the audit trail.
 func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
 	l := newList()
-	verify := v.kind(l, token.Type)
 	l.size(token.Text)
+	verify := v.kind(l, token.Type)
 	if l.refused() {
 		return nil, nil, l.checks, l.err
 	}

@@ -121,7 +121,7 @@ func TestVerify(t *testing.T) {
 		}
 	}
 	want := []string{
-		"subject_token_type", "size", "issuer", "issuer.tokenTypes", "signature", "typ", "claims",
+		"size", "subject_token_type", "issuer", "issuer.tokenTypes", "signature", "typ", "claims",
 		"iss", "aud", "aud", "exp", "iat", "lifetime", "claimMappings.subject", "jti",
 	}
 	if !slices.Equal(names, want) {
