@@ -1,8 +1,10 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -423,5 +425,52 @@ func TestIssuersAreCompiledWhenFirstNeeded(t *testing.T) {
 	w.Warm(t.Context())
 	if w.compiled() != before+2 {
 		t.Errorf("%d compiled, want a and c", w.compiled()-before)
+	}
+}
+
+// scanning calls between once, between two scans of a reload.
+type scanning struct {
+	storage.Engine
+	between func()
+}
+
+func (s *scanning) Scan(ctx context.Context, table, from, to string, limit int) iter.Seq2[storage.Record, error] {
+	if f := s.between; table == "clients" && f != nil {
+		s.between = nil
+		f()
+	}
+	return s.Engine.Scan(ctx, table, from, to, limit)
+}
+
+func TestReloadIsOfOneRevision(t *testing.T) {
+	w := newWorld(t)
+	engine := &scanning{Engine: w.engine}
+	other, err := registry.Open(t.Context(), engine, w.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.OnChange(func() {
+		if s := other.Snapshot(); s.Issuer(s.Client("c").Client.Issuers[0]) == nil {
+			t.Errorf("revision %d is of two states: %v", s.Revision(), s.Manifest())
+		}
+	})
+	w.apply(t, manifest(issuer("a"), client("c", "a")), false)
+	engine.between = func() { w.apply(t, manifest(issuer("b"), client("c", "b")), true) }
+	if err := other.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if engine.between != nil || other.Snapshot().Revision() != 2 || other.Snapshot().Issuer("b") == nil {
+		t.Errorf("reloaded to revision %d, want 2", other.Snapshot().Revision())
+	}
+}
+
+func TestIssuerWithoutURLIsFoundByIDOnly(t *testing.T) {
+	w := newWorld(t)
+	app := func(i *exchange.Issuer) {
+		i.URL, i.Keys.Secrets = "", []exchange.SharedSecret{{ID: "k", Value: value("a")}}
+	}
+	w.apply(t, manifest(issuer("a", app), issuer("b", app)), false)
+	if s := w.Snapshot(); s.IssuerByURL("") != nil || s.Issuer("a") == nil || s.Issuer("b") == nil {
+		t.Error("an issuer without a URL is found by none, or not by its ID")
 	}
 }

@@ -262,3 +262,24 @@ func TestRemovedIssuersUsersComeBackWithIt(t *testing.T) {
 		t.Errorf("got %v, new %v, %v", u, isNew, err)
 	}
 }
+
+func TestOneOfManyUnlinks(t *testing.T) {
+	w := newWorld(t)
+	w.first(t, subject("alice"))
+	var wg sync.WaitGroup
+	var done atomic.Int32
+	for range 16 {
+		wg.Go(func() {
+			err := w.Unlink(t.Context(), "a", "alice")
+			if err == nil {
+				done.Add(1)
+			} else if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrNotFound) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if done.Load() != 1 {
+		t.Errorf("%d unlinked the subject", done.Load())
+	}
+}
