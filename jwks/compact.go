@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -56,10 +57,8 @@ func decode(src []byte) ([]byte, error) {
 // decodeTo decodes into dst, which is long enough.
 func decodeTo(dst, src []byte) ([]byte, error) {
 	// The decoder skips line breaks wherever they stand.
-	for _, c := range src {
-		if c == '\r' || c == '\n' {
-			return nil, errBase64
-		}
+	if bytes.IndexByte(src, '\n') >= 0 || bytes.IndexByte(src, '\r') >= 0 {
+		return nil, errBase64
 	}
 	n, err := base64url.Decode(dst, src)
 	if err != nil {

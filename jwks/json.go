@@ -213,28 +213,29 @@ func (r *jsonReader) rawText() ([]byte, error) {
 	if !r.take('"') {
 		return nil, errJSON
 	}
-	ascii := true
-	for r.pos < len(r.data) {
-		switch c := r.data[r.pos]; {
-		case c == '"':
-			r.pos++
-			raw := r.data[start:r.pos]
-			if !ascii && !utf8.Valid(raw) {
-				return nil, errUTF8
-			}
-			return raw, nil
-		case c == '\\':
-			if err := r.escape(); err != nil {
-				return nil, err
-			}
-		case c < ' ':
-			return nil, errJSON
-		default:
-			ascii = ascii && c < utf8.RuneSelf
-			r.pos++
+	for r.pos += plain(r.data[r.pos:]); r.peek() == '\\'; r.pos += plain(r.data[r.pos:]) {
+		if err := r.escape(); err != nil {
+			return nil, err
 		}
 	}
-	return nil, errJSON
+	if !r.take('"') {
+		return nil, errJSON
+	}
+	raw := r.data[start:r.pos]
+	if !utf8.Valid(raw) {
+		return nil, errUTF8
+	}
+	return raw, nil
+}
+
+// plain counts the bytes up to one that means something in a string.
+func plain(data []byte) int {
+	for i, c := range data {
+		if c == '"' || c == '\\' || c < ' ' {
+			return i
+		}
+	}
+	return len(data)
 }
 
 // escape reads one escape; a surrogate comes with its other half.
