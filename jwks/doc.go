@@ -26,7 +26,8 @@
 //   - Fetches go to https URLs at public addresses, checked after the name was
 //     resolved; they follow no redirect and use no proxy.
 //   - One bad key does not spoil the others of its set.
-//   - Verify takes no lock, and a Set that nobody uses runs no goroutine.
+//   - Verify reads the keys behind one atomic pointer, and a Set that nobody
+//     uses runs no goroutine.
 //
 // # When keys are fetched
 //

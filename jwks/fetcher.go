@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 // asks. It has no goroutine but that of a fetch under way.
 type fetcher struct {
 	opts    Options
-	issuer  string // for the log
+	name    string // for the log
 	load    func(context.Context) ([]parsed, error)
 	trust   *trust
 	publish func(*keySet)
@@ -40,7 +41,7 @@ func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fet
 	if err != nil {
 		return nil, err
 	}
-	f := &fetcher{opts: opts, issuer: src.Issuer, load: load, trust: t, publish: publish}
+	f := &fetcher{opts: opts, name: cmp.Or(src.Issuer, src.JWKSURL, src.CertificatesURL), load: load, trust: t, publish: publish}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f, nil
 }
@@ -152,9 +153,9 @@ func (f *fetcher) fly(fl *flight) {
 		ks := newKeySet(all, f.trust, fl.began)
 		ks.fetched = fl.began
 		f.publish(ks)
-		f.opts.Logger.Debug("fetched keys", "issuer", f.issuer, "keys", len(all), "usable", len(ks.usable))
+		f.opts.Logger.Debug("fetched keys", "issuer", f.name, "keys", len(all), "usable", len(ks.usable))
 	} else {
-		f.opts.Logger.Warn("cannot fetch keys", "issuer", f.issuer, "error", err)
+		f.opts.Logger.Warn("cannot fetch keys", "issuer", f.name, "error", err)
 	}
 	fl.err = err
 	close(fl.done)

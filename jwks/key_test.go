@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"math/big"
 	"slices"
 	"strings"
@@ -193,6 +194,31 @@ func TestBadSets(t *testing.T) {
 		if p.refused == nil {
 			t.Errorf("accepted %+v", p.key)
 		}
+	}
+}
+
+// TestBadCertificates: a bad one does not spoil the others, unless there are
+// no others.
+func TestBadCertificates(t *testing.T) {
+	i := jwkstest.New(t)
+	good := i.Certificates()[i.KID()]
+	for _, row := range []struct{ name, text, want string }{
+		{"an error", `{"error":"overloaded","code":7}`, "none of its keys is usable"},
+		{"an array", `[]`, "not valid JSON"},
+		{"a kid twice", `{"k":"","k":""}`, "duplicate"},
+		{"too many", `{` + manyMembers(maxKeys+1) + `}`, "257 keys"},
+	} {
+		if got, err := parseCertificates([]byte(row.text)); err == nil || got != nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v, %v; want %q", row.name, got, err, row.want)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"bad": "x", "good": good, "number": 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := parseCertificates(text)
+	if err != nil || len(all) != 3 || all[0].refused == nil || all[1].refused != nil || all[2].refused == nil {
+		t.Fatalf("parseCertificates = %+v, %v", all, err)
 	}
 }
 

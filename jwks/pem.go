@@ -119,7 +119,9 @@ func parseNamedPEM(kid, text string) parsed {
 	return blocks[0].parsed(kid, links)
 }
 
-// parseCertificates reads a JSON object of kid → PEM.
+// parseCertificates reads a JSON object of kid → PEM. One that holds nothing
+// but refused keys is an error: most likely it is an error that the issuer
+// sent with status 200.
 func parseCertificates(data []byte) ([]parsed, error) {
 	members, err := readObject(data, true)
 	if err != nil {
@@ -132,9 +134,15 @@ func parseCertificates(data []byte) ([]parsed, error) {
 	for i, m := range members {
 		text, err := readString(m.value)
 		if err != nil {
-			return nil, errors.New("not an object of kid and PEM")
+			out[i] = parsed{refused: fmt.Errorf("%s is not a string", quote(m.name))}
+			continue
 		}
 		out[i] = parseNamedPEM(m.name, text)
+	}
+	if len(out) > 0 {
+		if err := someSound(out); err != nil {
+			return nil, err
+		}
 	}
 	return out, nil
 }

@@ -134,14 +134,15 @@ func allSound(all []parsed) error {
 // someSound demands that a key can be used: sets that issuers publish may
 // have others.
 func someSound(all []parsed) error {
-	err := errors.New("no key is usable")
 	for _, p := range all {
 		if p.refused == nil {
 			return nil
 		}
-		err = fmt.Errorf("%w; key %s: %w", err, quote(p.kid), p.refused)
 	}
-	return err
+	if len(all) == 0 {
+		return errors.New("it has no keys")
+	}
+	return fmt.Errorf("none of its keys is usable; the first, %s: %w", quote(all[0].kid), all[0].refused)
 }
 
 // parseSecrets makes a key of each secret; its ID is its kid and stands where
