@@ -27,13 +27,17 @@ var (
 	start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// counting counts the commits of an engine.
+// counting counts the commits of an engine, and can refuse them.
 type counting struct {
 	storage.Engine
 	commits atomic.Int64
+	full    bool
 }
 
 func (c *counting) Commit(ctx context.Context, w ...storage.Write) error {
+	if c.full {
+		return storage.ErrFull
+	}
 	c.commits.Add(1)
 	return c.Engine.Commit(ctx, w...)
 }

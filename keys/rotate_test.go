@@ -281,12 +281,18 @@ func TestFailedRotation(t *testing.T) {
 	e := openStore(t)
 	r := open(t, e)
 	body, _ := r.JWKS()
-	e.Close()
-	if err := r.Rotate(t.Context(), start); !errors.Is(err, storage.ErrClosed) {
-		t.Fatalf("got %v", err)
-	}
-	if after, _ := r.JWKS(); !bytes.Equal(after, body) {
-		t.Error("publishes a key that is not stored")
+	e.full = true
+	for what, change := range map[string]func() error{
+		"rotate": func() error { return r.Rotate(t.Context(), start) },
+		"tick":   func() error { return r.Tick(t.Context(), start.Add(30*day)) },
+		"revoke": func() error { return r.Revoke(t.Context(), r.List()[0].ID, start) },
+	} {
+		if err := change(); !errors.Is(err, storage.ErrFull) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if after, _ := r.JWKS(); !bytes.Equal(after, body) {
+			t.Errorf("%s: publishes a key that is not stored", what)
+		}
 	}
 	if _, err := r.Verify(sign(t, r, "x"), "at+jwt"); err != nil {
 		t.Errorf("no longer signs: %v", err)

@@ -83,6 +83,8 @@ func TestSignRefusesType(t *testing.T) {
 	}
 }
 
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
 func TestVerifyRefuses(t *testing.T) {
 	for _, alg := range []string{ES256, RS256, EdDSA} {
 		t.Run(alg, func(t *testing.T) {
@@ -108,6 +110,7 @@ func TestVerifyRefuses(t *testing.T) {
 				{"no signature", join(p[0], p[1], ""), "at+jwt", ErrSignature},
 				{"alg none", join(encoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)), p[1], ""), "at+jwt", ErrNotOurs},
 				{"header with a space", join(encoding.EncodeToString([]byte(`{"alg":"`+alg+`", "typ":"at+jwt","kid":"`+r.List()[0].ID+`"}`)), p[1], p[2]), "at+jwt", ErrNotOurs},
+				{"stray bits", good[:len(good)-1] + string(alphabet[strings.IndexByte(alphabet, good[len(good)-1])+1]), "at+jwt", ErrMalformed},
 				{"padded", good + "=", "at+jwt", ErrMalformed},
 				{"line break in the payload", join(p[0], p[1][:3]+"\n"+p[1][3:], p[2]), "at+jwt", ErrMalformed},
 				{"line break after", good + "\n", "at+jwt", ErrMalformed},

@@ -82,7 +82,7 @@ func (s *Store) Start(ctx context.Context, sess *exchange.Session, t *exchange.A
 		}
 		writes = append(writes[:len(writes):len(writes)], born...)
 		refresh = s.refreshToken(sess.ID, 1)
-	} else if sess != nil && t.Session == "" && t.Origin == (exchange.Origin{}) {
+	} else if sess != nil && sess.Issuer != "" && t.Session == "" && t.Origin == (exchange.Origin{}) {
 		t.Origin = originOf(sess)
 	}
 	t.ID, t.IssuedAt = "", now
