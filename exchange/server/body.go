@@ -20,7 +20,6 @@ const (
 // flight, so that who sends slowly takes none; event names the decision.
 func (s *Server) attempt(event, media string, h handler) handler {
 	return func(c *call) error {
-		c.addr = address(c.r, s.cfg.TrustedProxies)
 		wait, ok := s.cfg.Limits.Allow(c.addr, c.now)
 		if !ok {
 			return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait}

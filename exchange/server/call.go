@@ -58,8 +58,8 @@ func (c *call) release() {
 	if cap(b.in)+cap(b.out) > 32<<10 {
 		return
 	}
-	clear(b.in[:cap(b.in)])
-	clear(b.out[:cap(b.out)])
+	clear(b.in)
+	clear(b.out)
 	b.in, b.out = b.in[:0], b.out[:0]
 	pool.Put(b)
 }
@@ -126,7 +126,9 @@ func (s *Server) run(c *call, e *entry) (err error) {
 		c.w.Header()["Allow"] = []string{e.allow()}
 		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
 	}
+	c.addr = address(c.r, s.cfg.TrustedProxies)
 	if err := c.readOrigin(e.browser); err != nil {
+		c.event.Name = e.event
 		return err
 	}
 	return e.serve(c)

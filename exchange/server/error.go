@@ -34,6 +34,7 @@ func (s *Server) refuse(c *call, err error) exchange.Reason {
 	h["Cache-Control"] = noStore
 	delete(h, "Etag")
 	c.status, c.media = answer.Status, jsonMedia
+	clear(c.out)
 	c.out = appendError(c.out[:0], e, answer, c.id)
 	return e.Reason
 }

@@ -21,6 +21,7 @@ type handler func(c *call) error
 // entry is what answers at a path.
 type entry struct {
 	name   string // in metrics
+	event  string // in the audit log; entries without one decide nothing
 	method string
 	// browser says that pages of registered origins may call.
 	browser bool
@@ -46,24 +47,29 @@ func (s *Server) route(prefix string) {
 }
 
 func (s *Server) list() map[string]*entry {
-	const get, post = http.MethodGet, http.MethodPost
+	get := func(name string, browser bool, h handler) *entry {
+		return &entry{name: name, method: http.MethodGet, browser: browser, serve: h}
+	}
+	post := func(name, event, media string, browser bool, h handler) *entry {
+		return &entry{name: name, event: event, method: http.MethodPost, browser: browser, serve: s.attempt(event, media, h)}
+	}
 	return map[string]*entry{
-		tokenPath:      {name: "token", method: post, browser: true, serve: s.attempt("token", formType, s.token)},
-		revokePath:     {name: "revoke", method: post, browser: true, serve: s.attempt("revoke", formType, s.revoke)},
-		introspectPath: {name: "introspect", method: post, serve: s.attempt("introspect", formType, s.introspect)},
+		tokenPath:      post("token", "token", formType, true, s.token),
+		revokePath:     post("revoke", "revoke", formType, true, s.revoke),
+		introspectPath: post("introspect", "introspect", formType, false, s.introspect),
 
-		"/auth/external/exchange": {name: "door_exchange", method: post, browser: true, serve: s.attempt("token", jsonType, s.doorExchange)},
-		"/auth/refresh":           {name: "door_refresh", method: post, browser: true, serve: s.attempt("token", jsonType, s.doorRefresh)},
-		"/auth/logout":            {name: "door_logout", method: post, browser: true, serve: s.attempt("revoke", jsonType, s.doorLogout)},
-		"/auth/external/verify":   {name: "door_verify", method: post, serve: s.attempt("verify", jsonType, s.doorVerify)},
+		"/auth/external/exchange": post("door_exchange", "token", jsonType, true, s.doorExchange),
+		"/auth/refresh":           post("door_refresh", "token", jsonType, true, s.doorRefresh),
+		"/auth/logout":            post("door_logout", "revoke", jsonType, true, s.doorLogout),
+		"/auth/external/verify":   post("door_verify", "verify", jsonType, false, s.doorVerify),
 
-		openidPath:   {name: "discovery", method: get, browser: true, serve: s.metadata},
-		metadataPath: {name: "discovery", method: get, browser: true, serve: s.metadata},
-		jwksPath:     {name: "jwks", method: get, browser: true, serve: s.jwks},
+		openidPath:   get("discovery", true, s.metadata),
+		metadataPath: get("discovery", true, s.metadata),
+		jwksPath:     get("jwks", true, s.jwks),
 
-		"/livez":   {name: "health", method: get, serve: s.live},
-		"/readyz":  {name: "health", method: get, serve: s.ready},
-		"/healthz": {name: "health", method: get, serve: s.ready},
+		"/livez":   get("health", false, s.live),
+		"/readyz":  get("health", false, s.ready),
+		"/healthz": get("health", false, s.ready),
 	}
 }
 

@@ -13,22 +13,17 @@ func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	done := 0 // of s, already in b
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != '<' {
-				i++
-				continue
-			}
-			b = append(b, s[done:i]...)
-			b = appendEscaped(b, c)
+		if plain[s[i]] {
 			i++
-			done = i
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			b = append(b, s[done:i]...)
-			b = append(b, "\ufffd"...)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b = append(append(b, s[done:i]...), "\ufffd"...)
+			done = i + 1
+		case size == 1:
+			b = appendEscaped(append(b, s[done:i]...), s[i])
 			done = i + 1
 		}
 		i += size
@@ -37,6 +32,14 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// plain says of each byte whether it stands for itself in a JSON string.
+var plain = func() (t [256]bool) {
+	for c := byte(' '); c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\' && c != '<'
+	}
+	return t
+}()
+
 func appendEscaped(b []byte, c byte) []byte {
 	if c == '"' || c == '\\' {
 		return append(b, '\\', c)
@@ -44,8 +47,6 @@ func appendEscaped(b []byte, c byte) []byte {
 	const hex = "0123456789abcdef"
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
-
-// object writing: members after the first begin with a comma.
 
 // text appends a member that is a string, or nothing if it is empty.
 func text(b []byte, name, value string) []byte {

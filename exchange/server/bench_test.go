@@ -1,0 +1,86 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/audit"
+	"cambio/exchange/grant"
+)
+
+// constant answers every token request alike, so that what is measured is the
+// server.
+type constant struct{ res grant.Response }
+
+func (k *constant) Token(context.Context, *grant.Request, time.Time) (*grant.Response, error) {
+	return &k.res, nil
+}
+
+type oneClient struct{ party *exchange.Party }
+
+func (o oneClient) Client(id string) *exchange.Party {
+	if id == o.party.Client.ID {
+		return o.party
+	}
+	return nil
+}
+
+func (o oneClient) Origins() []string { return o.party.Client.Origins }
+
+type noKeys struct{}
+
+func (noKeys) JWKS() ([]byte, string) { return nil, "" }
+func (noKeys) Algorithms() []string   { return nil }
+
+// sink is a response that nobody reads.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkToken is a token request without net/http and without its grant.
+func BenchmarkToken(b *testing.B) {
+	log := audit.New(io.Discard, audit.Config{})
+	defer log.Close()
+	clients := oneClient{&exchange.Party{Client: &exchange.Client{ID: "web", Origins: []string{"https://app.example"}}}}
+	s, err := New(Config{
+		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Clients: func() Clients { return clients },
+		Grants: &constant{grant.Response{
+			AccessToken: strings.Repeat("a", 700), IssuedTokenType: exchange.TypeAccessToken, TokenType: "Bearer",
+			ExpiresIn: 15 * time.Minute, Scopes: []string{"read", "write"}, User: &grant.User{ID: "019b0000-0000-7000-8000-000000000000"},
+		}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := []byte(url.Values{
+		"grant_type": {exchange.GrantTokenExchange}, "client_id": {"web"}, "subject_token": {strings.Repeat("e", 800)},
+		"subject_token_type": {exchange.TypeIDToken}, "scope": {"read write"},
+	}.Encode())
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		reader := bytes.NewReader(body)
+		r := &http.Request{
+			Method: "POST", URL: &url.URL{Path: "/oauth/token"}, RemoteAddr: "192.0.2.1:4711", ContentLength: int64(len(body)),
+			Header: http.Header{"Content-Type": {formType}, "Origin": {"https://app.example"}}, Body: io.NopCloser(reader),
+		}
+		for pb.Next() {
+			reader.Reset(body)
+			w := &sink{header: make(http.Header, 12)}
+			if s.ServeHTTP(w, r); w.status != http.StatusOK {
+				b.Fatal(w.status)
+			}
+		}
+	})
+}

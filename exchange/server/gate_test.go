@@ -1,0 +1,105 @@
+package server
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cambio/exchange"
+)
+
+func newGate(running, queued int) *gate {
+	g := &gate{}
+	g.open(running, queued)
+	return g
+}
+
+// However many come, stay and give up, never more than the bound are inside,
+// and in the end all places are free.
+func TestGateUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(3, 5)
+		var inside, most, entered, refused atomic.Int64
+		var all sync.WaitGroup
+		for i := range 500 {
+			random := rand.New(rand.NewPCG(1, uint64(i)))
+			all.Go(func() {
+				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(20))*time.Millisecond)
+				defer cancel()
+				if err := g.enter(ctx); err != nil {
+					refused.Add(1)
+					return
+				}
+				defer g.leave()
+				entered.Add(1)
+				for n := inside.Add(1); ; {
+					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
+						break
+					}
+				}
+				time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
+				inside.Add(-1)
+			})
+		}
+		all.Wait()
+		if most.Load() != 3 || refused.Load() == 0 || entered.Load() == 0 {
+			t.Errorf("at most %d inside, %d entered, %d refused", most.Load(), entered.Load(), refused.Load())
+		}
+		if g.present.Load() != 0 || len(g.turns) != 0 {
+			t.Errorf("%d present, %d turns at the end", g.present.Load(), len(g.turns))
+		}
+	})
+}
+
+func TestWaitingInTheQueueEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 1)
+		if err := g.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err := g.enter(t.Context())
+		if err == nil || exchange.AsError(err).Reason != exchange.ReasonOverloaded || time.Since(start) != maxQueueing {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		g.leave()
+		if err := g.enter(t.Context()); err != nil {
+			t.Errorf("the place that became free is not given: %v", err)
+		}
+	})
+}
+
+func TestAFullQueueRefusesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 2)
+		for range 3 {
+			go g.enter(t.Context())
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := g.enter(t.Context()); err == nil || time.Since(start) != 0 {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		g.leave()
+		g.leave()
+		synctest.Wait()
+		g.leave()
+	})
+}
+
+func BenchmarkGate(b *testing.B) {
+	g := newGate(256, 1024)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := g.enter(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			g.leave()
+		}
+	})
+}

@@ -1,0 +1,301 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/audit"
+	"cambio/exchange/challenge"
+	"cambio/exchange/grant"
+	"cambio/exchange/registry"
+	"cambio/exchange/server"
+	"cambio/exchange/session"
+	"cambio/exchange/subject"
+	"cambio/jwks"
+	"cambio/jwks/jwkstest"
+	"cambio/keys"
+	"cambio/storage/bolt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	publicURL = "https://id.example"
+	api       = "https://api.example"
+	page      = "https://app.example"   // an origin of client web
+	otherPage = "https://other.example" // an origin of client other
+	evil      = "https://attacker.test" // an origin of nobody
+	appSecret = "a vendor's app secret of 32 bytes"
+)
+
+// party is a whole server with real parts and an issuer that it trusts.
+type party struct {
+	*testing.T
+	issuer   *jwkstest.Issuer
+	registry *registry.Registry
+	server   *server.Server
+	url      string
+	secret   string // of the clients basic and post
+	metrics  *prometheus.Registry
+	logged   *syncBuffer
+	audit    *audit.Log
+	audited  *syncBuffer
+	*hand
+}
+
+// hand is of the clock.
+type hand struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func (h *hand) clock() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.now
+}
+
+func (h *hand) pass(d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now = h.now.Add(d)
+}
+
+// must is for what does not fail unless the machine does.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// newParty starts a party; edit changes the server's configuration.
+func newParty(t *testing.T, edit ...func(*server.Config)) *party {
+	t.Helper()
+	ctx := context.Background()
+	p := &party{
+		T: t, hand: &hand{now: time.Now().Truncate(time.Second)}, metrics: prometheus.NewRegistry(),
+		logged: &syncBuffer{}, audited: &syncBuffer{},
+	}
+	p.issuer = jwkstest.New(t, jwkstest.WithClock(p.clock))
+	engine := must(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))
+	t.Cleanup(func() { engine.Close() })
+	logger := slog.New(slog.NewTextHandler(p.logged, nil))
+	ring := must(keys.Open(ctx, engine, keys.Config{KEK: make([]byte, 32), Now: p.clock, Logger: logger}))
+	options := jwks.Options{AllowPrivateAddresses: true, Now: p.clock, Logger: logger}
+	p.registry = must(registry.Open(ctx, engine, registry.Config{
+		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
+		CompileIssuer: subject.CompileIssuer(options), CompileClient: subject.CompileClient(options),
+	}))
+	t.Cleanup(p.registry.Close)
+	p.apply(p.manifest())
+	p.secret = must(p.registry.NewSecret(ctx, "basic", p.now))
+	post := must(p.registry.NewSecret(ctx, "post", p.now))
+	p.secret += " " + post
+
+	sessions := session.New(engine, ring, session.Config{Issuer: publicURL})
+	subjects := subject.New(subject.Config{
+		Trusts: func() subject.Trusts { return p.registry.Snapshot() }, Own: sessions, OwnIssuer: publicURL,
+	})
+	replays := challenge.NewReplays(engine, ring.Derive("records"))
+	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
+	t.Cleanup(func() { p.audit.Close() })
+	cfg := server.Config{
+		Issuer: publicURL,
+		Grants: grant.New(grant.Config{
+			Subjects: subjects, Users: p.registry, Sessions: sessions, Replays: replays,
+			Registry: func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
+		}),
+		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
+		CheckSecret: p.registry.CheckSecret, Subjects: subjects, Replays: replays, Keys: ring,
+		Audit: p.audit, Logger: logger, Metrics: p.metrics, Now: p.clock,
+	}
+	for _, e := range edit {
+		e(&cfg)
+	}
+	p.server = must(server.New(cfg))
+	p.registry.OnChange(p.server.ClientsChanged)
+	h := httptest.NewUnstartedServer(nil)
+	h.Config = server.HTTPServer(p.server.Handler())
+	h.Start()
+	t.Cleanup(h.Close)
+	p.url = h.URL
+	return p
+}
+
+func (p *party) manifest() exchange.Manifest {
+	client := func(id string, auth exchange.AuthMethod, origins ...string) exchange.Client {
+		return exchange.Client{
+			ID: id, Auth: auth, Origins: origins, Issuers: []string{"acme", "vendor"},
+			Scopes: []string{"read", "write"}, DefaultScopes: []string{"read"}, Audiences: []string{api},
+			RefreshTokens: true,
+		}
+	}
+	jwt := client("jwt", exchange.AuthPrivateKeyJWT)
+	jwt.Keys = &exchange.Keys{JWKS: string(p.issuer.JWKS())}
+	machine := client("machine", exchange.AuthSecretBasic)
+	machine.Grants, machine.RefreshTokens = []string{exchange.GrantClientCredentials}, false
+	return exchange.Manifest{
+		Issuers: []exchange.Issuer{
+			{ID: "acme", URL: p.issuer.URL, Audiences: []string{"web"}, Scopes: []string{"read", "write"}, ClientByAudience: true,
+				Keys: exchange.Keys{AllowPrivateAddresses: true}},
+			{ID: "vendor", Audiences: []string{"app-1"}, ClientIDClaim: true,
+				Keys: exchange.Keys{Secrets: []exchange.SharedSecret{{ID: "s1", Value: appSecret}}}},
+		},
+		Clients: []exchange.Client{
+			client("web", exchange.AuthNone, page), client("other", exchange.AuthNone, otherPage),
+			client("basic", exchange.AuthSecretBasic), client("post", exchange.AuthSecretPost, page), jwt, machine,
+		},
+	}
+}
+
+func (p *party) apply(m exchange.Manifest) {
+	p.Helper()
+	_, problems, err := p.registry.Apply(context.Background(), m, true, p.clock(), nil)
+	if err != nil || len(problems) > 0 {
+		p.Fatal(err, problems)
+	}
+}
+
+func (p *party) secretOf(client string) string {
+	basic, post, _ := strings.Cut(p.secret, " ")
+	if client == "post" {
+		return post
+	}
+	return basic
+}
+
+// idToken is a good one for alice.
+func (p *party) idToken() string { return p.issuer.Sign(p.issuer.Claims("alice", "web")) }
+
+// answer is what came back.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+func (a answer) str(name string) string {
+	s, _ := a.json[name].(string)
+	return s
+}
+
+// do sends a request. Headers are pairs.
+func (p *party) do(method, path, body string, headers ...string) answer {
+	p.Helper()
+	r := must(http.NewRequest(method, p.url+path, strings.NewReader(body)))
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	res := must(http.DefaultTransport.RoundTrip(r))
+	defer res.Body.Close()
+	a := answer{status: res.StatusCode, header: res.Header, text: string(must(io.ReadAll(res.Body)))}
+	if res.Header.Get("Content-Type") == "application/json" && method != "HEAD" {
+		if err := json.Unmarshal([]byte(a.text), &a.json); err != nil {
+			p.Fatalf("%v in %s", err, a.text)
+		}
+	}
+	return a
+}
+
+// form posts parameters, which are pairs, with headers after them.
+func (p *party) form(path string, params []string, headers ...string) answer {
+	p.Helper()
+	v := url.Values{}
+	for i := 0; i < len(params); i += 2 {
+		v.Add(params[i], params[i+1])
+	}
+	return p.do("POST", path, v.Encode(), append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)...)
+}
+
+func (p *party) post(path, body string, headers ...string) answer {
+	p.Helper()
+	return p.do("POST", path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+// exchangeParams is a token exchange without its client.
+func exchangeParams(token string, more ...string) []string {
+	return append([]string{
+		"grant_type", exchange.GrantTokenExchange, "subject_token", token, "subject_token_type", exchange.TypeIDToken,
+	}, more...)
+}
+
+func basicAuth(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
+}
+
+// want checks status and code of an answer, and what every answer must have.
+func (p *party) want(a answer, status int, code exchange.Reason) {
+	p.Helper()
+	if a.status != status || a.str("code") != string(code) {
+		p.Errorf("got %d %s, want %d %s", a.status, a.text, status, code)
+	}
+	for name, value := range map[string]string{"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Vary": "Origin"} {
+		if got := a.header.Get(name); got != value {
+			p.Errorf("%s is %q", name, got)
+		}
+	}
+	id := a.header.Get("X-Request-Id")
+	if id == "" || code != "" && a.str("request_id") != id {
+		p.Errorf("request id %q in the header, %q in the body", id, a.str("request_id"))
+	}
+	if code != "" && (a.str("error") != string(code.Answer().Code) || a.str("error_description") == "") {
+		p.Errorf("error is %s", a.text)
+	}
+	if code != "" && a.header.Get("Cache-Control") != "no-store" {
+		p.Errorf("an error may be cached: %q", a.header.Get("Cache-Control"))
+	}
+}
+
+// events are the audit events so far. It ends the audit log.
+func (p *party) events() []map[string]any {
+	p.Helper()
+	p.audit.Close()
+	var all []map[string]any
+	for line := range strings.Lines(p.audited.String()) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			p.Fatalf("%v in %s", err, line)
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// in is the party in a subtest.
+func (p *party) in(t *testing.T) *party {
+	q := *p
+	q.T = t
+	return &q
+}
