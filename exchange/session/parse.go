@@ -185,33 +185,7 @@ func (c *claims) set(name string, raw []byte) error {
 // that is narrowed says what its parent said.
 func value(raw []byte) (v any, err error) {
 	d := strict.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(&v); err != nil {
-		return nil, err
-	}
-	return plain(v)
-}
-
-// plain replaces each strict.Number in v, in place, by what it is.
-func plain(v any) (_ any, err error) {
-	switch v := v.(type) {
-	case strict.Number:
-		if i, err := v.Int64(); err == nil {
-			return i, nil
-		}
-		return v.Float64()
-	case []any:
-		for i := range v {
-			if v[i], err = plain(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for name := range v {
-			if v[name], err = plain(v[name]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
+	d.SetNumberType(strict.UnmarshalIntOrFloat)
+	err = d.Decode(&v)
+	return v, err
 }
