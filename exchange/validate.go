@@ -73,7 +73,7 @@ func (p *problems) oneOf(path, word string, known ...string) {
 	if contains(known, word) {
 		return
 	}
-	p.add(path, "%s is not one of %s%s", Quote(word), strings.Join(known, ", "), didYouMean(word, known))
+	p.add(path, "%s is not one of %s%s", Quote(word), strings.Join(known, ", "), DidYouMean(word, known))
 }
 
 // within reports a duration out of bounds; zero means the default.
@@ -84,9 +84,10 @@ func (p *problems) within(path string, d Duration, least, most time.Duration) {
 	p.add(path, "%s is out of bounds: write %s to %s, or nothing for the default", d, Duration(least), Duration(most))
 }
 
-// didYouMean suggests the known word that is at most two edits away, or ends
-// in word, as token-exchange ends a grant type.
-func didYouMean(word string, known []string) string {
+// DidYouMean ends a message about a word that is not known: it asks for the
+// known one that is at most two edits away, or that ends in word, as
+// token-exchange ends a grant type. It is empty where none is near.
+func DidYouMean(word string, known []string) string {
 	word = strings.ToLower(word)
 	const far = 3
 	if word == "" || len(word) > clipped || len(known) == 0 {

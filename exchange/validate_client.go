@@ -89,7 +89,7 @@ func (p *problems) clientScopes(c *Client) {
 	p.each("scopes", c.Scopes, p.scope)
 	p.each("defaultScopes", c.DefaultScopes, func(path, scope string) {
 		if !contains(c.Scopes, scope) {
-			p.add(path, "%s is not in scopes%s; add it there, or remove it here", Quote(scope), didYouMean(scope, c.Scopes))
+			p.add(path, "%s is not in scopes%s; add it there, or remove it here", Quote(scope), DidYouMean(scope, c.Scopes))
 		}
 	})
 }
