@@ -1,0 +1,140 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// settingsOf are the names of all settings, nested ones by their last part.
+func settingsOf(v any) []string {
+	var names []string
+	for f := range reflect.TypeOf(v).Fields() {
+		if name := f.Tag.Get("yaml"); name != "-" {
+			names = append(names, name)
+		}
+		if f.Type.Kind() == reflect.Struct {
+			names = append(names, settingsOf(reflect.New(f.Type).Elem().Interface())...)
+		}
+	}
+	return names
+}
+
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "cambio.yaml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// Rows differ from the sound configuration in one setting.
+func TestConfigRefuses(t *testing.T) {
+	const sound = "issuer: https://login.example\nlisten: 127.0.0.1:0\n"
+	if _, err := loadConfig(writeConfig(t, sound), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown key", "lissten: x", `3:1: unknown field "lissten"`},
+		{"unknown nested key", "log: {levle: info}", `3:7: unknown field "levle"`},
+		{"repeated key", "issuer: https://a.example", `already defined`},
+		{"wrong type", "adminHosts: localhost", `want a list, got a string`},
+		{"number for a string", "database: 5", `want a string, got a number`},
+		{"string for a number", "limits: {maxInFlight: many}", `want a number, got a string`},
+		{"bad level", "log: {level: loud}", `loud`},
+		{"bad duration", "shutdownTimeout: 30", `want a string, got a number`},
+		{"second document", "---\nlisten: 127.0.0.1:1", `second document`},
+		{"half of tls", "tls: {certFile: a.pem}", `tls: certFile and keyFile go together`},
+		{"open network in the clear", "adminListen: 0.0.0.0:8081", `adminListen: 0.0.0.0:8081 is not loopback`},
+		{"all addresses in the clear", `adminListen: ":8081"`, `is not loopback`},
+		{"no port", "adminListen: 127.0.0.1", `want host:port`},
+		{"unknown format", "log: {format: xml}", `log.format: want text or json, got "xml"`},
+		{"unknown algorithm", "keys: {algorithm: HS256}", `keys.algorithm`},
+		{"hasty rotation", "keys: {rotateEvery: 5m}", `keys.rotateEvery: want at least 1h`},
+		{"no room", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
+		{"bad network", "trustedProxies: [10.0.0.0]", `10.0.0.0`},
+		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
+		{"alias", "log: &a {}", `anchors, aliases and tags are not read here`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := loadConfig(writeConfig(t, sound+c.text+"\n"), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestIssuer(t *testing.T) {
+	for issuer, good := range map[string]bool{
+		"https://login.example": true, "https://login.example/tenant": true, "http://localhost:8080": true,
+		"http://127.0.0.1:8080": true, "http://[::1]:8080": true,
+		"http://login.example": false, "https://login.example/": false, "https://login.example?a": false,
+		"https://login.example#": false, "https://user@login.example": false, "login.example": false,
+		"https:login.example": false, "https://": false, "http://127.0.0.1.evil.example": false, "ftp://login.example": false,
+	} {
+		if _, err := loadConfig("", []string{"CAMBIO_ISSUER=" + issuer}); (err == nil) != good {
+			t.Errorf("%s: %v", issuer, err)
+		}
+	}
+}
+
+func TestProxyOrTLSOpensTheNetwork(t *testing.T) {
+	for _, c := range []struct {
+		environ []string
+		good    bool
+	}{
+		{[]string{"CAMBIO_LISTEN=0.0.0.0:80"}, false},
+		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_BEHIND_PROXY=true"}, true},
+		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_TLS_CERT_FILE=a", "CAMBIO_TLS_KEY_FILE=b"}, true},
+		{[]string{"CAMBIO_LISTEN=[::1]:80"}, true},
+	} {
+		environ := append(c.environ, "CAMBIO_ISSUER=https://login.example")
+		if _, err := loadConfig("", environ); (err == nil) != c.good {
+			t.Errorf("%v: %v", c.environ, err)
+		}
+	}
+}
+
+// Every setting can be given by the environment, which wins over the file.
+func TestEnvironmentWins(t *testing.T) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	c, err := loadConfig(writeConfig(t, "database: file.db\nlog: {level: error, format: json}\n"), []string{
+		"CAMBIO_DATABASE=/var/lib/cambio/env.db", "CAMBIO_LOG_LEVEL=debug", "CAMBIO_KEYS_ROTATE_EVERY=48h",
+		"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "CAMBIO_ADMIN_HOSTS=a.example,b.example",
+		"CAMBIO_LIMITS_MAX_IN_FLIGHT=7", "CAMBIO_KEY_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(key),
+		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; others' variables are theirs
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintln(c.Database, c.Log, c.Keys.RotateEvery, c.TrustedProxies, c.AdminHosts, c.Limits, c.AdminTokenFile, c.Issuer)
+	want := "/var/lib/cambio/env.db {DEBUG json} 48h [10.0.0.0/8 fd00::/8] [a.example b.example] {7} /var/lib/cambio/cambio.admin-token http://127.0.0.1:8080\n"
+	if got != want || string(c.KeyEncryptionKey) != string(key) || c.KeyEncryptionKeyFile != "" {
+		t.Errorf("%s", got)
+	}
+	if s := fmt.Sprintf("%v %+v", c, c.KeyEncryptionKey); strings.Contains(s, fmt.Sprint(key)[1:30]) {
+		t.Error("printing a configuration prints its key")
+	}
+}
+
+func TestEnvironmentErrors(t *testing.T) {
+	for _, c := range []struct{ set, want string }{
+		{"CAMBIO_KEY_ENCRYPTION_KEY=hunter2hunter2", "environment variable CAMBIO_KEY_ENCRYPTION_KEY: want 32 bytes"},
+		{"CAMBIO_LIMITS_MAX_IN_FLIGHT=many", "environment variable CAMBIO_LIMITS_MAX_IN_FLIGHT: "},
+		{"CAMBIO_LOG_LEVEL=loud", "environment variable CAMBIO_LOG_LEVEL: "},
+		{"CAMBIO_ISSUER=http://login.example", "environment variable CAMBIO_ISSUER: want https"},
+	} {
+		_, err := loadConfig("", []string{c.set})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", c.set, err)
+		}
+	}
+}
