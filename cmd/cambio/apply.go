@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"cambio/exchange/admin"
+)
+
+func (c *cli) apply() *cobra.Command {
+	var file string
+	var dry, prune bool
+	cmd := c.verb("apply -f trust.yaml [--dry-run] [--prune]", "Register what a manifest declares",
+		`Makes a running server's issuers and clients what a manifest declares, all of
+them or, if anything is wrong, none. What it will change is printed: + added,
+~ changed with the fields that differ, - removed. Applying it again changes
+nothing. A change counts from the next request.
+
+What is registered but not in the manifest stays, unless --prune removes it;
+sessions born from a removed issuer or of a removed client end.
+
+A shared secret is written as value, or as valueFile: a path relative to the
+manifest.`, `  cat > trust.yaml <<'EOF'
+  issuers:
+    - id: google
+      url: https://accounts.google.com
+      audiences: [1234567890.apps.googleusercontent.com]
+      scopes: [orders:read]
+  clients:
+    - id: shop
+      origins: [https://shop.example.com]
+      issuers: [google]
+      scopes: [orders:read]
+      defaultScopes: [orders:read]
+      audiences: [https://api.example.com]
+      refreshTokens: true
+  EOF
+  cambio apply -f trust.yaml --dry-run
+  cambio apply -f trust.yaml`,
+		cobra.NoArgs, func(ctx context.Context, _ []string) error {
+			return c.applyFile(ctx, file, dry, prune)
+		})
+	cmd.Flags().StringVarP(&file, "file", "f", "", "the manifest, a YAML `file`, or - for standard input")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "print what would change and change nothing")
+	cmd.Flags().BoolVar(&prune, "prune", false, "remove what the manifest does not name")
+	required(cmd, "file")
+	return cmd
+}
+
+// required makes the absence of a flag a usage error.
+func required(cmd *cobra.Command, flags ...string) {
+	args := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, given []string) error {
+		for _, name := range flags {
+			if !cmd.Flags().Changed(name) {
+				return usage(cmd, fmt.Errorf("--%s is missing", name))
+			}
+		}
+		return args(cmd, given)
+	}
+}
+
+func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error {
+	t, err := readTrust(file, c.in)
+	if err != nil {
+		return err
+	}
+	api, err := c.admin()
+	if err != nil {
+		return err
+	}
+	call := api.Apply
+	if dry {
+		call = api.Plan
+	}
+	plan, err := call(ctx, t.Manifest, prune)
+	if err != nil {
+		return t.locate(err)
+	}
+	return c.show(plan, func() { c.printPlan(plan, dry) })
+}
+
+// locate shows what the server found wrong at its place in the file.
+func (t *trustFile) locate(err error) error {
+	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
+		return t.doc.refuse(e.Problems)
+	}
+	return err
+}
+
+func (c *cli) printPlan(plan admin.Plan, dry bool) {
+	signs := map[string]string{admin.ActionAdd: "+", admin.ActionChange: "~", admin.ActionRemove: "-"}
+	counts := map[string]int{}
+	for _, change := range plan.Changes {
+		counts[change.Action]++
+		if sign := signs[change.Action]; sign != "" {
+			fmt.Fprintf(c.out, "%s %s %s\n", sign, change.Kind, change.ID)
+		}
+		for _, line := range change.Diff {
+			fmt.Fprintf(c.out, "    %s\n", line)
+		}
+	}
+	summary := fmt.Sprintf("%d added, %d changed, %d removed, %d unchanged", counts[admin.ActionAdd],
+		counts[admin.ActionChange], counts[admin.ActionRemove], counts[admin.ActionUnchanged])
+	if dry {
+		summary = "dry run, nothing was changed: " + summary
+	}
+	fmt.Fprintln(c.out, summary)
+}

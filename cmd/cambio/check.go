@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cambio/exchange"
+	"cambio/exchange/admin"
+	"cambio/exchange/subject"
+	"cambio/jwks"
+)
+
+// check is what is wrong with a manifest, as far as that needs no server:
+// conditions are compiled and keys in the file are read, nothing is fetched.
+func check(m *exchange.Manifest) []exchange.Problem {
+	problems := slices.DeleteFunc(m.Validate(), keptByServer(m))
+	issuer, client := subject.CompileIssuer(jwks.Options{}), subject.CompileClient(jwks.Options{})
+	for n, i := range m.Issuers {
+		path := fmt.Sprintf("$.issuers[%d]", n)
+		if named(problems, path) || byIDAlone(i.Keys.Secrets) {
+			continue
+		}
+		trust, found := issuer(i)
+		problems = append(problems, below(path, found)...)
+		if trust != nil {
+			trust.Keys.Close()
+		}
+	}
+	for n, c := range m.Clients {
+		path := fmt.Sprintf("$.clients[%d]", n)
+		if named(problems, path) {
+			continue
+		}
+		party, found := client(c)
+		problems = append(problems, below(path, found)...)
+		if party != nil && party.Keys != nil {
+			party.Keys.Close()
+		}
+	}
+	return problems
+}
+
+// keptByServer says whether a problem is the absence of a secret that is
+// declared by its ID alone: a server that has one of that ID keeps it.
+func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {
+	return func(p exchange.Problem) bool {
+		var i, s int
+		n, _ := fmt.Sscanf(p.Path, "$.issuers[%d].keys.secrets[%d].value", &i, &s)
+		if n != 2 {
+			return false
+		}
+		secret := m.Issuers[i].Keys.Secrets[s]
+		return secret.ID != "" && secret.Value == ""
+	}
+}
+
+func byIDAlone(secrets []exchange.SharedSecret) bool {
+	return slices.ContainsFunc(secrets, func(s exchange.SharedSecret) bool { return s.Value == "" })
+}
+
+// named says whether something at or below path is known to be wrong: what is
+// compiled there would say it again in other words.
+func named(problems []exchange.Problem, path string) bool {
+	return slices.ContainsFunc(problems, func(p exchange.Problem) bool { return strings.HasPrefix(p.Path, path) })
+}
+
+// below moves problems whose paths are relative to path.
+func below(path string, problems []exchange.Problem) []exchange.Problem {
+	for i := range problems {
+		problems[i].Path = path + "." + problems[i].Path
+	}
+	return problems
+}
+
+// describeKeys shows the keys of a compiled issuer, and fetches them if need
+// be.
+func describeKeys(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, error) {
+	lister, ok := set.(interface {
+		Keys(context.Context) ([]jwks.KeyInfo, error)
+	})
+	if !ok {
+		return nil, errors.New("its keys cannot be listed")
+	}
+	keys, err := lister.Keys(ctx)
+	out := make([]admin.IssuerKey, len(keys))
+	for i, k := range keys {
+		out[i] = admin.IssuerKey{
+			KeyID: k.KeyID, Thumbprint: k.Thumbprint, Type: k.Type, Algorithm: k.Alg,
+			Use: k.Use, NotAfter: k.NotAfter, Refused: k.Refused,
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"cambio/exchange"
+	"cambio/jwks/jwkstest"
+)
+
+// The scripts in testdata are what an operator types and reads. `server` runs
+// a real one, `issuer` an issuer, and `exchange` brings one of its tokens.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"cambio": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Values[runningKey{}] = &running{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"server": startServer, "issuer": startIssuer, "exchange": bringToken,
+		},
+	})
+}
+
+// running is what a script started.
+type running struct{ issuer *jwkstest.Issuer }
+
+type runningKey struct{}
+
+func startIssuer(ts *testscript.TestScript, _ bool, _ []string) {
+	i := jwkstest.Start()
+	ts.Defer(i.Close)
+	ts.Setenv("ISSUER", i.URL)
+	ts.Value(runningKey{}).(*running).issuer = i
+}
+
+// startServer runs a server in the script's folder until the script ends.
+func startServer(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := ts.MkAbs(".")
+	cfg := Config{
+		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Issuer: "http://127.0.0.1:8080",
+		Database: filepath.Join(dir, "cambio.db"),
+		Audit:    AuditConfig{File: filepath.Join(dir, "audit.log")},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, done := make(chan Addrs, 1), make(chan error, 1)
+	go func() {
+		done <- Run(ctx, cfg.withDefaults(), io.Discard, io.Discard, func(a Addrs) { ready <- a })
+	}()
+	ts.Defer(func() {
+		cancel()
+		if err := <-done; err != nil {
+			ts.Logf("server: %v", err)
+		}
+	})
+	select {
+	case addrs := <-ready:
+		ts.Setenv("CAMBIO_ADMIN", addrs.Admin.String())
+		ts.Setenv("PUBLIC", "http://"+addrs.Public.String())
+		ts.Setenv("CAMBIO_ADMIN_TOKEN_FILE", filepath.Join(dir, "cambio.admin-token"))
+	case err := <-done:
+		done <- err
+		ts.Fatalf("server: %v", err)
+	}
+}
+
+// bringToken exchanges a token of a subject as a client: exchange CLIENT SUB.
+// Its session and user are in $SESSION and $USERID afterwards.
+func bringToken(ts *testscript.TestScript, neg bool, args []string) {
+	i := ts.Value(runningKey{}).(*running).issuer
+	resp, err := http.PostForm(ts.Getenv("PUBLIC")+"/oauth/token", url.Values{
+		"grant_type": {exchange.GrantTokenExchange}, "client_id": {args[0]},
+		"subject_token": {i.Sign(i.Claims(args[1], "app"))}, "subject_token_type": {exchange.TypeIDToken},
+	})
+	ts.Check(err)
+	defer resp.Body.Close()
+	var body struct {
+		Session string `json:"session_id"`
+		User    struct {
+			ID string `json:"id"`
+		}
+		Code string `json:"code"`
+	}
+	ts.Check(json.NewDecoder(resp.Body).Decode(&body))
+	if (resp.StatusCode == http.StatusOK) == neg {
+		ts.Fatalf("exchange: %s %s", resp.Status, body.Code)
+	}
+	ts.Setenv("SESSION", body.Session)
+	ts.Setenv("USERID", body.User.ID)
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want int
+	}{
+		{"version", exitDone}, {"", exitDone}, {"key", exitDone}, {"serve --help", exitDone},
+		{"validate absent.yaml", exitFailed}, {"key list --admin-token-file absent", exitFailed},
+		{"nothing", exitUsage}, {"key nothing", exitUsage}, {"key list too many", exitUsage},
+		{"key list --nothing", exitUsage}, {"apply", exitUsage}, {"version -o xml", exitUsage},
+	} {
+		run := &cli{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
+		if got := run.main(t.Context(), strings.Fields(c.args)); got != c.want {
+			t.Errorf("cambio %s: %d, want %d", c.args, got, c.want)
+		}
+	}
+}
+
+// Every command says what it does and shows a line to paste.
+func TestHelpTeaches(t *testing.T) {
+	c := &cli{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
+	commands := c.root().Commands()
+	for n := 0; n < len(commands); n++ {
+		cmd := commands[n]
+		commands = append(commands, cmd.Commands()...)
+		if name := cmd.CommandPath(); strings.HasPrefix(name, "cambio completion") || name == "cambio help" {
+			continue
+		}
+		if len(cmd.Long) < 40 || !strings.Contains(cmd.Example, "  cambio ") {
+			t.Errorf("%s: its help has no text or no example", cmd.CommandPath())
+		}
+	}
+	if len(commands) < 25 {
+		t.Errorf("%d commands", len(commands))
+	}
+}
+
+func TestExampleConfigIsAllDefaults(t *testing.T) {
+	got, err := loadConfig("example.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.AdminTokenFile, got.KeyEncryptionKeyFile, got.Database = filepath.Clean(got.AdminTokenFile), filepath.Clean(got.KeyEncryptionKeyFile), filepath.Clean(got.Database)
+	want, err := loadConfig("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the example differs from the defaults:\n%+v\n%+v", got, want)
+	}
+	text, err := os.ReadFile("example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range settingsOf(Config{}) {
+		if !strings.Contains(string(text), name+":") {
+			t.Errorf("the example does not name %s", name)
+		}
+	}
+}

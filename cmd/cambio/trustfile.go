@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"cambio/exchange"
+)
+
+// trustFile is a manifest as an operator wrote it: what it declares, and where
+// in the file each thing stands.
+type trustFile struct {
+	exchange.Manifest
+	doc *document
+}
+
+// readTrust reads a manifest from the file name, or from in when name is "-",
+// and judges it as far as that needs no server.
+func readTrust(name string, in io.Reader) (*trustFile, error) {
+	doc, err := readDocument(name, in)
+	if err != nil {
+		return nil, err
+	}
+	t := &trustFile{doc: doc}
+	if err := doc.decode(&t.Manifest); err != nil {
+		return nil, err
+	}
+	problems := t.readSecrets(filepath.Dir(name))
+	return t, doc.refuse(append(problems, check(&t.Manifest)...))
+}
+
+// readSecrets fills each Value from its ValueFile.
+func (t *trustFile) readSecrets(dir string) []exchange.Problem {
+	var problems []exchange.Problem
+	for i := range t.Issuers {
+		secrets := t.Issuers[i].Keys.Secrets
+		for j := range secrets {
+			if err := readSecret(&secrets[j], dir); err != nil {
+				path := fmt.Sprintf("$.issuers[%d].keys.secrets[%d].valueFile", i, j)
+				problems = append(problems, exchange.Problem{Path: path, Message: err.Error()})
+			}
+		}
+	}
+	return problems
+}
+
+// readSecret drops one line break at the end, which editors add and no secret
+// means.
+func readSecret(s *exchange.SharedSecret, dir string) error {
+	if s.ValueFile == "" {
+		return nil
+	}
+	if s.Value != "" {
+		return fmt.Errorf("value and valueFile are both set")
+	}
+	name := s.ValueFile
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	s.Value = string(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")))
+	s.ValueFile = ""
+	return nil
+}
+
+// refuse is an error that shows each problem at its place in the file, or nil
+// if there is none.
+func (d *document) refuse(problems []exchange.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	e := &faults{doc: d}
+	for _, p := range problems {
+		e.list = append(e.list, fault{at: d.at(p.Path), message: describe(p)})
+	}
+	return e
+}
+
+// describe drops the root of the path: the file's name says it.
+func describe(p exchange.Problem) string {
+	if len(p.Path) < 3 {
+		return p.Message
+	}
+	return p.Path[2:] + ": " + p.Message
+}
