@@ -96,6 +96,9 @@ func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchang
 	if err != nil {
 		return nil, err
 	}
+	if !isNew {
+		req.Trail.User = user.ID
+	}
 	for _, s := range n.once {
 		w, err := e.cfg.Replays.Once(ctx, "subject token", s.id, s.expires, now)
 		if err != nil {
@@ -103,16 +106,29 @@ func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchang
 		}
 		writes = append(writes, w)
 	}
-	req.Trail.User = user.ID
-	t, sess := n.token(user.ID, d, now), n.session(user.ID, d, now)
-	tokens, err := e.cfg.Sessions.Start(ctx, sess, t, n.client.Idle(), n.keeps(), now, writes...)
+	tokens, t, err := e.start(ctx, n, user.ID, d, now, writes)
 	if err != nil {
 		return nil, err
 	}
-	req.Trail.Session = t.Session
+	req.Trail.User, req.Trail.Session = user.ID, t.Session
 	resp := respond(tokens, t, now)
 	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
 	return e.issue(resp, n.issue, t)
+}
+
+// start makes the tokens. Those without a session say themselves where they
+// came from.
+func (e *Endpoint) start(ctx context.Context, n *entry, user string, d *exchange.Decision, now time.Time, writes []storage.Write) (exchange.Tokens, *exchange.AccessToken, error) {
+	t := n.token(user, d, now)
+	var sess *exchange.Session
+	keep := n.keeps()
+	if keep {
+		sess = n.session(user, d, now)
+	} else {
+		t.Origin = exchange.Origin{Issuer: n.subject.Issuer, Key: n.subject.Proof.Key, Link: exchange.LinkKey(n.subject.Issuer, n.subject.ID)}
+	}
+	tokens, err := e.cfg.Sessions.Start(ctx, sess, t, n.client.Idle(), keep, now, writes...)
+	return tokens, t, err
 }
 
 // token is the access token of a subject that was let in.
@@ -122,9 +138,6 @@ func (n *entry) token(user string, d *exchange.Decision, now time.Time) *exchang
 		User: user, Client: n.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
 		IssuedAt: now, Expires: earlier(now.Add(n.client.AccessLifetime()), d.NotAfter),
 		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: n.actor,
-		Origin: exchange.Origin{
-			Issuer: n.subject.Issuer, Key: p.Key, Link: exchange.LinkKey(n.subject.Issuer, n.subject.ID),
-		},
 	}
 }
 

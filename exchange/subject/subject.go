@@ -58,7 +58,7 @@ func New(cfg Config) *Verifier {
 // proved it (nil when we did), and the checks in the order they ran, the last
 // of which is the one that refused. With an error, which is of type
 // *exchange.Error, there is no subject; the issuer is there as soon as it is
-// known, for the audit trail.
+// known, for the audit trail. The list of checks is the caller's own.
 func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
 	l := newList()
 	l.size(token.Text)
@@ -91,7 +91,8 @@ type list struct {
 	reason exchange.Reason
 }
 
-func newList() *list { return &list{checks: make([]exchange.Check, 0, 16)} }
+// newList has room for the checks of a decision behind those of a token.
+func newList() *list { return &list{checks: make([]exchange.Check, 0, 24)} }
 
 func (l *list) refused() bool { return l.err != nil }
 
