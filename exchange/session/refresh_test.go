@@ -339,6 +339,37 @@ func TestJudgeRefuses(t *testing.T) {
 	}
 }
 
+// Whoever is not the session's client neither gets nor ends it with a spent
+// token of it, and its client still does.
+func TestSpentTokenOfAnotherClient(t *testing.T) {
+	w := newWorld(t)
+	_, first := w.start(start)
+	second, err := w.refresh(first.RefreshToken, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, late := w.dump(), start.Add(time.Hour)
+	_, err = w.Refresh(t.Context(), first.RefreshToken, late, func(*exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+		return nil, 0, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("another client's"))
+	})
+	if reason(t, err) != exchange.ReasonRefreshTokenInvalid || cmp.Diff(before, w.dump()) != "" {
+		t.Errorf("got %v, or something changed", err)
+	}
+	third, err := w.refresh(second.RefreshToken, late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Refresh(t.Context(), first.RefreshToken, late, func(*exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+		return nil, 0, exchange.Refuse(exchange.ReasonScopeNotAllowed, errors.New("its own, asking for too much"))
+	})
+	if reason(t, err) != exchange.ReasonRefreshTokenReused {
+		t.Errorf("its own client: %v", err)
+	}
+	if _, err := w.refresh(third.RefreshToken, late); reason(t, err) != exchange.ReasonSessionEnded {
+		t.Errorf("the session lives on: %v", err)
+	}
+}
+
 func TestStoreUnavailable(t *testing.T) {
 	w := newWorld(t)
 	s, tokens := w.start(start)

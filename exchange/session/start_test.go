@@ -76,6 +76,23 @@ func TestAccessToken(t *testing.T) {
 	}
 }
 
+// A client that came for itself came from no issuer.
+func TestClientsTokenHasNoOrigin(t *testing.T) {
+	w := newWorld(t)
+	s := aSession(start)
+	s.Issuer, s.Key, s.Subject = "", "", ""
+	for _, sess := range []*exchange.Session{s, nil} {
+		tokens, err := w.Start(t.Context(), sess, aToken(start), 0, false, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := w.Parse(t.Context(), tokens.AccessToken, start)
+		if err != nil || got.Origin != (exchange.Origin{}) {
+			t.Errorf("origin %+v, %v", got.Origin, err)
+		}
+	}
+}
+
 // What is signed is what is read.
 func TestParseReadsWhatSignWrote(t *testing.T) {
 	w := newWorld(t)
