@@ -9,8 +9,8 @@
 // new Snapshot is in place before the changing call returns: it counts from
 // the next request.
 //
-// Users and links are many and stay in the store. A known subject costs two
-// reads and no write; an unknown one becomes a user and a link in the commit
+// Users and links are many and stay in the store. A known subject costs one
+// read and no write; an unknown one becomes a user and a link in the commit
 // that the caller makes anyway, so that of many first sights at once exactly
 // one makes a user.
 //

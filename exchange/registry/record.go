@@ -9,16 +9,15 @@ import (
 
 // tables are the registry's records.
 //
-// An exchange reads two small ones of a known subject, links and standings,
-// because decoding more would cost it more than finding it does. What only
-// operators look at is kept beside them, in users and userLinks.
+// An exchange reads one small record of a known subject, its link, because
+// with a million users each further read is of a page that is nowhere near a
+// processor. What only operators look at is kept in users and userLinks.
 type tables struct {
 	revisions storage.Table[revision]
 	issuers   storage.Table[issuerRecord]  // ID → issuer
 	clients   storage.Table[clientRecord]  // ID → client
-	links     storage.Table[string]        // exchange.LinkKey → user ID
-	standings storage.Table[standing]      // user ID → standing
-	users     storage.Table[exchange.User] // ID → user, but for Disabled
+	links     storage.Table[linkRecord]    // exchange.LinkKey → link
+	users     storage.Table[exchange.User] // ID → user
 	userLinks storage.Table[exchange.Link] // <user ID>/<link key> → link
 }
 
@@ -27,16 +26,18 @@ func newTables(e storage.Engine, macKey []byte) tables {
 		revisions: storage.NewTable[revision](e, "registry", macKey),
 		issuers:   storage.NewTable[issuerRecord](e, "issuers", macKey),
 		clients:   storage.NewTable[clientRecord](e, "clients", macKey),
-		links:     storage.NewTable[string](e, "links", macKey),
-		standings: storage.NewTable[standing](e, "standings", macKey),
+		links:     storage.NewTable[linkRecord](e, "links", macKey),
 		users:     storage.NewTable[exchange.User](e, "users", macKey),
 		userLinks: storage.NewTable[exchange.Link](e, "user_links", macKey),
 	}
 }
 
-// standing says whether a user gets in. A user without one does not.
-type standing struct {
-	Disabled bool `json:"disabled,omitempty"`
+// linkRecord says who a subject is and whether it gets in. Disabled is that of
+// the user: whoever writes one writes the other in the same commit, and demands
+// that the user's record is still the one that was read.
+type linkRecord struct {
+	User     string `json:"user"`
+	Disabled bool   `json:"disabled,omitempty"`
 }
 
 // revision counts the changes of issuers and clients. Every change replaces

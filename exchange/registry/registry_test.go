@@ -208,7 +208,7 @@ func short(p registry.Plan) string {
 func stored(t testing.TB, e storage.Engine) string {
 	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"registry", "issuers", "clients", "links", "standings", "users", "user_links"} {
+	for _, table := range []string{"registry", "issuers", "clients", "links", "users", "user_links"} {
 		for r, err := range e.Scan(t.Context(), table, "", "", 0) {
 			if err != nil {
 				t.Fatal(err)

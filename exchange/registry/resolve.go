@@ -16,7 +16,7 @@ import (
 
 // Resolve says which user a proven subject is.
 //
-// A known subject costs two reads, and no write is returned. An unknown one
+// A known subject costs one read, and no write is returned. An unknown one
 // is a new user if create is true: the returned writes make the user and its
 // link, on the condition that nobody else did. The caller commits them along
 // with its own; on storage.ErrConflict it resolves again and finds the user
@@ -38,36 +38,22 @@ func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool
 	case err != nil:
 		return u, false, nil, fmt.Errorf("link %s: %w", key, err)
 	}
-	if err := r.Admit(ctx, link.Value); err != nil {
-		return u, false, nil, err
+	if link.Value.Disabled {
+		return u, false, nil, exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", link.Value.User))
 	}
-	return exchange.User{ID: link.Value, Email: s.Email, Name: s.Name}, false, nil, nil
-}
-
-// Admit refuses a disabled user as exchange.ReasonUserDisabled. It costs one
-// read.
-func (r *Registry) Admit(ctx context.Context, userID string) error {
-	row, err := r.tables.standings.Get(ctx, userID)
-	if err != nil {
-		return fmt.Errorf("standing of user %q: %w", userID, err)
-	}
-	if row.Value.Disabled {
-		return exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", userID))
-	}
-	return nil
+	return exchange.User{ID: link.Value.User, Email: s.Email, Name: s.Name}, false, nil, nil
 }
 
 func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exchange.User, bool, []storage.Write, error) {
 	u := exchange.User{ID: newUserID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
-	link, linkErr := r.tables.links.Insert(key, u.ID)
-	stands, standsErr := r.tables.standings.Insert(u.ID, standing{})
+	link, linkErr := r.tables.links.Insert(key, linkRecord{User: u.ID})
 	user, userErr := r.tables.users.Insert(u.ID, u)
 	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(u.ID, key),
 		exchange.Link{Issuer: s.Issuer, Subject: s.ID, User: u.ID, Created: u.Created})
-	if err := errors.Join(linkErr, standsErr, userErr, shownErr); err != nil {
+	if err := errors.Join(linkErr, userErr, shownErr); err != nil {
 		return exchange.User{}, false, nil, fmt.Errorf("making a user: %w", err)
 	}
-	return u, true, []storage.Write{link, stands, user, shown}, nil
+	return u, true, []storage.Write{link, user, shown}, nil
 }
 
 // newUserID is a UUIDv7 (RFC 9562 §5.7): users are kept in the order in which

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -16,17 +17,7 @@ func (r *Registry) User(ctx context.Context, id string) (exchange.User, error) {
 	if err != nil {
 		return exchange.User{}, fmt.Errorf("user %q: %w", id, err)
 	}
-	return r.stand(ctx, row.Value)
-}
-
-// stand fills in whether a user is disabled.
-func (r *Registry) stand(ctx context.Context, u exchange.User) (exchange.User, error) {
-	row, err := r.tables.standings.Get(ctx, u.ID)
-	if err != nil {
-		return u, fmt.Errorf("standing of user %q: %w", u.ID, err)
-	}
-	u.Disabled = row.Value.Disabled
-	return u, nil
+	return row.Value, nil
 }
 
 // Users are at most limit users in the order in which they were first seen,
@@ -34,11 +25,6 @@ func (r *Registry) stand(ctx context.Context, u exchange.User) (exchange.User, e
 // empty from is the first page.
 func (r *Registry) Users(ctx context.Context, from string, limit int) (users []exchange.User, next string, err error) {
 	users, next, err = page(r.tables.users.Scan(ctx, from, "", limit+1), limit)
-	for n := range users {
-		if err == nil {
-			users[n], err = r.stand(ctx, users[n])
-		}
-	}
 	if err != nil {
 		return nil, "", fmt.Errorf("reading users: %w", err)
 	}
@@ -86,11 +72,11 @@ func userLinkKey(user, link string) string { return user + "/" + link }
 // Link is the link of an issuer's subject, or storage.ErrNotFound.
 func (r *Registry) Link(ctx context.Context, issuerID, subject string) (exchange.Link, error) {
 	key := exchange.LinkKey(issuerID, subject)
-	user, err := r.tables.links.Get(ctx, key)
+	link, err := r.tables.links.Get(ctx, key)
 	if err != nil {
 		return exchange.Link{}, linkFailed(issuerID, subject, err)
 	}
-	row, err := r.tables.userLinks.Get(ctx, userLinkKey(user.Value, key))
+	row, err := r.tables.userLinks.Get(ctx, userLinkKey(link.Value.User, key))
 	if err != nil {
 		return exchange.Link{}, linkFailed(issuerID, subject, err)
 	}
@@ -103,22 +89,47 @@ func linkFailed(issuerID, subject string, err error) error {
 
 // Disable keeps a user from every exchange, or with disabled false lets it in
 // again, in one commit with writes. storage.ErrNotFound if there is no such
-// user.
+// user, storage.ErrConflict if somebody else changes it at the same time.
 func (r *Registry) Disable(ctx context.Context, userID string, disabled bool, writes ...storage.Write) error {
-	row, err := r.tables.standings.Get(ctx, userID)
-	if err != nil {
-		return fmt.Errorf("user %q: %w", userID, err)
-	}
-	stands := row.Value
-	stands.Disabled = disabled
-	change, err := r.tables.standings.Replace(row, stands)
+	mine, err := r.disabling(ctx, userID, disabled)
 	if err == nil {
-		err = r.engine.Commit(ctx, slices.Concat(writes, []storage.Write{change})...)
+		err = r.engine.Commit(ctx, slices.Concat(writes, mine)...)
 	}
 	if err != nil {
 		return fmt.Errorf("changing user %q: %w", userID, err)
 	}
 	return nil
+}
+
+// disabling changes the user and all its links.
+func (r *Registry) disabling(ctx context.Context, userID string, disabled bool) ([]storage.Write, error) {
+	user, err := r.tables.users.Get(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	user.Value.Disabled = disabled
+	change, err := r.tables.users.Replace(user, user.Value)
+	writes := []storage.Write{change}
+	links, listErr := r.LinksOf(ctx, userID)
+	if err := errors.Join(err, listErr); err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		link, err := r.tables.links.Get(ctx, exchange.LinkKey(l.Issuer, l.Subject))
+		if errors.Is(err, storage.ErrNotFound) {
+			err = storage.ErrConflict // it was there a moment ago
+		}
+		if err != nil {
+			return nil, err
+		}
+		link.Value.Disabled = disabled
+		change, err := r.tables.links.Replace(link, link.Value)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, change)
+	}
+	return writes, nil
 }
 
 // Unlink makes an issuer's subject unknown again, in one commit with writes;
@@ -132,7 +143,7 @@ func (r *Registry) Unlink(ctx context.Context, issuerID, subject string, writes 
 	}
 	mine := []storage.Write{
 		r.tables.links.Delete(row),
-		r.tables.userLinks.Remove(userLinkKey(row.Value, row.Key)),
+		r.tables.userLinks.Remove(userLinkKey(row.Value.User, row.Key)),
 	}
 	if err := r.engine.Commit(ctx, slices.Concat(writes, mine)...); err != nil {
 		return fmt.Errorf("removing the %w", linkFailed(issuerID, subject, err))
