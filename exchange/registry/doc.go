@@ -3,11 +3,11 @@
 //
 // Issuers and clients are few, change rarely and are needed by every request.
 // They are read from one immutable [Snapshot] behind an atomic pointer, in
-// which conditions are compiled and keys are ready; a lookup takes no lock and
-// costs the same with one issuer as with ten thousand. A change is committed
-// under the condition that nobody else changed the registry meanwhile, and the
-// new Snapshot is in place before the changing call returns: it counts from
-// the next request.
+// which each issuer is compiled once, when it is first needed; a lookup takes
+// no lock and costs the same with one issuer as with ten thousand. A change is
+// committed under the condition that nobody else changed the registry
+// meanwhile, and the new Snapshot is in place before the changing call
+// returns: it counts from the next request.
 //
 // Users and links are many and stay in the store. A known subject costs one
 // read and no write; an unknown one becomes a user and a link in the commit
