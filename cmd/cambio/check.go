@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func check(m *exchange.Manifest) []exchange.Problem {
 		if named(problems, path) || byIDAlone(i.Keys.Secrets) {
 			continue
 		}
-		trust, found := issuer(i)
+		trust, found := issuer(withIDs(i))
 		problems = append(problems, below(path, found)...)
 		if trust != nil {
 			trust.Keys.Close()
@@ -59,6 +60,15 @@ func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {
 
 func byIDAlone(secrets []exchange.SharedSecret) bool {
 	return slices.ContainsFunc(secrets, func(s exchange.SharedSecret) bool { return s.Value == "" })
+}
+
+// withIDs gives shared secrets the IDs that the server would make up.
+func withIDs(i exchange.Issuer) exchange.Issuer {
+	i.Keys.Secrets = slices.Clone(i.Keys.Secrets)
+	for n := range i.Keys.Secrets {
+		i.Keys.Secrets[n].ID = cmp.Or(i.Keys.Secrets[n].ID, fmt.Sprint(n))
+	}
+	return i
 }
 
 // named says whether something at or below path is known to be wrong: what is

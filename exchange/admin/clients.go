@@ -46,7 +46,7 @@ func (a *api) removeClient(ctx context.Context, in *byID) (*nothing, error) {
 		err = a.cfg.Registry.RemoveClient(ctx, in.ID, now, mark)
 	}
 	if err != nil {
-		return nil, err
+		return nil, missing(err, "client", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.client.remove", Client: in.ID})
 	return nil, nil
@@ -110,8 +110,11 @@ func (a *api) rotateSecret(ctx context.Context, in *byID) (*answer[NewSecret], e
 }
 
 func (a *api) revokeSecret(ctx context.Context, in *secretID) (*nothing, error) {
-	if err := a.cfg.Registry.RevokeSecret(ctx, in.Client, in.Secret, a.now()); err != nil {
+	if _, err := a.findClient(in.Client); err != nil {
 		return nil, err
+	}
+	if err := a.cfg.Registry.RevokeSecret(ctx, in.Client, in.Secret, a.now()); err != nil {
+		return nil, missing(err, "secret of client "+in.Client, in.Secret)
 	}
 	a.note(ctx, audit.Event{Name: "admin.secret.revoke", Client: in.Client, Key: in.Secret})
 	return nil, nil

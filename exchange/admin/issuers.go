@@ -105,7 +105,7 @@ func (a *api) removeIssuer(ctx context.Context, in *byID) (*nothing, error) {
 		err = a.cfg.Registry.RemoveIssuer(ctx, in.ID, now, mark)
 	}
 	if err != nil {
-		return nil, err
+		return nil, missing(err, "issuer", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.issuer.remove", Issuer: in.ID})
 	return nil, nil

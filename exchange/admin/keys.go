@@ -46,7 +46,7 @@ func (a *api) rotateKeys(ctx context.Context, _ *struct{}) (*answer[keyList], er
 
 func (a *api) revokeKey(ctx context.Context, in *byID) (*nothing, error) {
 	if err := a.cfg.Keys.Revoke(ctx, in.ID, a.now()); err != nil {
-		return nil, err
+		return nil, missing(err, "key", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.key.revoke", Key: in.ID})
 	return nil, nil

@@ -34,6 +34,14 @@ func notFound(kind, id string) error {
 	return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf("no %s has the ID %s", kind, exchange.Quote(id))}
 }
 
+// missing says which thing it is that the store does not have.
+func missing(err error, kind, id string) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return notFound(kind, id)
+	}
+	return err
+}
+
 // problem turns an error into what the caller reads. An operator is told what
 // is missing or wrong, and of anything else only that the log says more.
 func (a *api) problem(ctx context.Context, operation string, err error) error {

@@ -2,14 +2,12 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"cambio/exchange/audit"
 	"cambio/exchange/session"
-	"cambio/storage"
 )
 
 type sessionsRequest struct {
@@ -40,10 +38,7 @@ func (a *api) sessions() {
 
 func (a *api) findSession(ctx context.Context, id string) (session.Info, error) {
 	s, err := a.cfg.Sessions.Find(ctx, id)
-	if errors.Is(err, storage.ErrNotFound) {
-		return s, notFound("session", id)
-	}
-	return s, err
+	return s, missing(err, "session", id)
 }
 
 func (a *api) listSessions(ctx context.Context, in *sessionsRequest) (*answer[Sessions], error) {
@@ -89,10 +84,12 @@ func (a *api) known(ctx context.Context, r Revocation) error {
 		_, err = a.findSession(ctx, r.Session)
 	case r.User != "":
 		_, err = a.cfg.Registry.User(ctx, r.User)
+		err = missing(err, "user", r.User)
 	case r.Client != "":
 		_, err = a.findClient(r.Client)
 	case r.Subject != "":
 		_, err = a.cfg.Registry.Link(ctx, r.Issuer, r.Subject)
+		err = missing(err, "subject of issuer "+r.Issuer, r.Subject)
 	default:
 		_, err = a.findIssuer(r.Issuer)
 	}
