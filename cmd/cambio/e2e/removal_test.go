@@ -1,0 +1,55 @@
+package e2e
+
+import (
+	"net/url"
+	"testing"
+
+	"cambio/exchange"
+)
+
+// TestRemovalCounts: what an operator takes away is gone with the next
+// request, for exchanges, refreshes and introspection.
+func TestRemovalCounts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name     string
+		remove   func(s *server, born answer)
+		exchange exchange.Reason // of a new exchange; none if it goes on
+		refresh  exchange.Reason
+	}{
+		{"issuer", func(s *server, _ answer) { s.cambio("", "issuer", "remove", "login") }, exchange.ReasonIssuerUnknown, exchange.ReasonSessionEnded},
+		{"client", func(s *server, _ answer) { s.cambio("", "client", "remove", app) }, exchange.ReasonClientUnknown, exchange.ReasonClientUnknown},
+		{"session", func(s *server, born answer) { s.cambio("", "session", "revoke", born.SessionID) }, "", exchange.ReasonSessionEnded},
+		{"user", func(s *server, born answer) { s.cambio("", "session", "revoke", "--user", born.User.ID) }, "", exchange.ReasonSessionEnded},
+		{"subject", func(s *server, _ answer) {
+			s.cambio("", "session", "revoke", "--issuer", "login", "--subject", "alice")
+		}, "", exchange.ReasonSessionEnded},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, issuer := world(t)
+			proof := basic(backend, s.secret(backend))
+			token := issuer.Sign(issuer.Claims("alice", app))
+			born := s.exchange(token).granted(t)
+			again := s.refresh(born.RefreshToken).granted(t)
+
+			c.remove(s, born)
+
+			now := s.exchange(token)
+			if c.exchange == "" {
+				now.granted(t)
+			} else {
+				a := c.exchange.Answer()
+				now.refused(t, a.Status, a.Code, c.exchange)
+			}
+			a := c.refresh.Answer()
+			s.refresh(again.RefreshToken).refused(t, a.Status, a.Code, c.refresh)
+			for _, token := range []string{again.AccessToken, again.RefreshToken} {
+				found := s.call("/oauth/introspect", url.Values{"token": {token}}, proof)
+				if found.status != 200 || found.Active {
+					t.Errorf("introspection answers %s, want an inactive token", found)
+				}
+			}
+		})
+	}
+}
