@@ -80,6 +80,7 @@ func setup(t *testing.T) *fixture {
 	h, err := admin.New(admin.Config{
 		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Sessions: f.sessions, Keys: f.ring,
 		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: func() time.Time { return f.now },
+		Metrics: http.NotFoundHandler(),
 	})
 	must(t, err)
 	server := httptest.NewServer(h)
@@ -201,7 +202,7 @@ func TestGuard(t *testing.T) {
 // Reading is guarded too: what is registered is nobody else's business.
 func TestGuardReads(t *testing.T) {
 	f := setup(t)
-	for _, path := range []string{"/v1/issuers", "/v1/clients", "/v1/sessions", "/v1/keys", "/openapi.json", "/"} {
+	for _, path := range []string{"/v1/issuers", "/v1/clients", "/v1/sessions", "/v1/keys", "/openapi.json", "/metrics", "/"} {
 		status, _ := f.send(t, "GET", path, "", func(r *http.Request) { r.Header.Del("Authorization") })
 		if status != 401 {
 			t.Errorf("%s without token: %d", path, status)
