@@ -361,7 +361,10 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	_, idled := w.start(start)
-	logout, _ := w.start(start)
+	logout, turned := w.start(start)
+	if _, err := w.refresh(turned.RefreshToken, start); err != nil {
+		t.Fatal(err)
+	}
 	free := w.stateless(start)
 	if err := w.RevokeToken(t.Context(), free, "app", start); err != nil {
 		t.Fatal(err)
@@ -376,11 +379,11 @@ func TestSweep(t *testing.T) {
 		now  time.Time
 		want map[string]int
 	}{
-		{start.Add(day), map[string]int{"sessions": 3, "turns": 3, "marks": 2, "revoked": 1}},
-		{start.Add(day + time.Second), map[string]int{"sessions": 2, "turns": 2, "marks": 1, "revoked": 1}},
-		{start.Add(day + time.Hour), map[string]int{"sessions": 2, "turns": 2, "marks": 1}},
-		{start.Add(idle + day), map[string]int{"sessions": 2, "turns": 2, "marks": 1}},
-		{start.Add(idle + day + 1), map[string]int{"sessions": 1, "turns": 1, "marks": 1}},
+		{start.Add(day), map[string]int{"sessions": 3, "turns": 1, "marks": 2, "revoked": 1}},
+		{start.Add(day + time.Second), map[string]int{"sessions": 2, "marks": 1, "revoked": 1}},
+		{start.Add(day + time.Hour), map[string]int{"sessions": 2, "marks": 1}},
+		{start.Add(idle + day), map[string]int{"sessions": 2, "marks": 1}},
+		{start.Add(idle + day + 1), map[string]int{"sessions": 1, "marks": 1}},
 	}
 	for _, step := range steps {
 		before := len(w.dump())
@@ -408,11 +411,15 @@ func TestDamagedRecords(t *testing.T) {
 	w := newWorld(t)
 	s, tokens := w.start(start)
 	_, other := w.start(start)
+	tokens, err := w.refresh(tokens.RefreshToken, start)
+	if err != nil {
+		t.Fatal(err)
+	}
 	raw, err := w.engine.Get(t.Context(), "turns", s.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	flipped := bytes.Replace(raw, []byte(`"generation":1`), []byte(`"generation":3`), 1)
+	flipped := bytes.Replace(raw, []byte(`"generation":2`), []byte(`"generation":3`), 1)
 	if err := w.engine.Commit(t.Context(), storage.Write{Table: "turns", Key: s.ID, Value: flipped}); err != nil {
 		t.Fatal(err)
 	}

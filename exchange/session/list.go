@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/storage"
 )
 
 // Info is a session as an operator sees it.
@@ -67,9 +66,6 @@ func (s *Store) List(ctx context.Context, f Filter) (page []Info, next string, e
 			continue
 		}
 		info, err := s.info(ctx, row.Value)
-		if errors.Is(err, storage.ErrNotFound) {
-			continue // swept meanwhile
-		}
 		if err != nil {
 			return nil, "", err
 		}
@@ -94,7 +90,7 @@ func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 }
 
 func (s *Store) info(ctx context.Context, sess exchange.Session) (Info, error) {
-	at, err := s.turns.Get(ctx, sess.ID)
+	at, err := s.lastTurn(ctx, &sess)
 	if err != nil {
 		return Info{}, failed("reading session", err)
 	}

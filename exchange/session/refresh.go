@@ -146,12 +146,12 @@ func notTheirs(err error) bool {
 	return ok && refused.Reason == exchange.ReasonRefreshTokenInvalid
 }
 
-// load reads both records of a session.
+// load reads a session and its last turn.
 func (s *Store) load(ctx context.Context, id string) (*exchange.Session, storage.Row[turn], error) {
 	row, err := s.sessions.Get(ctx, id)
 	var at storage.Row[turn]
 	if err == nil {
-		at, err = s.turns.Get(ctx, id)
+		at, err = s.lastTurn(ctx, &row.Value)
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, at, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is gone", id))
@@ -160,6 +160,16 @@ func (s *Store) load(ctx context.Context, id string) (*exchange.Session, storage
 		return nil, at, failed("reading session", err)
 	}
 	return &row.Value, at, nil
+}
+
+// lastTurn is the birth of a session that was never refreshed.
+func (s *Store) lastTurn(ctx context.Context, sess *exchange.Session) (storage.Row[turn], error) {
+	at, err := s.turns.Get(ctx, sess.ID)
+	if errors.Is(err, storage.ErrNotFound) {
+		first := turn{Generation: 1, Turned: sess.Created, IdleUntil: sess.IdleUntil}
+		return storage.Row[turn]{Key: sess.ID, Value: first}, nil
+	}
+	return at, err
 }
 
 // fresh refuses a session that was ended or whose time is over.
@@ -195,6 +205,9 @@ func (s *Store) grant(t *exchange.AccessToken, sess *exchange.Session, at turn, 
 func (s *Store) turn(ctx context.Context, at storage.Row[turn], idleUntil, now time.Time) error {
 	next := turn{Generation: at.Value.Generation + 1, Turned: now, IdleUntil: idleUntil}
 	w, err := s.turns.Replace(at, next)
+	if at.Value.Generation == 1 {
+		w, err = s.turns.Insert(at.Key, next)
+	}
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
 	}

@@ -39,7 +39,9 @@ type Store struct {
 }
 
 // turn is the part of a session that changes. Generation is that of the
-// refresh token that is good now; the first is 1.
+// refresh token that is good now. Only refreshes write turns: that of a session
+// without a record is its birth, generation 1, so that a session costs its
+// first commit one record.
 type turn struct {
 	Generation uint64    `json:"generation"`
 	Turned     time.Time `json:"turned"`
@@ -80,7 +82,7 @@ func (s *Store) Start(ctx context.Context, sess *exchange.Session, t *exchange.A
 		if err != nil {
 			return exchange.Tokens{}, fmt.Errorf("starting session: %w", err)
 		}
-		writes = append(writes[:len(writes):len(writes)], born...)
+		writes = append(writes[:len(writes):len(writes)], born)
 		refresh = s.refreshToken(sess.ID, 1)
 	} else if sess != nil && sess.Issuer != "" && t.Session == "" && t.Origin == (exchange.Origin{}) {
 		t.Origin = originOf(sess)
@@ -101,24 +103,16 @@ func (s *Store) Start(ctx context.Context, sess *exchange.Session, t *exchange.A
 	return exchange.Tokens{AccessToken: access, RefreshToken: refresh, Expires: t.Expires}, nil
 }
 
-// bear makes the two records of a session.
-func (s *Store) bear(sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, now time.Time) ([]storage.Write, error) {
+// bear makes the record of a session.
+func (s *Store) bear(sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, now time.Time) (storage.Write, error) {
 	if sess.NotAfter.IsZero() {
-		return nil, errors.New("it has no end")
+		return storage.Write{}, errors.New("it has no end")
 	}
 	sess.ID, sess.Created = newID(now), now
+	sess.IdleUntil = earlier(now.Add(idle), sess.NotAfter)
 	t.Session, t.Origin = sess.ID, exchange.Origin{}
 	t.Expires = earlier(t.Expires, sess.NotAfter)
-	birth, err := s.sessions.Insert(sess.ID, *sess)
-	if err != nil {
-		return nil, err
-	}
-	first := turn{Generation: 1, Turned: now, IdleUntil: earlier(now.Add(idle), sess.NotAfter)}
-	turned, err := s.turns.Insert(sess.ID, first)
-	if err != nil {
-		return nil, err
-	}
-	return []storage.Write{birth, turned}, nil
+	return s.sessions.Insert(sess.ID, *sess)
 }
 
 // originOf is what a session was born from.

@@ -73,12 +73,15 @@ func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time)
 
 // dead are the deletions of a session that came to nothing before a time.
 func (s *Store) dead(ctx context.Context, row storage.Row[exchange.Session], before time.Time) ([]storage.Write, error) {
-	at, err := s.turns.Get(ctx, row.Key)
+	at, err := s.lastTurn(ctx, &row.Value)
 	if err != nil {
-		return nil, unlessNotFound(err) // another node swept it meanwhile
+		return nil, err
 	}
 	end := earlier(at.Value.IdleUntil, row.Value.NotAfter)
-	deletions := []storage.Write{s.sessions.Delete(row), s.turns.Delete(at)}
+	deletions := []storage.Write{s.sessions.Delete(row)}
+	if at.Value.Generation > 1 {
+		deletions = append(deletions, s.turns.Delete(at))
+	}
 	ended, err := s.marks.Get(ctx, markKey(exchange.MarkSession, row.Key))
 	if err == nil {
 		end = earlier(end, ended.Value.Time)
