@@ -125,6 +125,18 @@ func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
+// Exist says whether a store has keys, sealed under whatever key-encryption key.
+func Exist(ctx context.Context, e storage.Engine) (bool, error) {
+	_, err := e.Get(ctx, table, rootKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for keys: %w", err)
+	}
+	return true, nil
+}
+
 func (r *Ring) open(ctx context.Context, kek []byte) error {
 	stored, err := r.engine.Get(ctx, table, rootKey)
 	if errors.Is(err, storage.ErrNotFound) {

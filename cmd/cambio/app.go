@@ -66,7 +66,7 @@ func (a *app) listen(address string) (net.Listener, error) {
 func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
-	for _, task := range []func(context.Context){a.ring.Run, a.sweep, a.watchClock} {
+	for _, task := range []func(context.Context){a.ring.Run, a.warm, a.sweep, a.watchClock} {
 		tasks.Go(func() { task(background) })
 	}
 	defer tasks.Wait()

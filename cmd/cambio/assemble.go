@@ -103,7 +103,7 @@ func (a *app) openStore() error {
 }
 
 func (a *app) openKeys(ctx context.Context) error {
-	kek, err := a.keyEncryptionKey()
+	kek, err := a.keyEncryptionKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,14 +111,22 @@ func (a *app) openKeys(ctx context.Context) error {
 		KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery), Logger: a.log,
 	})
 	if errors.Is(err, keys.ErrWrongKEK) {
-		return hinted(err, "bring back the key-encryption key that belongs to "+a.cfg.Database+"; a new one would end all sessions, so none is made")
+		return hinted(err, bringBackKEK(a.cfg.Database))
 	}
 	return err
 }
 
+func lostKEK(file, database string) error {
+	return hinted(fmt.Errorf("reading the key-encryption key: %s does not exist, but %s has keys sealed under it", file, database), bringBackKEK(database))
+}
+
+func bringBackKEK(database string) string {
+	return "bring back the key-encryption key that belongs to " + database + "; a new one would end all sessions, so none is made"
+}
+
 // keyEncryptionKey is the one that is configured. It is made if its file does
-// not exist and the store is new.
-func (a *app) keyEncryptionKey() ([]byte, error) {
+// not exist and neither does anything that was sealed under another.
+func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
 	if len(a.cfg.KeyEncryptionKey) > 0 {
 		return a.cfg.KeyEncryptionKey, nil
 	}
@@ -126,6 +134,9 @@ func (a *app) keyEncryptionKey() ([]byte, error) {
 	kek, err := keys.ReadKEK(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kek, err
+	}
+	if used, err := keys.Exist(ctx, a.engine); used || err != nil {
+		return nil, errors.Join(err, lostKEK(file, a.cfg.Database))
 	}
 	kek, err = keys.CreateKEK(file)
 	if errors.Is(err, fs.ErrExist) { // another process was faster

@@ -14,6 +14,17 @@ const (
 	clockJump  = 30 * time.Second
 )
 
+// warm makes every issuer ready before it is asked for, and tells of those that
+// cannot be: their users would be refused without a word to the operator.
+func (a *app) warm(ctx context.Context) {
+	a.users.Warm(ctx)
+	for _, f := range a.users.Snapshot().Faults() {
+		for _, p := range f.Problems {
+			a.log.Error("registration cannot be used", "kind", f.Kind, "id", f.ID, "at", p.Path, "problem", p.Message)
+		}
+	}
+}
+
 // sweep deletes what has expired until ctx ends.
 func (a *app) sweep(ctx context.Context) {
 	every(ctx, sweepEvery, func(now time.Time) {
@@ -30,19 +41,26 @@ func (a *app) sweep(ctx context.Context) {
 // watchClock tells when the wall clock was set: lifetimes of tokens that are
 // out already are then not what they were meant to be.
 func (a *app) watchClock(ctx context.Context) {
-	last := time.Now()
+	start := time.Now()
+	last := clocks{wall: start.Round(0)}
 	every(ctx, clockEvery, func(now time.Time) {
-		if by := jump(last, now); by.Abs() > clockJump {
+		read := clocks{wall: now.Round(0), up: now.Sub(start)}
+		if by := jump(last, read); by.Abs() > clockJump {
 			a.log.Error("the wall clock jumped", "by", by)
 		}
-		last = now
+		last = read
 	})
 }
 
-// jump is by how much the wall clock moved beyond the time that passed between
-// two readings.
-func jump(last, now time.Time) time.Duration {
-	return now.Round(0).Sub(last.Round(0)) - now.Sub(last)
+// clocks is one reading of the wall clock and of the monotonic one.
+type clocks struct {
+	wall time.Time
+	up   time.Duration
+}
+
+// jump is by how much the wall clock moved beyond the time that passed.
+func jump(last, now clocks) time.Duration {
+	return now.wall.Sub(last.wall) - (now.up - last.up)
 }
 
 // every calls do at intervals until ctx ends.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// inFolder is a configuration that keeps everything in dir.
+func inFolder(dir string) Config {
+	return Config{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Issuer: "http://127.0.0.1", Database: filepath.Join(dir, "cambio.db")}.withDefaults()
+}
+
+// A key-encryption key that is lost or exchanged is told, and never replaced.
+func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		spoil func(file string) error
+		left  error // of looking at the file afterwards
+	}{
+		{"lost", os.Remove, fs.ErrNotExist},
+		{"exchanged", func(file string) error {
+			return os.WriteFile(file, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600)
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := inFolder(t.TempDir())
+			a, err := assemble(t.Context(), cfg, io.Discard, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := a.ring.List()
+			if err := a.close(); err != nil {
+				t.Fatal(err)
+			}
+			good, err := os.ReadFile(cfg.KeyEncryptionKeyFile)
+			if err == nil {
+				err = c.spoil(cfg.KeyEncryptionKeyFile)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = assemble(t.Context(), cfg, io.Discard, io.Discard)
+			if hint, ok := errors.AsType[*hintError](err); !ok || !strings.Contains(hint.hint, "bring back the key-encryption key") {
+				t.Fatalf("got %v", err)
+			}
+			if _, err := os.Stat(cfg.KeyEncryptionKeyFile); !errors.Is(err, c.left) {
+				t.Errorf("its file: %v", err)
+			}
+			if err := os.WriteFile(cfg.KeyEncryptionKeyFile, good, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			a, err = assemble(t.Context(), cfg, io.Discard, io.Discard)
+			if err != nil {
+				t.Fatalf("with the right one: %v", err)
+			}
+			defer a.close()
+			if after := a.ring.List(); after[0].ID != before[0].ID {
+				t.Error("the signing keys changed")
+			}
+		})
+	}
+}
+
+func TestClockJump(t *testing.T) {
+	at := clocks{wall: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), up: time.Hour}
+	for _, c := range []struct {
+		name         string
+		wall, passed time.Duration
+		want         time.Duration
+	}{
+		{"time passed", time.Minute, time.Minute, 0},
+		{"set forward", time.Hour, time.Minute, 59 * time.Minute},
+		{"set back", -time.Hour, time.Minute, -61 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := clocks{wall: at.wall.Add(c.wall), up: at.up + c.passed}
+			if got := jump(at, now); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
