@@ -3,6 +3,8 @@ package grant_test
 import (
 	"encoding/json"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cambio/exchange"
@@ -218,6 +220,48 @@ func TestActorOnce(t *testing.T) {
 	again := w.acting("backend", "n", 1)
 	again.ActorToken = req.ActorToken
 	w.refused(again, exchange.ReasonSubjectTokenReplayed)
+}
+
+// TestActorOnceNarrowing: an actor token for one use is spent where nothing
+// else is stored, too, and of many that use it at once one gets through.
+func TestActorOnceNarrowing(t *testing.T) {
+	w := newWorld(t)
+	w.changeIssuer("other", func(i *exchange.Issuer) { i.SingleUse = true })
+	own, _ := w.wide("spa")
+	acted := func(actor string) *grant.Request {
+		req := w.narrowing("backend", own.AccessToken)
+		req.ActorToken, req.ActorTokenType = actor, exchange.TypeJWT
+		return req
+	}
+	actor := w.other.Sign(w.other.Claims("bot", "backend"))
+	w.granted(acted(actor))
+	w.refused(acted(actor), exchange.ReasonSubjectTokenReplayed)
+	another := w.other.Sign(edited(w.other.Claims("bot", "backend"), []any{"n", 1}))
+	var wg sync.WaitGroup
+	var won atomic.Int64
+	for range 8 {
+		req := acted(another)
+		wg.Go(func() {
+			_, err := w.token(req)
+			if err == nil {
+				won.Add(1)
+			} else if reason := exchange.AsError(err).Reason; reason != exchange.ReasonSubjectTokenReplayed {
+				t.Errorf("refused for %s", reason)
+			}
+		})
+	}
+	if wg.Wait(); won.Load() != 1 {
+		t.Errorf("%d of 8 uses of one token went through", won.Load())
+	}
+}
+
+// TestActorIsSubject: a token for one use does not prove two things at once.
+func TestActorIsSubject(t *testing.T) {
+	w := newWorld(t)
+	w.changeIssuer("one", func(i *exchange.Issuer) { i.SingleUse = true })
+	req := w.exchange("backend")
+	req.ActorToken, req.ActorTokenType = req.SubjectToken, exchange.TypeJWT
+	w.refused(req, exchange.ReasonSubjectTokenReplayed)
 }
 
 // TestActorLasts: a session remembers who acts.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -40,6 +41,23 @@ func (n *entry) spends(s *exchange.Subject) {
 	id := binary.AppendUvarint(nil, uint64(len(s.Issuer))) // no two pairs share an id
 	id = append(append(id, s.Issuer...), s.Proof.Replay...)
 	n.once = append(n.once, spend{string(id), s.Proof.Expires})
+}
+
+// spent are the writes that spend what n spends. A token that comes twice in
+// one request is used twice.
+func (e *Endpoint) spent(ctx context.Context, n *entry, now time.Time) ([]storage.Write, error) {
+	var writes []storage.Write
+	for i, s := range n.once {
+		if slices.ContainsFunc(n.once[:i], func(o spend) bool { return o.id == s.id }) {
+			return nil, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, errors.New("the actor token is the subject token"))
+		}
+		w, err := e.cfg.Replays.Once(ctx, "subject token", s.id, s.expires, now)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w)
+	}
+	return writes, nil
 }
 
 // keeps says whether a session is stored.
@@ -99,14 +117,11 @@ func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchang
 	if !isNew {
 		req.Trail.User = user.ID
 	}
-	for _, s := range n.once {
-		w, err := e.cfg.Replays.Once(ctx, "subject token", s.id, s.expires, now)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, w)
+	spent, err := e.spent(ctx, n, now)
+	if err != nil {
+		return nil, err
 	}
-	tokens, t, err := e.start(ctx, n, user.ID, d, now, writes)
+	tokens, t, err := e.start(ctx, n, user.ID, d, now, append(writes, spent...))
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // narrow exchanges an access token of ours for one that may do less. It lives
 // no longer, belongs to the same session and is about the same login. Nothing
-// is stored.
+// is stored but that an actor token for one use is spent.
 func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.Time) (*Response, error) {
 	if n.issue.refresh || n.issue.id {
 		return nil, invalid("requested_token_type", "cannot be had for an access token")
@@ -32,7 +32,14 @@ func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.
 		Session: parent.Session, AuthTime: parent.AuthTime, ACR: parent.ACR, AMR: parent.AMR,
 		Actor: n.actor, JKT: parent.JKT, Origin: parent.Origin,
 	}
-	tokens, err := e.cfg.Sessions.Start(ctx, nil, t, 0, false, now)
+	spent, err := e.spent(ctx, n, now)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := e.cfg.Sessions.Start(ctx, nil, t, 0, false, now, spent...)
+	if errors.Is(err, storage.ErrConflict) { // there is no other write to lose by
+		return nil, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, err)
+	}
 	if err != nil {
 		return nil, err
 	}
