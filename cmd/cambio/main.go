@@ -7,12 +7,21 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
+
+// gcPercent lets the heap grow to nine times what is live before it is
+// collected. Little is live, a few MiB, and each request leaves 20 KiB behind:
+// at Go's default of 100 a busy server collects dozens of times a second.
+const gcPercent = 800
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	code := c.main(ctx, os.Args[1:])
 	stop()
