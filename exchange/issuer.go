@@ -212,6 +212,9 @@ type KeySet interface {
 	// Verify returns what a compact JWS says if one of the keys signed it. An
 	// error is an *Error.
 	Verify(ctx context.Context, token string, now time.Time) (Signed, error)
+	// Withdrawn says whether the operator took away a key, by what Signed.Key
+	// says of it. One that only the issuer stopped to publish was not.
+	Withdrawn(key string) bool
 	// Close ends background fetches.
 	Close()
 }

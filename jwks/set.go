@@ -36,6 +36,8 @@ type Set struct {
 	accepted        map[string]bool // alg → true
 	allowMissingKID bool
 	verifying       chan struct{}
+	trust           *trust
+	listed          map[string]bool        // thumbprints of the keys that were registered; nil when they are fetched
 	keys            atomic.Pointer[keySet] // nil until fetched
 	fetcher         *fetcher               // nil when the keys were registered
 }
@@ -55,6 +57,7 @@ func New(src Source, opts Options) (*Set, error) {
 		accepted:        make(map[string]bool),
 		allowMissingKID: opts.AllowMissingKID,
 		verifying:       opts.Verifying,
+		trust:           t,
 	}
 	for _, alg := range opts.Algorithms {
 		s.accepted[alg] = true
@@ -71,12 +74,26 @@ func New(src Source, opts Options) (*Set, error) {
 }
 
 func (s *Set) register(src Source, t *trust, now time.Time) error {
-	ks, err := src.registered(t, now)
+	all, ks, err := src.registered(t, now)
 	if err != nil {
 		return err
 	}
 	s.keys.Store(ks)
+	s.listed = make(map[string]bool)
+	for _, p := range all {
+		if p.thumbprint != "" && t.lists(&p.key) == nil {
+			s.listed[p.thumbprint] = true
+		}
+	}
 	return nil
+}
+
+// Withdrawn says whether the operator took away the key of a thumbprint, or the
+// secret of an ID: it is revoked, or it is none of the keys that are registered
+// one by one. What the issuer does with keys that are fetched, and that a
+// certificate ends, says nothing about what a key signed before.
+func (s *Set) Withdrawn(thumbprint string) bool {
+	return s.trust.revoked[thumbprint] || s.fetcher == nil && !s.listed[thumbprint]
 }
 
 // Verify returns what token says if one of the issuer's keys signed it. The

@@ -88,17 +88,17 @@ func (src *Source) check() error {
 	return nil
 }
 
-// registered makes the key set of keys that the operator wrote down. A key
+// registered reads keys that the operator wrote down and makes their key set. A key
 // that is unsound in itself is an error; one that trust does not admit is
 // refused and shown, since that changes with time.
-func (src *Source) registered(t *trust, now time.Time) (*keySet, error) {
+func (src *Source) registered(t *trust, now time.Time) ([]parsed, *keySet, error) {
 	name, all, err := src.parse(t)
 	if err != nil {
-		return nil, field(name, err)
+		return nil, nil, field(name, err)
 	}
 	ks := newKeySet(all, t, now)
 	ks.unnamed = name == "PEM" || name == "Secrets"
-	return ks, nil
+	return all, ks, nil
 }
 
 func (src *Source) parse(t *trust) (name string, all []parsed, err error) {

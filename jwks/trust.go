@@ -80,22 +80,25 @@ func isThumbprint(s string) bool {
 // admit refuses a key that the operator does not trust. chain is the key's
 // certificate and what came with it, the leaf first.
 func (t *trust) admit(k *key, chain []*x509.Certificate, now time.Time) error {
+	if err := t.lists(k); err != nil || t.anchors == nil {
+		return err
+	}
+	return t.anchored(k, chain, now)
+}
+
+// lists refuses a key that the operator revoked or did not pin.
+func (t *trust) lists(k *key) error {
 	if t.revoked[k.thumbprint] {
 		return errors.New("revoked by the operator")
 	}
-	if t.pinned != nil {
-		sum, err := spkiHash(k.public)
-		if err != nil {
-			return err
-		}
-		if !t.pinned[sum] {
-			return errors.New("its SPKI is not pinned")
-		}
-	}
-	if t.anchors == nil {
+	if t.pinned == nil {
 		return nil
 	}
-	return t.anchored(k, chain, now)
+	sum, err := spkiHash(k.public)
+	if err == nil && !t.pinned[sum] {
+		err = errors.New("its SPKI is not pinned")
+	}
+	return err
 }
 
 // anchored demands a chain to an anchor and bounds the key's use by the dates

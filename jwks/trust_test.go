@@ -287,6 +287,56 @@ func TestPinsAndRevocations(t *testing.T) {
 	}
 }
 
+// TestWithdrawn: what an operator takes away is told from what an issuer
+// publishes no longer.
+func TestWithdrawn(t *testing.T) {
+	i, other := jwkstest.New(t), jwkstest.New(t)
+	mine, err := thumbprint(i.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := spkiHash(other.PublicKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pins := []string{base64.StdEncoding.EncodeToString(sum[:])}
+	secret := Secret{ID: "s1", Value: make([]byte, 32)}
+	url := Source{JWKSURL: i.URL + "/jwks"}
+	for _, row := range []struct {
+		name string
+		src  Source
+		key  string
+		want bool
+	}{
+		{"fetched", url, mine, false},
+		{"fetched, of nobody", url, "x", false},
+		{"fetched, revoked", Source{JWKSURL: url.JWKSURL, RevokedKeys: []string{mine}}, mine, true},
+		{"in a set", Source{JWKS: i.JWKS()}, mine, false},
+		{"in another set", Source{JWKS: other.JWKS()}, mine, true},
+		{"in a set, revoked", Source{JWKS: i.JWKS(), RevokedKeys: []string{mine}}, mine, true},
+		{"in a set, another is pinned", Source{JWKS: i.JWKS(), PinnedSPKI: pins}, mine, true},
+		{"in PEM", Source{PEM: []byte(publicPEM(t, i.PublicKey()))}, mine, false},
+		{"in other PEM", Source{PEM: []byte(publicPEM(t, other.PublicKey()))}, mine, true},
+		{"a certificate map", Source{Certificates: map[string]string{"k": publicPEM(t, i.PublicKey())}}, mine, false},
+		{"another certificate map", Source{Certificates: map[string]string{"k": publicPEM(t, other.PublicKey())}}, mine, true},
+		{"a secret", Source{Secrets: []Secret{secret}}, "s1", false},
+		{"another secret", Source{Secrets: []Secret{secret}}, "s0", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			if got := mustSet(t, row.src, Options{AllowPrivateAddresses: true}).Withdrawn(row.key); got != row.want {
+				t.Errorf("withdrawn: %v, want %v", got, row.want)
+			}
+		})
+	}
+	// A certificate that ended takes nothing back.
+	root := newAuthority(t, "root", nil)
+	src := Source{PEM: []byte(pemOf(root.issue(t, i.PublicKey()))), Anchors: []byte(pemOf(root.cert))}
+	late := Options{Now: func() time.Time { return testTime.Add(1000 * time.Hour) }}
+	if mustSet(t, src, late).Withdrawn(mine) {
+		t.Error("the end of a certificate counts as the operator's word")
+	}
+}
+
 // TestWeakKeysInPEM: what refuses a JWK refuses a certificate and a PEM key.
 func TestWeakKeysInPEM(t *testing.T) {
 	root := newAuthority(t, "root", nil)

@@ -49,4 +49,6 @@ func (believing) Verify(_ context.Context, token string, _ time.Time) (exchange.
 	return exchange.Signed{Payload: payload, Type: "JWT", Alg: "RS256", Key: "key"}, err
 }
 
+func (believing) Withdrawn(string) bool { return false }
+
 func (believing) Close() {}

@@ -21,6 +21,9 @@ func (k keySet) Verify(ctx context.Context, token string, now time.Time) (exchan
 	return exchange.Signed{Payload: t.Payload, Type: t.Type, Alg: t.Alg, Key: t.Thumbprint}, nil
 }
 
+// Withdrawn implements exchange.KeySet.
+func (k keySet) Withdrawn(key string) bool { return k.set.Withdrawn(key) }
+
 // Close implements exchange.KeySet.
 func (k keySet) Close() { k.set.Close() }
 
