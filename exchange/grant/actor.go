@@ -118,6 +118,40 @@ func (e *Endpoint) mayAct(req *Request, n *entry, actor *exchange.Subject, trust
 	return nil
 }
 
+// stillActs wants the actor of a session to be let act today, as far as that
+// can be seen without the actor's token: by the client or the issuer, and being
+// a user or client of ours or of an issuer that the client may bring.
+func (e *Endpoint) stillActs(ctx context.Context, client *exchange.Client, s *exchange.Session, trust *exchange.Trust) error {
+	if s.Actor == nil {
+		return nil
+	}
+	_, named := s.Claims["may_act"] // it names the actor, or there would be no session
+	if !client.Delegate && !(named && trust.Issuer.MayAct) {
+		return ended(exchange.Refuse(exchange.ReasonActorNotAllowed, errors.New("nobody lets the actor act any more")))
+	}
+	if s.Actor.Issuer == "" {
+		return e.ourActor(ctx, s.Actor.Subject)
+	}
+	for _, id := range client.Issuers {
+		if t := e.cfg.Registry().Issuer(id); t != nil && t.Issuer.URL == s.Actor.Issuer {
+			return nil
+		}
+	}
+	return ended(exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("the actor is of %.128q", s.Actor.Issuer)))
+}
+
+// ourActor is a client, or a user who may come in.
+func (e *Endpoint) ourActor(ctx context.Context, id string) error {
+	if e.cfg.Registry().Client(id) != nil {
+		return nil
+	}
+	_, err := e.user(ctx, id)
+	if refused, ok := errors.AsType[*exchange.Error](err); ok {
+		return ended(refused)
+	}
+	return err
+}
+
 func wantActor(present bool) string {
 	if present {
 		return "the actor that the may_act claim names"

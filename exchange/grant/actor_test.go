@@ -274,3 +274,62 @@ func TestActorLasts(t *testing.T) {
 		t.Errorf("after a refresh act is %+v", a)
 	}
 }
+
+// TestActorIsJudgedAgain: a session in which somebody acts ends with what let
+// them act.
+func TestActorIsJudgedAgain(t *testing.T) {
+	byIssuer := func(w *world) *grant.Request {
+		w.changeIssuer("one", func(i *exchange.Issuer) { i.MayAct = true })
+		return w.acting("spa", "may_act", map[string]any{"iss": w.other.URL, "sub": "bot"})
+	}
+	byClient := func(w *world) *grant.Request {
+		w.changeClient("spa", func(c *exchange.Client) { c.Delegate = true })
+		return w.acting("spa")
+	}
+	var robin string // a user of ours
+	byUser := func(w *world) *grant.Request {
+		req := byClient(w)
+		bob := w.exchange("spa", "sub", "robin")
+		bobs, _ := w.granted(bob)
+		robin = bobs.User.ID
+		req.Party = w.registry.Snapshot().Client("spa")
+		req.ActorToken, req.ActorTokenType = bobs.AccessToken, exchange.TypeAccessToken
+		return req
+	}
+	for _, tc := range []struct {
+		name  string
+		enter func(*world) *grant.Request
+		after func(*world)
+		ends  bool
+	}{
+		{"nothing", byClient, func(*world) {}, false},
+		{"the client may not delegate", byClient, func(w *world) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Delegate = false })
+		}, true},
+		{"the client may not bring the actor's issuer", byClient, func(w *world) {
+			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"one"} })
+		}, true},
+		{"the actor's issuer is gone", byClient, func(w *world) {
+			w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[:1]; dropIssuer(m, "other") })
+		}, true},
+		{"nothing, by the issuer", byIssuer, func(*world) {}, false},
+		{"the issuer may not say who acts", byIssuer, func(w *world) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.MayAct = false })
+		}, true},
+		{"nothing, by a user", byUser, func(*world) {}, false},
+		{"the acting user is disabled", byUser, func(w *world) { must(w, w.registry.Disable(ctx, robin, true)) }, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			req := tc.enter(w)
+			req.Party = w.registry.Snapshot().Client("spa")
+			born, _ := w.granted(req)
+			tc.after(w)
+			if tc.ends {
+				w.refused(w.refresh("spa", born.RefreshToken), exchange.ReasonSessionEnded)
+				return
+			}
+			w.granted(w.refresh("spa", born.RefreshToken))
+		})
+	}
+}

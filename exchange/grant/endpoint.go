@@ -27,6 +27,9 @@ type Config struct {
 // even though the token was refused.
 type Subjects interface {
 	Verify(context.Context, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
+	// Recipient says whether claims that were verified before are for somebody
+	// whom the issuer's registration names.
+	Recipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)
 }
 
 // Users knows who a subject is here.

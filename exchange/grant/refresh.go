@@ -49,6 +49,12 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 	if err := e.sameUser(ctx, s, now); err != nil {
 		return nil, err
 	}
+	if err := e.sameProof(req, s, trust); err != nil {
+		return nil, err
+	}
+	if err := e.stillActs(ctx, client, s, trust); err != nil {
+		return nil, err
+	}
 	ask := req.ask()
 	d := exchange.DecideAgain(trust, client, s, ask)
 	if err := req.Trail.decided(d); err != nil {
@@ -82,6 +88,25 @@ func (e *Endpoint) sameUser(ctx context.Context, s *exchange.Session, now time.T
 	}
 	if user.ID != s.User {
 		return ended(exchange.Refuse(exchange.ReasonUserNotRegistered, fmt.Errorf("the subject is user %s now", user.ID)))
+	}
+	return nil
+}
+
+// sameProof wants the proof to count today: the key that signed it, and whom it
+// was for, must not have been taken away.
+func (e *Endpoint) sameProof(req *Request, s *exchange.Session, trust *exchange.Trust) error {
+	key := exchange.Check{
+		Name: "key", Want: "one that is not withdrawn", Got: s.Key,
+		Passed: !trust.Keys.Withdrawn(s.Key), Reason: exchange.ReasonKeyNotFound,
+	}
+	req.Trail.Checks = append(req.Trail.Checks, key)
+	if !key.Passed {
+		return ended(key.Refusal())
+	}
+	checks, err := e.cfg.Subjects.Recipient(trust.Issuer, s.Claims)
+	req.Trail.Checks = append(req.Trail.Checks, checks...)
+	if err != nil {
+		return ended(exchange.AsError(err))
 	}
 	return nil
 }

@@ -121,6 +121,25 @@ func TestRefreshRefused(t *testing.T) {
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Audiences = []string{api, files} })
 		}},
+		{"its key revoked", func(w *world, _ *grant.Response, _ *grant.Request) {
+			req := w.exchange("spa", "n", 1)
+			w.granted(req)
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.RevokedKeys = []string{req.Trail.Key} })
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.RevokedKeys = nil })
+		}},
+		{"its key not among the registered ones", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.changeIssuer("one", func(i *exchange.Issuer) {
+				i.Keys = exchange.Keys{JWKS: string(w.other.JWKS()), AllowPrivateAddresses: true}
+			})
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.JWKS = string(w.issuer.JWKS()) })
+		}},
+		{"its audience not among the issuer's", func(w *world, _ *grant.Response, _ *grant.Request) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.Audiences = []string{"plain", "backend"} })
+		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.Audiences = []string{"spa"} })
+		}},
 		{"user disabled", func(w *world, b *grant.Response, _ *grant.Request) {
 			must(w, w.registry.Disable(ctx, b.User.ID, true))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, b *grant.Response) {
@@ -219,4 +238,17 @@ func TestReuse(t *testing.T) {
 		t.Errorf("reuse: got %v", err)
 	}
 	w.refused(w.refresh("spa", after.RefreshToken), exchange.ReasonSessionEnded)
+}
+
+// TestRefreshAfterRotation: a key that its issuer stops to publish takes
+// nothing back.
+func TestRefreshAfterRotation(t *testing.T) {
+	w := newWorld(t)
+	born, _ := w.granted(w.exchange("spa"))
+	old := w.issuer.KID()
+	w.issuer.Rotate()
+	w.issuer.Withdraw(old)
+	w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.MaxAge = exchange.Duration(time.Minute) }) // fetch anew
+	w.granted(w.exchange("plain"))
+	w.granted(w.refresh("spa", born.RefreshToken))
 }

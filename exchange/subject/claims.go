@@ -51,6 +51,14 @@ func (l *list) recipient(issuer *exchange.Issuer, claims map[string]any) []strin
 	return audience
 }
 
+// Recipient looks again at claims that were verified before: whether by the
+// issuer's registration of today they are still for somebody known here.
+func (v *Verifier) Recipient(issuer *exchange.Issuer, claims map[string]any) ([]exchange.Check, error) {
+	l := newList()
+	l.recipient(issuer, claims)
+	return l.checks, l.err
+}
+
 // issuedBy compares iss byte for byte (RFC 7519 §4.1.1). An issuer without a
 // URL has none in its tokens.
 func (l *list) issuedBy(url string, claims map[string]any) {
