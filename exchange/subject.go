@@ -32,10 +32,10 @@ type Proof struct {
 	AMR       []string
 	Audience  []string
 	// Replay identifies the token among those of its issuer, whatever its
-	// spelling or signature: its jti, else a hash of header.payload.
+	// spelling or signature: its jti, else a hash of header.payload. It is set
+	// only where a token counts once, and spent in the commit that makes the
+	// session.
 	Replay string
-	// SingleUse asks that Replay be spent in the commit that makes the session.
-	SingleUse bool
 }
 
 // Actor is who acts for the subject (RFC 8693 §4.1).

@@ -35,7 +35,7 @@ type spend struct {
 
 // spends adds the token that proved s, if its issuer's tokens are for one use.
 func (n *entry) spends(s *exchange.Subject) {
-	if !s.Proof.SingleUse {
+	if s.Proof.Replay == "" {
 		return
 	}
 	id := binary.AppendUvarint(nil, uint64(len(s.Issuer))) // no two pairs share an id

@@ -33,7 +33,7 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 	expires := l.times(claims, skew, trust.Issuer.MaxLifetime.Or(defaultMaxLifetime), now)
 	l.nonce(claims, token.Nonce)
 	mapped := l.mapped(trust.Rules, claims)
-	replay := l.replay(claims, token.Text)
+	l.jti(claims)
 	if l.refused() {
 		return nil, trust
 	}
@@ -43,7 +43,9 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 	}
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, l.key, expires, audience
-	p.Replay, p.SingleUse = replay, trust.Issuer.SingleUse
+	if trust.Issuer.SingleUse {
+		p.Replay = replay(claims, token.Text)
+	}
 	return subject, trust
 }
 
@@ -161,19 +163,22 @@ func (l *list) mapped(rules exchange.Rules, claims map[string]any) exchange.Mapp
 	return mapped
 }
 
-// replay identifies the token: by its jti (RFC 7519 §4.1.7), else by a hash of
-// what is signed. The signature has no part in it, for an ECDSA signature has
-// a twin that verifies too.
-func (l *list) replay(claims map[string]any, text string) string {
+func (l *list) jti(claims map[string]any) {
 	if l.refused() {
-		return ""
+		return
 	}
 	jti, ok := optionalText(claims, "jti")
 	l.check(exchange.Check{
 		Name: "jti", Want: "a string or none", Got: jti,
 		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	})
-	if jti != "" {
+}
+
+// replay identifies a token whose claims were checked: by its jti (RFC 7519
+// §4.1.7), else by a hash of what is signed. The signature has no part in it,
+// for an ECDSA signature has a twin that verifies too.
+func replay(claims map[string]any, text string) string {
+	if jti, _ := optionalText(claims, "jti"); jti != "" {
 		return "jti:" + jti
 	}
 	h := sha256.Sum256([]byte(text[:strings.LastIndexByte(text, '.')]))

@@ -39,7 +39,7 @@ func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken
 		ID: parent.User, Extra: parent.Extra, Actor: parent.Actor, Parent: parent,
 		Proof: exchange.Proof{
 			TokenType: token.Type, Expires: parent.Expires, AuthTime: parent.AuthTime,
-			ACR: parent.ACR, AMR: parent.AMR, Audience: parent.Audience, Replay: parent.ID,
+			ACR: parent.ACR, AMR: parent.AMR, Audience: parent.Audience,
 		},
 	}
 }

@@ -53,7 +53,7 @@ func TestOwn(t *testing.T) {
 			if err != nil || trust != nil {
 				t.Fatalf("got issuer %v, %v", trust, err)
 			}
-			if s.Parent != parent || s.ID != "u1" || s.Issuer != "" || s.Claims != nil || s.Actor != parent.Actor || s.Proof.SingleUse {
+			if s.Parent != parent || s.ID != "u1" || s.Issuer != "" || s.Claims != nil || s.Actor != parent.Actor || s.Proof.Replay != "" {
 				t.Errorf("subject %+v", s)
 			}
 		})

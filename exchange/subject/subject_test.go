@@ -108,7 +108,7 @@ func TestVerify(t *testing.T) {
 		t.Errorf("subject %+v", s)
 	}
 	proof := s.Proof
-	if proof.TokenType != exchange.TypeIDToken || proof.Key == "" || proof.SingleUse ||
+	if proof.TokenType != exchange.TypeIDToken || proof.Key == "" || proof.Replay != "" ||
 		proof.AuthTime != p.now.Unix()-5 || proof.ACR != "2" || !slices.Equal(proof.AMR, []string{"pwd", "otp"}) ||
 		!slices.Equal(proof.Audience, []string{"app"}) || !proof.Expires.Equal(p.now.Add(time.Hour)) {
 		t.Errorf("proof %+v", proof)
@@ -133,6 +133,9 @@ func TestVerify(t *testing.T) {
 // signature.
 func TestReplay(t *testing.T) {
 	p := newParty(t)
+	once := p.registration()
+	once.SingleUse = true
+	p.register(t, once)
 	replay := func(claims map[string]any) string {
 		t.Helper()
 		s, _, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken})
