@@ -15,6 +15,7 @@ var known = []string{
 	"azp", "nonce", "auth_time", "acr", "amr", // OpenID Connect Core §2
 	"email", "email_verified", "name", // OpenID Connect Core §5.1
 	"client_id", "scope", "act", "may_act", "cnf", // RFC 8693 §4, RFC 7800 §3
+	"events", // RFC 8417 §2.2
 }
 
 // oneCase refuses names that differ from a known one only by case. Whoever
@@ -41,6 +42,22 @@ func plainName(name string) bool {
 		}
 	}
 	return true
+}
+
+// noEvent refuses a security event token (RFC 8417 §2.2), such as a logout token
+// (OpenID Connect Back-Channel Logout §2.4): it has the claims of an ID token,
+// and not every issuer gives it a typ of its own.
+func (l *list) noEvent(claims map[string]any) {
+	if _, event := claims["events"]; event {
+		l.check(exchange.Check{Name: "events", Want: "none", Got: "present", Reason: exchange.ReasonSubjectTokenTypeNotAccepted})
+	}
+}
+
+func presence(there bool) string {
+	if there {
+		return "present"
+	}
+	return "absent"
 }
 
 // recipient checks who issued the token and for whom, and answers the latter.
@@ -139,8 +156,8 @@ func (l *list) nonce(claims map[string]any, asked string) {
 		return
 	}
 	got, ok := optionalText(claims, "nonce")
-	l.check(exchange.Check{
-		Name: "nonce", Want: asked, Got: got,
+	l.check(exchange.Check{ // shows neither: they tie a login to a browser
+		Name: "nonce", Want: "that of the request", Got: presence(got != ""),
 		Passed: ok && got == asked, Reason: exchange.ReasonNonceMismatch,
 	})
 }

@@ -28,6 +28,7 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 	}
 	l.issuersType(trust.Issuer, token.Type)
 	claims := l.signed(ctx, trust.Keys, token, trust.Issuer.HeaderTypes, now)
+	l.noEvent(claims)
 	audience := l.recipient(trust.Issuer, claims)
 	skew := trust.Issuer.ClockSkew.Or(defaultSkew)
 	expires := l.times(claims, skew, trust.Issuer.MaxLifetime.Or(defaultMaxLifetime), now)
@@ -50,7 +51,9 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 }
 
 // issuer finds whose token it says it is. A name given beside a token that
-// says it itself must be of the same issuer.
+// says it itself must be of the same issuer. We are nobody's external issuer,
+// whatever is registered: our own tokens come as access tokens, and only where
+// the client may bring them.
 func (v *Verifier) issuer(l *list, token exchange.SubjectToken) *exchange.Trust {
 	iss, err := jwks.Issuer(token.Text)
 	if err != nil {
@@ -60,12 +63,10 @@ func (v *Verifier) issuer(l *list, token exchange.SubjectToken) *exchange.Trust 
 	trusts := v.cfg.Trusts()
 	trust := trusts.IssuerByURL(iss)
 	if token.IssuerID != "" {
-		named := trusts.Issuer(token.IssuerID)
-		if named != nil && named.Issuer.URL == iss {
-			trust = named
-		} else {
-			trust = nil
-		}
+		trust = trusts.Issuer(token.IssuerID)
+	}
+	if trust != nil && (trust.Issuer.URL != iss || iss == v.cfg.OwnIssuer) {
+		trust = nil
 	}
 	l.check(exchange.Check{
 		Name: "issuer", Want: wantIssuer(token.IssuerID), Got: iss,

@@ -151,6 +151,12 @@ func TestJWT(t *testing.T) {
 		}, exchange.ReasonNonceMismatch, "nonce"},
 		{"nonce missing", change{token: func(s *exchange.SubjectToken) { s.Nonce = "n" }}, exchange.ReasonNonceMismatch, "nonce"},
 
+		{"a logout token", change{claims: map[string]any{
+			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+		}}, typ, "events"},
+		{"events null", change{claims: map[string]any{"events": json.RawMessage("null")}}, typ, "events"},
+		{"Events", change{claims: map[string]any{"Events": map[string]any{}}}, form, "claims"},
+
 		{"no sub", change{claims: map[string]any{"sub": nil}}, bad, "claimMappings.subject"},
 		{"sub empty", change{claims: map[string]any{"sub": ""}}, bad, "claimMappings.subject"},
 		{"sub a number", change{claims: map[string]any{"sub": 7}}, bad, "claimMappings.subject"},

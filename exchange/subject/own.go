@@ -23,7 +23,7 @@ func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken
 		Passed: token.IssuerID == "", Reason: exchange.ReasonIssuerUnknown,
 	})
 	l.check(exchange.Check{
-		Name: "nonce", Want: token.Nonce, Got: "no nonce in access tokens",
+		Name: "nonce", Want: "none, for a token of ours", Got: presence(token.Nonce != ""),
 		Passed: token.Nonce == "", Reason: exchange.ReasonNonceMismatch,
 	})
 	if l.refused() {

@@ -3,6 +3,8 @@ package subject
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,5 +59,37 @@ func TestOwn(t *testing.T) {
 				t.Errorf("subject %+v", s)
 			}
 		})
+	}
+}
+
+// TestOwnIsNotExternal: a registration with our own URL does not make our
+// tokens an external issuer's, which any client of it could bring.
+func TestOwnIsNotExternal(t *testing.T) {
+	p := newParty(t)
+	us := jwkstest.New(t, jwkstest.WithClock(func() time.Time { return p.now }))
+	claims := us.Claims("alice", "app")
+	claims["iss"] = ownURL
+	text := us.Sign(claims)
+	for _, url := range []string{ownURL, us.URL} {
+		registration := exchange.Issuer{ID: "us", URL: url, Audiences: []string{"app"}, Keys: exchange.Keys{JWKS: string(us.JWKS())}}
+		p.register(t, registration)
+		for _, id := range []string{"", "us"} {
+			s, checks, err := p.verify(exchange.SubjectToken{Text: text, Type: exchange.TypeIDToken, IssuerID: id})
+			checkRefused(t, s, checks, err, exchange.ReasonIssuerUnknown, "issuer")
+		}
+	}
+}
+
+// TestNonceIsNotShown: what ties a login to a browser is in no check.
+func TestNonceIsNotShown(t *testing.T) {
+	p := newParty(t)
+	claims := p.Claims("alice", "app")
+	claims["nonce"] = "nonce-of-the-token"
+	_, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken, Nonce: "nonce-of-the-request"})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if text := fmt.Sprint(checks, err); strings.Contains(text, "nonce-of") {
+		t.Errorf("a nonce is shown: %s", text)
 	}
 }
