@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,12 @@ var reservedClaims = []string{
 	"idp", "origin", "active", "token_type", "username", "events", "crit",
 }
 
-// ReservedClaim says whether name is a claim that only the server writes.
-func ReservedClaim(name string) bool { return contains(reservedClaims, name) }
+// ReservedClaim says whether name is a claim that only the server writes, also
+// in another case: decoders that ignore case, as Go's own does, would take one
+// for the other.
+func ReservedClaim(name string) bool {
+	return slices.ContainsFunc(reservedClaims, func(r string) bool { return strings.EqualFold(r, name) })
+}
 
 func (p *problems) mappings(m *ClaimMappings) {
 	p.mapping("claimMappings.subject", m.Subject)
