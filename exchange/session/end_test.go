@@ -433,3 +433,45 @@ func TestDamagedRecords(t *testing.T) {
 		t.Errorf("swept %d, %v, want the 2 records of the other session", n, err)
 	}
 }
+
+// A token that another client narrowed ends with that client as well as with
+// its session.
+func TestMarksOfTheNarrower(t *testing.T) {
+	for _, row := range []struct {
+		client string
+		ended  bool
+	}{{"app", true}, {"backend", true}, {"other", false}} {
+		t.Run(row.client, func(t *testing.T) {
+			w := newWorld(t)
+			s, _ := w.start(start)
+			narrow := aToken(start)
+			narrow.Client, narrow.Session = "backend", s.ID
+			tokens, err := w.Start(t.Context(), nil, narrow, 0, false, start)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.End(t.Context(), exchange.Mark{Kind: exchange.MarkClient, ID: row.client, Time: start}); err != nil {
+				t.Fatal(err)
+			}
+			in, err := w.Introspect(t.Context(), tokens.AccessToken, start)
+			if err != nil || in.Active == row.ended {
+				t.Errorf("active %v, %v, want ended: %v", in.Active, err, row.ended)
+			}
+		})
+	}
+}
+
+// Revoking what is revoked writes nothing: whoever kept a token of an ended
+// session could else have the store written to as often as they like.
+func TestRevokingAgainStoresNothing(t *testing.T) {
+	w := newWorld(t)
+	_, tokens := w.start(start)
+	for n := range 3 {
+		if err := w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start.Add(time.Duration(n)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.commits.Load(); n != 2 { // the session, its end
+		t.Errorf("%d commits, want 2", n)
+	}
+}

@@ -70,7 +70,8 @@ func (s *Store) lives(ctx context.Context, b birth) error {
 
 // End makes a mark: everything of its kind and ID that was born at or before
 // its time is over, from the next request on. A mark never moves back: what one
-// ended stays ended.
+// ended stays ended. A session's own, whose time does not matter, never moves:
+// who has a token of an ended session could else write to the store for ever.
 func (s *Store) End(ctx context.Context, m exchange.Mark) error {
 	for {
 		write, err := s.later(ctx, m)
@@ -95,7 +96,7 @@ func (s *Store) later(ctx context.Context, m exchange.Mark) (*storage.Write, err
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		w, err = s.marks.Insert(markKey(m.Kind, m.ID), mark{m.Time})
-	case err == nil && !row.Value.Time.Before(m.Time):
+	case err == nil && (m.Kind == exchange.MarkSession || !row.Value.Time.Before(m.Time)):
 		return nil, nil
 	case err == nil:
 		w, err = s.marks.Replace(row, mark{m.Time})

@@ -73,6 +73,11 @@ func (s *Store) stands(ctx context.Context, t *exchange.AccessToken) error {
 			return failed("reading session", err)
 		}
 		born = birthOf(&row.Value)
+		if t.Client != born.client { // it was narrowed by another, who has an end too
+			if err := s.lives(ctx, birth{client: t.Client, at: t.IssuedAt}); err != nil {
+				return err
+			}
+		}
 	}
 	if err := s.lives(ctx, born); err != nil {
 		return err
