@@ -150,8 +150,10 @@ func member(b []byte, name string) []byte {
 
 // quote writes s as a JSON string (RFC 8259 §7) of which no byte can act on a
 // terminal: control, format and other unprintable characters are escaped, bytes
-// that are not UTF-8 replaced. Of s it writes at most most bytes, then "…".
+// that are not UTF-8 replaced. Of s it writes at most most bytes, then "…", and
+// nothing that has the form of a secret.
 func quote(b []byte, s string, most int) []byte {
+	s = hide(s)
 	cut := len(s) > most
 	if cut {
 		for most > 0 && !utf8.RuneStart(s[most]) {

@@ -110,11 +110,22 @@ func decodeBasic(pair []byte) (id, secret string, ok bool) {
 // nobody learns which confidential clients there are.
 func (s *Server) authenticate(c *call, cred credentials) (*exchange.Party, error) {
 	party := c.clients.Client(cred.id)
-	c.event.Client = cred.id
+	if party != nil || mayBeID(cred.id) {
+		c.event.Client = cred.id
+	}
 	if cred.method == exchange.AuthNone {
 		return party, s.believeName(c, party)
 	}
 	return party, s.believeProof(c, party, cred)
+}
+
+// mayBeID says whether a text has the form of a client's ID. What has not may
+// be a secret in the wrong place, and is not logged.
+func mayBeID(s string) bool {
+	const most = 64
+	return len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-')
+	})
 }
 
 func (s *Server) believeName(c *call, party *exchange.Party) error {
