@@ -72,7 +72,8 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	defer tasks.Wait()
 	defer stop()
 
-	servers := map[*http.Server]net.Listener{a.http(a.server): public, a.http(a.admin): admin}
+	underway := newDrain(a.server)
+	servers := map[*http.Server]net.Listener{a.http(underway): public, a.http(a.admin): admin}
 	broken := make(chan error, len(servers))
 	for s, l := range servers {
 		go func() { broken <- s.Serve(l) }()
@@ -86,7 +87,7 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	case err = <-broken:
 	}
 	a.server.Drain()
-	return errors.Join(err, a.shutdown(servers))
+	return errors.Join(err, a.shutdown(underway, servers))
 }
 
 func (a *app) http(h http.Handler) *http.Server {
@@ -95,10 +96,12 @@ func (a *app) http(h http.Handler) *http.Server {
 	return s
 }
 
-// shutdown waits for requests under way, as long as the configuration says.
-func (a *app) shutdown(servers map[*http.Server]net.Listener) error {
+// shutdown waits for requests under way, as long as the configuration says,
+// and closes the listeners.
+func (a *app) shutdown(underway *drain, servers map[*http.Server]net.Listener) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 	defer cancel()
+	underway.stop(ctx)
 	var errs error
 	for s := range servers {
 		if err := s.Shutdown(ctx); err != nil {
