@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,7 +80,9 @@ func (s *server) post(ctx context.Context, path string, form url.Values, headers
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for _, h := range headers {
-		req.Header.Set(h.name, h.value)
+		if h.name != "" {
+			req.Header.Set(h.name, h.value)
+		}
 	}
 	for _, name := range []string{"subject_token", "refresh_token", "token"} {
 		s.seen.addToken(form.Get(name))
@@ -146,7 +147,7 @@ func (s *server) refresh(refreshToken string) answer {
 // command is `cambio args…` aimed at the server.
 func (s *server) command(input string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), binary, args...)
-	cmd.Dir, cmd.Stdin, cmd.Stderr = s.dir, strings.NewReader(input), &bytes.Buffer{}
+	cmd.Dir, cmd.Stdin, cmd.Stderr = s.dir, strings.NewReader(input), &output{}
 	cmd.Env = append(append(environ(), s.env...), "CAMBIO_ADMIN="+s.admin)
 	return cmd
 }

@@ -82,7 +82,7 @@ func startIssuer(t *testing.T) (url string) {
 		if p.ended() {
 			t.Fatalf("oidc-provider ended: %v", p.err)
 		}
-		for line := range strings.Lines(p.out.String()) {
+		for line := range strings.Lines(p.printed.String()) {
 			if at, ok := strings.CutPrefix(line, announced); ok && strings.HasSuffix(line, "\n") {
 				url = strings.TrimSpace(at)
 			}

@@ -15,10 +15,11 @@ import (
 
 // process is a program that runs beside the test, with what it wrote.
 type process struct {
-	cmd  *exec.Cmd
-	out  *output
-	done chan struct{} // closed when it ended
-	err  error         // what Wait said, once done
+	cmd     *exec.Cmd
+	printed *output       // standard output
+	out     *output       // standard error
+	done    chan struct{} // closed when it ended
+	err     error         // what Wait said, once done
 }
 
 // output collects what a process writes.
@@ -43,9 +44,9 @@ func (o *output) String() string {
 // less the settings of a Cambio that runs on this machine.
 func run(t *testing.T, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(name, args...), out: &output{}, done: make(chan struct{})}
+	p := &process{cmd: exec.Command(name, args...), printed: &output{}, out: &output{}, done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, append(environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	p.cmd.Stdout, p.cmd.Stderr = p.printed, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) *p
 		p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s %s wrote:\n%s", name, strings.Join(args, " "), tail(p.out.String()))
+			t.Logf("%s %s wrote:\n%s%s", name, strings.Join(args, " "), tail(p.printed.String()), tail(p.out.String()))
 		}
 	})
 	return p

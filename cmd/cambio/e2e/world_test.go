@@ -5,14 +5,15 @@ import (
 	"fmt"
 	"testing"
 
+	"cambio/cmd/cambio/dev"
 	"cambio/jwks/jwkstest"
 )
 
 // The names that the manifests of these tests share.
 const (
-	app      = "demo-app"    // public client, and audience of its logins
+	app      = dev.ClientID  // public client, and audience of its logins
 	backend  = "backend"     // confidential client, a resource server
-	scope    = "orders:read" // what app asks for
+	scope    = dev.ScopeRead // what app asks for
 	audience = "https://api.example.com"
 	origin   = "https://shop.example.com"
 )

@@ -1,0 +1,64 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestWrongKEK: with another key-encryption key, or with none, a server does
+// not start and changes nothing; with the right one, sessions go on.
+func TestWrongKEK(t *testing.T) {
+	t.Parallel()
+	s, issuer := world(t)
+	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	s.stop(t)
+	const file = "cambio.kek"
+	right, before := s.read(file), s.read("cambio.db")
+	var other [32]byte
+	rand.Read(other[:])
+
+	s.write(file, base64.StdEncoding.EncodeToString(other[:])+"\n")
+	s.doesNotStart()
+	if err := os.Remove(s.file(file)); err != nil {
+		t.Fatal(err)
+	}
+	s.doesNotStart()
+	if _, err := os.Stat(s.file(file)); !os.IsNotExist(err) {
+		t.Errorf("another key was made: %v", err)
+	}
+	if s.read("cambio.db") != before {
+		t.Error("the database was changed")
+	}
+	s.write(file, right)
+	s.restart()
+	s.refresh(born.RefreshToken).granted(t)
+}
+
+// doesNotStart wants the server to end with an error and what to do about it.
+func (s *server) doesNotStart() {
+	s.t.Helper()
+	cmd := s.command("", "serve", "-c", "cambio.yaml")
+	_, err := cmd.Output()
+	exit, ok := err.(*exec.ExitError)
+	if said := cmd.Stderr.(*output).String(); !ok || exit.ExitCode() != 1 || !strings.Contains(said, "cambio: hint: bring back the key-encryption key") {
+		s.t.Errorf("the server ended with %v and said %q", err, said)
+	}
+}
+
+// TestOneServer: a second server on the same database is told so.
+func TestOneServer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	cmd := s.command("", "serve", "-c", "cambio.yaml")
+	_, err := cmd.Output()
+	if said := cmd.Stderr.(*output).String(); err == nil || !strings.Contains(said, "cambio: hint: another server holds this file") {
+		t.Errorf("the second server ended with %v and said %q", err, said)
+	}
+	if s.ready() != 200 {
+		t.Error("the first server suffered")
+	}
+}

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/jwks/jwkstest"
+)
+
+// TestTLS serves with a certificate of its own: everything is https, the
+// admin listener too, and plain http gets nothing.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile, roots := selfSigned(t)
+	issuer := jwkstest.New(t)
+	s := startAt(t, "https", roots, "CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
+	s.trust("%s", manifest(issuer.URL, audience))
+	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	claims, err := newAPI(s.url, audience, s.http).verify(t.Context(), born.AccessToken)
+	if err != nil || claims.Issuer != s.url {
+		t.Errorf("the access token says %+v: %v", claims, err)
+	}
+	s.refresh(born.RefreshToken).granted(t)
+
+	plain := strings.Replace(s.url, "https://", "http://", 1)
+	resp, err := s.http.PostForm(plain+"/oauth/token", exchangeForm("x"))
+	if err == nil {
+		defer resp.Body.Close()
+		if resp.StatusCode != 400 || resp.Header.Get("Content-Type") == "application/json" {
+			t.Errorf("plain http was answered %s", resp.Status)
+		}
+	}
+	s.call("/oauth/token", exchangeForm("x")).refused(t, 400, exchange.InvalidRequest, exchange.ReasonSubjectTokenMalformed)
+}
+
+// selfSigned makes a certificate for loopback that is its own authority.
+func selfSigned(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	roots = x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, content := range map[string][]byte{
+		certFile: certPEM, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+	} {
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile, roots
+}
