@@ -110,6 +110,9 @@ func (f *fixture) apply(t *testing.T, m exchange.Manifest) {
 	must(t, err)
 }
 
+// maxManifestBody is about the longest body that is read.
+const maxManifestBody = 15 << 20
+
 func TestBadManifests(t *testing.T) {
 	f := setup(t)
 	for _, c := range []struct{ name, body, want string }{
@@ -119,6 +122,7 @@ func TestBadManifests(t *testing.T) {
 		{"repeated name below", `{"issuers":[{"id":"a","id":"b","audiences":["x"]}]}`, `repeated`},
 		{"bad duration", `{"issuers":[{"id":"a","audiences":["x"],"clockSkew":"5x"}]}`, `not a duration`},
 		{"not JSON", `{"issuers":`, `unexpected end`},
+		{"as deep as its body is long", strings.Repeat("[", maxManifestBody), `deep`},
 		{"trailing data", `{} {}`, `after top-level value`},
 		{"a list", `[]`, `"$"`},
 		{"nothing", `{"clients":[{"id":"c"}]}`, `audiences`},

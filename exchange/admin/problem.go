@@ -88,20 +88,28 @@ func quiet(_ huma.Context, _ string, v any) (any, error) {
 // of two lists of issuers, one would be dropped silently.
 func unmarshal(data []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
-	if err := once(dec); err != nil && !errors.Is(err, io.EOF) {
+	if err := once(dec, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	return json.Unmarshal(data, v)
 }
 
-// once reads one value and refuses repeated names in it.
-func once(dec *json.Decoder) error {
+// deepest is how far objects and arrays may be nested. A manifest has five
+// levels; the stack of a goroutine has an end, and with it the process.
+const deepest = 16
+
+// once reads one value, of which it is depth levels down, and refuses repeated
+// names in it.
+func once(dec *json.Decoder, depth int) error {
 	t, err := dec.Token()
 	if err != nil {
 		return err
 	}
 	if t != json.Delim('{') && t != json.Delim('[') {
 		return nil
+	}
+	if depth == deepest {
+		return fmt.Errorf("nested more than %d deep", deepest)
 	}
 	names := map[string]bool{}
 	for dec.More() {
@@ -116,7 +124,7 @@ func once(dec *json.Decoder) error {
 			}
 			names[n] = true
 		}
-		if err := once(dec); err != nil {
+		if err := once(dec, depth+1); err != nil {
 			return err
 		}
 	}
