@@ -67,8 +67,8 @@ func clientOnNpm(t *testing.T, s *server, script string, input map[string]string
 }
 
 // TestAccessTokensElsewhere has libraries of others verify our access tokens,
-// in each algorithm that we sign with, and refuse what they must: a token for
-// another API, one that was changed, an ID token.
+// in each algorithm that we sign with, jose by the README's sample. They refuse
+// what they must: a token for another API, one that was changed, an ID token.
 func TestAccessTokensElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, alg := range []string{"ES256", "RS256", "EdDSA"} {
@@ -100,8 +100,8 @@ func elsewhere(t *testing.T, s *server, issuer *jwkstest.Issuer) {
 		}
 		Error string
 	}
-	input := map[string]any{"tokens": []string{born.AccessToken, mixed, id.AccessToken, token}}
-	node(t, "api.mjs", input, &got, "ISSUER="+s.url, "AUDIENCE="+audience)
+	tokens := []string{born.AccessToken, mixed, id.AccessToken, token}
+	node(t, "api.mjs", map[string]any{"sample": sample(t, "js", s.url, audience), "tokens": tokens}, &got)
 	if c := got[0].Claims; c.Sub != born.User.ID || c.Scope != scope || c.ClientID != app {
 		t.Errorf("jose read %+v", got[0])
 	}
@@ -110,7 +110,8 @@ func elsewhere(t *testing.T, s *server, issuer *jwkstest.Issuer) {
 			t.Errorf("token %d: jose says %q, want %q", i, got[i].Error, want)
 		}
 	}
-	node(t, "api.mjs", input, &got, "ISSUER="+s.url, "AUDIENCE=https://another.example.com")
+	another := sample(t, "js", s.url, "https://another.example.com")
+	node(t, "api.mjs", map[string]any{"sample": another, "tokens": tokens[:1]}, &got)
 	if got[0].Error != "ERR_JWT_CLAIM_VALIDATION_FAILED" {
 		t.Errorf("for another API jose says %q", got[0].Error)
 	}

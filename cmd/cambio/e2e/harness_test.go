@@ -39,8 +39,10 @@ func startAt(t *testing.T, scheme string, roots *x509.CertPool, env ...string) *
 		url:   fmt.Sprintf("%s://127.0.0.1:%d", scheme, port),
 		admin: fmt.Sprintf("%s://127.0.0.1:%d", scheme, port+1),
 		http: &http.Client{
-			Timeout:   30 * time.Second,
-			Transport: &http.Transport{MaxIdleConnsPerHost: 64, TLSClientConfig: &tls.Config{RootCAs: roots}},
+			Timeout: 30 * time.Second,
+			Transport: &http.Transport{
+				MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+			},
 		},
 	}
 	s.write("cambio.yaml", fmt.Sprintf(`issuer: %s

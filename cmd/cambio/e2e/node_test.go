@@ -51,7 +51,7 @@ func needNode(t *testing.T) {
 
 // node runs a script of npm/ with v on its standard input as JSON, and reads
 // the JSON that it prints into out.
-func node(t *testing.T, script string, v, out any, env ...string) {
+func node(t *testing.T, script string, v, out any) {
 	t.Helper()
 	needNode(t)
 	input, err := json.Marshal(v)
@@ -61,7 +61,7 @@ func node(t *testing.T, script string, v, out any, env ...string) {
 	cmd := exec.CommandContext(t.Context(), "node", script)
 	var stderr bytes.Buffer
 	cmd.Dir, cmd.Stdin, cmd.Stderr = npmDir, bytes.NewReader(input), &stderr
-	cmd.Env = append(environ(), env...)
+	cmd.Env = environ()
 	printed, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s%s", script, err, printed, &stderr)

@@ -3,11 +3,13 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -127,16 +129,18 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// nextPort is where the search for free ports goes on, so that no two tests
+// are given the same. It stays below the ports that systems give to outgoing
+// connections, which could take one while a server restarts.
+var nextPort atomic.Int64
+
 // freePorts finds n ports in a row that nobody listens on now.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		l.Close()
+	const lowest, highest = 10_000, 32_000
+	nextPort.CompareAndSwap(0, int64(rand.IntN(highest-lowest))) // other processes run tests too
+	for range 1000 {
+		first := lowest + int(nextPort.Add(int64(n)))%(highest-lowest)
 		if free(first, n) {
 			return first
 		}

@@ -150,6 +150,8 @@ func (s *server) misplace(token, secret string, session answer) {
 		{"/oauth/token", refreshForm(session.AccessToken), header{}},
 		{"/oauth/token", refreshForm(token), header{}},
 		{"/oauth/token", exchangeForm(session.RefreshToken), header{}},
+		{"/oauth/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {session.RefreshToken}, "refresh_token": {app}}, header{}},
+		{"/oauth/introspect", url.Values{"token": {token}}, basic(secret, backend)},
 		{"/oauth/token", url.Values{"grant_type": {exchange.GrantTokenExchange}, "client_id": {app}, "client_secret": {secret}}, header{}},
 		{"/oauth/introspect", url.Values{"token": {secret}}, basic(backend, secret+"A")},
 		{"/oauth/introspect", url.Values{"token": {token}}, header{"Authorization", "Bearer " + session.AccessToken}},

@@ -33,8 +33,17 @@ func TestTLS(t *testing.T) {
 	}
 	s.refresh(born.RefreshToken).granted(t)
 
+	resp, err := s.http.Get(s.url + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Errorf("served with %s, want HTTP/2", resp.Proto)
+	}
+
 	plain := strings.Replace(s.url, "https://", "http://", 1)
-	resp, err := s.http.PostForm(plain+"/oauth/token", exchangeForm("x"))
+	resp, err = s.http.PostForm(plain+"/oauth/token", exchangeForm("x"))
 	if err == nil {
 		defer resp.Body.Close()
 		if resp.StatusCode != 400 || resp.Header.Get("Content-Type") == "application/json" {

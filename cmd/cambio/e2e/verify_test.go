@@ -11,7 +11,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// api accepts access tokens as the README's sample does.
+// api accepts access tokens as the README's sample does, in every algorithm.
 type api struct {
 	audience string
 	verifier *op.AccessTokenVerifier

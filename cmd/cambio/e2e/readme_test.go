@@ -1,0 +1,83 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"cambio/exchange"
+)
+
+// sample is the README's code in a language that verifies our access tokens,
+// made to trust issuer and to be the API at audience.
+func sample(t *testing.T, language, issuer, audience string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Verify access tokens in your API\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(section)
+	if block == nil {
+		t.Fatalf("the README has no sample in %s", language)
+	}
+	return strings.NewReplacer("https://login.example.com", issuer, "https://api.example.com", audience).Replace(block[1])
+}
+
+// apiInGo is what the README's sample is part of: it answers 401, or 200.
+const apiInGo = `package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+func serve(w http.ResponseWriter, r *http.Request, token string) {
+	%s
+}
+
+func main() {
+	for _, token := range os.Args[1:] {
+		w := httptest.NewRecorder()
+		serve(w, httptest.NewRequest("GET", "/", nil), token)
+		fmt.Println(w.Code)
+	}
+}
+`
+
+// TestSampleInGo compiles and runs the README's sample.
+func TestSampleInGo(t *testing.T) {
+	t.Parallel()
+	s, issuer := world(t)
+	token := issuer.Sign(issuer.Claims("alice", app))
+	good := s.exchange(token).granted(t)
+	form := exchangeForm(token)
+	form.Set("scope", "email")
+	narrow := s.call("/oauth/token", form).granted(t)
+	form.Set("requested_token_type", exchange.TypeIDToken)
+	id := s.call("/oauth/token", form).granted(t)
+
+	file := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(file, fmt.Appendf(nil, apiInGo, sample(t, "go", s.url, audience)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "run", file, good.AccessToken, good.AccessToken+"A", narrow.AccessToken, id.AccessToken, token)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if want := []string{"200", "401", "401", "401", "401"}; err != nil || !slices.Equal(strings.Fields(string(out)), want) {
+		t.Errorf("the sample answered %q, want %s: %v", out, want, err)
+	}
+}
