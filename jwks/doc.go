@@ -17,9 +17,10 @@
 //     among what both allow. Secrets and public keys are never in one Set.
 //   - A token's header never brings a key, or the address of one.
 //   - Keys are looked up among those of one issuer; there is no other map.
-//   - At most one fetch per Set begins in each cool-down, whoever asks and for
-//     whatever reason: discovery document and keys count as one. A caller
-//     that gives up does not end it for the others.
+//   - At most one fetch per Set begins in each cool-down, whoever asks:
+//     discovery document and keys count as one. Only a fetch for the age of
+//     the keys may be followed sooner by one for the sake of an unknown kid.
+//     A caller that gives up does not end it for the others.
 //   - A signature that does not hold never leads to a fetch.
 //   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
 //     to be down. What the issuer withdraws is gone with the next fetch.
@@ -33,10 +34,11 @@
 //
 // At the first use; in the background when they are used at three quarters of
 // MaxAge; and when a token names a kid that they do not have. The cool-down is
-// counted from the beginning of the last fetch. Within it a new kid is
-// [KeyNotFound] (or [Unavailable], if that fetch failed) with the time to wait
-// in RetryAfter: an issuer that publishes a key before it signs with it, or
-// more than a cool-down after the last fetch, never has a valid token refused.
+// counted from the beginning of the last fetch. A fetch for the age of the keys
+// does not hold up the first unknown kid after it, so that an issuer may rotate
+// at any moment; a fetch for an unknown kid holds up the next one. Within that
+// cool-down a new kid is [KeyNotFound] (or [Unavailable], if the fetch failed)
+// with the time to wait in RetryAfter.
 //
 // After a failed fetch, held keys go on serving and are tried again in the
 // background once per cool-down. If nobody asked for two cool-downs, the

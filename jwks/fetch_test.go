@@ -112,11 +112,13 @@ func TestUnknownKIDsAtOnce(t *testing.T) {
 		}
 	}
 	flood()
-	wantFetches(t, i, 1)
-	c.advance(30 * time.Second)
+	wantFetches(t, i, 2)
 	flood()
 	wantFetches(t, i, 2)
-	if i.Discoveries() != 2 {
+	c.advance(30 * time.Second)
+	flood()
+	wantFetches(t, i, 3)
+	if i.Discoveries() != 3 {
 		t.Errorf("%d discoveries, want one for each fetch", i.Discoveries())
 	}
 	wantKind(t, verify(t, set, good), "")
@@ -171,27 +173,29 @@ func TestMalformedTokensFetchNothing(t *testing.T) {
 	}
 }
 
-// TestRotation: a new key counts from its first token, if the last fetch is a
-// cool-down ago.
+// TestRotation: a new key counts from its first token, unless the cool-down of
+// the last fetch for an unknown key lasts.
 func TestRotation(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	old := i.Sign(i.Claims("alice", "app"))
 	wantKind(t, verify(t, set, old), "")
 	for n := range 5 {
-		c.advance(30 * time.Second)
-		i.Rotate()
+		i.Rotate() // the first time right after the keys were fetched
 		wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 		wantKind(t, verify(t, set, old), "")
 		wantFetches(t, i, n+2)
+		c.advance(30 * time.Second)
 	}
+	i.Rotate()
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 	i.Rotate()
 	early := verify(t, set, i.Sign(i.Claims("alice", "app")))
 	wantKind(t, early, KeyNotFound)
 	if e, _ := errors.AsType[*Error](early); e.RetryAfter != 30*time.Second {
 		t.Errorf("retry after %s, want what is left of the cool-down", e.RetryAfter)
 	}
-	wantFetches(t, i, 6)
+	wantFetches(t, i, 7)
 	c.advance(30 * time.Second)
 	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 }

@@ -10,7 +10,10 @@ import (
 
 // fetcher decides when keys are fetched: once at a time, not again before the
 // cool-down has passed since the last fetch began, and only when somebody
-// asks. It has no goroutine but that of a fetch under way.
+// asks. One fetch for the sake of an unknown key may follow sooner on one that
+// was made because keys were old: else an issuer that rotates right after it
+// would have good tokens refused. It has no goroutine but that of a fetch under
+// way.
 type fetcher struct {
 	opts    Options
 	name    string // for the log
@@ -31,10 +34,19 @@ type fetcher struct {
 // known of the issuer.
 type flight struct {
 	began time.Time
+	sake  sake
 	probe bool          // the flight before it failed a short time ago
 	done  chan struct{} // closed when it is over
 	err   error         // to be read when it is over
 }
+
+// sake is why keys are fetched.
+type sake int
+
+const (
+	forAge sake = iota // there are none, or they are old
+	forKey             // a token names one that is not among them
+)
 
 func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fetcher, error) {
 	load, err := newLoader(src, opts)
@@ -59,7 +71,7 @@ func (f *fetcher) fresh(ks *keySet) bool {
 	case age < f.opts.MaxAge*3/4:
 		return true
 	case age < f.opts.MaxAge, age < f.opts.MaxStale && f.down(now):
-		f.begin(now)
+		f.begin(forAge, now)
 		return true
 	}
 	return false
@@ -96,8 +108,8 @@ func (fl *flight) over() bool {
 // wait waits for the fetch under way, for a new one if there may be one, or
 // for none: then it answers what became of the last. Whoever stops waiting
 // does not stop the fetch, for others wait for it too.
-func (f *fetcher) wait(ctx context.Context) error {
-	fl := f.begin(f.opts.Now())
+func (f *fetcher) wait(ctx context.Context, s sake) error {
+	fl := f.begin(s, f.opts.Now())
 	select {
 	case <-fl.done:
 	case <-ctx.Done():
@@ -111,16 +123,16 @@ func (f *fetcher) wait(ctx context.Context) error {
 
 // begin answers the fetch to wait for. It begins one unless one is under way
 // or the cool-down since the last has not passed.
-func (f *fetcher) begin(now time.Time) *flight {
-	if fl := f.last.Load(); fl != nil && f.holds(fl, now) {
+func (f *fetcher) begin(s sake, now time.Time) *flight {
+	if fl := f.last.Load(); fl != nil && f.holds(fl, s, now) {
 		return fl
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl := f.last.Load(); fl != nil && f.holds(fl, now) {
+	if fl := f.last.Load(); fl != nil && f.holds(fl, s, now) {
 		return fl
 	}
-	fl := &flight{began: now, probe: f.down(now), done: make(chan struct{})}
+	fl := &flight{began: now, sake: s, probe: f.down(now), done: make(chan struct{})}
 	if f.closed {
 		fl.err = errClosed
 		close(fl.done)
@@ -132,8 +144,12 @@ func (f *fetcher) begin(now time.Time) *flight {
 }
 
 // holds says whether fl keeps another fetch from beginning at now.
-func (f *fetcher) holds(fl *flight, now time.Time) bool {
-	return !fl.over() || now.Sub(fl.began) < f.opts.Cooldown
+func (f *fetcher) holds(fl *flight, s sake, now time.Time) bool {
+	if !fl.over() {
+		return true
+	}
+	sooner := s == forKey && fl.sake == forAge && fl.err == nil
+	return !sooner && now.Sub(fl.began) < f.opts.Cooldown
 }
 
 // retryAfter is how long until another fetch may begin.

@@ -147,14 +147,25 @@ func (s *Set) resolve(ctx context.Context, raw []byte) (*resolved, error) {
 	if !s.worthFetching(h, err) {
 		return r, err
 	}
-	if err := s.fetcher.wait(ctx); err != nil {
-		return nil, err
+	return s.seek(ctx, h)
+}
+
+// seek fetches for the sake of a key that is not held. The first fetch it waits
+// for may have begun before the key was published, for another reason; then a
+// second one looks again.
+func (s *Set) seek(ctx context.Context, h header) (r *resolved, err error) {
+	for range 2 {
+		if err := s.fetcher.wait(ctx, forKey); err != nil {
+			return nil, err
+		}
+		if r, err = s.keys.Load().resolve(h, s.allowMissingKID); err == nil {
+			return r, nil
+		}
 	}
-	r, err = s.keys.Load().resolve(h, s.allowMissingKID)
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
 		e.RetryAfter = s.fetcher.retryAfter()
 	}
-	return r, err
+	return nil, err
 }
 
 // read reads a raw header and refuses algorithms that the operator did not
@@ -237,7 +248,7 @@ func (s *Set) current(ctx context.Context) (*keySet, error) {
 	if s.fresh(ks) {
 		return ks, nil
 	}
-	err := s.fetcher.wait(ctx)
+	err := s.fetcher.wait(ctx, forAge)
 	if err == nil {
 		return s.keys.Load(), nil
 	}

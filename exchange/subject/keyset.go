@@ -52,8 +52,6 @@ func refusal(err error) *exchange.Error {
 		return exchange.Refuse(exchange.ReasonInternal, err)
 	}
 	refused := exchange.Refuse(reason, err)
-	if reason.Answer().Code == exchange.TemporarilyUnavailable {
-		refused.RetryAfter = e.RetryAfter
-	}
+	refused.RetryAfter = e.RetryAfter
 	return refused
 }
