@@ -90,6 +90,27 @@ func TestPruneRemovesAndEnds(t *testing.T) {
 	}
 }
 
+// Whatever a plan removes ends what it let in by itself.
+func TestEachRemovalEnds(t *testing.T) {
+	for name, edit := range map[string]func(*exchange.Manifest){
+		"the client": func(m *exchange.Manifest) { m.Clients = m.Clients[1:] },
+		"the issuer": func(m *exchange.Manifest) { m.Issuers, m.Clients[0].Issuers = m.Issuers[1:], nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setup(t)
+			f.apply(t, manifest())
+			mine, other := f.start(t, "google", "shop", "alice"), f.start(t, "legacy", "backend", "bob")
+			m := manifest()
+			edit(&m)
+			_, err := f.Apply(t.Context(), m, true)
+			must(t, err)
+			if !f.ended(t, mine) || f.ended(t, other) {
+				t.Errorf("ended: %t %t", f.ended(t, mine), f.ended(t, other))
+			}
+		})
+	}
+}
+
 // A key that an operator revokes takes along what it proved.
 func TestRevokedKeyEndsItsSessions(t *testing.T) {
 	f := setup(t)

@@ -214,6 +214,20 @@ func TestRemovedIssuerComesBackOnlyWithItsURL(t *testing.T) {
 	}
 }
 
+// What is left of a removed issuer does not stand in the way of another with
+// its URL, whose users are others.
+func TestURLOfARemovedIssuer(t *testing.T) {
+	for range 8 { // maps have no order
+		w := newWorld(t)
+		w.apply(t, manifest(issuer("a")), false)
+		url := w.Snapshot().Issuer("a").Issuer.URL
+		w.apply(t, manifest(issuer("b", func(i *exchange.Issuer) { i.URL = url })), true)
+		if got := w.Snapshot().IssuerByURL(url); got == nil || got.Issuer.ID != "b" {
+			t.Fatalf("found %+v, want issuer b", got)
+		}
+	}
+}
+
 func TestAlsoIsPartOfTheCommit(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b")), false)

@@ -51,6 +51,12 @@ func TestClientSecretIsRandomAndOfOneClient(t *testing.T) {
 	if got := w.checks("c", noon, secret, other, "", secret+"x", secret[:len(secret)-1]); !slices.Equal(got, []bool{true, false, false, false, false}) {
 		t.Errorf("client c: %v", got)
 	}
+	// Nor does the record of one client serve another.
+	moved := *w.Snapshot().Client("d").Client
+	moved.Secrets = w.Snapshot().Client("c").Client.Secrets
+	if w.CheckSecret(&moved, secret, noon) {
+		t.Error("a secret is good at another client that has its MAC")
+	}
 	w.reopen(t)
 	if got := w.checks("d", noon, secret, other); !slices.Equal(got, []bool{false, true}) {
 		t.Errorf("client d: %v", got)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -497,4 +498,55 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%+v became %+v", token, again)
 		}
 	})
+}
+
+// overtaken lets something happen between a commit's decision and the commit.
+type overtaken struct {
+	storage.Engine
+	by func()
+}
+
+func (o *overtaken) Commit(ctx context.Context, writes ...storage.Write) error {
+	if by := o.by; by != nil {
+		o.by = nil
+		by()
+	}
+	return o.Engine.Commit(ctx, writes...)
+}
+
+// A refresh that is overtaken by another, and by the next one too, does not
+// turn the session back: neither its first, of which nothing is stored before,
+// nor a later one.
+func TestSlowTurnTurnsNothingBack(t *testing.T) {
+	for _, before := range []uint64{1, 2} {
+		t.Run(fmt.Sprintf("at generation %d", before), func(t *testing.T) {
+			w := newWorld(t)
+			s, tokens := w.start(start)
+			now := start.Add(time.Hour)
+			good := func(token string) string {
+				next, err := w.refresh(token, now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return next.RefreshToken
+			}
+			token := tokens.RefreshToken
+			for range before - 1 {
+				token = good(token)
+			}
+			var last string
+			w.engine = &overtaken{Engine: w.engine, by: func() { last = good(good(token)) }}
+			// By now the slow one's token is that of two turns ago.
+			if _, err := w.refresh(token, now); reason(t, err) != exchange.ReasonRefreshTokenReused {
+				t.Errorf("the slow one: %v", err)
+			}
+			at, err := w.turns.Get(t.Context(), s.ID)
+			if err != nil || at.Value.Generation != before+2 {
+				t.Errorf("generation %d, %v, want %d", at.Value.Generation, err, before+2)
+			}
+			if _, err := w.refresh(last, now); reason(t, err) != exchange.ReasonSessionEnded {
+				t.Errorf("after a token came that was spent twice over: %v", err)
+			}
+		})
+	}
 }

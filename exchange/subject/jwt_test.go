@@ -85,6 +85,16 @@ func TestJWT(t *testing.T) {
 		{"aud among others", change{claims: map[string]any{"aud": []any{"x", "app"}}}, "", ""},
 		{"no aud", change{claims: map[string]any{"aud": nil}}, aud, "aud"},
 		{"empty aud", change{claims: map[string]any{"aud": []any{}}}, aud, "aud"},
+		{"aud, where none is registered", change{issuer: func(i *exchange.Issuer) { i.Audiences = nil }}, aud, "aud"},
+		{"no aud, where none is registered", change{
+			issuer: func(i *exchange.Issuer) { i.Audiences = nil }, claims: map[string]any{"aud": nil},
+		}, aud, "aud"},
+		{"empty aud, where the empty one is registered", change{
+			issuer: func(i *exchange.Issuer) { i.Audiences = []string{""} }, claims: map[string]any{"aud": ""},
+		}, aud, "aud"},
+		{"client_id, where no audience is registered", change{
+			issuer: func(i *exchange.Issuer) { i.Audiences, i.ClientIDClaim = nil, true }, claims: map[string]any{"aud": nil, "client_id": "app"},
+		}, aud, "client_id"},
 		{"aud of another", change{claims: map[string]any{"aud": "App"}}, aud, "aud"},
 		{"aud with a part of it", change{claims: map[string]any{"aud": "app app-2"}}, aud, "aud"},
 		{"aud a number", change{claims: map[string]any{"aud": 1}}, bad, "aud"},
