@@ -2,13 +2,9 @@ package registry
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 
 	"cambio/exchange"
 	"cambio/storage"
@@ -45,7 +41,7 @@ func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool
 }
 
 func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exchange.User, bool, []storage.Write, error) {
-	u := exchange.User{ID: newUserID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
+	u := exchange.User{ID: storage.NewID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
 	link, linkErr := r.tables.links.Insert(key, linkRecord{User: u.ID})
 	user, userErr := r.tables.users.Insert(u.ID, u)
 	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(u.ID, key),
@@ -54,17 +50,4 @@ func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exch
 		return exchange.User{}, false, nil, fmt.Errorf("making a user: %w", err)
 	}
 	return u, true, []storage.Write{link, user, shown}, nil
-}
-
-// newUserID is a UUIDv7 (RFC 9562 §5.7): users are kept in the order in which
-// they were first seen.
-func newUserID(now time.Time) string {
-	var id uuid.UUID
-	rand.Read(id[:])
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
-	copy(id[:6], ms[2:])
-	id[6] = id[6]&0x0f | 0x70 // version
-	id[8] = id[8]&0x3f | 0x80 // variant
-	return id.String()
 }

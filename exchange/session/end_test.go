@@ -259,7 +259,7 @@ func TestRevokeToken(t *testing.T) {
 func TestRevokingStrangersTokensStoresNothing(t *testing.T) {
 	w, elsewhere := newWorld(t), newWorld(t)
 	_, foreign := elsewhere.start(start)
-	for _, token := range []string{foreign.AccessToken, foreign.RefreshToken, "x", strings.Repeat("a.", 1000), w.refreshToken(newID(start), 1)} {
+	for _, token := range []string{foreign.AccessToken, foreign.RefreshToken, "x", strings.Repeat("a.", 1000), w.refreshToken(storage.NewID(start), 1)} {
 		if err := w.RevokeToken(t.Context(), token, "app", start); err != nil {
 			t.Error(err)
 		}

@@ -34,7 +34,7 @@ func (s *Store) refreshToken(id string, generation uint64) string {
 // store only after the MAC held.
 func (s *Store) readRefresh(presented string) (id string, generation uint64, ok bool) {
 	parts := strings.Split(presented[:min(len(presented), 128)], ".")
-	if len(parts) != 3 || len(parts[0]) != idSize {
+	if len(parts) != 3 || len(parts[0]) != storage.IDSize {
 		return "", 0, false
 	}
 	generation, err := strconv.ParseUint(parts[1], 10, 64)

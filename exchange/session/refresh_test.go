@@ -216,7 +216,7 @@ func TestForgedRefreshTokens(t *testing.T) {
 		"another store's":         foreign.RefreshToken,
 		"an access token":         tokens.AccessToken,
 		"long":                    good + strings.Repeat("A", 1<<16),
-		"unknown session, signed": w.refreshToken(newID(start), 1),
+		"unknown session, signed": w.refreshToken(storage.NewID(start), 1),
 	}
 	before, commits := w.dump(), w.commits.Load()
 	for name, token := range forged {

@@ -348,16 +348,3 @@ func TestTokensAreNotStored(t *testing.T) {
 		}
 	}
 }
-
-func TestNewID(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		at := time.UnixMilli(rapid.Int64Range(0, 1<<47).Draw(t, "ms"))
-		a, b := newID(at), newID(at.Add(time.Millisecond))
-		if len(a) != idSize || a[14] != '7' || !strings.ContainsRune("89ab", rune(a[19])) {
-			t.Errorf("%s is no UUIDv7", a)
-		}
-		if !bornAt(a).Equal(at) || a >= b {
-			t.Errorf("%s at %s is born at %s, and before %s", a, at, bornAt(a), b)
-		}
-	})
-}

@@ -108,7 +108,7 @@ func (s *Store) bear(sess *exchange.Session, t *exchange.AccessToken, idle time.
 	if sess.NotAfter.IsZero() {
 		return storage.Write{}, errors.New("it has no end")
 	}
-	sess.ID, sess.Created = newID(now), now
+	sess.ID, sess.Created = storage.NewID(now), now
 	sess.IdleUntil = earlier(now.Add(idle), sess.NotAfter)
 	t.Session, t.Origin = sess.ID, exchange.Origin{}
 	t.Expires = earlier(t.Expires, sess.NotAfter)

@@ -100,7 +100,7 @@ func (s *Store) sweepMarks(ctx context.Context, d *deleter, before time.Time) er
 		if err != nil && oldest.Key == "" {
 			return err
 		}
-		before = earlier(before, bornAt(oldest.Key))
+		before = earlier(before, storage.BornAt(oldest.Key))
 	}
 	next, err := walk(ctx, s.marks, s.cursors.marks, func(row storage.Row[mark]) error {
 		if row.Value.Time.Before(before) {

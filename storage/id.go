@@ -1,0 +1,34 @@
+package storage
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// IDSize is the length of an ID.
+const IDSize = 36
+
+// NewID is a UUIDv7 (RFC 9562 §5.7) of now: a table whose keys are IDs is in
+// the order of births. now is the caller's, not the machine's as in
+// uuid.NewV7.
+func NewID(now time.Time) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
+	rand.Read(id[6:])
+	id[6] = id[6]&0x0f | 0x70 // version
+	id[8] = id[8]&0x3f | 0x80 // variant
+	return id.String()
+}
+
+// BornAt is the time in an ID, to the millisecond, and the zero time of what is
+// no ID.
+func BornAt(id string) time.Time {
+	u, err := uuid.Parse(id)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:]) >> 16))
+}

@@ -1,0 +1,27 @@
+package storage_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"cambio/storage"
+)
+
+func TestNewID(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.UnixMilli(rapid.Int64Range(0, 1<<47).Draw(t, "ms"))
+		a, b := storage.NewID(at), storage.NewID(at.Add(time.Millisecond))
+		if len(a) != storage.IDSize || a[14] != '7' || !strings.ContainsRune("89ab", rune(a[19])) {
+			t.Errorf("%s is no UUIDv7", a)
+		}
+		if !storage.BornAt(a).Equal(at) || a >= b {
+			t.Errorf("%s at %s is born at %s, and before %s", a, at, storage.BornAt(a), b)
+		}
+	})
+	if at := storage.BornAt("no ID"); !at.IsZero() {
+		t.Errorf("no ID is born at %s", at)
+	}
+}
