@@ -55,7 +55,7 @@ func statusOf(code exchange.Code) int {
 func TestOnlySessionsEndWithInvalidGrant(t *testing.T) {
 	for _, reason := range []exchange.Reason{
 		exchange.ReasonConditionFailed, exchange.ReasonScopeNotAllowed, exchange.ReasonTargetNotAllowed,
-		exchange.ReasonIssuerUnavailable, exchange.ReasonStoreUnavailable, exchange.ReasonSubjectTokenExpired,
+		exchange.ReasonIssuerUnavailable, exchange.ReasonStoreUnavailable, exchange.ReasonSubjectTokenExpired, exchange.ReasonSubjectTokenRevoked,
 	} {
 		if reason.Answer().Code == exchange.InvalidGrant {
 			t.Errorf("%s would end a session in its client's eyes", reason)

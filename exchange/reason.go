@@ -23,6 +23,7 @@ const (
 	ReasonSubjectTokenLifetimeTooLong      Reason = "SUBJECT_TOKEN_LIFETIME_TOO_LONG"
 	ReasonSubjectTokenClaimInvalid         Reason = "SUBJECT_TOKEN_CLAIM_INVALID"
 	ReasonSubjectTokenReplayed             Reason = "SUBJECT_TOKEN_REPLAYED"
+	ReasonSubjectTokenRevoked              Reason = "SUBJECT_TOKEN_REVOKED"
 	ReasonKeyNotFound                      Reason = "KEY_NOT_FOUND"
 	ReasonIssuerUnknown                    Reason = "ISSUER_UNKNOWN"
 	ReasonIssuerUnavailable                Reason = "ISSUER_UNAVAILABLE"
@@ -74,6 +75,7 @@ var answers = map[Reason]Answer{
 	ReasonSubjectTokenLifetimeTooLong:      {InvalidRequest, 400, "the subject token lives too long"},
 	ReasonSubjectTokenClaimInvalid:         {InvalidRequest, 400, "a claim of the subject token is invalid"},
 	ReasonSubjectTokenReplayed:             {InvalidRequest, 400, "the subject token has been used before"},
+	ReasonSubjectTokenRevoked:              {InvalidRequest, 400, "the subject token was revoked"},
 	ReasonKeyNotFound:                      {InvalidRequest, 400, "the subject token's key was not found"},
 	ReasonIssuerUnknown:                    {InvalidRequest, 400, "the subject token's issuer is not accepted"},
 	ReasonIssuerUnavailable:                {TemporarilyUnavailable, 503, "the issuer's keys cannot be had at the moment"},

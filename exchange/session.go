@@ -27,9 +27,7 @@ type Session struct {
 	Details  json.RawMessage `json:"authorizationDetails,omitempty"` // RFC 9396
 	JKT      string          `json:"jkt,omitempty"`                  // RFC 9449 §6
 	Created  time.Time       `json:"created"`
-	// IdleUntil is how long it may wait for its first refresh.
-	IdleUntil time.Time `json:"idleUntil,omitzero"`
-	NotAfter  time.Time `json:"notAfter"`
+	NotAfter time.Time       `json:"notAfter"`
 }
 
 // AccessToken is the content of one of our access tokens (RFC 9068 §2.2).

@@ -88,7 +88,7 @@ func TestNarrowRefused(t *testing.T) {
 		{"forged", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectToken += "AAAA" }, exchange.ReasonSubjectTokenSignatureInvalid},
 		{"session ended", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
 			must(w, w.sessions.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: t.Session, Time: w.now}))
-		}, exchange.ReasonSessionEnded},
+		}, exchange.ReasonSubjectTokenRevoked},
 		{"user disabled", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
 			must(w, w.registry.Disable(ctx, t.User, true))
 		}, exchange.ReasonUserDisabled},

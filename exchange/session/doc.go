@@ -1,9 +1,8 @@
 // Package session makes sessions and the tokens that speak for them: it mints,
 // refreshes, introspects, ends and lists.
 //
-// A session is born as one record (table sessions), which never changes. From
-// its first refresh on, its turn (table turns) says how often its refresh token
-// was exchanged and when last, so that a refresh commits one small record. Of a refresh token nothing is
+// A session is one record (table sessions): its birth, which never changes, and
+// its turn, which says how often its refresh token was exchanged and when last. Of a refresh token nothing is
 // stored: it is the session, the generation and a MAC of both, and the
 // successor of a generation is therefore always the same token. A client that
 // repeats a refresh whose answer it lost, within the grace period, gets that

@@ -84,20 +84,21 @@ func introspection(t *exchange.AccessToken) Introspection {
 // and audience are those the session was born with: what today's rules leave of
 // them is known when it is exchanged.
 func (s *Store) introspectRefresh(ctx context.Context, id string, generation uint64, now time.Time) (Introspection, error) {
-	sess, at, err := s.load(ctx, id)
+	row, err := s.load(ctx, id)
+	sess, at := &row.Value.Session, row.Value.Turn
 	if err == nil {
-		err = s.fresh(ctx, sess, at.Value, now)
+		err = s.fresh(ctx, sess, at, now)
 	}
 	if err != nil {
 		return Introspection{}, err
 	}
-	if u := at.Value.use(generation, s.grace, now); u != current && u != repeated {
+	if u := at.use(generation, s.grace, now); u != current && u != repeated {
 		return Introspection{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it was exchanged"))
 	}
 	out := Introspection{
 		Active: true, Scope: strings.Join(sess.Scopes, " "), Client: sess.Client, Subject: sess.User,
-		Audience: sess.Audience, Issuer: s.issuer, Session: sess.ID, IssuedAt: at.Value.Turned.Unix(),
-		Expires: earlier(at.Value.IdleUntil, sess.NotAfter).Unix(), AuthTime: sess.AuthTime,
+		Audience: sess.Audience, Issuer: s.issuer, Session: sess.ID, IssuedAt: at.Turned.Unix(),
+		Expires: earlier(at.IdleUntil, sess.NotAfter).Unix(), AuthTime: sess.AuthTime,
 		ACR: sess.ACR, AMR: sess.AMR, Actor: sess.Actor, Details: sess.Details,
 	}
 	if sess.JKT != "" {

@@ -62,7 +62,7 @@ func (s *Store) List(ctx context.Context, f Filter) (page []Info, next string, e
 			return page, row.Key, nil
 		}
 		looked++
-		if !f.takes(&row.Value) {
+		if !f.takes(&row.Value.Session) {
 			continue
 		}
 		info, err := s.info(ctx, row.Value)
@@ -89,14 +89,9 @@ func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 	return s.info(ctx, row.Value)
 }
 
-func (s *Store) info(ctx context.Context, sess exchange.Session) (Info, error) {
-	at, err := s.lastTurn(ctx, &sess)
-	if err != nil {
-		return Info{}, failed("reading session", err)
-	}
-	out := Info{sess, Standing{Refreshed: at.Value.Turned, Expires: earlier(at.Value.IdleUntil, sess.NotAfter)}}
-	out.Ended, err = s.ended(ctx, &sess)
-	return out, err
+func (s *Store) info(ctx context.Context, r record) (Info, error) {
+	ended, err := s.ended(ctx, &r.Session)
+	return Info{r.Session, Standing{Refreshed: r.Turn.Turned, Expires: r.end(), Ended: ended}}, err
 }
 
 // ended says whether a mark ended a session.

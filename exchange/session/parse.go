@@ -72,7 +72,7 @@ func (s *Store) stands(ctx context.Context, t *exchange.AccessToken) error {
 		if err != nil {
 			return failed("reading session", err)
 		}
-		born = birthOf(&row.Value)
+		born = birthOf(&row.Value.Session)
 		if t.Client != born.client { // it was narrowed by another, who has an end too
 			if err := s.lives(ctx, birth{client: t.Client, at: t.IssuedAt}); err != nil {
 				return err

@@ -109,29 +109,30 @@ func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, ju
 
 // advance makes generation's successor the one that is good, unless it is.
 func (s *Store) advance(ctx context.Context, id string, generation uint64, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (*exchange.AccessToken, error) {
-	sess, at, err := s.load(ctx, id)
+	at, err := s.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.fresh(ctx, sess, at.Value, now); err != nil {
+	sess, last := &at.Value.Session, at.Value.Turn
+	if err := s.fresh(ctx, sess, last, now); err != nil {
 		return nil, err
 	}
-	use := at.Value.use(generation, s.grace, now)
+	use := last.use(generation, s.grace, now)
 	switch use {
 	case ahead:
 		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
-			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, at.Value.Generation))
+			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, last.Generation))
 	case reused:
 		if _, _, err := judge(sess); notTheirs(err) {
 			return nil, err
 		}
-		return nil, s.endReused(ctx, id, generation, at.Value, now)
+		return nil, s.endReused(ctx, id, generation, last, now)
 	}
 	t, idle, err := judge(sess)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.grant(t, sess, at.Value, idle, now); err != nil {
+	if err := s.grant(t, sess, last, idle, now); err != nil {
 		return nil, err
 	}
 	if use == repeated {
@@ -146,30 +147,16 @@ func notTheirs(err error) bool {
 	return ok && refused.Reason == exchange.ReasonRefreshTokenInvalid
 }
 
-// load reads a session and its last turn.
-func (s *Store) load(ctx context.Context, id string) (*exchange.Session, storage.Row[turn], error) {
+// load reads the session that a refresh token names.
+func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error) {
 	row, err := s.sessions.Get(ctx, id)
-	var at storage.Row[turn]
-	if err == nil {
-		at, err = s.lastTurn(ctx, &row.Value)
-	}
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, at, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is gone", id))
+		return row, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is gone", id))
 	}
 	if err != nil {
-		return nil, at, failed("reading session", err)
+		return row, failed("reading session", err)
 	}
-	return &row.Value, at, nil
-}
-
-// lastTurn is the birth of a session that was never refreshed.
-func (s *Store) lastTurn(ctx context.Context, sess *exchange.Session) (storage.Row[turn], error) {
-	at, err := s.turns.Get(ctx, sess.ID)
-	if errors.Is(err, storage.ErrNotFound) {
-		first := turn{Generation: 1, Turned: sess.Created, IdleUntil: sess.IdleUntil}
-		return storage.Row[turn]{Key: sess.ID, Value: first}, nil
-	}
-	return at, err
+	return row, nil
 }
 
 // fresh refuses a session that was ended or whose time is over.
@@ -202,12 +189,9 @@ func (s *Store) grant(t *exchange.AccessToken, sess *exchange.Session, at turn, 
 }
 
 // turn is the one small commit of a refresh.
-func (s *Store) turn(ctx context.Context, at storage.Row[turn], idleUntil, now time.Time) error {
-	next := turn{Generation: at.Value.Generation + 1, Turned: now, IdleUntil: idleUntil}
-	w, err := s.turns.Replace(at, next)
-	if at.Value.Generation == 1 {
-		w, err = s.turns.Insert(at.Key, next)
-	}
+func (s *Store) turn(ctx context.Context, at storage.Row[record], idleUntil, now time.Time) error {
+	next := turn{Generation: at.Value.Turn.Generation + 1, Turned: now, IdleUntil: idleUntil}
+	w, err := s.sessions.Replace(at, record{at.Value.Session, next})
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
 	}

@@ -51,11 +51,8 @@ func (s *Store) endFor(ctx context.Context, id, clientID string, now time.Time) 
 }
 
 func (s *Store) owner(ctx context.Context, id string) (string, error) {
-	sess, _, err := s.load(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	return sess.Client, nil
+	row, err := s.load(ctx, id)
+	return row.Value.Session.Client, err
 }
 
 // note keeps a token's jti until the token expires.

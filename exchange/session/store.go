@@ -31,22 +31,30 @@ type Store struct {
 	mac    []byte // of refresh tokens
 
 	engine   storage.Engine
-	sessions storage.Table[exchange.Session]
-	turns    storage.Table[turn]
+	sessions storage.Table[record]
 	marks    storage.Table[mark]
 	revoked  storage.Table[struct{}]
 	cursors  cursors
 }
 
-// turn is the part of a session that changes. Generation is that of the
-// refresh token that is good now. Only refreshes write turns: that of a session
-// without a record is its birth, generation 1, so that a session costs its
-// first commit one record.
+// record is a session as it is kept: its birth, which does not change, and its
+// turn, which each refresh replaces. They are one record because a turn that
+// was lost on its own would make spent tokens good again.
+type record struct {
+	Session exchange.Session `json:"session"`
+	Turn    turn             `json:"turn"`
+}
+
+// turn says how often the refresh token was exchanged and when last. Generation
+// is that of the token that is good now; the first is 1.
 type turn struct {
 	Generation uint64    `json:"generation"`
 	Turned     time.Time `json:"turned"`
 	IdleUntil  time.Time `json:"idleUntil"`
 }
+
+// end is when the session is over unless it is refreshed before.
+func (r *record) end() time.Time { return earlier(r.Turn.IdleUntil, r.Session.NotAfter) }
 
 // New is the sessions in e, with tokens signed by r. The MAC keys of the
 // records and of the refresh tokens are derived from r's root secret.
@@ -54,8 +62,7 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 	records := r.Derive("records")
 	s := &Store{
 		issuer: cfg.Issuer, grace: cfg.Grace, ring: r, mac: r.Derive("refresh tokens"), engine: e,
-		sessions: storage.NewTable[exchange.Session](e, "sessions", records),
-		turns:    storage.NewTable[turn](e, "turns", records),
+		sessions: storage.NewTable[record](e, "sessions", records),
 		marks:    storage.NewTable[mark](e, "marks", records),
 		revoked:  storage.NewTable[struct{}](e, "revoked", records),
 	}
@@ -109,10 +116,10 @@ func (s *Store) bear(sess *exchange.Session, t *exchange.AccessToken, idle time.
 		return storage.Write{}, errors.New("it has no end")
 	}
 	sess.ID, sess.Created = storage.NewID(now), now
-	sess.IdleUntil = earlier(now.Add(idle), sess.NotAfter)
 	t.Session, t.Origin = sess.ID, exchange.Origin{}
 	t.Expires = earlier(t.Expires, sess.NotAfter)
-	return s.sessions.Insert(sess.ID, *sess)
+	first := turn{Generation: 1, Turned: now, IdleUntil: earlier(now.Add(idle), sess.NotAfter)}
+	return s.sessions.Insert(sess.ID, record{*sess, first})
 }
 
 // originOf is what a session was born from.

@@ -60,7 +60,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) error {
-	next, err := walk(ctx, s.sessions, s.cursors.sessions, func(row storage.Row[exchange.Session]) error {
+	next, err := walk(ctx, s.sessions, s.cursors.sessions, func(row storage.Row[record]) error {
 		dead, err := s.dead(ctx, row, before)
 		if err != nil {
 			return err
@@ -72,16 +72,9 @@ func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time)
 }
 
 // dead are the deletions of a session that came to nothing before a time.
-func (s *Store) dead(ctx context.Context, row storage.Row[exchange.Session], before time.Time) ([]storage.Write, error) {
-	at, err := s.lastTurn(ctx, &row.Value)
-	if err != nil {
-		return nil, err
-	}
-	end := earlier(at.Value.IdleUntil, row.Value.NotAfter)
+func (s *Store) dead(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
+	end := row.Value.end()
 	deletions := []storage.Write{s.sessions.Delete(row)}
-	if at.Value.Generation > 1 {
-		deletions = append(deletions, s.turns.Delete(at))
-	}
 	ended, err := s.marks.Get(ctx, markKey(exchange.MarkSession, row.Key))
 	if err == nil {
 		end = earlier(end, ended.Value.Time)

@@ -138,7 +138,7 @@ func (w *world) refresh(token string, now time.Time) (exchange.Tokens, error) {
 func (w *world) dump() map[string]string {
 	w.t.Helper()
 	out := map[string]string{}
-	for _, table := range []string{"sessions", "turns", "marks", "revoked"} {
+	for _, table := range []string{"sessions", "marks", "revoked"} {
 		for r, err := range w.engine.Scan(context.Background(), table, "", "", 0) {
 			if err != nil {
 				w.t.Fatal(err)

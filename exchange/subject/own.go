@@ -31,7 +31,7 @@ func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken
 	}
 	parent, err := v.cfg.Own.Parse(ctx, token.Text, now)
 	if err != nil {
-		l.fail(exchange.Check{Name: "access token", Want: "a live one of ours", Got: err.Error()}, exchange.AsError(err))
+		l.fail(exchange.Check{Name: "access token", Want: "a live one of ours", Got: err.Error()}, revoked(exchange.AsError(err)))
 		return nil
 	}
 	l.check(exchange.Check{Name: "access token", Want: "a live one of ours", Got: parent.ID, Passed: true})
@@ -42,4 +42,14 @@ func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken
 			ACR: parent.ACR, AMR: parent.AMR, Audience: parent.Audience,
 		},
 	}
+}
+
+// revoked keeps a token whose session has ended from ending the session of who
+// brought it: a bad subject token is invalid_request (RFC 8693 §2.2.2), and
+// invalid_grant would be about a refresh token.
+func revoked(e *exchange.Error) *exchange.Error {
+	if e.Reason != exchange.ReasonSessionEnded {
+		return e
+	}
+	return exchange.Refuse(exchange.ReasonSubjectTokenRevoked, e)
 }

@@ -43,7 +43,7 @@ func TestOwn(t *testing.T) {
 		{"as jwt", exchange.SubjectToken{Text: text, Type: exchange.TypeJWT}, ours{token: parent}, exchange.ReasonIssuerUnknown, "issuer"},
 		{"with issuer_id", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, IssuerID: "one"}, ours{token: parent}, exchange.ReasonIssuerUnknown, "issuer_id"},
 		{"with nonce", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, Nonce: "n"}, ours{token: parent}, exchange.ReasonNonceMismatch, "nonce"},
-		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ours{err: ended}, exchange.ReasonSessionEnded, "access token"},
+		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ours{err: ended}, exchange.ReasonSubjectTokenRevoked, "access token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := New(Config{Trusts: func() Trusts { return p.trusts }, Own: tc.own, OwnIssuer: ownURL})
