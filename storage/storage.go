@@ -35,6 +35,12 @@ var (
 	ErrClosed = errors.New("store is closed")
 )
 
+// Unavailable says that err is no answer to what was asked: the store takes
+// nothing at the moment, whoever asks.
+func Unavailable(err error) bool {
+	return errors.Is(err, ErrFull) || errors.Is(err, ErrFailed) || errors.Is(err, ErrClosed)
+}
+
 // Engine is a store. Its methods are safe for concurrent use. Keys are bytes
 // in a string and are ordered as bytes; a table exists once it is written to,
 // and one that was never written to is empty.

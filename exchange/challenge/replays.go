@@ -58,16 +58,16 @@ func (r *Replays) Once(ctx context.Context, kind, id string, expires, now time.T
 // Spend is Once for a thing that is spent by itself: it commits the write.
 func (r *Replays) Spend(ctx context.Context, kind, id string, expires, now time.Time) error {
 	w, err := r.Once(ctx, kind, id, expires, now)
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.engine.Commit(ctx, w)
 	}
-	switch err = r.engine.Commit(ctx, w); {
+	switch {
 	case errors.Is(err, storage.ErrConflict):
 		return exchange.Refuse(exchange.ReasonSubjectTokenReplayed, fmt.Errorf("%s: spent at the same time", kind))
-	case err != nil:
+	case storage.Unavailable(err):
 		return exchange.Refuse(exchange.ReasonStoreUnavailable, fmt.Errorf("spending a %s: %w", kind, err))
 	}
-	return nil
+	return err
 }
 
 // Sweep forgets what expired at least [Retention] ago, in commits of at most

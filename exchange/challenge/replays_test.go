@@ -144,3 +144,15 @@ func TestSweep(t *testing.T) {
 		t.Error("what had not expired for long was forgotten")
 	}
 }
+
+// A store that is down says nothing about what was to be spent.
+func TestSpendWithoutStore(t *testing.T) {
+	e := open(t, filepath.Join(t.TempDir(), "db"))
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := NewReplays(e, key).Spend(ctx, "a", "b", now, now)
+	if refused := exchange.AsError(err); refused.Reason != exchange.ReasonStoreUnavailable {
+		t.Errorf("refused by %s: %v", refused.Reason, err)
+	}
+}

@@ -142,10 +142,8 @@ func refusal(err error) *exchange.Error {
 	if e, ok := errors.AsType[*exchange.Error](err); ok {
 		return e
 	}
-	for _, down := range []error{storage.ErrFull, storage.ErrFailed, storage.ErrClosed} {
-		if errors.Is(err, down) {
-			return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
-		}
+	if storage.Unavailable(err) {
+		return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
 	}
 	return exchange.AsError(err)
 }

@@ -138,10 +138,8 @@ func earlier(a, b time.Time) time.Time {
 // take anything at the moment is a refusal with a reason of its own.
 func failed(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
-	for _, out := range []error{storage.ErrFull, storage.ErrFailed, storage.ErrClosed} {
-		if errors.Is(err, out) {
-			return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
-		}
+	if storage.Unavailable(err) {
+		return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
 	}
 	return err
 }
