@@ -40,6 +40,7 @@ func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {
 	c.mappings(p, &i.ClaimMappings)
 	c.conditions(p, i.ClaimValidationRules)
 	c.scopes(p, i)
+	c.refuseEmailAsSubject(i.ClaimMappings.Subject)
 	c.demandVerifiedEmail()
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -85,6 +86,23 @@ func (c *compiler) mappings(p *Program, m *exchange.ClaimMappings) {
 	for i, e := range m.Extra {
 		path := fmt.Sprintf("claimMappings.extra[%d].valueExpression", i)
 		p.extra = append(p.extra, extra{path: path, key: e.Key, value: c.expression(path, e.ValueExpression, roleExtra, true)})
+	}
+}
+
+// subjectExpression is where the expression stands that identifies somebody.
+const subjectExpression = "claimMappings.subject.expression"
+
+// refuseEmailAsSubject keeps addresses from identifying anybody, verified or
+// not: an address can be given to somebody else.
+func (c *compiler) refuseEmailAsSubject(m exchange.Mapping) {
+	const why = "an e-mail address identifies nobody, for it can be given to somebody else; use what the issuer never gives twice, such as claim: sub"
+	if m.Claim == "email" {
+		c.problem("claimMappings.subject.claim", why)
+	}
+	for _, w := range c.written {
+		if w.path == subjectExpression && w.uses.email {
+			c.problem(w.path, why)
+		}
 	}
 }
 

@@ -136,6 +136,9 @@ func (c *compiler) demandVerifiedEmail() {
 		byExtra = byExtra || w.role == roleExtra && w.uses.verified
 	}
 	for _, w := range c.written {
+		if w.path == subjectExpression {
+			continue // refused whatever is verified
+		}
 		mapped := w.role == roleMapping || w.role == roleExtra
 		if !w.uses.email || w.uses.verified || byCondition || mapped && byExtra {
 			continue
