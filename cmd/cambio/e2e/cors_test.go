@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"cambio/exchange"
@@ -132,6 +133,12 @@ func TestPages(t *testing.T) {
 		if _, sent, err := s.fetch(other, "/auth/external/exchange", "application/json", door, key); !errors.Is(err, errCORS) || sent {
 			t.Errorf("a page of %s got past the preflight: %v", other, err)
 		}
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil { // which flushes the audit log
+		t.Fatal(err)
+	}
+	if err := s.wait(t); err != nil {
+		t.Errorf("the server ended with: %v", err)
 	}
 	if n := s.granted(); n != 2 {
 		t.Errorf("%d exchanges were granted, want the two of the registered page", n)
