@@ -38,7 +38,7 @@ var other = map[int]bool{
 
 func statusOf(code exchange.Code) int {
 	switch code {
-	case exchange.InvalidClient, exchange.InvalidToken:
+	case exchange.InvalidClient:
 		return http.StatusUnauthorized
 	case exchange.AccessDenied:
 		return http.StatusForbidden

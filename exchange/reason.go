@@ -1,7 +1,5 @@
 package exchange
 
-import "slices"
-
 // The reasons. Adding one is a change of the wire; renaming one breaks clients.
 const (
 	ReasonRequestMalformed                 Reason = "REQUEST_MALFORMED"
@@ -103,14 +101,4 @@ var answers = map[Reason]Answer{
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the server cannot store anything at the moment"},
 	ReasonInternal:                         {ServerError, 500, "internal error"},
-}
-
-// Reasons are all reasons, for documentation and for metrics.
-func Reasons() []Reason {
-	all := make([]Reason, 0, len(answers))
-	for r := range answers {
-		all = append(all, r)
-	}
-	slices.Sort(all)
-	return all
 }
