@@ -213,7 +213,7 @@ type KeySet interface {
 	// error is an *Error.
 	Verify(ctx context.Context, token string, now time.Time) (Signed, error)
 	// Withdrawn says whether the operator took away a key, by what Signed.Key
-	// says of it. One that only the issuer stopped to publish was not.
+	// says of it. One that the issuer merely stopped publishing was not.
 	Withdrawn(key string) bool
 	// Close ends background fetches.
 	Close()

@@ -1,6 +1,6 @@
 package exchange
 
-// Token type identifiers (RFC 8693 §3). Those under urn:cambio are ours.
+// Token type identifiers (RFC 8693 §3).
 const (
 	TypeAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
 	TypeRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"

@@ -176,8 +176,8 @@ func (k *key) signES256(digest []byte) ([]byte, error) {
 	return k.signer.Sign(rand.Reader, digest, crypto.SHA256)
 }
 
-// verify says whether signature is the one that sign would accept as its own
-// over input.
+// verify says whether signature is the key's over input, in the one spelling
+// that sign writes.
 func (k *key) verify(input, signature []byte) bool {
 	switch public := k.public.(type) {
 	case *ecdsa.PublicKey:

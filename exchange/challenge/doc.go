@@ -1,6 +1,5 @@
-// Package challenge keeps what may be proven once. Today that is tokens of
-// strangers that are accepted a single time; codes, one-time tokens and nonces
-// that we hand out ourselves have their place here too.
+// Package challenge keeps what may be proven once: the subject tokens of
+// issuers whose tokens are for one use, and client assertions (RFC 7523 §3).
 //
 // Whatever is spent is spent in the commit that makes use of it: the package
 // answers a storage.Write, never commits itself, and of many who try at once

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Config says how many failures are forgiven. Its zero value is the contract:
+// Config says how many failures are forgiven. Its zero value is
 // 10 failures, then one attempt a minute.
 type Config struct {
 	// Burst is how many failures an address may have at once. Default 10.

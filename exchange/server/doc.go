@@ -1,7 +1,7 @@
 // Package server is the public HTTP of Cambio: it parses requests, finds out
 // who is calling, hands what it understood to package grant, and writes the
-// answer. No other package sees HTTP, and no other function than
-// [Server.refuse] writes an error.
+// answer. No grant sees HTTP, and no function but [Server.refuse] writes an
+// error.
 //
 // A request goes through the same steps whatever it asks for: route, address,
 // origin, form or JSON, a place among the requests in flight, client, handler,

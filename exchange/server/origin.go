@@ -93,7 +93,8 @@ func (s *Server) allowPreflights(origins []string) error {
 	return s.preflight.Reconfigure(&cfg)
 }
 
-// preflights is the CORS of the contract: exact origins, no credentials.
+// preflights is the CORS of every path that browsers call: exact origins, no
+// credentials.
 func preflights(origins []string) cors.Config {
 	return cors.Config{
 		Origins:         origins,

@@ -43,7 +43,7 @@ type Config struct {
 	Replays spender
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
-	// Limits slows down addresses that fail. Default: the contract's limits.
+	// Limits slows down addresses that fail. Default: those of limit.Config.
 	Limits *limit.Limiter
 	// Audit gets one event for each decision.
 	Audit *audit.Log

@@ -2,12 +2,12 @@
 // refreshes, introspects, ends and lists.
 //
 // A session is one record (table sessions): its birth, which never changes, and
-// its turn, which says how often its refresh token was exchanged and when last. Of a refresh token nothing is
-// stored: it is the session, the generation and a MAC of both, and the
-// successor of a generation is therefore always the same token. A client that
-// repeats a refresh whose answer it lost, within the grace period, gets that
-// successor again, without a commit; after it, the repetition is taken for
-// theft (RFC 9700 §4.14.2) and ends the session.
+// its turn, which says how often its refresh token was exchanged and when last.
+// Of a refresh token nothing is stored: it is the session, the generation and a
+// MAC of both, and the successor of a generation is therefore always the same
+// token. A client that repeats a refresh whose answer it lost, within the grace
+// period, gets that successor again, without a commit; after it, the repetition
+// is taken for theft (RFC 9700 §4.14.2) and ends the session.
 //
 // What an operator removes is a mark (table marks): everything of that user,
 // client, issuer, key or link that was born at or before the mark's time is

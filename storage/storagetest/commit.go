@@ -39,12 +39,12 @@ func bytesAreTheCallersOwn(t *testing.T, open opener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(v, "XXXXX")
+	copy(v, "stain")
 	for r, err := range e.Scan(context.Background(), table, "", "", 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		copy(r.Value, "YYYYY")
+		copy(r.Value, "stain")
 	}
 	want(t, e, "a", "value")
 }
