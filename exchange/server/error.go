@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"cambio/exchange"
 )
@@ -56,27 +55,33 @@ func appendError(b []byte, e *exchange.Error, answer exchange.Answer, id string)
 	return append(b, '}')
 }
 
-// describe makes a text fit for error_description, where RFC 6749 §5.2 allows
-// no quotation mark, backslash or control character. Letters beyond ASCII stay:
-// an operator's message may be in any language.
+// describe makes a text fit for error_description, which RFC 6749 §5.2 has be
+// ASCII without quotation marks, backslashes and control characters. Messages
+// of operators are so by their validation; strangers' strings need not be.
 func describe(s string) string {
 	const most = 256
 	b := make([]byte, 0, min(len(s), most))
 	for _, r := range s {
-		switch {
-		case r == '"':
-			r = '\''
-		case r == '\\':
-			r = '/'
-		case r < ' ' || r == 0x7f:
-			r = ' '
-		}
-		if len(b)+utf8.RuneLen(r) > most {
+		if len(b) == most {
 			break
 		}
-		b = utf8.AppendRune(b, r)
+		b = append(b, described(r))
 	}
 	return string(b)
+}
+
+func described(r rune) byte {
+	switch {
+	case r == '"':
+		return '\''
+	case r == '\\':
+		return '/'
+	case r < ' ' || r == 0x7f:
+		return ' '
+	case r > 0x7f:
+		return '?'
+	}
+	return byte(r)
 }
 
 // retryAfter is in seconds, 0 for none (RFC 9110 §10.2.3). What is only busy

@@ -177,7 +177,7 @@ func TestErrorsAreSilent(t *testing.T) {
 		{"a panic with an error", func() error { panic(errors.New(secret)) }, 500, exchange.ReasonInternal, "hunter2", ""},
 		{"the operator's message", func() error {
 			return &exchange.Error{Reason: exchange.ReasonConditionFailed, Description: "only \"staff\"\r\n<b>größer\\", Err: errors.New(secret)}
-		}, 403, exchange.ReasonConditionFailed, "", "only 'staff'  <b>größer/"},
+		}, 403, exchange.ReasonConditionFailed, "", "only 'staff'  <b>gr??er/"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { return nil, row.fail() }))
