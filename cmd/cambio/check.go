@@ -44,6 +44,21 @@ func check(m *exchange.Manifest) []exchange.Problem {
 	return problems
 }
 
+// alone is what is wrong with a manifest that is all there is, beside what
+// check finds: clients of issuers that it does not have.
+func alone(m *exchange.Manifest) []exchange.Problem {
+	var problems []exchange.Problem
+	for n, c := range m.Clients {
+		for k, id := range c.Issuers {
+			if !slices.ContainsFunc(m.Issuers, func(i exchange.Issuer) bool { return i.ID == id }) {
+				path := fmt.Sprintf("$.clients[%d].issuers[%d]", n, k)
+				problems = append(problems, exchange.Problem{Path: path, Message: "no issuer has the id " + exchange.Quote(id)})
+			}
+		}
+	}
+	return problems
+}
+
 // keptByServer says whether a problem is the absence of a secret that is
 // declared by its ID alone: a server that has one of that ID keeps it.
 func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {

@@ -63,6 +63,7 @@ func count(n int, noun string) string {
 
 func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 	var out []verdict
+	var served string // a manifest that a server holds to and to nothing else
 	if config != "" || len(manifests) == 0 {
 		cfg, err := loadConfig(config, c.environ)
 		if err == nil {
@@ -77,11 +78,15 @@ func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 		}
 		out = append(out, verdict{File: name, Issuer: cfg.Issuer})
 		if cfg.Trust != "" {
-			manifests = append([]string{cfg.Trust}, manifests...)
+			served = cfg.Trust
+			manifests = append([]string{served}, manifests...)
 		}
 	}
 	for _, name := range manifests {
 		t, err := readTrust(name, c.in)
+		if err == nil && name == served {
+			err = t.doc.refuse(alone(&t.Manifest))
+		}
 		if err != nil {
 			return nil, err
 		}
