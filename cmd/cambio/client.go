@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -109,7 +110,7 @@ func (c *cli) clientList() *cobra.Command {
 			return c.showUnless(err, clients, func() {
 				var rows [][]string
 				for _, x := range clients {
-					rows = append(rows, []string{x.ID, string(x.Auth), join(x.Issuers), join(x.Origins), join(x.Scopes)})
+					rows = append(rows, []string{x.ID, cmp.Or(string(x.Auth), "none"), join(x.Issuers), join(x.Origins), join(x.Scopes)})
 				}
 				table(c.out, "ID AUTH ISSUERS ORIGINS SCOPES", rows)
 			})

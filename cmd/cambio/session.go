@@ -23,7 +23,7 @@ func (c *cli) sessionList() *cobra.Command {
 	var f admin.SessionFilter
 	cmd := c.verb("list [--user U] [--client C] [--issuer I] [--limit N]", "List sessions",
 		`Lists sessions, oldest first, --limit at a time; --from goes on where the page
-before ended.`, `  cambio session list --client shop
+before ended. Those that ended are listed too, until they are swept.`, `  cambio session list --client shop
   cambio session list --issuer google --limit 1000 -o json`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error {
 			api, err := c.admin()
@@ -65,12 +65,21 @@ func fill(ctx context.Context, api *admin.Client, f admin.SessionFilter) (admin.
 func (c *cli) printSessions(page admin.Sessions) {
 	var rows [][]string
 	for _, s := range page.Sessions {
-		rows = append(rows, []string{s.ID, s.User, s.Client, s.Issuer, s.Subject, join(s.Scopes), stamp(s.Created)})
+		rows = append(rows, []string{s.ID, s.User, s.Client, s.Issuer, s.Subject, join(s.Scopes), stamp(s.Created), state(s)})
 	}
-	table(c.out, "ID USER CLIENT ISSUER SUBJECT SCOPES CREATED", rows)
+	table(c.out, "ID USER CLIENT ISSUER SUBJECT SCOPES CREATED STATE", rows)
 	if page.Next != "" {
 		fmt.Fprintf(c.err, "there are more: --from %s\n", page.Next)
 	}
+}
+
+// state is what became of a session: those that ended are listed until they
+// are swept.
+func state(s admin.Session) string {
+	if s.Ended {
+		return "ended"
+	}
+	return "until " + stamp(s.Expires)
 }
 
 func (c *cli) sessionShow() *cobra.Command {
