@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -82,6 +83,28 @@ func TestClockJump(t *testing.T) {
 			now := clocks{wall: at.wall.Add(c.wall), up: at.up + c.passed}
 			if got := jump(at, now); got != c.want {
 				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// Whatever keeps the store from opening, the hint says what to do about that.
+func TestStoreHints(t *testing.T) {
+	dir := t.TempDir()
+	damaged := filepath.Join(dir, "damaged.db")
+	if err := os.WriteFile(damaged, bytes.Repeat([]byte{1}, 1<<15), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ name, database, hint string }{
+		{"no folder", filepath.Join(dir, "none", "cambio.db"), "the folder must exist"},
+		{"a folder", dir, "the folder must exist"},
+		{"a damaged file", damaged, "put a backup in its place"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			a := app{cfg: Config{Database: row.database}}
+			hint, ok := errors.AsType[*hintError](a.openStore())
+			if !ok || !strings.Contains(hint.hint, row.hint) {
+				t.Errorf("the hint is %+v", hint)
 			}
 		})
 	}

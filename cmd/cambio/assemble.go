@@ -96,10 +96,17 @@ func (a *app) openStore() error {
 		return hinted(err, "another server holds this file; stop it or set \"database\" to another path")
 	}
 	if err != nil {
-		return hinted(err, "the folder must exist and the file must be writable by this user")
+		return hinted(err, storeHint(err))
 	}
 	a.engine, a.closers = engine, append(a.closers, engine.Close)
 	return nil
+}
+
+func storeHint(err error) string {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return "the folder must exist and the file must be writable by this user"
+	}
+	return "the file is damaged or was never this server's; put a backup in its place"
 }
 
 func (a *app) openKeys(ctx context.Context) error {
