@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 )
 
 // gcPercent lets the heap grow to nine times what is live before it is
@@ -19,7 +20,9 @@ const gcPercent = 800
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	// A second signal ends the program at once, but for the one that timeout(1)
+	// and others send to the process and, right after it, to its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
