@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,11 +14,15 @@ import (
 const kekSize = 32
 
 // ReadKEK reads a key-encryption key from a file: 32 bytes in base64, with or
-// without a line break after them.
+// without a line break after them. It refuses a file that every user of the
+// machine can read; a group may, for that is how orchestrators hand out secrets.
 func ReadKEK(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading key-encryption key: %w", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o007 != 0 {
+		return nil, errors.Join(fmt.Errorf("reading key-encryption key: %s is open to every user of this machine; chmod 600 it", path), err)
 	}
 	kek, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(kek) != kekSize {

@@ -374,6 +374,19 @@ func TestReadKEKRefuses(t *testing.T) {
 			t.Errorf("%s: the error shows the key, or comes with one", tt.name)
 		}
 	}
+	for mode, accepted := range map[os.FileMode]bool{0o400: true, 0o640: true, 0o644: false, 0o602: false} {
+		path := filepath.Join(t.TempDir(), "kek")
+		err := os.WriteFile(path, []byte(good), 0o600)
+		if err == nil {
+			err = os.Chmod(path, mode)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadKEK(path); accepted != (err == nil) {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
 	if _, err := ReadKEK(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
