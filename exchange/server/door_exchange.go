@@ -73,7 +73,7 @@ func (s *Server) doorLogout(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Sessions.RevokeToken(c.ctx(), token, party.Client.ID, c.now); err != nil {
+	if err := s.end(c, token, party.Client); err != nil {
 		return err
 	}
 	c.out = append(c.out, "{}"...)

@@ -21,7 +21,14 @@ func (s *Server) revoke(c *call) error {
 	if c.params.token == "" {
 		return refused(exchange.ReasonParameterMissing, "token is missing")
 	}
-	return s.cfg.Sessions.RevokeToken(c.ctx(), c.params.token, party.Client.ID, c.now)
+	return s.end(c, c.params.token, party.Client)
+}
+
+// end revokes a token for a client and notes whose it was.
+func (s *Server) end(c *call, token string, client *exchange.Client) error {
+	ended, err := s.cfg.Sessions.RevokeToken(c.ctx(), token, client.ID, c.now)
+	c.event.User, c.event.Session = ended.User, ended.Session
+	return err
 }
 
 // introspect says what a token means (RFC 7662 §2) to a client that has shown

@@ -83,7 +83,7 @@ type granter interface {
 
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
-	RevokeToken(ctx context.Context, token, clientID string, now time.Time) error
+	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.Ended, error)
 }
 
 type verifier interface {

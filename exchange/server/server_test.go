@@ -85,8 +85,9 @@ func TestAuditEvents(t *testing.T) {
 	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "nobody"))
 	p.post("/auth/external/verify", `{"token":"x.y.z"}`, "X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic"))
 	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "Origin", evil)
+	p.form("/oauth/revoke", []string{"client_id", "web", "token", good.str("refresh_token")})
 	e := p.events()
-	if len(e) != 5 {
+	if len(e) != 6 {
 		t.Fatal(p.audited)
 	}
 	user := good.json["user"].(map[string]any)["id"]
@@ -111,6 +112,9 @@ func TestAuditEvents(t *testing.T) {
 	}
 	if e[4]["event"] != "token" || e[4]["reason"] != string(exchange.ReasonOriginNotAllowed) || !strings.Contains(e[4]["error"].(string), evil) {
 		t.Error(e[4]) // the first thing an operator looks for when a page cannot log in
+	}
+	if e[5]["event"] != "revoke" || e[5]["client"] != "web" || e[5]["user"] != user || e[5]["session"] != good.str("session_id") {
+		t.Error(e[5])
 	}
 	if e[3]["event"] != "verify" || e[3]["outcome"] != "refused" || e[3]["client"] != "basic" {
 		t.Error(e[3])

@@ -235,8 +235,12 @@ func TestRevokeToken(t *testing.T) {
 			k := tokens{second.RefreshToken, first.RefreshToken, second.AccessToken, w.stateless(start), narrowed.AccessToken}
 			before, commits := w.dump(), w.commits.Load()
 			token, now := tt.pick(k), start.Add(tt.now)
-			if err := w.RevokeToken(t.Context(), token, tt.client, now); reason(t, err) != tt.want {
+			ended, err := w.RevokeToken(t.Context(), token, tt.client, now)
+			if reason(t, err) != tt.want {
 				t.Fatalf("got %v, want %q", err, tt.want)
+			}
+			if tt.session && ended != (Ended{s.User, s.ID}) || tt.want != "" && ended != (Ended{}) {
+				t.Errorf("it says that it ended %+v", ended)
 			}
 			if tt.want != "" && (w.commits.Load() != commits || cmp.Diff(before, w.dump()) != "") {
 				t.Error("a refused revocation changed something")
@@ -260,7 +264,7 @@ func TestRevokingStrangersTokensStoresNothing(t *testing.T) {
 	w, elsewhere := newWorld(t), newWorld(t)
 	_, foreign := elsewhere.start(start)
 	for _, token := range []string{foreign.AccessToken, foreign.RefreshToken, "x", strings.Repeat("a.", 1000), w.refreshToken(storage.NewID(start), 1)} {
-		if err := w.RevokeToken(t.Context(), token, "app", start); err != nil {
+		if _, err := w.RevokeToken(t.Context(), token, "app", start); err != nil {
 			t.Error(err)
 		}
 	}
@@ -366,7 +370,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	free := w.stateless(start)
-	if err := w.RevokeToken(t.Context(), free, "app", start); err != nil {
+	if _, err := w.RevokeToken(t.Context(), free, "app", start); err != nil {
 		t.Fatal(err)
 	}
 	end(exchange.Mark{Kind: exchange.MarkSession, ID: logout.ID, Time: start})
@@ -463,7 +467,7 @@ func TestRevokingAgainStoresNothing(t *testing.T) {
 	w := newWorld(t)
 	_, tokens := w.start(start)
 	for n := range 3 {
-		if err := w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start.Add(time.Duration(n)*time.Second)); err != nil {
+		if _, err := w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start.Add(time.Duration(n)*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}

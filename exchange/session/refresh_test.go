@@ -383,7 +383,7 @@ func TestStoreUnavailable(t *testing.T) {
 	_, errs["parse"] = w.Parse(t.Context(), access, start)
 	_, errs["introspect"] = w.Introspect(t.Context(), access, start)
 	_, errs["introspect refresh"] = w.Introspect(t.Context(), tokens.RefreshToken, start)
-	errs["revoke"] = w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start)
+	_, errs["revoke"] = w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start)
 	errs["end"] = w.End(t.Context(), exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start})
 	for name, err := range errs {
 		if reason(t, err) != exchange.ReasonStoreUnavailable || !errors.Is(err, storage.ErrClosed) {

@@ -9,50 +9,56 @@ import (
 	"cambio/exchange"
 )
 
+// Ended is whose tokens were revoked. It is empty where there was nothing to
+// revoke.
+type Ended struct {
+	User    string
+	Session string
+}
+
 // RevokeToken ends what a client wants to end (RFC 7009 §2.1). A refresh token,
 // of whatever generation, ends its session, and so does an access token of a
 // session of the client's own: nothing less takes back what its holder can do.
 // Any other access token (without a session, or narrowed from somebody else's)
 // is noted by its jti until it expires. What is no token of ours, or not any
 // more, needs no revoking and is no error. A token of another client is refused.
-func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) error {
+func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) (Ended, error) {
 	if id, _, ok := s.readRefresh(token); ok {
-		return s.endFor(ctx, id, clientID, now)
+		row, err := s.load(ctx, id)
+		if err != nil {
+			return Ended{}, unlessInvalid(err)
+		}
+		if owner := row.Value.Session.Client; owner != clientID {
+			return Ended{}, foreign(owner)
+		}
+		return s.endSession(ctx, &row.Value.Session, now)
 	}
 	t, err := s.Parse(ctx, token, now)
 	if err != nil {
-		return unlessInvalid(err)
+		return Ended{}, unlessInvalid(err)
 	}
 	if t.Client != clientID {
-		return foreign(t.Client)
+		return Ended{}, foreign(t.Client)
 	}
+	return s.revokeAccess(ctx, t, now)
+}
+
+func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now time.Time) (Ended, error) {
 	if t.Session != "" {
-		owner, err := s.owner(ctx, t.Session)
+		row, err := s.load(ctx, t.Session)
 		if err != nil {
-			return unlessInvalid(err)
+			return Ended{}, unlessInvalid(err)
 		}
-		if owner == clientID {
-			return s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: t.Session, Time: now})
+		if row.Value.Session.Client == t.Client {
+			return s.endSession(ctx, &row.Value.Session, now)
 		}
 	}
-	return s.note(ctx, t)
+	return Ended{t.User, t.Session}, s.note(ctx, t)
 }
 
-// endFor ends a session if it is the client's.
-func (s *Store) endFor(ctx context.Context, id, clientID string, now time.Time) error {
-	owner, err := s.owner(ctx, id)
-	if err != nil {
-		return unlessInvalid(err)
-	}
-	if owner != clientID {
-		return foreign(owner)
-	}
-	return s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: id, Time: now})
-}
-
-func (s *Store) owner(ctx context.Context, id string) (string, error) {
-	row, err := s.load(ctx, id)
-	return row.Value.Session.Client, err
+func (s *Store) endSession(ctx context.Context, sess *exchange.Session, now time.Time) (Ended, error) {
+	err := s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: sess.ID, Time: now})
+	return Ended{sess.User, sess.ID}, err
 }
 
 // note keeps a token's jti until the token expires.
