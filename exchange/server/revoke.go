@@ -27,7 +27,7 @@ func (s *Server) revoke(c *call) error {
 // end revokes a token for a client and notes whose it was.
 func (s *Server) end(c *call, token string, client *exchange.Client) error {
 	ended, err := s.cfg.Sessions.RevokeToken(c.ctx(), token, client.ID, c.now)
-	c.event.User, c.event.Session = ended.User, ended.Session
+	c.req.Trail.User, c.req.Trail.Session = ended.User, ended.Session
 	return err
 }
 
