@@ -73,11 +73,11 @@ func (b *bench) measure(out io.Writer) error {
 	return nil
 }
 
-// warm lets every token meet its server once, so that users exist, keys are
-// fetched and files have grown.
+// warm lets the tokens meet their servers before anything is measured, so that
+// users exist, keys are fetched and files have grown.
 func (b *bench) warm() error {
 	for _, t := range b.targets {
-		r, err := load{t.addr, t.requests, 32, 2 * time.Second}.run()
+		r, err := load{t.addr, t.requests, 32, b.duration}.run()
 		if err != nil {
 			return fmt.Errorf("warming %s: %w", t.name, err)
 		}

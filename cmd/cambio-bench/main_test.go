@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestMain lets the test binary be the yardsticks, as the program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "yardstick" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// The harness drives every server and is refused by none. How fast they are is
+// not the question here.
+func TestRun(t *testing.T) {
+	var out strings.Builder
+	args := []string{"-tokens", "5", "-c", "2", "-d", "200ms", "-rounds", "1", "-issuers", "3", "-users", "10"}
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, name := range []string{yardBare, yardCrypto, yardWritten, noWrite, withSession} {
+		row := regexp.MustCompile(fmt.Sprintf(`(?m)^ +2 +%s +[1-9]\d* +\S+ +\S+ +0 +\S+ *$`, regexp.QuoteMeta(name)))
+		if !row.MatchString(out.String()) {
+			t.Errorf("no row of %s without errors", name)
+		}
+	}
+	if n := strings.Count(out.String(), "goal"); n != 2 {
+		t.Errorf("%d ratios, want 2", n)
+	}
+	if t.Failed() {
+		t.Log(out.String())
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, args := range [][]string{{"-c", "x"}, {"-c", "0"}, {"-c", ""}, {"-tokens", "0"}, {"-rounds", "-1"}, {"-d", "0s"}, {"-issuers", "0"}, {"-users", "-1"}} {
+		if _, err := parse(args); err == nil {
+			t.Errorf("%v was accepted", args)
+		}
+	}
+}
+
+func TestReadAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		status     int // 0 means an error
+	}{
+		{"granted", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", 200},
+		{"refused", "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", 400},
+		{"no length", "HTTP/1.1 200 OK\r\n\r\n", 0},
+		{"cut short", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", 0},
+		{"no status", "\r\n\r\n", 0},
+	} {
+		status, err := readAnswer(bufio.NewReader(strings.NewReader(c.text)))
+		if (c.status == 0) != (err != nil) || err == nil && status != c.status {
+			t.Errorf("%s: %d, %v", c.name, status, err)
+		}
+	}
+}
