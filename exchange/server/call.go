@@ -92,8 +92,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e = s.unknown
 	}
 	if ok && e.browser && isPreflight(r) {
-		s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(w, r)
-		s.preflights.observe("", s.cfg.Now().Sub(c.now))
+		s.answerPreflight(c)
 		return
 	}
 	err := s.run(c, e)
@@ -136,9 +135,9 @@ func (s *Server) run(c *call, e *entry) (err error) {
 
 // conclude turns an error into the answer, counts it, and takes the audit
 // event, before the caller learns anything. It returns the reason of a
-// refusal.
+// refusal, also of one that is no error to the caller.
 func (s *Server) conclude(c *call, err error) exchange.Reason {
-	var reason exchange.Reason
+	reason := c.event.Reason
 	if err != nil {
 		reason = s.refuse(c, err)
 	}

@@ -58,6 +58,17 @@ func isPreflight(r *http.Request) bool {
 		len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
+// answerPreflight answers one, and counts it as refused if no page of the
+// origin may call.
+func (s *Server) answerPreflight(c *call) {
+	s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(c.w, c.r)
+	var reason exchange.Reason
+	if c.w.Header().Get("Access-Control-Allow-Origin") == "" {
+		reason = exchange.ReasonOriginNotAllowed
+	}
+	s.preflights.observe(reason, s.cfg.Now().Sub(c.now))
+}
+
 // noOrigins answers preflights while no client has an origin.
 func noOrigins(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -276,6 +277,12 @@ func TestMetrics(t *testing.T) {
 		p.form("/oauth/token", exchangeParams("x", "client_id", "web"))
 		p.do("GET", "/made/up/"+http.MethodGet, "")
 	}
+	for _, origin := range []string{page, page, evil} {
+		p.do("OPTIONS", "/oauth/token", "", "Origin", origin, "Access-Control-Request-Method", "POST")
+	}
+	for _, token := range []string{p.idToken(), "x", "y"} {
+		p.post("/auth/external/verify", fmt.Sprintf(`{"token":%q}`, token), "X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic"))
+	}
 	outcomes := map[string]float64{}
 	for _, family := range must(p.metrics.Gather()) {
 		for _, m := range family.GetMetric() {
@@ -291,6 +298,11 @@ func TestMetrics(t *testing.T) {
 		"cambio_requests_total token SUBJECT_TOKEN_MALFORMED": 3,
 		"cambio_requests_total unknown NOT_FOUND":             3,
 		"cambio_request_duration_seconds token":               4,
+		"cambio_requests_total preflight granted":             2,
+		"cambio_requests_total preflight ORIGIN_NOT_ALLOWED":  1,
+
+		"cambio_requests_total door_verify granted":                 1,
+		"cambio_requests_total door_verify SUBJECT_TOKEN_MALFORMED": 2,
 	} {
 		if outcomes[name] != want {
 			t.Errorf("%s is %v, want %v", name, outcomes[name], want)
