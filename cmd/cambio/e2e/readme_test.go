@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"cambio/exchange"
+	"cambio/jwks/jwkstest"
 )
 
 // sample is the README's code in a language that verifies our access tokens,
@@ -58,10 +59,11 @@ func main() {
 }
 `
 
-// TestSampleInGo compiles and runs the README's sample.
-func TestSampleInGo(t *testing.T) {
-	t.Parallel()
-	s, issuer := world(t)
+// samples are tokens of which only the first lets anybody read orders at the
+// API: the others are damaged, of a lesser scope, an ID token of ours, and the
+// stranger's.
+func samples(t *testing.T, s *server, issuer *jwkstest.Issuer) []string {
+	t.Helper()
 	token := issuer.Sign(issuer.Claims("alice", app))
 	good := s.exchange(token).granted(t)
 	form := exchangeForm(token)
@@ -69,12 +71,51 @@ func TestSampleInGo(t *testing.T) {
 	narrow := s.call("/oauth/token", form).granted(t)
 	form.Set("requested_token_type", exchange.TypeIDToken)
 	id := s.call("/oauth/token", form).granted(t)
+	return []string{good.AccessToken, good.AccessToken + "A", narrow.AccessToken, id.AccessToken, token}
+}
 
+// TestSampleInGo compiles and runs the README's sample.
+func TestSampleInGo(t *testing.T) {
+	t.Parallel()
+	s, issuer := world(t)
 	file := filepath.Join(t.TempDir(), "main.go")
 	if err := os.WriteFile(file, fmt.Appendf(nil, apiInGo, sample(t, "go", s.url, audience)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "run", file, good.AccessToken, good.AccessToken+"A", narrow.AccessToken, id.AccessToken, token)
+	answers(t, append([]string{"go", "run", file}, samples(t, s, issuer)...))
+}
+
+// apiInPython is what the README's sample is part of.
+const apiInPython = `import sys, jwt
+
+def serve(token):
+%s
+
+for token in sys.argv[1:]:
+    try:
+        serve(token)
+        print(200)
+    except (jwt.PyJWTError, AssertionError):
+        print(401)
+`
+
+// TestSampleInPython runs the README's sample with Debian's Python, whose
+// packages have PyJWT.
+func TestSampleInPython(t *testing.T) {
+	t.Parallel()
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import jwt, cryptography").Run(); err != nil {
+		missing(t, fmt.Errorf("%s with PyJWT: %w", python, err))
+	}
+	s, issuer := world(t)
+	code := "    " + strings.ReplaceAll(sample(t, "python", s.url, audience), "\n", "\n    ")
+	answers(t, append([]string{python, "-c", fmt.Sprintf(apiInPython, code)}, samples(t, s, issuer)...))
+}
+
+// answers runs an API with the samples and wants it to accept the first alone.
+func answers(t *testing.T, command []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if want := []string{"200", "401", "401", "401", "401"}; err != nil || !slices.Equal(strings.Fields(string(out)), want) {
