@@ -1,6 +1,10 @@
 package exchange
 
-import "time"
+import (
+	"crypto/rsa"
+	"strings"
+	"time"
+)
 
 // Client is a registered caller. What it may do is listed; what is not listed
 // is refused.
@@ -29,6 +33,25 @@ type Client struct {
 	Audiences []string `json:"audiences" yaml:"audiences"`
 	// RefreshTokens gives it sessions that last; without, nothing is stored.
 	RefreshTokens bool `json:"refreshTokens,omitempty" yaml:"refreshTokens,omitempty"`
+	// Proofs are the proofs of ours that it may bring, by the last word of their
+	// token type identifiers: user-assertion, one-time-token, otp,
+	// wallet-signature. Users proven by one live in the client's own namespace.
+	Proofs []string `json:"proofs,omitempty" yaml:"proofs,omitempty"`
+	// AsIssuer makes its user assertions speak of the users of an issuer, which
+	// is one of Issuers: externalUserId is then the subject there.
+	AsIssuer string `json:"asIssuer,omitempty" yaml:"asIssuer,omitempty"`
+	// SecretAddresses are the networks, in CIDR notation, from which its secret
+	// counts. Default: any.
+	SecretAddresses []string `json:"secretAddresses,omitempty" yaml:"secretAddresses,omitempty"`
+	// AuthKeys lets its users log in by a key that it keeps for each of them.
+	AuthKeys *AuthKeys `json:"authKeys,omitempty" yaml:"authKeys,omitempty"`
+	// Wallets lets its users log in by an account on a chain.
+	Wallets *Wallets `json:"wallets,omitempty" yaml:"wallets,omitempty"`
+	// Checkout lets it make tokens for one customer and one invoice.
+	Checkout *Checkout `json:"checkout,omitempty" yaml:"checkout,omitempty"`
+	// DetailTypes are the types of authorization_details that it may ask for
+	// (RFC 9396 §2.1): checkout, or one that the operator registered.
+	DetailTypes []string `json:"detailTypes,omitempty" yaml:"detailTypes,omitempty"`
 	// AutoCreate false refuses subjects that have no user yet. Default true.
 	AutoCreate *bool `json:"autoCreate,omitempty" yaml:"autoCreate,omitempty"`
 	// ExchangeOwnTokens lets it narrow our own access tokens.
@@ -40,6 +63,66 @@ type Client struct {
 	// RefreshIdle and RefreshAbsolute end sessions. Defaults 720h and 2160h.
 	RefreshIdle     Duration `json:"refreshIdle,omitzero" yaml:"refreshIdle,omitempty"`
 	RefreshAbsolute Duration `json:"refreshAbsolute,omitzero" yaml:"refreshAbsolute,omitempty"`
+}
+
+// AuthKeys is how a client's requests for its keys' logins are signed.
+type AuthKeys struct {
+	// SigningKeys are RSA public keys in PEM, one after the other, of 2048 bits
+	// or more: each request carries a signature by one of them.
+	SigningKeys string `json:"signingKeys" yaml:"signingKeys"`
+	// Strict refuses requests that do not say when they were made, or say a
+	// time more than 5 minutes ago.
+	Strict bool `json:"strict,omitempty" yaml:"strict,omitempty"`
+}
+
+// Wallets is what the messages say that wallets sign (EIP-4361, CAIP-122).
+type Wallets struct {
+	// Domain is the host, and port if any, that asks for the signature: that of
+	// the page. URI is the resource it is for.
+	Domain string `json:"domain" yaml:"domain"`
+	URI    string `json:"uri" yaml:"uri"`
+	// Statement is shown to the user; one line.
+	Statement string `json:"statement,omitempty" yaml:"statement,omitempty"`
+	// Chains are the accepted chains by their CAIP-2 identifiers: eip155:1,
+	// solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp, xrpl:0. The first of a namespace
+	// is its default.
+	Chains []string `json:"chains" yaml:"chains"`
+	// RPC is CAIP-2 identifier → URL of a JSON-RPC endpoint that is asked about
+	// the signatures of contract wallets (EIP-1271). Without one they are refused.
+	RPC map[string]string `json:"rpc,omitempty" yaml:"rpc,omitempty"`
+}
+
+// Checkout is what a client's checkout tokens are for.
+type Checkout struct {
+	// PartnerID is the partner_id of the tokens. Default: the client's ID.
+	PartnerID string `json:"partnerID,omitempty" yaml:"partnerID,omitempty"`
+	// Audience is the API that takes them.
+	Audience string `json:"audience" yaml:"audience"`
+	// Invoices says who knows whether an invoice is the customer's: none,
+	// registered (by the admin API) or webhook. Default none.
+	Invoices InvoiceTruth `json:"invoices,omitempty" yaml:"invoices,omitempty"`
+	// Webhook is asked with invoices: webhook.
+	Webhook *Webhook `json:"webhook,omitempty" yaml:"webhook,omitempty"`
+}
+
+// InvoiceTruth is who knows whether an invoice is a customer's.
+type InvoiceTruth string
+
+// The sources of truth about invoices.
+const (
+	InvoicesNone       InvoiceTruth = "none"
+	InvoicesRegistered InvoiceTruth = "registered"
+	InvoicesWebhook    InvoiceTruth = "webhook"
+)
+
+// Webhook is an URL of the operator's that is asked, and the secret that signs
+// what it is asked.
+type Webhook struct {
+	URL    string       `json:"url" yaml:"url"`
+	Secret SharedSecret `json:"secret" yaml:"secret"`
+	// AllowPrivateAddresses lets it be on loopback or a private network, and
+	// speak plain http there.
+	AllowPrivateAddresses bool `json:"allowPrivateAddresses,omitempty" yaml:"allowPrivateAddresses,omitempty"`
 }
 
 // ClientSecret is a client's secret as it is kept.
@@ -55,6 +138,8 @@ type ClientSecret struct {
 type Party struct {
 	Client *Client
 	Keys   KeySet
+	// Signers verify the signatures of its requests; see [AuthKeys].
+	Signers []*rsa.PublicKey
 }
 
 // Public says whether the client cannot keep a secret (RFC 6749 §2.1).
@@ -80,6 +165,20 @@ func (c *Client) MayUse(grant string) bool {
 		return contains(c.Grants, grant)
 	}
 	return grant == GrantTokenExchange || grant == GrantRefreshToken && c.RefreshTokens
+}
+
+// Brings says whether it may bring proofs of a token type of ours.
+func (c *Client) Brings(tokenType string) bool {
+	word, ours := strings.CutPrefix(tokenType, ownTypePrefix)
+	return ours && contains(c.Proofs, word)
+}
+
+// Namespace is where the users live whom a proof of ours proves that it brings.
+func (c *Client) Namespace(tokenType string) string {
+	if tokenType == TypeUserAssertion && c.AsIssuer != "" {
+		return c.AsIssuer
+	}
+	return Namespace(tokenType, c.ID)
 }
 
 // AllowsOrigin says whether a browser page of origin may call as this client.

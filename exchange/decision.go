@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,7 @@ type Decision struct {
 // which scopes and audiences it gets.
 func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Time) Decision {
 	d := newDecider(client)
-	d.mayBring(trust.Issuer)
+	d.mayBring(trust.Issuer, subject.Proof.TokenType)
 	d.conditions(trust.Rules, subject.Claims)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
@@ -75,7 +76,7 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 // may have passed: then the session has expired.
 func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decision {
 	d := newDecider(client)
-	d.mayBring(trust.Issuer)
+	d.mayBring(trust.Issuer, session.Proof)
 	d.sameSubject(trust.Rules, session)
 	d.conditions(trust.Rules, session.Claims)
 	d.narrowAudience(ask.Audiences, session.Audience)
@@ -111,8 +112,23 @@ func DecideForClient(client *Client, ask Ask) Decision {
 	return d.decision()
 }
 
-// mayBring asks whether the client may bring tokens of issuer.
-func (d *decider) mayBring(issuer *Issuer) {
+// mayBring asks whether the client may bring tokens of issuer, or, where the
+// proof is one of ours, proofs of its kind: about users of its own or, if the
+// operator says so, about those of an issuer.
+func (d *decider) mayBring(issuer *Issuer, proof string) {
+	if OwnType(proof) {
+		d.check(Check{
+			Name: "client.proofs", Want: list(d.client.Proofs), Got: strings.TrimPrefix(proof, ownTypePrefix),
+			Passed: d.client.Brings(proof), Reason: ReasonSubjectTokenTypeNotAccepted,
+		})
+		d.check(Check{
+			Name: "namespace", Want: d.client.Namespace(proof), Got: issuer.ID,
+			Passed: d.client.Namespace(proof) == issuer.ID, Reason: ReasonIssuerUnknown,
+		})
+		if issuer.ID == Namespace(proof, d.client.ID) {
+			return
+		}
+	}
 	d.check(Check{
 		Name: "client.issuers", Want: list(d.client.Issuers), Got: issuer.ID,
 		Passed: contains(d.client.Issuers, issuer.ID), Reason: ReasonIssuerUnknown,

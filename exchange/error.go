@@ -20,6 +20,8 @@ const (
 	AccessDenied                Code = "access_denied"                 // RFC 6749 §4.1.2.1
 	ServerError                 Code = "server_error"                  // RFC 6749 §4.1.2.1
 	TemporarilyUnavailable      Code = "temporarily_unavailable"       // RFC 6749 §4.1.2.1
+	InvalidToken                Code = "invalid_token"                 // RFC 6750 §3.1
+	InsufficientScope           Code = "insufficient_scope"            // RFC 6750 §3.1
 	SlowDown                    Code = "slow_down"                     // RFC 8628 §3.5
 	InvalidTarget               Code = "invalid_target"                // RFC 8707 §2
 	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5

@@ -33,14 +33,15 @@ func TestEveryReasonHasItsAnswer(t *testing.T) {
 // other are statuses that say more than the code does.
 var other = map[int]bool{
 	http.StatusNotFound: true, http.StatusMethodNotAllowed: true, http.StatusRequestEntityTooLarge: true,
-	http.StatusUnsupportedMediaType: true, http.StatusForbidden: true,
+	http.StatusUnsupportedMediaType: true, http.StatusForbidden: true, http.StatusUnauthorized: true,
+	http.StatusConflict: true, http.StatusUnprocessableEntity: true,
 }
 
 func statusOf(code exchange.Code) int {
 	switch code {
-	case exchange.InvalidClient:
+	case exchange.InvalidClient, exchange.InvalidToken:
 		return http.StatusUnauthorized
-	case exchange.AccessDenied:
+	case exchange.AccessDenied, exchange.InsufficientScope:
 		return http.StatusForbidden
 	case exchange.SlowDown:
 		return http.StatusTooManyRequests

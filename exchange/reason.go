@@ -45,6 +45,26 @@ const (
 	ReasonRefreshTokenReused               Reason = "REFRESH_TOKEN_REUSED"
 	ReasonSessionEnded                     Reason = "SESSION_ENDED"
 	ReasonAssertionInvalid                 Reason = "ASSERTION_INVALID"
+	ReasonServerSecretInBrowser            Reason = "SERVER_SECRET_IN_BROWSER"
+	ReasonAddressNotAllowed                Reason = "ADDRESS_NOT_ALLOWED"
+	ReasonRequestSignatureInvalid          Reason = "REQUEST_SIGNATURE_INVALID"
+	ReasonRequestReplayed                  Reason = "REQUEST_REPLAYED"
+	ReasonRequestExpired                   Reason = "REQUEST_EXPIRED"
+	ReasonChallengeInvalid                 Reason = "CHALLENGE_INVALID"
+	ReasonCodeWrong                        Reason = "CODE_WRONG"
+	ReasonMailTooSoon                      Reason = "MAIL_TOO_SOON"
+	ReasonMailUnavailable                  Reason = "MAIL_UNAVAILABLE"
+	ReasonLinkedElsewhere                  Reason = "LINKED_ELSEWHERE"
+	ReasonClientSessionInvalid             Reason = "CLIENT_SESSION_INVALID"
+	ReasonWalletSignatureInvalid           Reason = "WALLET_SIGNATURE_INVALID"
+	ReasonWalletNotSupported               Reason = "WALLET_NOT_SUPPORTED"
+	ReasonChainUnavailable                 Reason = "CHAIN_UNAVAILABLE"
+	ReasonAccessTokenInvalid               Reason = "ACCESS_TOKEN_INVALID"
+	ReasonAccessTokenInsufficient          Reason = "ACCESS_TOKEN_INSUFFICIENT"
+	ReasonInvoiceNotAccepted               Reason = "INVOICE_NOT_ACCEPTED"
+	ReasonInvoicesUnavailable              Reason = "INVOICES_UNAVAILABLE"
+	ReasonIdempotencyKeyReused             Reason = "IDEMPOTENCY_KEY_REUSED"
+	ReasonIdempotencyKeyInProgress         Reason = "IDEMPOTENCY_KEY_IN_PROGRESS"
 	ReasonTooManyFailures                  Reason = "TOO_MANY_FAILURES"
 	ReasonOverloaded                       Reason = "OVERLOADED"
 	ReasonStoreUnavailable                 Reason = "STORE_UNAVAILABLE"
@@ -97,6 +117,26 @@ var answers = map[Reason]Answer{
 	ReasonRefreshTokenReused:               {InvalidGrant, 400, "the refresh token was used before; the session has ended"},
 	ReasonSessionEnded:                     {InvalidGrant, 400, "the session has ended"},
 	ReasonAssertionInvalid:                 {InvalidGrant, 400, "the assertion is invalid"},
+	ReasonServerSecretInBrowser:            {AccessDenied, 403, "a server secret must not be used in a browser; revoke it"},
+	ReasonAddressNotAllowed:                {AccessDenied, 403, "the client's secret is not accepted from this address"},
+	ReasonRequestSignatureInvalid:          {InvalidClient, 401, "the request's signature is invalid"},
+	ReasonRequestReplayed:                  {InvalidRequest, 400, "the request was made before"},
+	ReasonRequestExpired:                   {InvalidRequest, 400, "the request was made too long ago"},
+	ReasonChallengeInvalid:                 {InvalidRequest, 400, "the proof is unknown, expired or used"},
+	ReasonCodeWrong:                        {InvalidRequest, 400, "the code is wrong"},
+	ReasonMailTooSoon:                      {SlowDown, 429, "too many codes for this address"},
+	ReasonMailUnavailable:                  {TemporarilyUnavailable, 503, "mail cannot be sent at the moment"},
+	ReasonLinkedElsewhere:                  {InvalidRequest, 409, "this login belongs to another user"},
+	ReasonClientSessionInvalid:             {InvalidRequest, 401, "the client session is unknown or has expired"},
+	ReasonWalletSignatureInvalid:           {InvalidRequest, 400, "the wallet's signature is invalid"},
+	ReasonWalletNotSupported:               {InvalidRequest, 400, "the wallet is not supported here"},
+	ReasonChainUnavailable:                 {TemporarilyUnavailable, 503, "the chain cannot be asked at the moment"},
+	ReasonAccessTokenInvalid:               {InvalidToken, 401, "the access token is invalid"},
+	ReasonAccessTokenInsufficient:          {InsufficientScope, 403, "the access token may not do this"},
+	ReasonInvoiceNotAccepted:               {AccessDenied, 403, "the invoice is not one of the customer's"},
+	ReasonInvoicesUnavailable:              {TemporarilyUnavailable, 503, "invoices cannot be looked up at the moment"},
+	ReasonIdempotencyKeyReused:             {InvalidRequest, 422, "the Idempotency-Key was used for another request"},
+	ReasonIdempotencyKeyInProgress:         {InvalidRequest, 409, "a request with this Idempotency-Key is being answered"},
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the server cannot store anything at the moment"},

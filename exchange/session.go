@@ -13,6 +13,7 @@ type Session struct {
 	Client   string   `json:"client"`
 	Issuer   string   `json:"issuer"` // Issuer.ID
 	Subject  string   `json:"subject"`
+	Proof    string   `json:"proof,omitempty"` // token type of the proof, if it is one of ours
 	Key      string   `json:"key"`             // the issuer's key that proved it
 	Rules    []string `json:"rules,omitempty"` // conditions and scope rules that let it in
 	Scopes   []string `json:"scopes,omitempty"`

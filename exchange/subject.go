@@ -20,6 +20,22 @@ type Subject struct {
 	Actor  *Actor // from our own token's act, when that is the proof
 	// Parent is set when the proof is one of our own access tokens.
 	Parent *AccessToken
+	// Also are identities that the proof links to the same user, in the commit
+	// that lets the subject in.
+	Also []Identity
+	// Known lets in only who has a user already, whatever the client creates.
+	Known bool
+}
+
+// Identity is who somebody is in a namespace: that of an issuer, or one of ours.
+type Identity struct {
+	Issuer string // Issuer.ID, or [Namespace]
+	ID     string
+	// Names says that the identity may find the user, and not only be linked to
+	// the one whom the subject is.
+	Names bool
+	// Moves takes the identity from whomever it is linked to.
+	Moves bool
 }
 
 // Proof is how a subject was proven.
@@ -36,6 +52,9 @@ type Proof struct {
 	// only where a token counts once, and spent in the commit that makes the
 	// session.
 	Replay string
+	// Challenge names what we handed out for this proof, empty if nothing. It is
+	// spent in the commit that makes use of it.
+	Challenge string
 }
 
 // Actor is who acts for the subject (RFC 8693 §4.1).
@@ -85,4 +104,11 @@ type SubjectToken struct {
 	IssuerID string
 	// Nonce, if any, is what the token must repeat (OpenID Connect Core §2).
 	Nonce string
+	// Client brings it, nil where the token has to name it, and Credential says
+	// which of its secrets or keys authenticated it, empty if none did.
+	Client     *Client
+	Credential string
+	// RequestID and CodeVerifier (RFC 7636 §4.5) belong to a one-time token.
+	RequestID    string
+	CodeVerifier string
 }

@@ -8,8 +8,19 @@ const (
 	TypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// typePrefix begins the token type identifiers of RFC 8693 §3.
-const typePrefix = "urn:ietf:params:oauth:token-type:"
+// Token types of ours: proofs that no external issuer signs.
+const (
+	TypeUserAssertion   = "urn:cambio:token-type:user-assertion"   // a backend about its own user
+	TypeOneTimeToken    = "urn:cambio:token-type:one-time-token"   // for a linked auth key
+	TypeOTP             = "urn:cambio:token-type:otp"              // a mailed code
+	TypeWalletSignature = "urn:cambio:token-type:wallet-signature" // of a challenge
+)
+
+// The prefixes of token type identifiers: those of RFC 8693 §3 and ours.
+const (
+	typePrefix    = "urn:ietf:params:oauth:token-type:"
+	ownTypePrefix = "urn:cambio:token-type:"
+)
 
 // Grant types of the token endpoint.
 const (

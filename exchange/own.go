@@ -1,0 +1,81 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// The namespaces of users whom no external issuer proved: one for each kind of
+// proof at each client. A registered issuer's ID has no colon, so none is one.
+var namespaces = map[string]string{ // token type → kind
+	TypeUserAssertion:   "client",
+	TypeOneTimeToken:    "key",
+	TypeOTP:             "mail",
+	TypeWalletSignature: "wallet",
+}
+
+// Namespace is where a client's users live whom a proof of ours proves: it
+// stands where an issuer's ID would. It is empty for other token types.
+func Namespace(tokenType, clientID string) string {
+	kind, ours := namespaces[tokenType]
+	if !ours {
+		return ""
+	}
+	return kind + ":" + clientID
+}
+
+// OwnType says whether a token type is a proof of ours.
+func OwnType(tokenType string) bool { return strings.HasPrefix(tokenType, ownTypePrefix) }
+
+// OwnTrust stands for the issuer of a client's own namespace. It has no
+// conditions, and gives what the client may have: whoever registered the client
+// with this kind of proof said so.
+func OwnTrust(client *Client, tokenType string) *Trust {
+	return &Trust{
+		Issuer: &Issuer{ID: Namespace(tokenType, client.ID)},
+		Rules:  ownRules{},
+		Keys:   noKeys{},
+	}
+}
+
+// OwnClaims are the claims of a proof of ours, in the words of OpenID Connect
+// Core §5.1: rules and refreshes read them as they read a token's.
+func OwnClaims(id, email string, emailVerified bool, name string) map[string]any {
+	claims := map[string]any{"sub": id}
+	if email != "" {
+		claims["email"], claims["email_verified"] = email, emailVerified
+	}
+	if name != "" {
+		claims["name"] = name
+	}
+	return claims
+}
+
+// ownRules are the rules of a namespace of ours.
+type ownRules struct{}
+
+func (ownRules) Map(claims map[string]any) (Mapped, []Check) {
+	text := func(name string) string { s, _ := claims[name].(string); return s }
+	m := Mapped{Subject: text("sub"), Name: text("name")}
+	if verified, _ := claims["email_verified"].(bool); verified {
+		m.Email = text("email")
+	}
+	return m, nil
+}
+
+func (ownRules) Validate(map[string]any) []Check { return nil }
+
+func (ownRules) GivesScope(_ map[string]any, scope string) Check { return always(scope) }
+
+// noKeys are the keys of a namespace of ours: nobody signs for it.
+type noKeys struct{}
+
+func (noKeys) Verify(context.Context, string, time.Time) (Signed, error) {
+	return Signed{}, Refuse(ReasonKeyNotFound, errors.New("nobody signs for this namespace"))
+}
+
+func (noKeys) Withdrawn(string) bool { return false }
+
+func (noKeys) Close() {}
