@@ -26,6 +26,9 @@ func Namespace(tokenType, clientID string) string {
 	return kind + ":" + clientID
 }
 
+// IsNamespace says whether an issuer's ID is a namespace of ours.
+func IsNamespace(issuerID string) bool { return strings.Contains(issuerID, ":") }
+
 // OwnType says whether a token type is a proof of ours.
 func OwnType(tokenType string) bool { return strings.HasPrefix(tokenType, ownTypePrefix) }
 
@@ -62,7 +65,11 @@ func (ownRules) Map(claims map[string]any) (Mapped, []Check) {
 	if verified, _ := claims["email_verified"].(bool); verified {
 		m.Email = text("email")
 	}
-	return m, nil
+	const most = 255
+	return m, []Check{{
+		Name: "sub", Want: "1 to 255 bytes without control characters", Got: m.Subject,
+		Passed: m.Subject != "" && len(m.Subject) <= most && printable(m.Subject), Reason: ReasonSubjectTokenClaimInvalid,
+	}}
 }
 
 func (ownRules) Validate(map[string]any) []Check { return nil }

@@ -17,6 +17,7 @@ func (c *Client) Validate() []Problem {
 	p.grants(c)
 	p.each("issuers", c.Issuers, p.id)
 	p.clientScopes(c)
+	p.proofs(c)
 	if len(c.Audiences) == 0 {
 		p.add("audiences", "is missing; list the APIs its tokens are for, the default first (RFC 9068 §2.2)")
 	}

@@ -225,7 +225,7 @@ func (a *app) wire() error {
 		Trusts: func() subject.Trusts { return a.users.Snapshot() }, Own: a.sessions, OwnIssuer: a.cfg.Issuer,
 	})
 	grants := grant.New(grant.Config{
-		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
+		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays, Challenges: challenge.Spenders{},
 		Registry: func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
 	a.limiter = limit.New(limit.Config{})

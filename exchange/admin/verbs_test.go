@@ -130,7 +130,7 @@ func TestSecrets(t *testing.T) {
 	f.apply(t, manifest())
 	f.audited()
 	good := func(s admin.NewSecret) bool {
-		return f.registry.CheckSecret(f.registry.Snapshot().Client("backend").Client, s.Secret, f.now)
+		return f.registry.CheckSecret(f.registry.Snapshot().Client("backend").Client, s.Secret, f.now) == s.ID
 	}
 	first, err := f.RotateSecret(t.Context(), "backend")
 	must(t, err)

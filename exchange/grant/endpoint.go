@@ -16,6 +16,8 @@ type Config struct {
 	Users    Users
 	Sessions Sessions
 	Replays  Replays
+	// Challenges is what we handed out to be proven once.
+	Challenges Challenges
 	// Registry answers the issuers and clients as of now.
 	Registry func() Registry
 	// Issuer is our own URL: iss of our tokens.
@@ -58,6 +60,12 @@ type Sessions interface {
 // makes use of it.
 type Replays interface {
 	Once(ctx context.Context, kind, id string, expires, now time.Time) (storage.Write, error)
+}
+
+// Challenges spends what we handed out, by its name in a proof. The writes go
+// into the commit that makes use of it, and do not hold if another was faster.
+type Challenges interface {
+	Spend(ctx context.Context, challenge string, now time.Time) ([]storage.Write, error)
 }
 
 // Registry is the registered issuers and clients, nil where there is none.

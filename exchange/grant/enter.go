@@ -25,6 +25,8 @@ type entry struct {
 	issue   issue
 	bearer  bool    // never a refresh token
 	once    []spend // tokens that this use spends
+	// challenges are the names of what we handed out that this use spends.
+	challenges []string
 }
 
 // spend is a token that may be used once.
@@ -33,8 +35,12 @@ type spend struct {
 	expires time.Time
 }
 
-// spends adds the token that proved s, if its issuer's tokens are for one use.
+// spends adds the token that proved s, if its issuer's tokens are for one use,
+// and the challenge that it answers.
 func (n *entry) spends(s *exchange.Subject) {
+	if s.Proof.Challenge != "" {
+		n.challenges = append(n.challenges, s.Proof.Challenge)
+	}
 	if s.Proof.Replay == "" {
 		return
 	}
@@ -56,6 +62,13 @@ func (e *Endpoint) spent(ctx context.Context, n *entry, now time.Time) ([]storag
 			return nil, err
 		}
 		writes = append(writes, w)
+	}
+	for _, c := range n.challenges {
+		w, err := e.cfg.Challenges.Spend(ctx, c, now)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w...)
 	}
 	return writes, nil
 }
@@ -110,7 +123,8 @@ func (n *entry) forItself() error {
 // session, a spent token, together or not at all. Where there is none of these
 // it commits nothing.
 func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchange.Decision, now time.Time) (*Response, error) {
-	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, n.subject, n.client.CreatesUsers(), now)
+	create := n.client.CreatesUsers() && !n.subject.Known
+	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, n.subject, create, now)
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +173,12 @@ func (n *entry) token(user string, d *exchange.Decision, now time.Time) *exchang
 // session is what each refresh will be decided by.
 func (n *entry) session(user string, d *exchange.Decision, now time.Time) *exchange.Session {
 	p := &n.subject.Proof
+	var proof string
+	if exchange.OwnType(p.TokenType) {
+		proof = p.TokenType
+	}
 	return &exchange.Session{
-		User: user, Client: n.client.ID, Issuer: n.subject.Issuer, Subject: n.subject.ID, Key: p.Key,
+		User: user, Client: n.client.ID, Issuer: n.subject.Issuer, Subject: n.subject.ID, Proof: proof, Key: p.Key,
 		Rules: d.Rules, Scopes: d.Scopes, Audience: d.Audience, Details: d.Details, Claims: n.subject.Claims,
 		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: n.actor,
 		Created: now, NotAfter: earlier(now.Add(n.client.Absolute()), d.NotAfter),

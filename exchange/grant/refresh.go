@@ -42,7 +42,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is of client %s", s.ID, s.Client))
 	}
 	req.Trail.about(s)
-	trust := e.cfg.Registry().Issuer(s.Issuer)
+	trust := e.trust(client, s)
 	if trust == nil {
 		return nil, ended(exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("issuer %s is gone", s.Issuer)))
 	}
@@ -70,6 +70,14 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 	}, nil
 }
 
+// trust is whom the session's proof is believed of today, nil if nobody.
+func (e *Endpoint) trust(client *exchange.Client, s *exchange.Session) *exchange.Trust {
+	if s.Proof != "" && s.Issuer == exchange.Namespace(s.Proof, client.ID) {
+		return exchange.OwnTrust(client, s.Proof)
+	}
+	return e.cfg.Registry().Issuer(s.Issuer)
+}
+
 // about notes whose session is asked for.
 func (t *Trail) about(s *exchange.Session) {
 	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
@@ -93,8 +101,12 @@ func (e *Endpoint) sameUser(ctx context.Context, s *exchange.Session, now time.T
 }
 
 // sameProof wants the proof to count today: the key that signed it, and whom it
-// was for, must not have been taken away.
+// was for, must not have been taken away. Of a proof of ours there is nothing to
+// ask but whether the client still brings it, which is part of the decision.
 func (e *Endpoint) sameProof(req *Request, s *exchange.Session, trust *exchange.Trust) error {
+	if s.Proof != "" {
+		return nil
+	}
 	key := exchange.Check{
 		Name: "key", Want: "one that is not withdrawn", Got: s.Key,
 		Passed: !trust.Keys.Withdrawn(s.Key), Reason: exchange.ReasonKeyNotFound,

@@ -10,10 +10,14 @@ import (
 // Request is a token request (RFC 6749 §3.2, RFC 8693 §2.1), parsed once.
 type Request struct {
 	GrantType string
-	// Party is the authenticated client. It is nil when the request names
-	// none; only token exchange can then find one, by the subject token's
-	// audience.
+	// Party is the authenticated client, or one that what the request brings
+	// names: a public client, or that of a client session. It is nil when the
+	// request names none; only token exchange can then find one, by the subject
+	// token's audience.
 	Party *exchange.Party
+	// Credential says which of the client's secrets or keys authenticated it,
+	// empty if none did.
+	Credential string
 	// Origin is the browser origin of the request, empty outside browsers. It
 	// is needed here only when the client is found by audience.
 	Origin string
@@ -29,6 +33,8 @@ type Request struct {
 	Details            json.RawMessage // authorization_details (RFC 9396)
 	IssuerID           string          // names the issuer when the token has no iss
 	Nonce              string
+	RequestID          string // of a one-time token
+	CodeVerifier       string // of a one-time token (RFC 7636 §4.5)
 	RefreshToken       string
 	Assertion          string // RFC 7523 §2.1
 

@@ -45,9 +45,14 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 
 // prove verifies the subject token and notes what it says.
 func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
-	return e.verify(ctx, req, exchange.SubjectToken{
+	token := exchange.SubjectToken{
 		Text: req.SubjectToken, Type: req.SubjectTokenType, IssuerID: req.IssuerID, Nonce: req.Nonce,
-	}, now)
+		Credential: req.Credential, RequestID: req.RequestID, CodeVerifier: req.CodeVerifier,
+	}
+	if req.Party != nil {
+		token.Client = req.Party.Client
+	}
+	return e.verify(ctx, req, token, now)
 }
 
 func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, error) {

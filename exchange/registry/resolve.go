@@ -19,11 +19,19 @@ import (
 // that somebody else made. Without create it is refused as
 // exchange.ReasonUserNotRegistered, a disabled user as exchange.ReasonUserDisabled.
 //
+// What the subject's proof also identifies is linked to the same user by the
+// same writes. It finds the user of an unknown subject if it may name one. An
+// identity that is linked to somebody else is refused as
+// exchange.ReasonLinkedElsewhere, unless it moves.
+//
 // The e-mail and the name of the returned user are those of the subject's
 // proof, and Created is only set for a new one. The stored ones, which
 // operators see, are those of the first sight: an exchange never rewrites a
 // user, so it can neither lose to nor undo what an operator does to it.
 func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error) {
+	if len(s.Also) > 0 {
+		return r.resolveAll(ctx, s, create, now)
+	}
 	key := exchange.LinkKey(s.Issuer, s.ID)
 	link, err := r.tables.links.Get(ctx, key)
 	switch {
@@ -42,12 +50,17 @@ func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool
 
 func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exchange.User, bool, []storage.Write, error) {
 	u := exchange.User{ID: storage.NewID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
-	link, linkErr := r.tables.links.Insert(key, linkRecord{User: u.ID})
 	user, userErr := r.tables.users.Insert(u.ID, u)
-	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(u.ID, key),
-		exchange.Link{Issuer: s.Issuer, Subject: s.ID, User: u.ID, Created: u.Created})
-	if err := errors.Join(linkErr, userErr, shownErr); err != nil {
+	links, linkErr := r.newLink(key, exchange.Link{Issuer: s.Issuer, Subject: s.ID, User: u.ID, Created: u.Created})
+	if err := errors.Join(linkErr, userErr); err != nil {
 		return exchange.User{}, false, nil, fmt.Errorf("making a user: %w", err)
 	}
-	return u, true, []storage.Write{link, user, shown}, nil
+	return u, true, append(links, user), nil
+}
+
+// newLink makes a link that is not there.
+func (r *Registry) newLink(key string, l exchange.Link) ([]storage.Write, error) {
+	link, linkErr := r.tables.links.Insert(key, linkRecord{User: l.User})
+	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(l.User, key), l)
+	return []storage.Write{link, shown}, errors.Join(linkErr, shownErr)
 }

@@ -49,17 +49,17 @@ func (r *Registry) RevokeSecret(ctx context.Context, clientID, secretID string, 
 	})
 }
 
-// CheckSecret says whether secret is one of c's that has not expired. How long
-// it takes does not depend on how much of a secret is right.
-func (r *Registry) CheckSecret(c *exchange.Client, secret string, now time.Time) bool {
+// CheckSecret is the ID of the one of c's secrets that secret is, unless it has
+// expired; empty if it is none. How long it takes does not depend on how much of
+// a secret is right.
+func (r *Registry) CheckSecret(c *exchange.Client, secret string, now time.Time) (id string) {
 	mac := r.secretMAC(c.ID, secret)
-	good := false
 	for _, s := range c.Secrets {
 		if hmac.Equal(s.MAC, mac) && !expired(s, now) {
-			good = true
+			id = s.ID
 		}
 	}
-	return good
+	return id
 }
 
 // changeSecrets gives a client the secrets that edit returns. Its keys, which

@@ -176,13 +176,13 @@ func decoy() *exchange.Client {
 }
 
 func (s *Server) checkSecret(c *call, client *exchange.Client, cred credentials) error {
-	right := s.cfg.CheckSecret(client, cred.secret, c.now)
+	c.req.Credential = s.cfg.CheckSecret(client, cred.secret, c.now)
 	switch {
 	case client == s.decoy:
 		return denied("there is no such client")
 	case client.Auth != cred.method && !(cred.door && client.Auth == exchange.AuthSecretBasic):
 		return denied("the client is registered for %s, not %s", client.Auth, cred.method)
-	case !right:
+	case c.req.Credential == "":
 		return denied("the secret is wrong")
 	}
 	return nil

@@ -65,6 +65,10 @@ func (c *call) field(name string) *string {
 		return &c.req.IssuerID
 	case "nonce":
 		return &c.req.Nonce
+	case "request_id":
+		return &c.req.RequestID
+	case "code_verifier":
+		return &c.req.CodeVerifier
 	case "refresh_token":
 		return &c.req.RefreshToken
 	case "assertion":

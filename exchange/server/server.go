@@ -34,8 +34,9 @@ type Config struct {
 	// Clients is the clients as of now. It is called anew for each request, so
 	// that a change counts from the next one.
 	Clients func() Clients
-	// CheckSecret says whether a secret is one of the client's that is live.
-	CheckSecret func(c *exchange.Client, secret string, now time.Time) bool
+	// CheckSecret is the ID of the client's live secret that a secret is, empty
+	// if it is none.
+	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
 	// Subjects verifies subject tokens and client assertions; package subject
 	// has it.
 	Subjects verifier

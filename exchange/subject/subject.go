@@ -50,6 +50,8 @@ func New(cfg Config) *Verifier {
 		exchange.TypeIDToken:     v.external,
 		exchange.TypeJWT:         v.external,
 		exchange.TypeAccessToken: v.accessToken,
+
+		exchange.TypeUserAssertion: v.userAssertion,
 	}
 	return v
 }

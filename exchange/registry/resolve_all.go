@@ -1,0 +1,123 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// identity is one of the identities of a proof, and whom it is linked to.
+type identity struct {
+	exchange.Identity
+	key  string
+	link storage.Row[linkRecord] // without a key where there is none
+}
+
+func (i *identity) linked() bool { return i.link.Key != "" }
+
+// resolveAll is Resolve for a proof of more than one identity.
+func (r *Registry) resolveAll(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error) {
+	all, err := r.identities(ctx, s)
+	if err != nil {
+		return u, false, nil, err
+	}
+	found := finder(all)
+	switch {
+	case found != nil && found.link.Value.Disabled:
+		return u, false, nil, exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", found.link.Value.User))
+	case found != nil:
+		u = exchange.User{ID: found.link.Value.User, Email: s.Email, Name: s.Name}
+		writes, err = r.stays(ctx, u.ID)
+	case create:
+		u, isNew, writes, err = r.newUser(all[0].key, s, now)
+		all = all[1:]
+	default:
+		err = exchange.Refuse(exchange.ReasonUserNotRegistered, fmt.Errorf("no link %s", all[0].key))
+	}
+	if err != nil {
+		return exchange.User{}, false, nil, err
+	}
+	linked, err := r.linkAll(u.ID, all, now)
+	if err != nil {
+		return exchange.User{}, false, nil, err
+	}
+	if !isNew && len(linked) == 0 {
+		writes = nil // who is known costs no write
+	}
+	return u, isNew, append(writes, linked...), nil
+}
+
+// identities are the subject's own, first, and what it is also.
+func (r *Registry) identities(ctx context.Context, s *exchange.Subject) ([]identity, error) {
+	all := []identity{{Identity: exchange.Identity{Issuer: s.Issuer, ID: s.ID, Names: true}}}
+	for _, also := range s.Also {
+		all = append(all, identity{Identity: also})
+	}
+	for i := range all {
+		id := &all[i]
+		id.key = exchange.LinkKey(id.Issuer, id.ID)
+		link, err := r.tables.links.Get(ctx, id.key)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, fmt.Errorf("link %s: %w", id.key, err)
+		}
+		if err == nil {
+			id.link = link
+		}
+	}
+	return all, nil
+}
+
+// finder is the first identity that finds a user, nil if none does.
+func finder(all []identity) *identity {
+	for i := range all {
+		if all[i].Names && all[i].linked() {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// stays is a write that changes nothing and does not hold if somebody changes,
+// disables or deletes the user meanwhile: nothing is linked to such a one.
+func (r *Registry) stays(ctx context.Context, userID string) ([]storage.Write, error) {
+	user, err := r.tables.users.Get(ctx, userID)
+	if err != nil {
+		return nil, fmt.Errorf("user %s: %w", userID, err)
+	}
+	same, err := r.tables.users.Replace(user, user.Value)
+	return []storage.Write{same}, err
+}
+
+// linkAll are the writes that make all identities those of a user.
+func (r *Registry) linkAll(user string, all []identity, now time.Time) (writes []storage.Write, err error) {
+	for i := range all {
+		id := &all[i]
+		if id.linked() && id.link.Value.User == user {
+			continue
+		}
+		w, err := r.linkOne(user, id, now)
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w...)
+	}
+	return writes, nil
+}
+
+func (r *Registry) linkOne(user string, id *identity, now time.Time) ([]storage.Write, error) {
+	link := exchange.Link{Issuer: id.Issuer, Subject: id.ID, User: user, Created: now.UTC()}
+	if !id.linked() {
+		return r.newLink(id.key, link)
+	}
+	had := id.link.Value.User
+	if !id.Moves {
+		return nil, exchange.Refuse(exchange.ReasonLinkedElsewhere, fmt.Errorf("%s of %s is user %s, not %s", exchange.Quote(id.ID), id.Issuer, had, user))
+	}
+	moved, moveErr := r.tables.links.Replace(id.link, linkRecord{User: user})
+	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(user, id.key), link)
+	return []storage.Write{moved, shown, r.tables.userLinks.Remove(userLinkKey(had, id.key))}, errors.Join(moveErr, shownErr)
+}
