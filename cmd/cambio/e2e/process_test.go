@@ -141,12 +141,26 @@ func freePorts(t *testing.T, n int) int {
 	nextPort.CompareAndSwap(0, int64(rand.IntN(highest-lowest))) // other processes run tests too
 	for range 1000 {
 		first := lowest + int(nextPort.Add(int64(n)))%(highest-lowest)
-		if free(first, n) {
+		if free(first, n) && claim(t, first, n) {
 			return first
 		}
 	}
 	t.Fatalf("found no %d free ports in a row", n)
 	return 0
+}
+
+// claim keeps other processes that look for ports by freePorts away from n of
+// them until the test ends: between looking and listening, one could take them.
+// What it holds are the UDP ports of the same numbers, which nobody uses.
+func claim(t *testing.T, first, n int) bool {
+	for i := range n {
+		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: first + i})
+		if err != nil {
+			return false
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	return true
 }
 
 func free(first, n int) bool {
