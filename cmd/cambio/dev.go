@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/emersion/go-smtp"
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/dev"
+	"cambio/exchange/admin"
 )
 
 func (c *cli) dev() *cobra.Command {
@@ -25,11 +29,13 @@ on loopback only and keeps everything in a temporary folder, which is deleted in
 the end. Then it prints a transcript to paste into another shell: from a login
 to a revoked session with curl alone.
 
-It takes four ports in a row: the server, its admin API, the provider, the API.`,
+It takes five ports in a row: the server, its admin API, the provider, the API,
+and an SMTP server that shows mails instead of delivering them. Clients for the
+other ways in are registered, with the secrets that it prints.`,
 		`  cambio dev
   cambio dev --port 9080`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error { return c.runDev(ctx, port) })
-	cmd.Flags().IntVar(&port, "port", 8080, "the first of four `ports`")
+	cmd.Flags().IntVar(&port, "port", 8080, "the first of five `ports`")
 	return cmd
 }
 
@@ -52,17 +58,66 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 		}
 		defer stop()
 	}
+	stop, err := showMail(port+4, dev.NewMailbox(urls, c.out))
+	if err != nil {
+		return err
+	}
+	defer stop()
 	cfg, err := devConfig(urls)
 	if err != nil {
 		return err
 	}
-	return Run(ctx, cfg, c.out, c.err, func(Addrs) { err = dev.WriteTranscript(c.out, urls) })
+	return c.serveDemo(ctx, cfg, urls)
+}
+
+// serveDemo serves, and greets as soon as it does.
+func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var greeting sync.WaitGroup
+	var greeted error
+	err := Run(ctx, cfg, c.out, c.err, func(Addrs) {
+		greeting.Go(func() {
+			if greeted = greet(ctx, c.out, cfg, urls); greeted != nil {
+				stop()
+			}
+		})
+	})
+	stop()
+	greeting.Wait()
+	return errors.Join(err, greeted)
+}
+
+// greet makes the secrets of the demo's clients and prints where things are.
+func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs) error {
+	token, err := admin.OpenToken(cfg.AdminTokenFile)
+	if err != nil {
+		return err
+	}
+	api, err := admin.NewClient(cfg.AdminListen, token)
+	if err != nil {
+		return err
+	}
+	backend, err := api.RotateSecret(ctx, dev.BackendID)
+	if err != nil {
+		return err
+	}
+	wallets, err := api.RotateSecret(ctx, dev.WalletsID)
+	if err != nil {
+		return err
+	}
+	demo := dev.Demo{BackendSecret: backend.Secret, WalletsSecret: wallets.Secret}
+	return errors.Join(demo.WriteEnvironment(urls), dev.WriteTranscript(out, urls, demo))
 }
 
 // devConfig is that of a server which trusts the demo provider.
 func devConfig(urls dev.URLs) (Config, error) {
+	signingKey, err := dev.NewSigningKey(urls.Folder)
+	if err != nil {
+		return Config{}, err
+	}
 	trust := filepath.Join(urls.Folder, "trust.yaml")
-	if err := os.WriteFile(trust, []byte(dev.Trust(urls)), 0o600); err != nil {
+	if err := os.WriteFile(trust, []byte(dev.Trust(urls, signingKey)), 0o600); err != nil {
 		return Config{}, err
 	}
 	return loadConfig("", []string{
@@ -80,15 +135,24 @@ func hostPort(url string) string { return url[len("http://"):] }
 
 // serveLoopback serves h until the returned function is called.
 func serveLoopback(port int, h http.Handler) (stop func(), err error) {
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	return onLoopback(port, s.Serve, s.Close)
+}
+
+// showMail runs an SMTP server until the returned function is called.
+func showMail(port int, s *smtp.Server) (stop func(), err error) {
+	return onLoopback(port, s.Serve, s.Close)
+}
+
+func onLoopback(port int, serve func(net.Listener) error, end func() error) (stop func(), err error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return nil, hinted(err, fmt.Sprintf("choose four free ports: cambio dev --port %d", port+1000))
+		return nil, hinted(err, fmt.Sprintf("choose five free ports: cambio dev --port %d", port+1000))
 	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Serve(l)
+		serve(l)
 	}()
-	return func() { s.Close(); <-done }, nil
+	return func() { end(); <-done }, nil
 }

@@ -3,6 +3,7 @@ package dev
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/template"
 )
 
@@ -12,19 +13,24 @@ type URLs struct {
 	Admin    string
 	Provider string // the OpenID provider, an issuer
 	API      string // the demo API, and the audience of its tokens
+	Mail     string // host:port of an SMTP server that delivers nothing
 	Callback string // a redirect URI of the demo app; nothing listens there
 	Folder   string
 }
 
-// NewURLs are those on loopback with four ports from port on.
+// NewURLs are those on loopback with five ports from port on.
 func NewURLs(port int, folder string) URLs {
 	at := func(i int) string { return fmt.Sprintf("http://127.0.0.1:%d", port+i) }
-	return URLs{Cambio: at(0), Admin: at(1), Provider: at(2), API: at(3), Callback: at(3) + "/callback", Folder: folder}
+	return URLs{
+		Cambio: at(0), Admin: at(1), Provider: at(2), API: at(3), Mail: fmt.Sprintf("127.0.0.1:%d", port+4),
+		Callback: at(3) + "/callback", Folder: folder,
+	}
 }
 
-// Trust is the manifest of a server that trusts the provider and knows the
-// demo app.
-func Trust(u URLs) string {
+// Trust is the manifest of a server that trusts the provider, and knows the
+// demo app and the clients of the other ways in. SigningKey is the public key of
+// the demo partner, in PEM.
+func Trust(u URLs, signingKey string) string {
 	return fmt.Sprintf(`issuers:
   - id: demo-provider
     url: %s
@@ -39,7 +45,34 @@ clients:
     audiences: [%[4]s]
     origins: [%[4]s]
     refreshTokens: true
-`, u.Provider, ClientID, ScopeRead, u.API)
+  - id: %[5]s
+    auth: client_secret_basic
+    proofs: [user-assertion]
+    grants: ["urn:ietf:params:oauth:grant-type:token-exchange", refresh_token, client_credentials]
+    scopes: [%[3]s, "checkout:create"]
+    defaultScopes: [%[3]s]
+    audiences: [%[4]s]
+    refreshTokens: true
+    exchangeOwnTokens: true
+    detailTypes: [checkout]
+    checkout: {audience: %[4]s}
+  - id: %[6]s
+    proofs: [otp, one-time-token]
+    authKeys: {signingKeys: %[7]q}
+    scopes: [%[3]s]
+    defaultScopes: [%[3]s]
+    audiences: [%[4]s]
+    origins: [%[4]s]
+    refreshTokens: true
+  - id: %[8]s
+    auth: client_secret_basic
+    proofs: [wallet-signature]
+    wallets: {domain: %[9]s, uri: %[4]s, chains: ["eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "xrpl:0"]}
+    scopes: [%[3]s]
+    defaultScopes: [%[3]s]
+    audiences: [%[4]s]
+    origins: [%[4]s]
+`, u.Provider, ClientID, ScopeRead, u.API, BackendID, PartnerID, signingKey, WalletsID, strings.TrimPrefix(u.API, "http://"))
 }
 
 // verifier and challenge are one PKCE pair (RFC 7636 §4), fixed so that the
@@ -49,13 +82,15 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
-// WriteTranscript prints where things are and a session to paste into a
-// shell, from a login to a revoked session.
-func WriteTranscript(w io.Writer, u URLs) error {
+// WriteTranscript prints where things are, what the demo's clients prove
+// themselves by, and a session to paste into a shell, from a login to a revoked
+// session.
+func WriteTranscript(w io.Writer, u URLs, d Demo) error {
 	err := transcript.Execute(w, struct {
 		URLs
-		RP, Verifier, Challenge, Scope string
-	}{u, ClientID, verifier, challenge, ScopeRead})
+		Demo
+		RP, Verifier, Challenge, Scope, Backend, Partner, Wallets, Environment string
+	}{u, d, ClientID, verifier, challenge, ScopeRead, BackendID, PartnerID, WalletsID, EnvironmentFile})
 	if err != nil {
 		return fmt.Errorf("printing the transcript: %w", err)
 	}
@@ -67,6 +102,12 @@ Cambio     {{.Cambio}}
 Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is unverified
 Demo API   {{.API}}/orders
 Admin      {{.Admin}}   try: go run ./cmd/cambio session list --admin {{.Admin}} --admin-token-file {{.Folder}}/cambio.admin-token
+Mail       {{.Mail}}   is shown here instead of sent
+Clients    {{.RP}}, and for the other ways in (README, "Other ways in"):
+           {{.Backend}}  secret {{.BackendSecret}}
+           {{.Partner}}  signs with {{.Folder}}/partner.pem
+           {{.Wallets}}  secret {{.WalletsSecret}}
+           for a shell: . {{.Folder}}/{{.Environment}}
 Everything is in {{.Folder}}, trust.yaml and audit.log too, and gone when this ends (Ctrl-C).
 
 # Paste this into another shell.

@@ -9,7 +9,7 @@ import (
 // The README shows what `cambio dev` prints, without the comments.
 func TestReadmeHasTheTranscript(t *testing.T) {
 	var printed strings.Builder
-	if err := WriteTranscript(&printed, NewURLs(8080, "")); err != nil {
+	if err := WriteTranscript(&printed, NewURLs(8080, ""), Demo{}); err != nil {
 		t.Fatal(err)
 	}
 	readme, err := os.ReadFile("../../../README.md")

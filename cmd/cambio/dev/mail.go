@@ -1,0 +1,92 @@
+package dev
+
+import (
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/mail"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// mailFile is where the last mail is kept, in the folder.
+const mailFile = "mail.txt"
+
+// Mailbox is an SMTP server that delivers nothing: it shows what would have
+// been sent.
+type Mailbox struct {
+	file string
+	mu   sync.Mutex // held while a mail is shown
+	show io.Writer
+}
+
+// NewMailbox is an SMTP server for loopback that prints each mail to show and
+// keeps the last in u's folder.
+func NewMailbox(u URLs, show io.Writer) *smtp.Server {
+	s := smtp.NewServer(&Mailbox{file: u.Folder + "/" + mailFile, show: show})
+	s.Domain = "127.0.0.1"
+	s.ReadTimeout, s.WriteTimeout = 10*time.Second, 10*time.Second
+	s.MaxMessageBytes, s.MaxRecipients = 1<<20, 1
+	return s
+}
+
+// NewSession implements [smtp.Backend].
+func (m *Mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &delivery{box: m}, nil }
+
+// delivery is one connection.
+type delivery struct {
+	box *Mailbox
+	to  string
+}
+
+func (d *delivery) Mail(string, *smtp.MailOptions) error { return nil }
+
+func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
+	d.to = to
+	return nil
+}
+
+func (d *delivery) Data(r io.Reader) error {
+	text, err := readMail(r)
+	if err != nil {
+		return err
+	}
+	d.box.mu.Lock()
+	defer d.box.mu.Unlock()
+	if err := os.WriteFile(d.box.file, []byte(text), 0o600); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(d.box.show, "\n--- mail to %s ---\n%s\n---\n", d.to, strings.TrimSpace(text))
+	return err
+}
+
+func (d *delivery) Reset() { d.to = "" }
+
+func (d *delivery) Logout() error { return nil }
+
+// readMail is the subject and the plain text of a mail.
+func readMail(r io.Reader) (string, error) {
+	m, err := mail.ReadMessage(r)
+	if err != nil {
+		return "", err
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+	if err != nil {
+		return "", err
+	}
+	body := m.Body
+	if media, params, err := mime.ParseMediaType(m.Header.Get("Content-Type")); err == nil && strings.HasPrefix(media, "multipart/") {
+		part, err := multipart.NewReader(body, params["boundary"]).NextPart() // undoes quoted-printable
+		if err != nil {
+			return "", err
+		}
+		body = part
+	}
+	text, err := io.ReadAll(body)
+	return subject + "\n\n" + strings.ReplaceAll(string(text), "\r\n", "\n"), err
+}
