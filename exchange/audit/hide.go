@@ -8,7 +8,7 @@ import (
 // forms are those of JWTs (RFC 7519), of our secrets and of our refresh tokens,
 // cut off or whole.
 var forms = regexp.MustCompile(`eyJ[\w-]{8,}(?:\.[\w-]*)*` +
-	`|\b(?:cs|ssk)_[\w-]{8,}` +
+	`|\bssk_[\w-]{8,}` +
 	`|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]+\.[\w-]+`)
 
 const hidden = "(hidden)"
@@ -18,8 +18,7 @@ const hidden = "(hidden)"
 // sent as client_id, a refresh token sent as grant_type.
 func hide(s string) string {
 	const least = 8
-	if len(s) < least || !strings.Contains(s, "eyJ") && !strings.Contains(s, "cs_") &&
-		!strings.Contains(s, "ssk_") && strings.Count(s, ".") < 2 {
+	if len(s) < least || !strings.Contains(s, "eyJ") && !strings.Contains(s, "ssk_") && strings.Count(s, ".") < 2 {
 		return s
 	}
 	return forms.ReplaceAllLiteralString(s, hidden)

@@ -15,7 +15,7 @@ func TestHide(t *testing.T) {
 		{jwt, hidden},
 		{jwt[:30] + "…", hidden + "…"},
 		{`want "x", got "` + jwt + `" there`, `want "x", got "` + hidden + `" there`},
-		{"cs_" + mac, hidden},
+		{"ssk_" + mac, hidden},
 		{"the secret ssk_" + mac + ".", "the secret " + hidden + "."},
 		{session + ".12." + mac, hidden},
 		{session + ".1." + mac[:10] + "…", hidden + "…"},
@@ -27,7 +27,8 @@ func TestHide(t *testing.T) {
 		{mac, mac}, // a thumbprint, or who somebody is
 		{"urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:id_token"},
 		{"https://a.b.example.com/docs_folder", "https://a.b.example.com/docs_folder"},
-		{"orders.cs_read", "orders.cs_read"},
+		{"orders.ssk_read", "orders.ssk_read"},
+		{"task_assignment", "task_assignment"},
 	} {
 		if got := hide(row.in); got != row.want {
 			t.Errorf("hide(%q) = %q, want %q", row.in, got, row.want)

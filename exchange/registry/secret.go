@@ -19,7 +19,7 @@ import (
 const secretOverlap = 24 * time.Hour
 
 // NewSecret makes a secret for a client that authenticates by one and returns
-// it: cs_ and 256 random bits, in base64url. Only its MAC is kept, so nobody
+// it: ssk_ and 256 random bits, in base64url. Only its MAC is kept, so nobody
 // can see it again. The secret before it expires after 24 hours, the one
 // before that at once.
 func (r *Registry) NewSecret(ctx context.Context, clientID string, now time.Time) (secret string, err error) {
@@ -116,7 +116,7 @@ func (r *Registry) secretMAC(clientID, secret string) []byte {
 func newSecret() string {
 	b := make([]byte, 32)
 	rand.Read(b)
-	return "cs_" + base64.RawURLEncoding.EncodeToString(b)
+	return "ssk_" + base64.RawURLEncoding.EncodeToString(b)
 }
 
 // newSecretID only tells a client's secrets apart.

@@ -43,7 +43,7 @@ func TestClientSecretIsRandomAndOfOneClient(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(confidential("c"), confidential("d")), false)
 	secret := w.newSecret(t, "c", noon)
-	text, ok := strings.CutPrefix(secret, "cs_")
+	text, ok := strings.CutPrefix(secret, "ssk_")
 	if raw, err := base64.RawURLEncoding.DecodeString(text); !ok || err != nil || len(raw) != 32 {
 		t.Errorf("%d bytes, %v", len(raw), err)
 	}
@@ -203,10 +203,10 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, _ := base64.RawURLEncoding.DecodeString(secret[3:])
+	raw, _ := base64.RawURLEncoding.DecodeString(secret[len("ssk_"):])
 	for name, hidden := range map[string]string{
 		"HMAC secret": hmac, "HMAC secret in base64": base64.StdEncoding.EncodeToString([]byte(hmac))[:40],
-		"client secret": secret[3:], "client secret's bytes": string(raw), "client secret's bytes in base64": base64.StdEncoding.EncodeToString(raw),
+		"client secret": secret[len("ssk_"):], "client secret's bytes": string(raw), "client secret's bytes in base64": base64.StdEncoding.EncodeToString(raw),
 	} {
 		if strings.Contains(string(file), hidden) {
 			t.Errorf("the file shows the %s", name)
