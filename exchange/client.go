@@ -24,6 +24,11 @@ type Client struct {
 	Grants []string `json:"grants,omitempty" yaml:"grants,omitempty"`
 	// Issuers are the IDs of the issuers whose tokens it may bring.
 	Issuers []string `json:"issuers,omitempty" yaml:"issuers,omitempty"`
+	// SubjectAudiences are the audiences of issuers' tokens that are meant for
+	// it: one of them must be in a token that it brings. Default: any of the
+	// issuer's. Set it where several clients share an issuer, or a token for the
+	// app of one is good at another.
+	SubjectAudiences []string `json:"subjectAudiences,omitempty" yaml:"subjectAudiences,omitempty"`
 	// Scopes are those it may ask for; DefaultScopes are what it gets, as far
 	// as the issuer's rules give them, when it asks for none.
 	Scopes        []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`

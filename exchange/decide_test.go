@@ -207,6 +207,12 @@ func TestDecide(t *testing.T) {
 		{"a client without audiences", func(w *world) { w.client.Audiences = nil }, exchange.ReasonTargetNotAllowed, "", ""},
 		{"a client without issuers", func(w *world) { w.client.Issuers = nil }, exchange.ReasonIssuerUnknown, "", ""},
 		{"a client of another issuer", func(w *world) { w.client.Issuers = []string{"google2"} }, exchange.ReasonIssuerUnknown, "", ""},
+		{"a token for the client", func(w *world) {
+			w.client.SubjectAudiences, w.subject.Proof.Audience = []string{"web", "app"}, []string{"other", "app"}
+		}, "", "read write", "https://api"},
+		{"a token for another client of the issuer", func(w *world) {
+			w.client.SubjectAudiences, w.subject.Proof.Audience = []string{"web"}, []string{"other"}
+		}, exchange.ReasonAudienceNotAccepted, "", ""},
 		{"conditions that hold", func(w *world) {
 			w.rules.conditions = []exchange.Check{condition("a", true, false), condition("b", true, false)}
 		}, "", "read write", "https://api"},
@@ -231,6 +237,20 @@ func details(text string) func(*world) {
 func TestDecideAgain(t *testing.T) {
 	run(t, []row{
 		{"nothing asked", nil, "", "read write", "https://api"},
+		{"a proof for the client", func(w *world) {
+			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": "web"}
+		}, "", "read write", "https://api"},
+		{"a proof for the client and others", func(w *world) {
+			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other", "web"}}
+		}, "", "read write", "https://api"},
+		{"a proof for another client of the issuer", func(w *world) {
+			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other"}}
+		}, exchange.ReasonAudienceNotAccepted, "", ""},
+		{"a proof whose client_id is the client", func(w *world) {
+			w.issuer.ClientIDClaim, w.client.SubjectAudiences = true, []string{"web"}
+			w.session.Claims = map[string]any{"sub": "alice", "client_id": "web"}
+		}, "", "read write", "https://api"},
+		{"a proof for nobody", func(w *world) { w.client.SubjectAudiences = []string{"web"} }, exchange.ReasonAudienceNotAccepted, "", ""},
 		{"less", ask("read"), "", "read", "https://api"},
 		{"more than the session has", func(w *world) {
 			w.rules.gives = gives("read", "write", "admin")

@@ -59,6 +59,7 @@ type Decision struct {
 func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Time) Decision {
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, subject.Proof.TokenType)
+	d.meantFor(subject.Proof.TokenType, subject.Proof.Audience)
 	d.conditions(trust.Rules, subject.Claims)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
@@ -77,6 +78,7 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decision {
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, session.Proof)
+	d.meantFor(session.Proof, proofAudience(trust.Issuer, session.Claims))
 	d.sameSubject(trust.Rules, session)
 	d.conditions(trust.Rules, session.Claims)
 	d.narrowAudience(ask.Audiences, session.Audience)
@@ -133,6 +135,38 @@ func (d *decider) mayBring(issuer *Issuer, proof string) {
 		Name: "client.issuers", Want: list(d.client.Issuers), Got: issuer.ID,
 		Passed: contains(d.client.Issuers, issuer.ID), Reason: ReasonIssuerUnknown,
 	})
+}
+
+// meantFor asks whether an issuer's token is for the client, where that has
+// audiences of its own among those of the issuer.
+func (d *decider) meantFor(proof string, audience []string) {
+	want := d.client.SubjectAudiences
+	if len(want) == 0 || OwnType(proof) {
+		return
+	}
+	d.check(Check{
+		Name: "client.subjectAudiences", Want: list(want), Got: list(audience),
+		Passed: len(common(audience, want)) > 0, Reason: ReasonAudienceNotAccepted,
+	})
+}
+
+// proofAudience is whom verified claims of an issuer are for.
+func proofAudience(issuer *Issuer, claims map[string]any) []string {
+	v := claims["aud"]
+	if issuer.ClientIDClaim {
+		v = claims["client_id"]
+	}
+	if one, ok := v.(string); ok {
+		return []string{one}
+	}
+	var out []string
+	some, _ := v.([]any)
+	for _, a := range some {
+		if s, ok := a.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // mayNarrow asks whether the client may bring our own token. A public client

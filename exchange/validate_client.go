@@ -16,6 +16,7 @@ func (c *Client) Validate() []Problem {
 	p.each("origins", c.Origins, p.origin)
 	p.grants(c)
 	p.each("issuers", c.Issuers, p.id)
+	p.each("subjectAudiences", c.SubjectAudiences, p.exact)
 	p.clientScopes(c)
 	p.proofs(c)
 	if len(c.Audiences) == 0 {
