@@ -2,6 +2,8 @@ package exchange
 
 import (
 	"crypto/rsa"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -143,8 +145,24 @@ type ClientSecret struct {
 type Party struct {
 	Client *Client
 	Keys   KeySet
+	// SecretNetworks are its SecretAddresses.
+	SecretNetworks []netip.Prefix
 	// Signers verify the signatures of its requests; see [AuthKeys].
 	Signers []*rsa.PublicKey
+}
+
+// With is the party with another registration, for which the same was compiled.
+func (p *Party) With(c *Client) *Party {
+	q := *p
+	q.Client = c
+	return &q
+}
+
+// TakesSecretFrom says whether the client's secret counts from an address.
+func (p *Party) TakesSecretFrom(addr netip.Addr) bool {
+	addr = addr.WithZone("") // which no network has
+	return len(p.SecretNetworks) == 0 ||
+		slices.ContainsFunc(p.SecretNetworks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
 // Public says whether the client cannot keep a secret (RFC 6749 §2.1).

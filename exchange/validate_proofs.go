@@ -29,7 +29,7 @@ func (p *problems) secretAddresses(c *Client) {
 		p.add("secretAddresses", "has no meaning for auth %s; set auth to client_secret_basic or client_secret_post, or remove it", c.auth())
 	}
 	p.each("secretAddresses", c.SecretAddresses, func(path, text string) {
-		if network, err := netip.ParsePrefix(text); err != nil || network != network.Masked() {
+		if network, err := netip.ParsePrefix(text); err != nil || network != network.Masked() || network.Addr().Is4In6() {
 			p.add(path, "%s must be a network in CIDR notation such as 10.1.0.0/16 or 2001:db8::/32", Quote(text))
 		}
 	})

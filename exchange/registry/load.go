@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 
-	"cambio/exchange"
 	"cambio/storage"
 )
 
@@ -93,7 +92,7 @@ func (r *Registry) compileClient(c *client) {
 		return
 	}
 	c.compiled = party
-	c.party = &exchange.Party{Client: &c.record.Client, Keys: party.Keys}
+	c.party = party.With(&c.record.Client)
 }
 
 // Warm makes ready what nobody needed so far, one issuer after the other, so

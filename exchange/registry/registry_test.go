@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -19,6 +20,8 @@ import (
 	"cambio/storage"
 	"cambio/storage/bolt"
 )
+
+var anywhere = []netip.Prefix{netip.MustParsePrefix("::/0")}
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -62,7 +65,7 @@ func (c *compiler) client(cl exchange.Client) (*exchange.Party, []exchange.Probl
 	if cl.Name == "bad" {
 		return nil, []exchange.Problem{{Path: "name", Message: "is bad"}}
 	}
-	return &exchange.Party{Client: &cl, Keys: c.set("")}, nil
+	return &exchange.Party{Client: &cl, Keys: c.set(""), SecretNetworks: anywhere}, nil
 }
 
 // compiled is how many registrations were compiled, open how many of their

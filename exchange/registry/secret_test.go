@@ -87,7 +87,11 @@ func TestClientSecretRotation(t *testing.T) {
 	if got := w.checks("c", noon.Add(2*time.Hour), first, second, third); !slices.Equal(got, []bool{false, true, true}) {
 		t.Errorf("after the third: %v", got)
 	}
-	if p := w.Snapshot().Client("c"); p.Keys != keys || p.Keys.(*keySet).closed.Load() != 0 {
+	p := w.Snapshot().Client("c")
+	if !slices.Equal(p.SecretNetworks, anywhere) {
+		t.Error("a new secret lost what was compiled of the client")
+	}
+	if p.Keys != keys || p.Keys.(*keySet).closed.Load() != 0 {
 		t.Error("a new secret replaced or closed the client's keys")
 	}
 }

@@ -151,7 +151,7 @@ func (s *Server) believeProof(c *call, party *exchange.Party, cred credentials) 
 	if cred.method == exchange.AuthPrivateKeyJWT {
 		err = s.checkAssertion(c, party, cred.assertion)
 	} else {
-		err = s.checkSecret(c, client, cred)
+		err = s.checkSecret(c, party, cred)
 	}
 	if err != nil {
 		return err
@@ -175,16 +175,27 @@ func decoy() *exchange.Client {
 	return &exchange.Client{Auth: exchange.AuthSecretBasic, Secrets: []exchange.ClientSecret{{ID: "none", MAC: make([]byte, 32)}}}
 }
 
-func (s *Server) checkSecret(c *call, client *exchange.Client, cred credentials) error {
-	c.req.Credential = s.cfg.CheckSecret(client, cred.secret, c.now)
-	switch {
-	case client == s.decoy:
+// checkSecret checks a secret, and that it comes from where it may: in this
+// order, so that who has no right one learns nothing of the networks.
+func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) error {
+	if party == nil {
+		s.cfg.CheckSecret(s.decoy, cred.secret, c.now)
 		return denied("there is no such client")
+	}
+	client := party.Client
+	id := s.cfg.CheckSecret(client, cred.secret, c.now)
+	switch {
 	case client.Auth != cred.method && !(cred.door && client.Auth == exchange.AuthSecretBasic):
 		return denied("the client is registered for %s, not %s", client.Auth, cred.method)
-	case c.req.Credential == "":
+	case id == "":
 		return denied("the secret is wrong")
 	}
+	if !party.TakesSecretFrom(c.addr) {
+		c.req.Trail.Key = id
+		return exchange.Refuse(exchange.ReasonAddressNotAllowed,
+			fmt.Errorf("secret %s was sent from an address that is not in secretAddresses; if nobody moved, revoke it", id))
+	}
+	c.req.Credential = id
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package subject
 
 import (
+	"fmt"
+	"net/netip"
+
 	"cambio/exchange"
 	"cambio/exchange/policy"
 	"cambio/jwks"
@@ -24,12 +27,17 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.Trust, []
 	}
 }
 
-// CompileClient answers a function that makes a client ready: its keys, if it
-// authenticates by private_key_jwt.
+// CompileClient answers a function that makes a client ready: the networks that
+// its secret counts from, and its keys, if it authenticates by private_key_jwt.
 func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.Party, []exchange.Problem) {
 	return func(c exchange.Client) (*exchange.Party, []exchange.Problem) {
+		party := &exchange.Party{Client: &c}
+		var problems []exchange.Problem
+		if party.SecretNetworks, problems = networks(c.SecretAddresses); len(problems) > 0 {
+			return nil, problems
+		}
 		if c.Auth != exchange.AuthPrivateKeyJWT {
-			return &exchange.Party{Client: &c}, nil
+			return party, nil
 		}
 		if c.Keys == nil {
 			return nil, []exchange.Problem{{Path: "keys", Message: "private_key_jwt needs the client's public keys"}}
@@ -38,8 +46,22 @@ func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.Party, []
 		if err != nil {
 			return nil, []exchange.Problem{{Path: "keys", Message: err.Error()}}
 		}
-		return &exchange.Party{Client: &c, Keys: keySet{set}}, nil
+		party.Keys = keySet{set}
+		return party, nil
 	}
+}
+
+// networks reads networks in CIDR notation. One that cannot be read must not
+// become none, which would mean any.
+func networks(texts []string) (all []netip.Prefix, problems []exchange.Problem) {
+	for i, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			problems = append(problems, exchange.Problem{Path: fmt.Sprintf("secretAddresses[%d]", i), Message: err.Error()})
+		}
+		all = append(all, network)
+	}
+	return all, problems
 }
 
 func closeSet(set *jwks.Set) {

@@ -30,6 +30,10 @@ func TestCompile(t *testing.T) {
 	if party != nil || len(problems) != 1 || problems[0].Path != "keys" {
 		t.Fatalf("client without keys: got %v, %v", party, problems)
 	}
+	open, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c", SecretAddresses: []string{"192.0.2.0/24", "anywhere"}})
+	if open != nil || len(problems) != 1 || problems[0].Path != "secretAddresses[1]" {
+		t.Fatalf("client of no network: got %v, %v", open, problems)
+	}
 	if party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c"}); problems != nil || party.Keys != nil {
 		t.Fatalf("public client: got %v, %v", party, problems)
 	}

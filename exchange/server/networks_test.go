@@ -1,0 +1,72 @@
+package server_test
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"cambio/exchange"
+	"cambio/exchange/server"
+)
+
+// A right secret counts from the client's networks only; a wrong one is wrong
+// from everywhere.
+func TestSecretAddresses(t *testing.T) {
+	p := newParty(t, patient, func(c *server.Config) {
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	m := p.manifest()
+	for i := range m.Clients {
+		if c := &m.Clients[i]; c.Auth == exchange.AuthSecretBasic || c.Auth == exchange.AuthSecretPost {
+			c.SecretAddresses = []string{"192.0.2.0/24", "2001:db8:1::/48"}
+		}
+	}
+	p.apply(m)
+	door := fmt.Sprintf(`{"token":%q}`, p.idToken())
+	ways := map[string]func(secret, from string) answer{
+		"basic at the token endpoint": func(secret, from string) answer {
+			return p.form("/oauth/token", exchangeParams(p.idToken()), "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
+		},
+		"post at the token endpoint": func(secret, from string) answer {
+			return p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "post", "client_secret", secret), "X-Forwarded-For", from)
+		},
+		"basic at introspection": func(secret, from string) answer {
+			return p.form("/oauth/introspect", []string{"token", "x"}, "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
+		},
+		"basic at a door": func(secret, from string) answer {
+			return p.post("/auth/external/exchange", door, "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
+		},
+		"a header at a door": func(secret, from string) answer {
+			return p.post("/auth/external/exchange", door, "X-API-Key", "basic", "X-Server-Secret", secret, "X-Forwarded-For", from)
+		},
+	}
+	for way, ask := range ways {
+		right := p.secretOf("basic")
+		if strings.HasPrefix(way, "post") {
+			right = p.secretOf("post")
+		}
+		for _, row := range []struct {
+			secret, from string
+			status       int
+			code         exchange.Reason
+		}{
+			{right, "192.0.2.7", 200, ""},
+			{right, "::ffff:192.0.2.7", 200, ""},
+			{right, "2001:db8:1::7", 200, ""},
+			{right, "192.0.3.7", 403, exchange.ReasonAddressNotAllowed},
+			{right, "2001:db8:2::7", 403, exchange.ReasonAddressNotAllowed},
+			{right, "192.0.2.7, 198.51.100.9", 403, exchange.ReasonAddressNotAllowed},
+			{right + "x", "192.0.2.7", 401, exchange.ReasonClientAuthenticationFailed},
+			{right + "x", "192.0.3.7", 401, exchange.ReasonClientAuthenticationFailed},
+		} {
+			t.Run(fmt.Sprintf("%s from %s by %d", way, row.from, row.status), func(t *testing.T) {
+				p.in(t).want(ask(row.secret, row.from), row.status, row.code)
+			})
+		}
+	}
+	m.Clients[2].SecretAddresses = []string{"198.51.100.0/24"}
+	p.apply(m)
+	p.want(ways["a header at a door"](p.secretOf("basic"), "192.0.2.7"), 403, exchange.ReasonAddressNotAllowed)
+	p.want(ways["a header at a door"](p.secretOf("basic"), "198.51.100.9"), 200, "")
+}

@@ -1,0 +1,73 @@
+package exchange_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"cambio/exchange"
+)
+
+// goodBackend is a confidential client that speaks of its own users.
+func goodBackend() *exchange.Client {
+	c := goodClient()
+	c.Auth, c.Proofs = exchange.AuthSecretBasic, []string{"user-assertion"}
+	return c
+}
+
+func TestValidateProofs(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(*exchange.Client)
+		want   []problem
+	}{
+		{"good", func(*exchange.Client) {}, nil},
+		{"misspelt", func(c *exchange.Client) { c.Proofs[0] = "user-asertion" }, one("proofs[0]", "did you mean user-assertion?")},
+		{"twice", func(c *exchange.Client) { c.Proofs = []string{"otp", "otp"} }, one("proofs[1]", "already used")},
+		{"of a public client", func(c *exchange.Client) { c.Auth = exchange.AuthNone }, one("proofs", "auth is none")},
+		{"of others by a public client", func(c *exchange.Client) {
+			c.Auth, c.Proofs = exchange.AuthNone, []string{"one-time-token", "otp", "wallet-signature"}
+		}, nil},
+		{"without token exchange", func(c *exchange.Client) { c.Grants = []string{exchange.GrantClientCredentials} }, one("proofs", "not among grants")},
+
+		{"as an issuer", func(c *exchange.Client) { c.AsIssuer = "google" }, nil},
+		{"as an issuer that is not its own", func(c *exchange.Client) { c.AsIssuer = "gogle" }, one("asIssuer", "did you mean google?")},
+		{"as an issuer, asserting nothing", func(c *exchange.Client) { c.AsIssuer, c.Proofs = "google", nil }, one("asIssuer", "add user-assertion")},
+
+		{"from networks", func(c *exchange.Client) { c.SecretAddresses = []string{"10.1.0.0/16", "192.0.2.7/32", "2001:db8::/32"} }, nil},
+		{"from an address", func(c *exchange.Client) { c.SecretAddresses = []string{"10.1.0.1"} }, one("secretAddresses[0]", "CIDR")},
+		{"from a network with host bits", func(c *exchange.Client) { c.SecretAddresses = []string{"10.1.0.1/16"} }, one("secretAddresses[0]", "CIDR")},
+		{"from IPv4 in IPv6, which no caller has", func(c *exchange.Client) { c.SecretAddresses = []string{"::ffff:10.1.0.0/112"} }, one("secretAddresses[0]", "CIDR")},
+		{"from a name", func(c *exchange.Client) { c.SecretAddresses = []string{"localhost"} }, one("secretAddresses[0]", "CIDR")},
+		{"from networks, without a secret", func(c *exchange.Client) {
+			*c = *goodClient()
+			c.SecretAddresses = []string{"10.1.0.0/16"}
+		}, one("secretAddresses", "no meaning for auth none")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := goodBackend()
+			row.change(c)
+			same(t, c.Validate(), row.want)
+		})
+	}
+}
+
+func TestTakesSecretFrom(t *testing.T) {
+	listed := &exchange.Party{SecretNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fe80::/10")}}
+	for _, row := range []struct {
+		name  string
+		party *exchange.Party
+		addr  netip.Addr
+		want  bool
+	}{
+		{"no list", &exchange.Party{}, netip.MustParseAddr("192.0.2.7"), true},
+		{"no list, no address", &exchange.Party{}, netip.Addr{}, true},
+		{"in the first", listed, netip.MustParseAddr("10.1.2.3"), true},
+		{"in the second, with a zone", listed, netip.MustParseAddr("fe80::1%eth0"), true},
+		{"in none", listed, netip.MustParseAddr("10.2.0.1"), false},
+		{"no address", listed, netip.Addr{}, false},
+	} {
+		if got := row.party.TakesSecretFrom(row.addr); got != row.want {
+			t.Errorf("%s: %v", row.name, got)
+		}
+	}
+}
