@@ -126,6 +126,9 @@ func (s *Server) run(c *call, e *entry) (err error) {
 		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
 	}
 	c.addr = address(c.r, s.cfg.TrustedProxies)
+	if c.leaked(e) {
+		return s.refuseLeaked(c, e)
+	}
 	if err := c.readOrigin(e.browser); err != nil {
 		c.event.Name = e.event
 		return err

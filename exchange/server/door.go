@@ -16,33 +16,40 @@ import (
 // that can keep a secret shows it in X-Server-Secret, under whatever vendor's
 // name (X-Acme-Server-Secret), or by Basic.
 func (s *Server) authenticateDoor(c *call) (*exchange.Party, error) {
-	cred, err := c.basic()
+	cred, err := c.doorCredentials()
 	if err != nil {
 		return nil, err
-	}
-	secret, err := c.serverSecret()
-	if err != nil {
-		return nil, err
-	}
-	if secret != "" {
-		if cred.method != exchange.AuthNone {
-			return nil, errTwoCredentials()
-		}
-		cred = credentials{method: exchange.AuthSecretPost, secret: secret, door: true}
-	}
-	keys := c.r.Header["X-Api-Key"]
-	if len(keys) > 1 {
-		return nil, malformed("there are %d X-API-Key headers", len(keys))
-	}
-	if len(keys) == 1 {
-		if err := cred.named(keys[0]); err != nil {
-			return nil, err
-		}
 	}
 	if cred.id == "" {
 		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no X-API-Key"))
 	}
 	return s.authenticate(c, cred)
+}
+
+// doorCredentials finds those of a request at a door: never two at once.
+func (c *call) doorCredentials() (credentials, error) {
+	cred, err := c.basic()
+	if err != nil {
+		return cred, err
+	}
+	secret, err := c.serverSecret()
+	if err != nil {
+		return cred, err
+	}
+	if secret != "" {
+		if cred.method != exchange.AuthNone {
+			return cred, errTwoCredentials()
+		}
+		cred = credentials{method: exchange.AuthSecretPost, secret: secret, door: true}
+	}
+	keys := c.r.Header["X-Api-Key"]
+	if len(keys) > 1 {
+		return cred, malformed("there are %d X-API-Key headers", len(keys))
+	}
+	if len(keys) == 1 {
+		return cred, cred.named(keys[0])
+	}
+	return cred, nil
 }
 
 // serverSecret is the value of the one X-…-Server-Secret header.

@@ -122,7 +122,7 @@ func TestDoorVerify(t *testing.T) {
 	}
 	p.want(ask(`{"token":"x"}`, "X-API-Key", "web"), 403, exchange.ReasonClientNotAllowed)
 	p.want(ask(`{"token":"x"}`, "X-API-Key", "basic"), 401, exchange.ReasonClientUnknown)
-	p.want(ask(`{"token":"x"}`, append(backend, "Origin", page)...), 403, exchange.ReasonOriginNotAllowed)
+	p.want(ask(`{"token":"x"}`, append(backend, "Origin", page)...), 403, exchange.ReasonServerSecretInBrowser)
 	m := p.manifest()
 	m.Clients[2].Issuers = []string{"acme"}
 	p.apply(m)

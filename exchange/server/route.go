@@ -25,6 +25,7 @@ type entry struct {
 	method string
 	// browser says that pages of registered origins may call.
 	browser bool
+	door    bool // speaks JSON in the habits of another system
 	serve   handler
 	meter   *meter
 }
@@ -51,7 +52,9 @@ func (s *Server) list() map[string]*entry {
 		return &entry{name: name, method: http.MethodGet, browser: browser, serve: h}
 	}
 	post := func(name, event, media string, browser bool, h handler) *entry {
-		return &entry{name: name, event: event, method: http.MethodPost, browser: browser, serve: s.attempt(event, media, h)}
+		return &entry{
+			name: name, event: event, method: http.MethodPost, browser: browser, door: media == jsonType, serve: s.attempt(event, media, h),
+		}
 	}
 	return map[string]*entry{
 		tokenPath:      post("token", "token", formType, true, s.token),
