@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"storage/storagetest": {"storage"},
 	"jwks/jwkstest":       {},
 	"keys":                {"storage"},
+	"exchange/wallet":     {},
 
 	"exchange/policy":    {"exchange"},
 	"exchange/registry":  {"exchange", "storage"},
@@ -55,7 +56,10 @@ var homes = []struct {
 	{"github.com/zitadel/oidc/v3/pkg/client", []string{"cmd"}, "it is the independent client"},
 	{"github.com/spf13", []string{"cmd"}, "flags are read in main"},
 	{"github.com/prometheus", []string{"exchange/server", "cmd"}, "deciding code counts nothing"},
-	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "jwks"}, "no grant sees HTTP"},
+	{"github.com/decred", []string{"exchange/wallet"}, "its curve is that of chains"},
+	{"github.com/mr-tron", []string{"exchange/wallet"}, "its digits are those of chains"},
+	{"golang.org/x/crypto", []string{"exchange/wallet"}, "the standard library has what is not a chain's own"},
+	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/wallet", "jwks"}, "no grant sees HTTP"},
 }
 
 // pkg is what `go list` says of a package.
