@@ -4,4 +4,7 @@
 // Whatever is spent is spent in the commit that makes use of it: the package
 // answers a storage.Write, never commits itself, and of many who try at once
 // exactly one commit goes through. What identifies a thing is kept as a hash.
+//
+// [Answers] is the other way round: what was done once and is asked for again
+// by its Idempotency-Key is not done again but answered alike.
 package challenge
