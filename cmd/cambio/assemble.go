@@ -39,9 +39,10 @@ type app struct {
 	engine *bolt.Engine
 	ring   *keys.Ring
 	users  *registry.Registry
-	// sessions, replays and limiter are swept in the background.
+	// sessions, replays, answers and limiter are swept in the background.
 	sessions *session.Store
 	replays  *challenge.Replays
+	answers  *challenge.Answers
 	limiter  *limit.Limiter
 	audit    *audit.Log
 	server   *server.Server
@@ -174,6 +175,9 @@ func (a *app) openRegistry(ctx context.Context) error {
 	a.closers = append(a.closers, func() error { users.Close(); return nil })
 	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
 	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
+	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
+		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,
+	})
 	return nil
 }
 
@@ -231,7 +235,7 @@ func (a *app) wire() error {
 	a.limiter = limit.New(limit.Config{})
 	var err error
 	a.server, err = server.New(server.Config{
-		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Keys: a.ring,
+		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,
 		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret,
 		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
 		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,

@@ -30,6 +30,9 @@ type Event struct {
 	Address   netip.Addr
 	Checks    []exchange.Check
 	Err       string // the operator's text of the refusal
+	// Replays is the RequestID of an earlier request, whose answer this one got
+	// by its Idempotency-Key. Nothing was done for this one.
+	Replays string
 }
 
 // Most bytes of a text that are written. Strangers choose most of them.
@@ -46,6 +49,7 @@ func (e *Event) append(b []byte) []byte {
 	b = text(b, "event", e.Name)
 	b = text(b, "request_id", e.RequestID)
 	b = text(b, "outcome", e.outcome())
+	b = text(b, "replays", e.Replays)
 	b = text(b, "reason", string(e.Reason))
 	b = text(b, "grant_type", e.Grant)
 	b = text(b, "client", e.Client)

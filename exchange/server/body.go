@@ -28,12 +28,22 @@ func (s *Server) attempt(event, media string, h handler) handler {
 		if err := c.readBody(media); err != nil {
 			return err
 		}
+		if media == jsonType { // the RFCs' endpoints have retries of their own
+			if err := c.readIdempotencyKey(); err != nil {
+				return err
+			}
+		}
 		if err := s.gate.enter(c.ctx()); err != nil {
 			return err
 		}
 		defer s.gate.leave()
 		c.event.Name = event
-		return h(c)
+		err := h(c)
+		if c.repeat.answer != nil {
+			c.answerAgain()
+			return nil
+		}
+		return err
 	}
 }
 

@@ -82,7 +82,7 @@ func TestPreflight(t *testing.T) {
 		good                        bool
 	}{
 		{"token", "/oauth/token", page, "", true},
-		{"every header that is allowed", "/oauth/token", page, "authorization,content-type,dpop,x-api-key,x-client-session-id", true},
+		{"every header that is allowed", "/oauth/token", page, "authorization,content-type,dpop,idempotency-key,x-api-key,x-client-session-id", true},
 		{"another client's page", "/auth/external/exchange", otherPage, "content-type,x-api-key", true},
 		{"nobody's page", "/oauth/token", evil, "", false},
 		{"null", "/oauth/token", "null", "", false},

@@ -34,6 +34,9 @@ type call struct {
 	// read the answer. proven says that it showed more than its name.
 	client *exchange.Client
 	proven bool
+	// vouched says that what it asked for proved something, and was granted.
+	vouched bool
+	repeat  repeat
 	// tried says that a failure counts against the address.
 	tried bool
 	event audit.Event // without a name there is none
@@ -97,7 +100,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := s.run(c, e)
 	reason := s.conclude(c, err)
-	e.meter.observe(reason, s.cfg.Now().Sub(c.now))
+	s.settle(c, reason)
+	e.meter.observe(c.outcome(reason), s.cfg.Now().Sub(c.now))
 	s.send(c)
 }
 

@@ -10,6 +10,14 @@
 // still a clean answer, and the audit event of a decision is taken before the
 // caller learns of it.
 //
+// A door takes an Idempotency-Key by calling [Server.recall], as its last step
+// before it does anything that is not to be done twice: when it knows the
+// client (c.client, and c.proven if it showed more than its name) and has made
+// sure that it may answer it from here. The error goes back as it is. [Server.grant]
+// calls it for those that ask for tokens. A door whose client proves nothing
+// by itself sets c.vouched once what was asked for has: only then is its answer
+// kept.
+//
 // There is no router with patterns: paths are constants, and a map finds them
 // without the redirects by which net/http.ServeMux mends a path.
 package server

@@ -73,6 +73,9 @@ func (s *Server) doorLogout(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := s.recall(c); err != nil {
+		return err
+	}
 	if err := s.end(c, token, party.Client); err != nil {
 		return err
 	}

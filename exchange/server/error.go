@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,8 +17,8 @@ import (
 // again; what else there is goes to the operator.
 func (s *Server) refuse(c *call, err error) exchange.Reason {
 	e := exchange.AsError(err)
-	if errors.Is(err, context.Canceled) && c.ctx().Err() != nil {
-		e = exchange.Refuse(exchange.ReasonOverloaded, err) // the caller left; nobody reads this
+	if over := c.ctx().Err(); over != nil && errors.Is(err, over) {
+		e = exchange.Refuse(exchange.ReasonOverloaded, err) // the caller left, or it took too long
 	}
 	answer := e.Reason.Answer()
 	s.tellOperator(c, e)

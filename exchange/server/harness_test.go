@@ -138,6 +138,9 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
 		CheckSecret: p.registry.CheckSecret, Subjects: subjects, Replays: replays, Keys: ring,
+		Answers: challenge.NewAnswers(engine, challenge.AnswersConfig{
+			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
+		}),
 		Audit: p.audit, Logger: logger, Metrics: p.metrics, Now: p.clock,
 	}
 	for _, e := range edit {

@@ -9,9 +9,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// granted is the outcome of a request that was not refused. The others are
-// reasons, of which there is a closed set.
-const granted = "granted"
+// granted is the outcome of a request that was not refused, replayed of one
+// that got an earlier answer by its Idempotency-Key. The others are reasons, of
+// which there is a closed set.
+const (
+	granted  = "granted"
+	replayed = "replayed"
+)
 
 type metrics struct {
 	requests *prometheus.CounterVec   // endpoint, outcome
@@ -21,14 +25,14 @@ type metrics struct {
 // meter is an endpoint's metrics. That of the usual outcome is looked up once.
 type meter struct {
 	granted prometheus.Counter
-	refused *prometheus.CounterVec // outcome
+	others  *prometheus.CounterVec // outcome
 	seconds prometheus.Observer
 }
 
 func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cambio_requests_total", Help: "Requests by endpoint and outcome: granted, or the reason of the refusal.",
+			Name: "cambio_requests_total", Help: "Requests by endpoint and outcome: granted, replayed, or the reason of the refusal.",
 		}, []string{"endpoint", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "cambio_request_duration_seconds", Help: "Time to answer, from the header to the last byte handed over.",
@@ -57,16 +61,27 @@ func gauge(name, help string, value func() float64) prometheus.Collector {
 func (m *metrics) meter(endpoint string) *meter {
 	return &meter{
 		granted: m.requests.WithLabelValues(endpoint, granted),
-		refused: m.requests.MustCurryWith(prometheus.Labels{"endpoint": endpoint}),
+		others:  m.requests.MustCurryWith(prometheus.Labels{"endpoint": endpoint}),
 		seconds: m.seconds.WithLabelValues(endpoint),
 	}
 }
 
-func (m *meter) observe(refusal exchange.Reason, took time.Duration) {
+// outcome is what became of a call that was refused for a reason, or not.
+func (c *call) outcome(refusal exchange.Reason) string {
+	switch {
+	case c.repeat.answer != nil:
+		return replayed
+	case refusal != "":
+		return string(refusal)
+	}
+	return granted
+}
+
+func (m *meter) observe(outcome string, took time.Duration) {
 	m.seconds.Observe(took.Seconds())
-	if refusal == "" {
+	if outcome == granted {
 		m.granted.Inc()
 		return
 	}
-	m.refused.WithLabelValues(string(refusal)).Inc()
+	m.others.WithLabelValues(outcome).Inc()
 }

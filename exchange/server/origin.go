@@ -62,11 +62,11 @@ func isPreflight(r *http.Request) bool {
 // origin may call.
 func (s *Server) answerPreflight(c *call) {
 	s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(c.w, c.r)
-	var reason exchange.Reason
+	outcome := granted
 	if c.w.Header().Get("Access-Control-Allow-Origin") == "" {
-		reason = exchange.ReasonOriginNotAllowed
+		outcome = string(exchange.ReasonOriginNotAllowed)
 	}
-	s.preflights.observe(reason, s.cfg.Now().Sub(c.now))
+	s.preflights.observe(outcome, s.cfg.Now().Sub(c.now))
 }
 
 // noOrigins answers preflights while no client has an origin.
@@ -110,7 +110,7 @@ func preflights(origins []string) cors.Config {
 	return cors.Config{
 		Origins:         origins,
 		Methods:         []string{http.MethodGet, http.MethodPost},
-		RequestHeaders:  []string{"Authorization", "Content-Type", "DPoP", "X-API-Key", "X-Client-Session-Id"},
+		RequestHeaders:  []string{"Authorization", "Content-Type", "DPoP", "Idempotency-Key", "X-API-Key", "X-Client-Session-Id"},
 		MaxAgeInSeconds: 600,
 	}
 }

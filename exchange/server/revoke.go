@@ -28,6 +28,7 @@ func (s *Server) revoke(c *call) error {
 func (s *Server) end(c *call, token string, client *exchange.Client) error {
 	ended, err := s.cfg.Sessions.RevokeToken(c.ctx(), token, client.ID, c.now)
 	c.req.Trail.User, c.req.Trail.Session = ended.User, ended.Session
+	c.vouched = ended.Session != ""
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/challenge"
 	"cambio/exchange/grant"
 	"cambio/exchange/limit"
 	"cambio/exchange/session"
@@ -42,6 +43,9 @@ type Config struct {
 	Subjects verifier
 	// Replays spends the jti of client assertions; package challenge has it.
 	Replays spender
+	// Answers keeps what requests with an Idempotency-Key got; package challenge
+	// has it.
+	Answers answers
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
 	// Limits slows down addresses that fail. Default: those of limit.Config.
@@ -98,6 +102,10 @@ type verifier interface {
 type spender interface {
 	// Spend refuses what was spent before, in a commit of its own.
 	Spend(ctx context.Context, kind, id string, expires, now time.Time) error
+}
+
+type answers interface {
+	Begin(ctx context.Context, k challenge.Keyed, now time.Time) (*challenge.Answer, *challenge.Reservation, error)
 }
 
 type publisher interface {

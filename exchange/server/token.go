@@ -42,12 +42,16 @@ func (c *call) anonymous() bool {
 
 // grant asks for tokens, for the token endpoint and every door.
 func (s *Server) grant(c *call) (*grant.Response, error) {
+	if err := s.recall(c); err != nil {
+		return nil, err
+	}
 	res, err := s.cfg.Grants.Token(c.ctx(), &c.req, c.now)
 	if c.req.Party == nil && err == nil {
 		if party := c.clients.Client(c.req.Trail.Client); party != nil {
 			c.client = party.Client
 		}
 	}
+	c.vouched = err == nil
 	return res, err
 }
 
