@@ -50,6 +50,10 @@ type Client struct {
 	// SecretAddresses are the networks, in CIDR notation, from which its secret
 	// counts. Default: any.
 	SecretAddresses []string `json:"secretAddresses,omitempty" yaml:"secretAddresses,omitempty"`
+	// PageRefresh lets pages at its Origins refresh and log out the sessions that
+	// a confidential client made for them, without its secret. The refresh token
+	// is then all that it takes, as with a public client.
+	PageRefresh bool `json:"pageRefresh,omitempty" yaml:"pageRefresh,omitempty"`
 	// AuthKeys lets its users log in by a key that it keeps for each of them.
 	AuthKeys *AuthKeys `json:"authKeys,omitempty" yaml:"authKeys,omitempty"`
 	// Wallets lets its users log in by an account on a chain.
@@ -202,6 +206,13 @@ func (c *Client) Namespace(tokenType string) string {
 		return c.AsIssuer
 	}
 	return Namespace(tokenType, c.ID)
+}
+
+// PageMayRefresh says whether a page at an origin may refresh and log out the
+// client's sessions by the refresh token alone. Of a public client every caller
+// may, if it is no foreign page.
+func (c *Client) PageMayRefresh(origin string) bool {
+	return c.PageRefresh && origin != "" && c.AllowsOrigin(origin)
 }
 
 // AllowsOrigin says whether a browser page of origin may call as this client.

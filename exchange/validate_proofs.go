@@ -22,6 +22,19 @@ func (p *problems) proofs(c *Client) {
 		p.add("asIssuer", "%s is not in issuers%s; add it there, or remove it here", Quote(c.AsIssuer), DidYouMean(c.AsIssuer, c.Issuers))
 	}
 	p.secretAddresses(c)
+	p.pageRefresh(c)
+}
+
+func (p *problems) pageRefresh(c *Client) {
+	switch {
+	case !c.PageRefresh:
+	case c.Public():
+		p.add("pageRefresh", "is for clients that authenticate; pages of this one may anyway, remove it")
+	case !c.RefreshTokens:
+		p.add("pageRefresh", "has nothing to refresh; set refreshTokens, or remove it")
+	case len(c.Origins) == 0:
+		p.add("pageRefresh", "is for pages at origins; list origins, or remove it")
+	}
 }
 
 func (p *problems) secretAddresses(c *Client) {

@@ -42,6 +42,16 @@ func TestValidateProofs(t *testing.T) {
 			*c = *goodClient()
 			c.SecretAddresses = []string{"10.1.0.0/16"}
 		}, one("secretAddresses", "no meaning for auth none")},
+
+		{"page refresh", func(c *exchange.Client) { c.RefreshTokens, c.PageRefresh = true, true }, nil},
+		{"page refresh without refresh tokens", func(c *exchange.Client) { c.PageRefresh = true }, one("pageRefresh", "set refreshTokens")},
+		{"page refresh without origins", func(c *exchange.Client) {
+			c.RefreshTokens, c.PageRefresh, c.Origins = true, true, nil
+		}, one("pageRefresh", "list origins")},
+		{"page refresh of a public client", func(c *exchange.Client) {
+			*c = *goodClient()
+			c.RefreshTokens, c.PageRefresh = true, true
+		}, one("pageRefresh", "may anyway")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := goodBackend()

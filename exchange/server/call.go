@@ -37,6 +37,9 @@ type call struct {
 	// vouched says that what it asked for proved something, and was granted.
 	vouched bool
 	repeat  repeat
+	// bearer says that what is asked takes a refresh token, which is bound to
+	// its client: pages may ask it, see exchange.Client.PageRefresh.
+	bearer bool
 	// tried says that a failure counts against the address.
 	tried bool
 	event audit.Event // without a name there is none

@@ -132,7 +132,7 @@ func (s *Server) believeName(c *call, party *exchange.Party) error {
 	switch {
 	case party == nil:
 		return exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no such client"))
-	case !party.Client.Public():
+	case !party.Client.Public() && !(c.bearer && party.Client.PageMayRefresh(c.origin)):
 		return exchange.Refuse(exchange.ReasonClientUnknown, fmt.Errorf("the client must authenticate by %s", party.Client.Auth))
 	}
 	c.client = party.Client

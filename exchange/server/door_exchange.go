@@ -2,6 +2,7 @@ package server
 
 import (
 	"cambio/exchange"
+	"cambio/exchange/grant"
 )
 
 // The OIDC exchange of a browser app without a backend: it brings a token of a
@@ -46,21 +47,27 @@ func (s *Server) doorRefresh(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.req.GrantType = exchange.GrantRefreshToken
+	c.req.GrantType, c.bearer = exchange.GrantRefreshToken, true
 	return s.doorGrant(c)
 }
 
-func (s *Server) doorGrant(c *call) (err error) {
-	c.event.Grant = c.req.GrantType
-	if c.req.Party, err = s.authenticateDoor(c); err != nil {
-		return err
-	}
-	res, err := s.grant(c)
+// doorGrant answers with tokens, and with what the user is called where the
+// proof came from.
+func (s *Server) doorGrant(c *call) error {
+	res, err := s.doorTokens(c)
 	if err != nil {
 		return err
 	}
 	c.out = appendDoorResponse(c.out, res, c.req.Trail.Subject)
 	return nil
+}
+
+func (s *Server) doorTokens(c *call) (_ *grant.Response, err error) {
+	c.event.Grant = c.req.GrantType
+	if c.req.Party, err = s.authenticateDoor(c); err != nil {
+		return nil, err
+	}
+	return s.grant(c)
 }
 
 // doorLogout is POST /auth/logout.
@@ -69,6 +76,7 @@ func (s *Server) doorLogout(c *call) error {
 	if err := object(c.in, member{name: "refreshToken", into: &token, required: true}); err != nil {
 		return err
 	}
+	c.bearer = true
 	party, err := s.authenticateDoor(c)
 	if err != nil {
 		return err

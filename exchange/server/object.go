@@ -7,16 +7,18 @@ import (
 	"cambio/exchange"
 )
 
-// member is a member that a door knows, and where its value goes.
+// member is a member that a door knows, and where its value goes: a string
+// into into, true or false into flag.
 type member struct {
 	name     string
 	into     *string
-	required bool
+	flag     *bool
+	required bool // of a string: neither absent nor empty
 	seen     bool
 }
 
-// object reads a JSON object (RFC 8259 §4) whose members are strings, null
-// meaning absent. Refused are names that are not in members, also in another
+// object reads a JSON object (RFC 8259 §4) whose members are strings and
+// flags, null meaning absent. Refused are names that are not in members, also in another
 // case, names repeated, bytes that are not UTF-8, lone surrogates, NUL, and
 // anything after the object.
 func object(body []byte, members ...member) error {
@@ -28,7 +30,7 @@ func object(body []byte, members ...member) error {
 		return err
 	}
 	for _, m := range members {
-		if m.required && *m.into == "" {
+		if m.required && m.into != nil && *m.into == "" {
 			return refused(exchange.ReasonParameterMissing, "%s is missing", m.name)
 		}
 	}
@@ -74,7 +76,13 @@ func (r *reader) member(members []member) error {
 		return refused(exchange.ReasonParameterRepeated, "member %s is repeated", m.name)
 	}
 	m.seen = true
-	if r.null() {
+	if r.word("null") {
+		return nil
+	}
+	if m.flag != nil {
+		if *m.flag = r.word("true"); !*m.flag && !r.word("false") {
+			return refused(exchange.ReasonParameterInvalid, "%s is neither true nor false", m.name)
+		}
 		return nil
 	}
 	if *m.into, ok = r.string(); !ok {
@@ -113,10 +121,11 @@ func (r *reader) next(c byte) bool {
 	return false
 }
 
-func (r *reader) null() bool {
+// word takes null, true or false if it comes next.
+func (r *reader) word(w string) bool {
 	r.space()
-	if strings.HasPrefix(r.text[r.at:], "null") {
-		r.at += len("null")
+	if strings.HasPrefix(r.text[r.at:], w) {
+		r.at += len(w)
 		return true
 	}
 	return false

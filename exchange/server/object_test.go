@@ -9,10 +9,15 @@ import (
 	"cambio/exchange"
 )
 
-// readTwo reads an object with the members a and b.
+// readTwo reads an object with the members a and b, and a flag f.
 func readTwo(body string) (a, b string, err error) {
-	err = object([]byte(body), member{name: "a", into: &a}, member{name: "b", into: &b})
+	a, b, _, err = readThree(body)
 	return a, b, err
+}
+
+func readThree(body string) (a, b string, f bool, err error) {
+	err = object([]byte(body), member{name: "a", into: &a}, member{name: "b", into: &b}, member{name: "f", flag: &f})
+	return a, b, f, err
 }
 
 func TestObject(t *testing.T) {
@@ -82,28 +87,49 @@ func TestObjectNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestObjectFlags(t *testing.T) {
+	for body, want := range map[string]exchange.Reason{
+		`{"f":true}`: "", `{"f": false}`: "", `{"f":null}`: "", `{}`: "",
+		`{"f":"true"}`:         exchange.ReasonParameterInvalid,
+		`{"f":1}`:              exchange.ReasonParameterInvalid,
+		`{"f":True}`:           exchange.ReasonParameterInvalid,
+		`{"f":truest}`:         exchange.ReasonRequestMalformed,
+		`{"f":true,"f":false}`: exchange.ReasonParameterRepeated,
+	} {
+		var f bool
+		err := object([]byte(body), member{name: "f", flag: &f, required: true})
+		if want == "" && (err != nil || f != (body == `{"f":true}`)) || want != "" && (err == nil || exchange.AsError(err).Reason != want) {
+			t.Errorf("%s: %v, %v", body, f, err)
+		}
+	}
+}
+
 // What is accepted, encoding/json reads the same.
 func FuzzObject(f *testing.F) {
 	f.Add(`{"a":"x\u00fc\ud83d\ude00","b":null}`)
 	f.Add(` {"\u0061":"\/","b" : "y"} `)
+	f.Add(`{"f":true,"a":null}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		a, b, err := readTwo(body)
+		a, b, flag, err := readThree(body)
 		if err != nil {
 			return
 		}
-		var want map[string]*string
+		var want map[string]any
 		if err := json.Unmarshal([]byte(body), &want); err != nil {
 			t.Fatalf("%q was accepted; encoding/json says %v", body, err)
 		}
+		if w, _ := want["f"].(bool); w != flag {
+			t.Errorf("%q: f is %v", body, flag)
+		}
 		for name, got := range map[string]string{"a": a, "b": b} {
-			if w := want[name]; w != nil && *w != got || w == nil && got != "" {
+			if w, ok := want[name].(string); w != got || !ok && want[name] != nil {
 				t.Errorf("%q: %s is %q", body, name, got)
 			}
 			if !utf8.ValidString(got) || strings.Contains(got, "\x00") {
 				t.Errorf("%q: %s is %q", body, name, got)
 			}
 		}
-		if len(want) > 2 {
+		if len(want) > 3 {
 			t.Errorf("%q: an unknown member was accepted", body)
 		}
 	})

@@ -61,6 +61,7 @@ func (s *Server) list() map[string]*entry {
 		revokePath:     post("revoke", "revoke", formType, true, s.revoke),
 		introspectPath: post("introspect", "introspect", formType, false, s.introspect),
 
+		"/auth/external/session":  post("door_session", "token", jsonType, false, s.doorSession),
 		"/auth/external/exchange": post("door_exchange", "token", jsonType, true, s.doorExchange),
 		"/auth/refresh":           post("door_refresh", "token", jsonType, true, s.doorRefresh),
 		"/auth/logout":            post("door_logout", "revoke", jsonType, true, s.doorLogout),
