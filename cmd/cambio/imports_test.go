@@ -19,8 +19,11 @@ var mayImport = map[string][]string{
 	"storage/bolt":        {"storage"},
 	"storage/storagetest": {"storage"},
 	"jwks/jwkstest":       {},
-	"keys":                {"storage"},
-	"exchange/wallet":     {},
+	// What sends mail knows nobody: it is told an address, a name and a code.
+	"exchange/mail":          {},
+	"exchange/mail/mailtest": {},
+	"keys":                   {"storage"},
+	"exchange/wallet":        {},
 
 	"exchange/policy":    {"exchange"},
 	"exchange/registry":  {"exchange", "storage"},
@@ -56,6 +59,8 @@ var homes = []struct {
 	{"github.com/zitadel/oidc/v3/pkg/client", []string{"cmd"}, "it is the independent client"},
 	{"github.com/spf13", []string{"cmd"}, "flags are read in main"},
 	{"github.com/prometheus", []string{"exchange/server", "cmd"}, "deciding code counts nothing"},
+	{"github.com/wneessen/go-mail", []string{"exchange/mail"}, "mail goes out in one place"},
+	{"github.com/emersion", []string{"exchange/mail/mailtest", "cmd"}, "it is the SMTP server of tests and of the demo"},
 	{"github.com/decred", []string{"exchange/wallet"}, "its curve is that of chains"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "its digits are those of chains"},
 	{"golang.org/x/crypto", []string{"exchange/wallet"}, "the standard library has what is not a chain's own"},

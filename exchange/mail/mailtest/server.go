@@ -1,0 +1,258 @@
+// Package mailtest is a real SMTP server on loopback for tests: it keeps what
+// it was sent, and refuses what it is told to.
+package mailtest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+)
+
+// Options say how a Server is spoken to. The zero value is SMTP in the clear,
+// for anybody.
+type Options struct {
+	STARTTLS bool
+	TLS      bool // from the first byte
+	// Username and Password are asked for if they are set.
+	Username, Password string
+	// Address is host:port to listen on. Default: a free port of 127.0.0.1.
+	Address string
+}
+
+// Stage is where in a session a Server refuses (RFC 5321 §3.3).
+type Stage string
+
+// The stages.
+const (
+	Mail Stage = "MAIL"
+	Rcpt Stage = "RCPT"
+	Data Stage = "DATA"
+)
+
+// Server is an SMTP server. Its methods are safe for concurrent use.
+type Server struct {
+	Host  string
+	Port  int
+	Roots *x509.CertPool // that its certificate chains to
+	// Certificate is that of the root, in PEM.
+	Certificate []byte
+
+	options  Options
+	listener net.Listener
+	server   *smtp.Server
+	mu       sync.Mutex
+	taken    []Message
+	refuse   map[Stage]*smtp.SMTPError
+	hang     chan struct{} // while it is there and open, DATA is not answered
+}
+
+// New starts a Server that ends with the test.
+func New(t testing.TB, options Options) *Server {
+	t.Helper()
+	s := &Server{options: options, refuse: make(map[Stage]*smtp.SMTPError)}
+	address := options.Address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := listener.Addr().(*net.TCPAddr)
+	s.Host, s.Port = at.IP.String(), at.Port
+	s.server = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: s, conn: c}, nil }))
+	s.server.Domain, s.server.AllowInsecureAuth = "mail.test", true
+	s.server.ErrorLog = log.New(io.Discard, "", 0)
+	s.server.ReadTimeout, s.server.WriteTimeout = time.Minute, time.Minute
+	config := &tls.Config{Certificates: []tls.Certificate{s.certify(t, at.IP)}}
+	if options.STARTTLS {
+		s.server.TLSConfig = config
+	}
+	if options.TLS {
+		listener = tls.NewListener(listener, config)
+	}
+	s.listener = listener
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.server.Serve(listener) // ends with Close
+	}()
+	t.Cleanup(func() {
+		s.Hang(false)
+		s.Close()
+		<-ended
+	})
+	return s
+}
+
+// Close ends the server before the test does.
+func (s *Server) Close() {
+	s.listener.Close() // also one that is not served yet
+	s.server.Close()
+}
+
+// Refuse answers a stage with a reply code and a text, until the code is 0.
+func (s *Server) Refuse(at Stage, code int, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse[at] = nil
+	if code != 0 {
+		s.refuse[at] = &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: text}
+	}
+}
+
+// Hang leaves messages without an answer, until it is called with false.
+func (s *Server) Hang(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hang != nil {
+		close(s.hang)
+		s.hang = nil
+	}
+	if on {
+		s.hang = make(chan struct{})
+	}
+}
+
+// Messages are those that were taken, the oldest first.
+func (s *Server) Messages() []Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Message(nil), s.taken...)
+}
+
+// Last is the message that was taken last.
+func (s *Server) Last(t testing.TB) Message {
+	t.Helper()
+	all := s.Messages()
+	if len(all) == 0 {
+		t.Fatal("the SMTP server was sent nothing")
+	}
+	return all[len(all)-1]
+}
+
+func (s *Server) refusal(at Stage) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refuse[at]; err != nil {
+		return err
+	}
+	return nil
+}
+
+// certify makes a root of its own and a certificate for ip.
+func (s *Server) certify(t testing.TB, ip net.IP) tls.Certificate {
+	t.Helper()
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mailtest root"}, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "mailtest"}, IPAddresses: []net.IP{ip},
+		NotBefore: root.NotBefore, NotAfter: root.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	rootKey, rootDER := newCertificate(t, root, root, nil)
+	leafKey, leafDER := newCertificate(t, leaf, root, rootKey)
+	s.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
+	s.Roots = x509.NewCertPool()
+	s.Roots.AppendCertsFromPEM(s.Certificate)
+	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
+}
+
+// newCertificate is signed by the key of parent, or by its own if that is nil.
+func newCertificate(t testing.TB, c, parent *x509.Certificate, by *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by == nil {
+		by = key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, der
+}
+
+// session is one connection.
+type session struct {
+	server *Server
+	conn   *smtp.Conn
+	now    Message
+	user   string
+}
+
+func (c *session) AuthMechanisms() []string {
+	if c.server.options.Username == "" {
+		return nil
+	}
+	return []string{sasl.Plain}
+}
+
+func (c *session) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, username, password string) error {
+		if username != c.server.options.Username || password != c.server.options.Password {
+			return smtp.ErrAuthFailed
+		}
+		c.user = username
+		return nil
+	}), nil
+}
+
+func (c *session) Mail(from string, _ *smtp.MailOptions) error {
+	if c.server.options.Username != c.user {
+		return smtp.ErrAuthRequired
+	}
+	c.now = Message{From: from, User: c.user}
+	_, c.now.TLS = c.conn.TLSConnectionState()
+	return c.server.refusal(Mail)
+}
+
+func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	c.now.To = append(c.now.To, to)
+	return c.server.refusal(Rcpt)
+}
+
+func (c *session) Data(r io.Reader) error {
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	c.server.mu.Lock()
+	hang := c.server.hang
+	c.server.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
+	if err := c.server.refusal(Data); err != nil {
+		return err
+	}
+	if err := c.now.read(raw); err != nil {
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: err.Error()}
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.server.taken = append(c.server.taken, c.now)
+	return nil
+}
+
+func (c *session) Reset() { c.now = Message{} }
+
+func (c *session) Logout() error { return nil }

@@ -1,0 +1,191 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// TLSMode is how a connection to the SMTP server is kept from being read.
+type TLSMode string
+
+// The modes.
+const (
+	STARTTLS TLSMode = "starttls" // required after EHLO (RFC 3207), port 587
+	TLS      TLSMode = "tls"      // from the first byte (RFC 8314 §3.3), port 465
+	NoTLS    TLSMode = "none"     // in the clear, on loopback only, port 25
+)
+
+// Config says through which server mail goes out.
+type Config struct {
+	Host string
+	Port int     // 0 means that of the mode
+	TLS  TLSMode // default STARTTLS
+	// Username and Password authenticate us (RFC 4954), both or neither.
+	Username, Password string
+	// From is the sender: an address, or a name and an address (RFC 5322 §3.4).
+	From string
+	// Roots are those that the server's certificate must chain to. Default:
+	// the system's.
+	Roots *x509.CertPool
+	// Timeout bounds one message from dialing to the server's last word.
+	// Default 10s.
+	Timeout time.Duration
+	// AtOnce is how many messages are under way at once, default 16. Who finds
+	// no place waits for one as part of Timeout.
+	AtOnce int
+}
+
+// Sender sends codes. It is safe for concurrent use.
+type Sender struct {
+	cfg    Config
+	from   *mail.Address
+	helo   string
+	places chan struct{}
+}
+
+// New makes a Sender. It dials nobody.
+func New(cfg Config) (*Sender, error) {
+	if cfg.TLS == "" {
+		cfg.TLS = STARTTLS
+	}
+	if cfg.Port == 0 {
+		cfg.Port = map[TLSMode]int{STARTTLS: 587, TLS: 465, NoTLS: 25}[cfg.TLS]
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.AtOnce <= 0 {
+		cfg.AtOnce = 16
+	}
+	from, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	return &Sender{cfg: cfg, from: from, helo: domain, places: make(chan struct{}, cfg.AtOnce)}, nil
+}
+
+// check says what is wrong with a Config whose defaults are filled in.
+func (c *Config) check() (*mail.Address, error) {
+	from, err := mail.ParseAddress(c.From)
+	switch {
+	case c.Host == "":
+		return nil, errors.New("mail: the SMTP server's host is missing")
+	case c.Port < 1 || c.Port > 65535:
+		return nil, fmt.Errorf("mail: %d is no port", c.Port)
+	case c.TLS != STARTTLS && c.TLS != TLS && c.TLS != NoTLS:
+		return nil, fmt.Errorf("mail: TLS mode %q is none of starttls, tls, none", c.TLS)
+	case c.TLS == NoTLS && !loopback(c.Host):
+		return nil, fmt.Errorf("mail: %s is not on loopback, so TLS mode none would show codes to the network", c.Host)
+	case (c.Username == "") != (c.Password == ""):
+		return nil, errors.New("mail: user name and password go together")
+	case err != nil:
+		return nil, fmt.Errorf("mail: the sender is not an address: %w", err)
+	}
+	return from, nil
+}
+
+// loopback says whether host reaches this machine only. No name is looked up.
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// SendCode sends a code that counts for lives to an address, with the name of
+// the client that it is for. It returns nil once the server has taken the
+// message. Whoever calls gives the address in the form local@domain.
+func (s *Sender) SendCode(ctx context.Context, to, client, code string, lives time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	err := s.send(ctx, to, message{Client: oneLine(client), Code: code, Minutes: int(lives / time.Minute)})
+	if err != nil {
+		return s.failed(ctx, err, code)
+	}
+	return nil
+}
+
+func (s *Sender) send(ctx context.Context, to string, m message) error {
+	msg, err := s.compose(to, m)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	case <-ctx.Done():
+		return fmt.Errorf("%d messages are under way already: %w", cap(s.places), ctx.Err())
+	}
+	client, err := gomail.NewClient(s.cfg.Host, s.options(ctx)...)
+	if err != nil {
+		return err
+	}
+	conn, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := client.SendWithSMTPClient(conn, msg); err != nil {
+		return err
+	}
+	_ = conn.Quit() // the server has taken the message, whatever it says now
+	return nil
+}
+
+// options are those of one connection. The library's own timeout begins anew
+// with each command, so the connection itself ends with ctx.
+func (s *Sender) options(ctx context.Context) []gomail.Option {
+	config := &tls.Config{ServerName: s.cfg.Host, RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12}
+	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if s.cfg.TLS == TLS {
+			conn = tls.Client(conn, config)
+		}
+		context.AfterFunc(ctx, func() { conn.Close() })
+		return conn, nil
+	}
+	options := []gomail.Option{
+		gomail.WithPort(s.cfg.Port), gomail.WithTimeout(s.cfg.Timeout), gomail.WithHELO(s.helo),
+		gomail.WithTLSConfig(config), gomail.WithDialContextFunc(dial), gomail.WithTLSPolicy(gomail.NoTLS),
+		gomail.WithoutNoop(), gomail.WithoutSMTPUTF8(),
+	}
+	if s.cfg.TLS == STARTTLS {
+		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
+	}
+	if s.cfg.Username != "" {
+		options = append(options, gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthPlain, gomail.SMTPAuthLogin),
+			gomail.WithUsername(s.cfg.Username), gomail.WithPassword(s.cfg.Password))
+	}
+	return options
+}
+
+// failed says which server did not take the message, and why. What a server
+// answers may repeat what it was sent.
+func (s *Sender) failed(ctx context.Context, err error, code string) error {
+	const most = 512
+	text := err.Error()
+	if ctx.Err() != nil {
+		text = fmt.Sprintf("not done in %s: %s", s.cfg.Timeout, text)
+	}
+	for _, secret := range []string{code, s.cfg.Password} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "(hidden)")
+		}
+	}
+	server := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
+	return fmt.Errorf("sending mail by %s: %s", server, text[:min(len(text), most)])
+}
