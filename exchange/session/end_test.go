@@ -410,6 +410,66 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// What is kept of a session goes a day after it ended, whatever ended it: a
+// deleted user's would else stay for as long as it could have lasted.
+func TestSweepOfMarked(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		mark exchange.Mark
+		ends bool
+	}{
+		{"its user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1"}, true},
+		{"another user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-2"}, false},
+		{"its client", exchange.Mark{Kind: exchange.MarkClient, ID: "app"}, true},
+		{"its issuer", exchange.Mark{Kind: exchange.MarkIssuer, ID: "acme"}, true},
+		{"its key", exchange.Mark{Kind: exchange.MarkKey, ID: "acme/acme-key"}, true},
+		{"its link", exchange.Mark{Kind: exchange.MarkLink, ID: exchange.LinkKey("acme", "alice")}, true},
+		{"its user, before it was born", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start.Add(-time.Hour)}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.start(start)
+			if row.mark.Time.IsZero() {
+				row.mark.Time = start.Add(time.Hour)
+			}
+			if err := w.End(t.Context(), row.mark); err != nil {
+				t.Fatal(err)
+			}
+			for _, after := range []time.Duration{0, linger + time.Minute} {
+				if _, err := w.Sweep(t.Context(), start.Add(after)); err != nil || w.tables()["sessions"] != 1 {
+					t.Errorf("after %s: %d sessions, %v", after, w.tables()["sessions"], err)
+				}
+			}
+			if _, err := w.Sweep(t.Context(), start.Add(linger+2*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			if gone := w.tables()["sessions"] == 0; gone != row.ends {
+				t.Errorf("gone: %v, want %v", gone, row.ends)
+			}
+		})
+	}
+}
+
+// Several marks are one commit, which leaves out what is marked already.
+func TestEndOfSeveral(t *testing.T) {
+	w := newWorld(t)
+	marks := []exchange.Mark{
+		{Kind: exchange.MarkUser, ID: "user-1", Time: start}, {Kind: exchange.MarkUser, ID: "user-2", Time: start},
+	}
+	before := w.commits.Load()
+	for range 2 {
+		if err := w.End(t.Context(), marks...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.commits.Load() - before; n != 1 || w.tables()["marks"] != 2 {
+		t.Errorf("%d commits, %d marks", n, w.tables()["marks"])
+	}
+	if err := w.End(t.Context()); err != nil || w.commits.Load()-before != 1 {
+		t.Errorf("none: %v", err)
+	}
+}
+
 // One record that a bit flipped in keeps neither the others nor the sweeper.
 func TestDamagedRecords(t *testing.T) {
 	w := newWorld(t)

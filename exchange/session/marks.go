@@ -60,30 +60,45 @@ func (s *Store) lives(ctx context.Context, b birth) error {
 		if err != nil {
 			return failed("reading marks", err)
 		}
-		// A session is born once: its own mark ends it at whatever time.
-		if m.Kind == exchange.MarkSession || !b.at.After(row.Value.Time) {
+		if b.endedBy(m.Kind, row.Value) {
 			return exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("%s %.128q was ended", m.Kind, m.ID))
 		}
 	}
 	return nil
 }
 
-// End makes a mark: everything of its kind and ID that was born at or before
-// its time is over, from the next request on. A mark never moves back: what one
-// ended stays ended. A session's own, whose time does not matter, never moves:
-// who has a token of an ended session could else write to the store for ever.
-func (s *Store) End(ctx context.Context, m exchange.Mark) error {
+// endedBy says whether a mark that is about it ended it. A session is born once:
+// its own mark ends it at whatever time.
+func (b birth) endedBy(kind exchange.MarkKind, m mark) bool {
+	return kind == exchange.MarkSession || !b.at.After(m.Time)
+}
+
+// End makes marks, all in one commit: everything of a mark's kind and ID that
+// was born at or before its time is over, from the next request on. A mark
+// never moves back: what one ended stays ended. A session's own, whose time does
+// not matter, never moves: who has a token of an ended session could else write
+// to the store for ever.
+func (s *Store) End(ctx context.Context, marks ...exchange.Mark) error {
 	for {
-		write, err := s.later(ctx, m)
-		if err != nil || write == nil {
-			return err
+		var writes []storage.Write
+		for _, m := range marks {
+			write, err := s.later(ctx, m)
+			if err != nil {
+				return err
+			}
+			if write != nil {
+				writes = append(writes, *write)
+			}
 		}
-		err = s.engine.Commit(ctx, *write)
+		if len(writes) == 0 {
+			return nil
+		}
+		err := s.engine.Commit(ctx, writes...)
 		if errors.Is(err, storage.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return failed("storing mark", err)
+			return failed("storing marks", err)
 		}
 		return nil
 	}

@@ -71,17 +71,30 @@ func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time)
 	return err
 }
 
-// dead are the deletions of a session that came to nothing before a time.
+// dead are the deletions of a session that came to nothing before a time: it
+// expired, or a mark ended it. What is kept of somebody whom an operator deleted
+// goes with that.
 func (s *Store) dead(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
 	end := row.Value.end()
 	deletions := []storage.Write{s.sessions.Delete(row)}
-	ended, err := s.marks.Get(ctx, markKey(exchange.MarkSession, row.Key))
-	if err == nil {
-		end = earlier(end, ended.Value.Time)
-		deletions = append(deletions, s.marks.Delete(ended))
+	born := birthOf(&row.Value.Session)
+	for _, m := range born.marks() {
+		at, err := s.marks.Get(ctx, markKey(m.Kind, m.ID))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if born.endedBy(m.Kind, at.Value) {
+			end = earlier(end, at.Value.Time)
+		}
+		if m.Kind == exchange.MarkSession {
+			deletions = append(deletions, s.marks.Delete(at))
+		}
 	}
-	if err := unlessNotFound(err); err != nil || !end.Before(before) {
-		return nil, err
+	if !end.Before(before) {
+		return nil, nil
 	}
 	return deletions, nil
 }
@@ -155,13 +168,6 @@ func (d *deleter) flush(ctx context.Context) error {
 	}
 	d.writes = nil
 	if errors.Is(err, storage.ErrConflict) {
-		return nil
-	}
-	return err
-}
-
-func unlessNotFound(err error) error {
-	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}
 	return err
