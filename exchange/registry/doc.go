@@ -12,7 +12,8 @@
 // Users and links are many and stay in the store. A known subject costs one
 // read and no write; an unknown one becomes a user and a link in the commit
 // that the caller makes anyway, so that of many first sights at once exactly
-// one makes a user.
+// one makes a user. Two users become one only when an operator says so, in one
+// commit that can be undone for 30 days.
 //
 // What is kept of secrets: a MAC of each client secret, a seal around each
 // HMAC secret shared with an issuer. Plans, problems and errors say neither.

@@ -17,8 +17,9 @@ type tables struct {
 	issuers   storage.Table[issuerRecord]  // ID → issuer
 	clients   storage.Table[clientRecord]  // ID → client
 	links     storage.Table[linkRecord]    // exchange.LinkKey → link
-	users     storage.Table[exchange.User] // ID → user
+	users     storage.Table[userRecord]    // ID → user
 	userLinks storage.Table[exchange.Link] // <user ID>/<link key> → link
+	merges    storage.Table[mergeRecord]   // UUIDv7 of when → merge
 }
 
 func newTables(e storage.Engine, macKey []byte) tables {
@@ -27,8 +28,9 @@ func newTables(e storage.Engine, macKey []byte) tables {
 		issuers:   storage.NewTable[issuerRecord](e, "issuers", macKey),
 		clients:   storage.NewTable[clientRecord](e, "clients", macKey),
 		links:     storage.NewTable[linkRecord](e, "links", macKey),
-		users:     storage.NewTable[exchange.User](e, "users", macKey),
+		users:     storage.NewTable[userRecord](e, "users", macKey),
 		userLinks: storage.NewTable[exchange.Link](e, "user_links", macKey),
+		merges:    storage.NewTable[mergeRecord](e, "merges", macKey),
 	}
 }
 
@@ -38,6 +40,30 @@ func newTables(e storage.Engine, macKey []byte) tables {
 type linkRecord struct {
 	User     string `json:"user"`
 	Disabled bool   `json:"disabled,omitempty"`
+}
+
+// userRecord is a user. Whoever gives it another link, or changes what is true
+// of all its links, demands the record that was read and counts: of two such
+// changes at once one does not hold. Nobody can so be given a link that a
+// deletion, a merge or a disabling does not know of.
+type userRecord struct {
+	exchange.User
+	Changes uint64 `json:"changes,omitempty"`
+}
+
+func (u userRecord) changed() userRecord {
+	u.Changes++
+	return u
+}
+
+// mergeRecord is what it takes to undo a merge: the user that was, and which
+// links were its own. What the links say is kept with the user who has them now.
+type mergeRecord struct {
+	From  userRecord `json:"from"`
+	Into  string     `json:"into"`            // user ID
+	Links []string   `json:"links,omitempty"` // exchange.LinkKey
+	Time  time.Time  `json:"time"`
+	By    string     `json:"by,omitempty"`
 }
 
 // revision counts the changes of issuers and clients. Every change replaces

@@ -50,7 +50,7 @@ func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool
 
 func (r *Registry) newUser(key string, s *exchange.Subject, now time.Time) (exchange.User, bool, []storage.Write, error) {
 	u := exchange.User{ID: storage.NewID(now), Email: s.Email, Name: s.Name, Created: now.UTC()}
-	user, userErr := r.tables.users.Insert(u.ID, u)
+	user, userErr := r.tables.users.Insert(u.ID, userRecord{User: u})
 	links, linkErr := r.newLink(key, exchange.Link{Issuer: s.Issuer, Subject: s.ID, User: u.ID, Created: u.Created})
 	if err := errors.Join(linkErr, userErr); err != nil {
 		return exchange.User{}, false, nil, fmt.Errorf("making a user: %w", err)

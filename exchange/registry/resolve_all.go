@@ -81,14 +81,18 @@ func finder(all []identity) *identity {
 	return nil
 }
 
-// stays is a write that changes nothing and does not hold if somebody changes,
-// disables or deletes the user meanwhile: nothing is linked to such a one.
+// stays is a write that changes nothing of a user but that somebody linked to it,
+// and does not hold if somebody changes, disables or deletes it meanwhile, nor do
+// they: nothing is linked to such a one.
 func (r *Registry) stays(ctx context.Context, userID string) ([]storage.Write, error) {
 	user, err := r.tables.users.Get(ctx, userID)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = storage.ErrConflict // the link was there a moment ago
+	}
 	if err != nil {
 		return nil, fmt.Errorf("user %s: %w", userID, err)
 	}
-	same, err := r.tables.users.Replace(user, user.Value)
+	same, err := r.tables.users.Replace(user, user.Value.changed())
 	return []storage.Write{same}, err
 }
 
