@@ -35,10 +35,18 @@ type fixture struct {
 	sessions *session.Store
 	ring     *keys.Ring
 	now      time.Time
-	log      bytes.Buffer // the operator's log
+	step     time.Duration // by which each look at the clock moves it
+	log      bytes.Buffer  // the operator's log
 
 	mu     sync.Mutex
 	events []audit.Event
+}
+
+func (f *fixture) clock() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(f.step)
+	return f.now
 }
 
 func (f *fixture) Write(e *audit.Event) {
@@ -79,7 +87,7 @@ func setup(t *testing.T) *fixture {
 	f.sessions = session.New(engine, f.ring, session.Config{Issuer: "https://login.example"})
 	h, err := admin.New(admin.Config{
 		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Sessions: f.sessions, Keys: f.ring,
-		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: func() time.Time { return f.now },
+		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: f.clock,
 		Metrics: http.NotFoundHandler(),
 	})
 	must(t, err)

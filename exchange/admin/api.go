@@ -72,6 +72,9 @@ func New(cfg Config) (http.Handler, error) {
 	a.clients()
 	a.secrets()
 	a.sessions()
+	a.users()
+	a.links()
+	a.merges()
 	a.keys()
 	spec, err := json.Marshal(a.huma.OpenAPI())
 	if err != nil {

@@ -109,6 +109,77 @@ func (c *Client) Revoke(ctx context.Context, r Revocation) error {
 	return c.do(ctx, http.MethodPost, "/v1/sessions:revoke", r, nil)
 }
 
+// Users is one page of the users that f chooses.
+func (c *Client) Users(ctx context.Context, f UserFilter) (Users, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{"issuer": f.Issuer, "from": f.From} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return call[Users](ctx, c, http.MethodGet, "/v1/users?"+q.Encode(), nil)
+}
+
+// User is a user with its links.
+func (c *Client) User(ctx context.Context, id string) (UserDetails, error) {
+	return call[UserDetails](ctx, c, http.MethodGet, "/v1/users/"+url.PathEscape(id), nil)
+}
+
+// ExportUser is everything that is held of a user.
+func (c *Client) ExportUser(ctx context.Context, id string) (UserExport, error) {
+	return call[UserExport](ctx, c, http.MethodGet, "/v1/users/"+url.PathEscape(id)+"/export", nil)
+}
+
+// DisableUser keeps a user out and ends its sessions.
+func (c *Client) DisableUser(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodPost, "/v1/users/"+url.PathEscape(id)+"/disable", nil, nil)
+}
+
+// EnableUser lets a disabled user in again.
+func (c *Client) EnableUser(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodPost, "/v1/users/"+url.PathEscape(id)+"/enable", nil, nil)
+}
+
+// DeleteUser deletes a user and its links and ends its sessions.
+func (c *Client) DeleteUser(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/users/"+url.PathEscape(id), nil, nil)
+}
+
+// Link makes a subject of an issuer a user.
+func (c *Client) Link(ctx context.Context, r LinkRequest) (LinkAnswer, error) {
+	return call[LinkAnswer](ctx, c, http.MethodPost, "/v1/links", r)
+}
+
+// Unlink makes a subject unknown again, ends the sessions born from it, and
+// returns the link that it was.
+func (c *Client) Unlink(ctx context.Context, s SubjectName) (exchange.Link, error) {
+	return call[exchange.Link](ctx, c, http.MethodPost, "/v1/links:remove", s)
+}
+
+// PlanMerge says what Merge would do.
+func (c *Client) PlanMerge(ctx context.Context, r MergeRequest) (MergePlan, error) {
+	return call[MergePlan](ctx, c, http.MethodPost, "/v1/merges:plan", r)
+}
+
+// Merge makes one user another.
+func (c *Client) Merge(ctx context.Context, r MergeRequest) (Merge, error) {
+	return call[Merge](ctx, c, http.MethodPost, "/v1/merges", r)
+}
+
+// Merges are the merges that can be undone, oldest first.
+func (c *Client) Merges(ctx context.Context) ([]Merge, error) {
+	out, err := call[mergeList](ctx, c, http.MethodGet, "/v1/merges", nil)
+	return out.Merges, err
+}
+
+// Unmerge undoes a merge.
+func (c *Client) Unmerge(ctx context.Context, id string) (Unmerged, error) {
+	return call[Unmerged](ctx, c, http.MethodDelete, "/v1/merges/"+url.PathEscape(id), nil)
+}
+
 // Keys are the keys that sign our tokens.
 func (c *Client) Keys(ctx context.Context) ([]SigningKey, error) {
 	out, err := call[keyList](ctx, c, http.MethodGet, "/v1/keys", nil)

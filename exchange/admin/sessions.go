@@ -89,9 +89,13 @@ func (a *api) known(ctx context.Context, r Revocation) error {
 		_, err = a.findClient(r.Client)
 	case r.Subject != "":
 		_, err = a.cfg.Registry.Link(ctx, r.Issuer, r.Subject)
-		err = missing(err, "subject of issuer "+r.Issuer, r.Subject)
+		err = missingSubject(err, SubjectName{r.Issuer, r.Subject})
 	default:
 		_, err = a.findIssuer(r.Issuer)
 	}
 	return err
+}
+
+func missingSubject(err error, s SubjectName) error {
+	return missing(err, "subject of issuer "+s.Issuer, s.Subject)
 }

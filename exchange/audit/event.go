@@ -23,6 +23,7 @@ type Event struct {
 	Issuer    string          // Issuer.ID
 	Subject   string
 	User      string
+	Into      string // the user that User was merged into
 	Session   string
 	Key       string
 	Rules     []string // conditions that let it in
@@ -56,6 +57,7 @@ func (e *Event) append(b []byte) []byte {
 	b = text(b, "issuer", e.Issuer)
 	b = text(b, "subject", e.Subject)
 	b = text(b, "user", e.User)
+	b = text(b, "into", e.Into)
 	b = text(b, "session", e.Session)
 	b = text(b, "key", e.Key)
 	b = list(b, "rules", e.Rules)
