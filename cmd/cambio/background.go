@@ -32,6 +32,9 @@ func (a *app) sweep(ctx context.Context) {
 		if _, err := a.sessions.Sweep(ctx, now); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping sessions", "error", err)
 		}
+		if _, err := a.users.SweepMerges(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
+			a.log.Error("sweeping merges", "error", err)
+		}
 		if _, err := a.replays.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping what was spent", "error", err)
 		}

@@ -19,7 +19,8 @@ import (
 )
 
 // The scripts in testdata are what an operator types and reads. `server` runs
-// a real one, `issuer` an issuer, and `exchange` brings one of its tokens.
+// a real one, `issuer` an issuer, and `exchange` brings one of its tokens; `refresh`
+// and `introspect` are about the tokens that it got.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cambio": main})
 }
@@ -33,6 +34,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": startServer, "issuer": startIssuer, "exchange": bringToken,
+			"refresh": refreshToken, "introspect": introspectToken, "first": firstCell,
 		},
 	})
 }
@@ -80,7 +82,8 @@ func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // bringToken exchanges a token of a subject as a client: exchange CLIENT SUB.
-// Its session and user are in $SESSION and $USERID afterwards.
+// Its session and user are in $SESSION and $USERID afterwards, its tokens in
+// $ACCESS and $REFRESH.
 func bringToken(ts *testscript.TestScript, neg bool, args []string) {
 	i := ts.Value(runningKey{}).(*running).issuer
 	resp, err := http.PostForm(ts.Getenv("PUBLIC")+"/oauth/token", url.Values{
@@ -90,6 +93,8 @@ func bringToken(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer resp.Body.Close()
 	var body struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
 		Session string `json:"session_id"`
 		User    struct {
 			ID string `json:"id"`
@@ -102,6 +107,49 @@ func bringToken(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("SESSION", body.Session)
 	ts.Setenv("USERID", body.User.ID)
+	ts.Setenv("ACCESS", body.Access)
+	ts.Setenv("REFRESH", body.Refresh)
+}
+
+// firstCell puts the first cell of a table that a file holds into a variable:
+// first FILE NAME.
+func firstCell(ts *testscript.TestScript, _ bool, args []string) {
+	_, rows, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	cell, _, _ := strings.Cut(rows, " ")
+	ts.Setenv(args[1], cell)
+}
+
+// refreshToken exchanges a refresh token as a client: refresh CLIENT TOKEN. A
+// refusal must be the one that ends the session in a client's eyes.
+func refreshToken(ts *testscript.TestScript, neg bool, args []string) {
+	resp, err := http.PostForm(ts.Getenv("PUBLIC")+"/oauth/token", url.Values{
+		"grant_type": {exchange.GrantRefreshToken}, "client_id": {args[0]}, "refresh_token": {args[1]},
+	})
+	ts.Check(err)
+	defer resp.Body.Close()
+	var body struct{ Error string }
+	ts.Check(json.NewDecoder(resp.Body).Decode(&body))
+	if (body.Error == "") == neg || neg && body.Error != "invalid_grant" {
+		ts.Fatalf("refresh: %s %s", resp.Status, body.Error)
+	}
+}
+
+// introspectToken asks about a token as a client whose secret is in a file:
+// introspect CLIENT FILE TOKEN. It fails if the token is not active.
+func introspectToken(ts *testscript.TestScript, neg bool, args []string) {
+	form := strings.NewReader(url.Values{"token": {args[2]}}.Encode())
+	req, err := http.NewRequest(http.MethodPost, ts.Getenv("PUBLIC")+"/oauth/introspect", form)
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	var body struct{ Active bool }
+	ts.Check(json.NewDecoder(resp.Body).Decode(&body))
+	if resp.StatusCode != http.StatusOK || body.Active == neg {
+		ts.Fatalf("introspect: %s, active %v", resp.Status, body.Active)
+	}
 }
 
 func TestExitCodes(t *testing.T) {
