@@ -142,6 +142,9 @@ type ClientSecret struct {
 	MAC     []byte    `json:"mac,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"` // set when a newer one replaced it
+	// LastUsed is when the client last authenticated by it, zero if never. It is
+	// kept apart, and here only where a client is shown.
+	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
 // Party is a client made ready: its registration and its keys, which are nil

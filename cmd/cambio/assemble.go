@@ -172,13 +172,27 @@ func (a *app) openRegistry(ctx context.Context) error {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
 	a.users = users
-	a.closers = append(a.closers, func() error { users.Close(); return nil })
+	a.closers = append(a.closers, func() error {
+		a.keepUses()
+		users.Close()
+		return nil
+	})
 	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
 	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
 	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
 		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,
 	})
 	return nil
+}
+
+// keepUses stores what is known of the last uses of secrets. Losing that is no
+// failure of a stop.
+func (a *app) keepUses() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.users.FlushUses(ctx); err != nil {
+		a.log.Error("noting which secrets were used", "error", err)
+	}
 }
 
 // openAudit appends to the configured file, or writes to standard output.
@@ -236,7 +250,7 @@ func (a *app) wire() error {
 	var err error
 	a.server, err = server.New(server.Config{
 		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,
-		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret,
+		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
 		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
 		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,
 	})

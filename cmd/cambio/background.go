@@ -29,6 +29,9 @@ func (a *app) warm(ctx context.Context) {
 func (a *app) sweep(ctx context.Context) {
 	every(ctx, sweepEvery, func(now time.Time) {
 		a.limiter.Sweep(now)
+		if err := a.users.FlushUses(ctx); err != nil && ctx.Err() == nil {
+			a.log.Error("noting which secrets are used", "error", err)
+		}
 		if _, err := a.sessions.Sweep(ctx, now); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping sessions", "error", err)
 		}

@@ -14,14 +14,22 @@ import (
 func (a *api) clients() {
 	handle(a, huma.Operation{
 		OperationID: "listClients", Method: http.MethodGet, Path: "/v1/clients", Summary: "List the clients",
-	}, func(context.Context, *struct{}) (*answer[clientList], error) {
-		all := a.cfg.Registry.Snapshot().Manifest().Clients
-		return answering(clientList{append([]exchange.Client{}, all...)}), nil
+	}, func(ctx context.Context, _ *struct{}) (*answer[clientList], error) {
+		all := append([]exchange.Client{}, a.cfg.Registry.Snapshot().Manifest().Clients...)
+		for i := range all {
+			if err := a.cfg.Registry.LastUses(ctx, &all[i]); err != nil {
+				return nil, err
+			}
+		}
+		return answering(clientList{all}), nil
 	})
 	handle(a, huma.Operation{
 		OperationID: "showClient", Method: http.MethodGet, Path: "/v1/clients/{id}", Summary: "Show a client",
-	}, func(_ context.Context, in *byID) (*answer[exchange.Client], error) {
+	}, func(ctx context.Context, in *byID) (*answer[exchange.Client], error) {
 		c, err := a.findClient(in.ID)
+		if err == nil {
+			err = a.cfg.Registry.LastUses(ctx, &c)
+		}
 		return answering(c), err
 	})
 	handle(a, huma.Operation{
@@ -73,14 +81,17 @@ func (a *api) secrets() {
 	}, a.revokeSecret)
 }
 
-func (a *api) listSecrets(_ context.Context, in *byID) (*answer[secretList], error) {
+func (a *api) listSecrets(ctx context.Context, in *byID) (*answer[secretList], error) {
 	c, err := a.findClient(in.ID)
+	if err == nil {
+		err = a.cfg.Registry.LastUses(ctx, &c)
+	}
 	if err != nil {
 		return nil, err
 	}
 	out := secretList{[]Secret{}}
 	for _, s := range c.Secrets {
-		out.Secrets = append(out.Secrets, Secret{ID: s.ID, Created: s.Created, Expires: s.Expires})
+		out.Secrets = append(out.Secrets, Secret{ID: s.ID, Created: s.Created, Expires: s.Expires, LastUsed: s.LastUsed})
 	}
 	return answering(out), nil
 }

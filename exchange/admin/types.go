@@ -58,6 +58,8 @@ type Secret struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero" doc:"Set when a newer one replaced it"`
+	// LastUsed is zero if it never was.
+	LastUsed time.Time `json:"lastUsed,omitzero" doc:"When the client last authenticated by it; absent if never"`
 }
 
 // Revocation names what ends: exactly one of session, user, client and issuer.

@@ -20,6 +20,7 @@ type tables struct {
 	users     storage.Table[userRecord]    // ID → user
 	userLinks storage.Table[exchange.Link] // <user ID>/<link key> → link
 	merges    storage.Table[mergeRecord]   // UUIDv7 of when → merge
+	uses      storage.Table[useRecord]     // <client ID>/<secret ID> → last use
 }
 
 func newTables(e storage.Engine, macKey []byte) tables {
@@ -31,6 +32,7 @@ func newTables(e storage.Engine, macKey []byte) tables {
 		users:     storage.NewTable[userRecord](e, "users", macKey),
 		userLinks: storage.NewTable[exchange.Link](e, "user_links", macKey),
 		merges:    storage.NewTable[mergeRecord](e, "merges", macKey),
+		uses:      storage.NewTable[useRecord](e, "secret_uses", macKey),
 	}
 }
 

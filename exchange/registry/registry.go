@@ -37,6 +37,7 @@ type Registry struct {
 	cfg     Config
 	tables  tables
 	current atomic.Pointer[Snapshot]
+	uses    uses
 
 	mu       sync.Mutex // held by whoever changes current
 	onChange []func()
@@ -175,11 +176,13 @@ func (r *Registry) writes(before, after *Snapshot) ([]storage.Write, error) {
 	for id, c := range after.clients {
 		if before.clients[id] != c {
 			put(r.tables.clients.Put(id, c.record))
+			out = append(out, r.forget(before.clients[id], c)...)
 		}
 	}
-	for id := range before.clients {
+	for id, c := range before.clients {
 		if after.clients[id] == nil {
 			put(r.tables.clients.Remove(id), nil)
+			out = append(out, r.forget(c, nil)...)
 		}
 	}
 	return out, errors.Join(errs...)

@@ -196,6 +196,7 @@ func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) e
 			fmt.Errorf("secret %s was sent from an address that is not in secretAddresses; if nobody moved, revoke it", id))
 	}
 	c.req.Credential = id
+	s.cfg.SecretUsed(client.ID, id, c.now)
 	return nil
 }
 

@@ -137,7 +137,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 			Registry: func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
-		CheckSecret: p.registry.CheckSecret, Subjects: subjects, Replays: replays, Keys: ring,
+		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
 		Answers: challenge.NewAnswers(engine, challenge.AnswersConfig{
 			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 		}),

@@ -3,8 +3,10 @@ package server_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cambio/exchange"
 	"cambio/exchange/server"
@@ -69,4 +71,36 @@ func TestSecretAddresses(t *testing.T) {
 	p.apply(m)
 	p.want(ways["a header at a door"](p.secretOf("basic"), "192.0.2.7"), 403, exchange.ReasonAddressNotAllowed)
 	p.want(ways["a header at a door"](p.secretOf("basic"), "198.51.100.9"), 200, "")
+}
+
+// Only what a secret did is a use of it.
+func TestUsesOfSecrets(t *testing.T) {
+	p, secrets := newBackends(t)
+	lastUse := func() time.Time {
+		c := *p.registry.Snapshot().Client("shop").Client
+		c.Secrets = slices.Clone(c.Secrets)
+		if err := p.registry.LastUses(t.Context(), &c); err != nil {
+			t.Fatal(err)
+		}
+		return c.Secrets[0].LastUsed
+	}
+	const body = `{"externalUserId":"u"}`
+	p.want(p.inject("shop", secrets["shop"]+"x", body), 401, exchange.ReasonClientAuthenticationFailed)
+	p.want(p.inject("shop", secrets["shop"], body, "Origin", page), 403, exchange.ReasonServerSecretInBrowser)
+	p.want(p.form("/oauth/introspect", []string{"token", "x", "client_id", "shop", "client_secret", secrets["shop"]}), 401, exchange.ReasonClientAuthenticationFailed)
+	m := p.backends()
+	m.Clients[len(m.Clients)-3].SecretAddresses = []string{"192.0.2.0/24"}
+	p.apply(m)
+	p.want(p.inject("shop", secrets["shop"], body), 403, exchange.ReasonAddressNotAllowed)
+	if at := lastUse(); !at.IsZero() {
+		t.Errorf("used at %v by what was refused", at)
+	}
+	p.apply(p.backends())
+	for range 2 {
+		p.pass(time.Minute)
+		p.want(p.inject("shop", secrets["shop"], body), 200, "")
+		if at := lastUse(); !at.Equal(p.clock()) {
+			t.Errorf("used at %v, not %v", at, p.clock())
+		}
+	}
 }

@@ -38,6 +38,9 @@ type Config struct {
 	// CheckSecret is the ID of the client's live secret that a secret is, empty
 	// if it is none.
 	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
+	// SecretUsed is told by which of its secrets a client has authenticated.
+	// Default: nobody is.
+	SecretUsed func(clientID, secretID string, now time.Time)
 	// Subjects verifies subject tokens and client assertions; package subject
 	// has it.
 	Subjects verifier
@@ -172,6 +175,9 @@ func (cfg *Config) defaults() {
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []ReadyCheck { return nil }
+	}
+	if cfg.SecretUsed == nil {
+		cfg.SecretUsed = func(string, string, time.Time) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
