@@ -34,7 +34,12 @@ which is printed this once.`, `  # a browser app without a backend
   cambio client add shop --issuer google --audience https://api.example.com \
     --origin https://shop.example.com --scope orders:read --default-scope orders:read --refresh-tokens
 
-  # a backend
+  # a backend that has its own login, and hands sessions to its pages
+  cambio client add shop-backend --auth client_secret_basic --proof user-assertion \
+    --audience https://api.example.com --scope orders:read --default-scope orders:read \
+    --refresh-tokens --page-refresh --origin https://shop.example.com --secret-address 10.1.0.0/16
+
+  # a backend that asks for itself
   cambio client add backend --auth client_secret_basic --grant client_credentials \
     --audience https://api.example.com --scope orders:write`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
@@ -51,6 +56,10 @@ which is printed this once.`, `  # a browser app without a backend
 	f.StringArrayVar(&client.DefaultScopes, "default-scope", nil, "a `scope` it gets when it asks for none; repeatable")
 	f.StringArrayVar(&client.Grants, "grant", nil, "a `grant_type` it may use (default: token exchange, and refresh_token with --refresh-tokens); repeatable")
 	f.BoolVar(&client.RefreshTokens, "refresh-tokens", false, "its sessions last: they have a refresh token")
+	f.StringArrayVar(&client.Proofs, "proof", nil, "a `proof` it may bring: user-assertion, one-time-token, otp or wallet-signature; repeatable")
+	f.StringVar(&client.AsIssuer, "as-issuer", "", "`ID` of the issuer whose users its user assertions are about (default: its own users)")
+	f.StringArrayVar(&client.SecretAddresses, "secret-address", nil, "a `network` from which its secret counts, such as 10.1.0.0/16 (default: any); repeatable")
+	f.BoolVar(&client.PageRefresh, "page-refresh", false, "pages at its origins refresh and log out its sessions without its secret")
 	required(cmd, "audience")
 	return cmd
 }
@@ -119,14 +128,21 @@ func (c *cli) clientList() *cobra.Command {
 
 func (c *cli) clientShow() *cobra.Command {
 	return c.verb("show ID", "Show a client",
-		`Shows a client as a manifest declares it, without its secrets.`, `  cambio client show shop`,
+		`Shows a client as a manifest declares it. Of its secrets, which no manifest
+declares, comments say what there is and when each was last used.`, `  cambio client show shop`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 			api, err := c.admin()
 			if err != nil {
 				return err
 			}
 			client, err := api.Client(ctx, args[0])
-			return c.showUnless(err, client, func() { c.yaml(client) })
+			return c.showUnless(err, client, func() {
+				c.yaml(client)
+				for _, s := range client.Secrets {
+					fmt.Fprintf(c.out, "# secret %s: made %s, expires %s, last used %s\n",
+						s.ID, stamp(s.Created), cmp.Or(stamp(s.Expires), "never"), cmp.Or(stamp(s.LastUsed), "never"))
+				}
+			})
 		})
 }
 
@@ -160,7 +176,8 @@ between; one that is older still ends at once. cambio client secret revoke ends 
 
 func (c *cli) secretList() *cobra.Command {
 	return c.verb("list CLIENT", "List a client's secrets",
-		`Lists the secrets of a client by ID, without the secrets themselves.`, `  cambio client secret list backend`,
+		`Lists the secrets of a client by ID, without the secrets themselves, and when the
+client last authenticated by each.`, `  cambio client secret list backend`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 			api, err := c.admin()
 			if err != nil {
@@ -170,9 +187,9 @@ func (c *cli) secretList() *cobra.Command {
 			return c.showUnless(err, secrets, func() {
 				var rows [][]string
 				for _, s := range secrets {
-					rows = append(rows, []string{s.ID, stamp(s.Created), stamp(s.Expires)})
+					rows = append(rows, []string{s.ID, stamp(s.Created), stamp(s.Expires), stamp(s.LastUsed)})
 				}
-				table(c.out, "ID CREATED EXPIRES", rows)
+				table(c.out, "ID CREATED EXPIRES USED", rows)
 			})
 		})
 }
