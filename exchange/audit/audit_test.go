@@ -24,7 +24,7 @@ var at = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.FixedZone("", 3600))
 func full() *audit.Event {
 	return &audit.Event{
 		Time: at, Name: "token", RequestID: "r1", Grant: "refresh_token", Reason: exchange.ReasonConditionFailed,
-		Client: "web", Issuer: "acme", Subject: "alice", User: "u1", Session: "s1", Key: "k1",
+		Client: "web", Issuer: "acme", Subject: "alice", User: "u1", Into: "u2", Session: "s1", Key: "k1",
 		Rules: []string{"staff", "mfa"}, Scopes: []string{"read"}, Address: netip.MustParseAddr("192.0.2.1"),
 		Checks: []exchange.Check{
 			{Name: "iss", Want: "a", Got: "a", Passed: true},
@@ -53,7 +53,7 @@ func lines(t *testing.T, events ...*audit.Event) string {
 func TestLine(t *testing.T) {
 	want := `{"time":"2026-01-02T02:04:05.000006Z","event":"token","request_id":"r1","outcome":"refused",` +
 		`"reason":"CONDITION_FAILED","grant_type":"refresh_token","client":"web","issuer":"acme","subject":"alice",` +
-		`"user":"u1","session":"s1","key":"k1","rules":["staff","mfa"],"scopes":["read"],"address":"192.0.2.1",` +
+		`"user":"u1","into":"u2","session":"s1","key":"k1","rules":["staff","mfa"],"scopes":["read"],"address":"192.0.2.1",` +
 		`"audited":[{"check":"country","want":"DE","got":"FR"}],"failed":{"check":"staff","want":"true","got":"false"},` +
 		`"error":"staff: want true, got false"}` + "\n"
 	if got := lines(t, full()); got != want {
