@@ -171,12 +171,13 @@ func (c *cli) printUser(u shownUser) {
 
 func (c *cli) userExport() *cobra.Command {
 	return c.verb("export ID", "Write down everything that is held of a user",
-		`Writes everything that the store holds of a user as one JSON document: the user,
-its links, its sessions with the claims they were proven by, and users that were
-merged into it. There is nothing secret in it, but much that is personal.
+		`Writes what the store holds of a user as one JSON document: the user, its links,
+its sessions with the claims they were proven by, and users that were merged into
+it. There is nothing secret in it, but much that is personal.
 
 It answers a request for access under data protection law as far as this server
-goes. The audit log, which is yours to keep and to search, is not part of it.`, `  cambio user export USER-ID > user.json`,
+goes. Not part of it are the audit log, which is yours to keep and to search, and
+what is kept for a day at most, such as an answer that a client may ask for again.`, `  cambio user export USER-ID > user.json`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 			api, err := c.admin()
 			if err != nil {
@@ -222,7 +223,7 @@ func (c *cli) userDelete() *cobra.Command {
 		`Shows a user and, once you have confirmed, deletes it with its links and ends its
 sessions, all in one step that cannot be undone. Off a terminal, --yes confirms;
 without it the user is shown and nothing is deleted. What is kept of its sessions
-goes a day later; the audit log stays.
+and of answers to its requests goes a day later; the audit log stays.
 
 A deleted user is not kept out. Whoever it was is unknown, and where a client
 creates users it becomes another user, with nothing of the old one, at its next
