@@ -196,6 +196,23 @@ func TestOneOfManyReserves(t *testing.T) {
 	}
 }
 
+// Two who looked before either had reserved, on two sides of midnight.
+func TestOneReservesAroundMidnight(t *testing.T) {
+	before, after := day(now).Add(24*time.Hour-time.Second), day(now).Add(24*time.Hour)
+	for name, times := range map[string][2]time.Time{"forwards": {before, after}, "backwards": {after, before}} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			first, second := d.reservation(order("1"), times[0]), d.reservation(order("2"), times[1])
+			if err := first.begin(ctx, true); err != nil {
+				t.Fatal(err)
+			}
+			if err := second.begin(ctx, true); err == nil || exchange.AsError(err).Reason != exchange.ReasonIdempotencyKeyInProgress {
+				t.Errorf("the second began too: %v", err)
+			}
+		})
+	}
+}
+
 // Who crashed between reserving and answering holds up nobody for longer than
 // the lease, and changes nothing when it comes back late.
 func TestLease(t *testing.T) {
