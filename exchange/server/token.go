@@ -42,6 +42,9 @@ func (c *call) anonymous() bool {
 
 // grant asks for tokens, for the token endpoint and every door.
 func (s *Server) grant(c *call) (*grant.Response, error) {
+	if err := c.noDPoP(); err != nil {
+		return nil, err
+	}
 	if err := s.recall(c); err != nil {
 		return nil, err
 	}
@@ -53,6 +56,15 @@ func (s *Server) grant(c *call) (*grant.Response, error) {
 	}
 	c.vouched = err == nil
 	return res, err
+}
+
+// noDPoP refuses a DPoP proof (RFC 9449 §4), whatever is in it: who sends one
+// believes that the tokens will be bound to its key, and they would not be.
+func (c *call) noDPoP() error {
+	if len(c.r.Header["Dpop"]) == 0 {
+		return nil
+	}
+	return refused(exchange.ReasonParameterInvalid, "DPoP is not supported: tokens are Bearer tokens, ask without a DPoP header")
 }
 
 // appendResponse writes a successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1).
