@@ -47,6 +47,7 @@ type Decision struct {
 	Audience []string
 	Details  json.RawMessage
 	Extra    map[string]any // mapped claims for our tokens
+	Email    string         // mapped, for display
 	Rules    []string       // names of the operator's rules that let it in
 	NotAfter time.Time      // of what is granted; zero when only the client's limits count
 	Checks   []Check
@@ -64,7 +65,7 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
 	d.details(ask.Details, nil)
-	d.out.Extra = subject.Extra
+	d.out.Extra, d.out.Email = subject.Extra, subject.Email
 	if most := trust.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = now.Add(time.Duration(most))
 	}
@@ -199,5 +200,5 @@ func (d *decider) sameSubject(rules Rules, session *Session) {
 		Name: "subject", Want: session.Subject, Got: mapped.Subject,
 		Passed: mapped.Subject == session.Subject, Reason: ReasonSubjectTokenClaimInvalid,
 	})
-	d.out.Extra = mapped.Extra
+	d.out.Extra, d.out.Email = mapped.Extra, mapped.Email
 }

@@ -22,9 +22,10 @@ func (e *Endpoint) refreshToken(ctx context.Context, req *Request, now time.Time
 		return nil, missing("refresh_token")
 	}
 	var t *exchange.AccessToken
+	var user *User
 	judge := func(s *exchange.Session) (*exchange.AccessToken, time.Duration, error) {
 		var err error
-		t, err = e.renew(ctx, req, client, s, now)
+		t, user, err = e.renew(ctx, req, client, s, now)
 		return t, client.Idle(), err
 	}
 	tokens, err := e.cfg.Sessions.Refresh(ctx, req.RefreshToken, now, judge)
@@ -32,42 +33,43 @@ func (e *Endpoint) refreshToken(ctx context.Context, req *Request, now time.Time
 		return nil, err
 	}
 	resp := respond(tokens, t, now)
-	resp.User = &User{ID: t.User}
+	resp.User = user
 	return resp, nil
 }
 
-// renew is the access token that a session gets today.
-func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Client, s *exchange.Session, now time.Time) (*exchange.AccessToken, error) {
+// renew is the access token that a session gets today, and who its user is by
+// today's mapping of the claims that the session began with.
+func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Client, s *exchange.Session, now time.Time) (*exchange.AccessToken, *User, error) {
 	if s.Client != client.ID {
-		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is of client %s", s.ID, s.Client))
+		return nil, nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is of client %s", s.ID, s.Client))
 	}
 	req.Trail.about(s)
 	trust := e.trust(client, s)
 	if trust == nil {
-		return nil, ended(exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("issuer %s is gone", s.Issuer)))
+		return nil, nil, ended(exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("issuer %s is gone", s.Issuer)))
 	}
 	if err := e.sameUser(ctx, s, now); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.sameProof(req, s, trust); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := e.stillActs(ctx, client, s, trust); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ask := req.ask()
 	d := exchange.DecideAgain(trust, client, s, ask)
 	if err := req.Trail.decided(d); err != nil {
-		return nil, tooMuchOrEnded(d.Err, ask)
+		return nil, nil, tooMuchOrEnded(d.Err, ask)
 	}
 	if !d.NotAfter.After(now) {
-		return nil, exchange.Refuse(exchange.ReasonRefreshTokenExpired, fmt.Errorf("session %s ended at %s", s.ID, d.NotAfter))
+		return nil, nil, exchange.Refuse(exchange.ReasonRefreshTokenExpired, fmt.Errorf("session %s ended at %s", s.ID, d.NotAfter))
 	}
 	return &exchange.AccessToken{
 		User: s.User, Client: s.Client, Session: s.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
 		IssuedAt: now, Expires: earlier(now.Add(client.AccessLifetime()), d.NotAfter),
 		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Actor: s.Actor, JKT: s.JKT,
-	}, nil
+	}, &User{ID: s.User, Email: d.Email}, nil
 }
 
 // trust is whom the session's proof is believed of today, nil if nobody.

@@ -37,6 +37,29 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// TestRefreshShowsTheEmail: by today's mapping of what the issuer said, and only
+// if it said that the address is verified.
+func TestRefreshShowsTheEmail(t *testing.T) {
+	w := newWorld(t)
+	for _, row := range []struct {
+		name   string
+		claims []any
+		want   string
+	}{
+		{"verified", []any{"email", "a@b.example", "email_verified", true}, "a@b.example"},
+		{"not verified", []any{"email", "a@b.example", "email_verified", false}, ""},
+		{"none", nil, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			born, _ := w.granted(w.exchange("spa", row.claims...))
+			resp, _ := w.granted(w.refresh("spa", born.RefreshToken))
+			if resp.User.Email != row.want || born.User.Email != row.want {
+				t.Errorf("%q, and after a refresh %q", born.User.Email, resp.User.Email)
+			}
+		})
+	}
+}
+
 // TestRefreshNarrows: a refresh may ask for less, for this access token only.
 func TestRefreshNarrows(t *testing.T) {
 	w := newWorld(t)

@@ -23,10 +23,16 @@ func TestDoorExchange(t *testing.T) {
 	if a.header.Get("Cache-Control") != "no-store" || a.header.Get("Access-Control-Allow-Origin") != page {
 		t.Errorf("headers are %v", a.header)
 	}
+	claims := p.issuer.Claims("alice", "web")
+	claims["email"], claims["email_verified"] = "alice@example.com", true
+	a = p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q}`, p.issuer.Sign(claims)), "X-API-Key", "web", "Origin", page)
 	b := p.post("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, a.str("refreshToken")), "X-API-Key", "web", "Origin", page)
 	p.want(b, 200, "")
 	if b.str("refreshToken") == a.str("refreshToken") || b.str("accessToken") == "" || b.str("sessionId") != a.str("sessionId") {
 		t.Errorf("answer is %s", b.text)
+	}
+	if a.user("email") != "alice@example.com" || b.user("email") != "alice@example.com" || b.user("id") != user["id"] {
+		t.Errorf("the user is %v, then %v", a.json["user"], b.json["user"])
 	}
 	out := p.post("/auth/logout", fmt.Sprintf(`{"refreshToken":%q}`, b.str("refreshToken")), "X-API-Key", "web")
 	if p.want(out, 200, ""); out.text != "{}" {
