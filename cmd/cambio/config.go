@@ -134,14 +134,18 @@ func (k *SealingKey) UnmarshalText(text []byte) error {
 // String hides the key from %v and from logs.
 func (k SealingKey) String() string { return "(hidden)" }
 
+// listenURL is where the public listener is, seen from this machine.
+func (c *Config) listenURL() string {
+	if c.TLS.CertFile != "" {
+		return "https://" + c.Listen
+	}
+	return "http://" + c.Listen
+}
+
 // withDefaults fills what is absent.
 func (c Config) withDefaults() Config {
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:8080")
-	scheme := "http://"
-	if c.TLS.CertFile != "" {
-		scheme = "https://"
-	}
-	c.Issuer = cmp.Or(c.Issuer, scheme+c.Listen)
+	c.Issuer = cmp.Or(c.Issuer, c.listenURL())
 	c.AdminListen = cmp.Or(c.AdminListen, "127.0.0.1:8081")
 	c.Database = cmp.Or(c.Database, "cambio.db")
 	beside := filepath.Dir(c.Database)

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,18 +48,21 @@ func TestConfigRefuses(t *testing.T) {
 		{"wrong type", "adminHosts: localhost", `want a list, got a string`},
 		{"number for a string", "database: 5", `want a string, got a number`},
 		{"string for a number", "limits: {maxInFlight: many}", `want a number, got a string`},
-		{"bad level", "log: {level: loud}", `loud`},
+		{"bad level", "log: {level: loud}", `3:14: want debug, info, warn or error, got "loud"`},
 		{"bad duration", "shutdownTimeout: 30", `want a string, got a number`},
 		{"second document", "---\nlisten: 127.0.0.1:1", `second document`},
 		{"half of tls", "tls: {certFile: a.pem}", `tls: certFile and keyFile go together`},
 		{"open network in the clear", "adminListen: 0.0.0.0:8081", `adminListen: 0.0.0.0:8081 is not loopback`},
 		{"all addresses in the clear", `adminListen: ":8081"`, `is not loopback`},
 		{"no port", "adminListen: 127.0.0.1", `want host:port`},
+		{"an empty port", `adminListen: "127.0.0.1:"`, `want host:port`},
+		{"a port that is a word", "adminListen: 127.0.0.1:http", `want host:port, the port a number`},
+		{"a port that is too large", "adminListen: 127.0.0.1:65536", `want host:port, the port a number up to 65535, got "127.0.0.1:65536"`},
 		{"unknown format", "log: {format: xml}", `log.format: want text or json, got "xml"`},
 		{"unknown algorithm", "keys: {algorithm: HS256}", `keys.algorithm`},
 		{"hasty rotation", "keys: {rotateEvery: 5m}", `keys.rotateEvery: want at least 1h`},
 		{"no room", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
-		{"bad network", "trustedProxies: [10.0.0.0]", `10.0.0.0`},
+		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
 		{"alias", "log: &a {}", `anchors, aliases and tags are not read here`},
 	} {
@@ -128,13 +132,44 @@ func TestEnvironmentWins(t *testing.T) {
 func TestEnvironmentErrors(t *testing.T) {
 	for _, c := range []struct{ set, want string }{
 		{"CAMBIO_KEY_ENCRYPTION_KEY=hunter2hunter2", "environment variable CAMBIO_KEY_ENCRYPTION_KEY: want 32 bytes"},
-		{"CAMBIO_LIMITS_MAX_IN_FLIGHT=many", "environment variable CAMBIO_LIMITS_MAX_IN_FLIGHT: "},
-		{"CAMBIO_LOG_LEVEL=loud", "environment variable CAMBIO_LOG_LEVEL: "},
+		{"CAMBIO_LIMITS_MAX_IN_FLIGHT=many", `environment variable CAMBIO_LIMITS_MAX_IN_FLIGHT: want a whole number, got "many"`},
+		{"CAMBIO_LIMITS_MAX_IN_FLIGHT=99999999999999999999", `want a whole number, got "99999999999999999999"`},
+		{"CAMBIO_BEHIND_PROXY=maybe", `environment variable CAMBIO_BEHIND_PROXY: want true or false, got "maybe"`},
+		{"CAMBIO_SHUTDOWN_TIMEOUT=soon", `environment variable CAMBIO_SHUTDOWN_TIMEOUT: "soon" is not a duration`},
+		{"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,1.2.3", `environment variable CAMBIO_TRUSTED_PROXIES: want networks such as 10.0.0.0/8,fd00::/8, got "10.0.0.0/8,1.2.3"`},
+		{"CAMBIO_LOG_LEVEL=loud", `environment variable CAMBIO_LOG_LEVEL: want debug, info, warn or error, got "loud"`},
 		{"CAMBIO_ISSUER=http://login.example", "environment variable CAMBIO_ISSUER: want https"},
 	} {
 		_, err := loadConfig("", []string{c.set})
-		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "strconv") {
 			t.Errorf("%s: %v", c.set, err)
 		}
+	}
+}
+
+// What follows from one wrong setting is told once, where it is.
+func TestABadListenIsOneProblem(t *testing.T) {
+	for _, row := range []struct {
+		name, text string
+		problems   []string
+	}{
+		{"no address", "listen: not an address", []string{"listen: "}},
+		{"no address, with TLS", "listen: not an address\ntls: {certFile: a, keyFile: b}", []string{"listen: "}},
+		{"an open network", "listen: 0.0.0.0:80", []string{"listen: "}},
+		{"an issuer of its own", "listen: not an address\nissuer: https://login.example", []string{"listen: "}},
+		{"an issuer that is wrong too", "listen: not an address\nissuer: http://login.example", []string{"listen: ", "issuer: "}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, err := loadConfig(writeConfig(t, row.text+"\n"), nil)
+			told, ok := errors.AsType[*faults](err)
+			if !ok || len(told.list) != len(row.problems) {
+				t.Fatal(err)
+			}
+			for i, want := range row.problems {
+				if !strings.HasPrefix(told.list[i].message, want) {
+					t.Errorf("%s, want %s", told.list[i].message, want)
+				}
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +17,11 @@ import (
 // in, as far as that can be seen without opening files.
 func (c *Config) problems() []exchange.Problem {
 	var p problems
-	p.note("$.issuer", issuerProblem(c.Issuer))
-	p.note("$.listen", c.addressProblem(c.Listen))
+	listen := c.addressProblem(c.Listen)
+	p.note("$.listen", listen)
+	if listen == "" || c.Issuer != c.listenURL() { // which would be wrong in the same way
+		p.note("$.issuer", issuerProblem(c.Issuer))
+	}
 	p.note("$.adminListen", c.addressProblem(c.AdminListen))
 	p.noteIf((c.TLS.CertFile == "") != (c.TLS.KeyFile == ""), "$.tls", "certFile and keyFile go together")
 	p.noteIf(len(c.KeyEncryptionKey) > 0 && c.KeyEncryptionKeyFile != "", "$.keyEncryptionKeyFile",
@@ -65,8 +69,8 @@ func issuerProblem(issuer string) string {
 // addressProblem keeps what is secret off networks in the clear.
 func (c *Config) addressProblem(address string) string {
 	host, port, err := net.SplitHostPort(address)
-	if err != nil || port == "" {
-		return fmt.Sprintf("want host:port, got %q", address)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
+		return fmt.Sprintf("want host:port, the port a number up to 65535, got %q", address)
 	}
 	if loopback(host) || c.TLS.CertFile != "" || c.BehindProxy {
 		return ""

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -47,21 +49,43 @@ func (c *Config) overlay(vars map[string]string) error {
 	for _, f := range fields {
 		one := env.Options{Prefix: envPrefix, Environment: map[string]string{f.Key: vars[f.Key]}}
 		if err := env.ParseWithOptions(c, one); err != nil {
-			return fmt.Errorf("environment variable %s: %w", f.Key, cause(err))
+			return fmt.Errorf("environment variable %s: %w", f.Key, cause(err, vars[f.Key]))
 		}
 	}
 	return nil
 }
 
-// cause drops what the library says about Go types.
-func cause(err error) error {
+// cause drops what the library says about Go types, and the libraries below it
+// about their functions.
+func cause(err error, value string) error {
 	if all, ok := errors.AsType[env.AggregateError](err); ok && len(all.Errors) > 0 {
 		if p, ok := errors.AsType[env.ParseError](all.Errors[0]); ok {
-			return p.Err
+			return misread(p.Type, value, p.Err)
 		}
 		return all.Errors[0]
 	}
 	return err
+}
+
+// misread says what was wanted where a value could not be read. Types of ours
+// say so themselves, and do not repeat a value that is secret.
+func misread(t reflect.Type, value string, err error) error {
+	var want string
+	switch t {
+	case reflect.TypeFor[bool]():
+		want = "true or false"
+	case reflect.TypeFor[int]():
+		want = "a whole number"
+	case reflect.TypeFor[slog.Level]():
+		want = "debug, info, warn or error"
+	case reflect.TypeFor[netip.Prefix]():
+		want = "a network such as 10.0.0.0/8"
+	case reflect.TypeFor[[]netip.Prefix]():
+		want = "networks such as 10.0.0.0/8,fd00::/8"
+	default:
+		return err
+	}
+	return fmt.Errorf("want %s, got %s", want, exchange.Quote(value))
 }
 
 // refuseConfig shows each problem where its value comes from: the environment

@@ -130,7 +130,7 @@ func (s *shape) check(n ast.Node, t reflect.Type) {
 
 func (s *shape) value(n ast.Node, t reflect.Type) {
 	if reader, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok {
-		s.text(n, reader)
+		s.text(n, t, reader)
 		return
 	}
 	switch t.Kind() {
@@ -186,14 +186,14 @@ func (s *shape) list(n ast.Node, t reflect.Type) {
 	}
 }
 
-func (s *shape) text(n ast.Node, reader encoding.TextUnmarshaler) {
+func (s *shape) text(n ast.Node, t reflect.Type, reader encoding.TextUnmarshaler) {
 	str, ok := n.(*ast.StringNode)
 	if !ok {
 		s.fault(first(n), "", "want a string, got %s", kindOf(n))
 		return
 	}
 	if err := reader.UnmarshalText([]byte(str.Value)); err != nil {
-		s.fault(n.GetToken(), "", "%s", err)
+		s.fault(n.GetToken(), "", "%s", misread(t, str.Value, err))
 	}
 }
 
