@@ -126,7 +126,7 @@ var answers = map[Reason]Answer{
 	ReasonCodeWrong:                        {InvalidRequest, 400, "the code is wrong"},
 	ReasonMailTooSoon:                      {SlowDown, 429, "too many codes for this address"},
 	ReasonMailUnavailable:                  {TemporarilyUnavailable, 503, "mail cannot be sent at the moment"},
-	ReasonLinkedElsewhere:                  {InvalidRequest, 409, "this login belongs to another user"},
+	ReasonLinkedElsewhere:                  {InvalidRequest, 409, "this login belongs to another user; log in as that user, or have the operator unlink it or merge the two"},
 	ReasonClientSessionInvalid:             {InvalidRequest, 401, "the client session is unknown or has expired"},
 	ReasonWalletSignatureInvalid:           {InvalidRequest, 400, "the wallet's signature is invalid"},
 	ReasonWalletNotSupported:               {InvalidRequest, 400, "the wallet is not supported here"},

@@ -32,7 +32,8 @@ type Identity struct {
 	Issuer string // Issuer.ID, or [Namespace]
 	ID     string
 	// Names says that the identity may find the user, and not only be linked to
-	// the one whom the subject is.
+	// the one whom the subject is. It is linked to a new user alone: who bears a
+	// name that nobody has yet is nobody who is known already.
 	Names bool
 	// Moves takes the identity from whomever it is linked to.
 	Moves bool

@@ -22,7 +22,8 @@ import (
 // What the subject's proof also identifies is linked to the same user by the
 // same writes. It finds the user of an unknown subject if it may name one. An
 // identity that is linked to somebody else is refused as
-// exchange.ReasonLinkedElsewhere, unless it moves.
+// exchange.ReasonLinkedElsewhere, unless it moves, and so is one that may name a
+// user, but names nobody, beside one that is known.
 //
 // The e-mail and the name of the returned user are those of the subject's
 // proof, and Created is only set for a new one. The stored ones, which

@@ -31,7 +31,9 @@ func (r *Registry) resolveAll(ctx context.Context, s *exchange.Subject, create b
 		return u, false, nil, exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", found.link.Value.User))
 	case found != nil:
 		u = exchange.User{ID: found.link.Value.User, Email: s.Email, Name: s.Name}
-		writes, err = r.stays(ctx, u.ID)
+		if err = namedElsewhere(all[1:], u.ID); err == nil {
+			writes, err = r.stays(ctx, u.ID)
+		}
 	case create:
 		u, isNew, writes, err = r.newUser(all[0].key, s, now)
 		all = all[1:]
@@ -76,6 +78,18 @@ func finder(all []identity) *identity {
 	for i := range all {
 		if all[i].Names && all[i].linked() {
 			return &all[i]
+		}
+	}
+	return nil
+}
+
+// namedElsewhere refuses to give a user who is known a name that nobody has yet:
+// whoever bears it is somebody else, and would be let in as that user from then
+// on.
+func namedElsewhere(also []identity, user string) error {
+	for i := range also {
+		if id := &also[i]; id.Names && !id.linked() {
+			return exchange.Refuse(exchange.ReasonLinkedElsewhere, fmt.Errorf("%s of %s is nobody, not user %s", exchange.Quote(id.ID), id.Issuer, user))
 		}
 	}
 	return nil
