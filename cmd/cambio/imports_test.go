@@ -27,11 +27,11 @@ var mayImport = map[string][]string{
 
 	"exchange/policy":    {"exchange"},
 	"exchange/registry":  {"exchange", "storage"},
-	"exchange/challenge": {"exchange", "storage"},
+	"exchange/challenge": {"exchange", "exchange/wallet", "storage"},
 	"exchange/limit":     {"exchange", "storage"},
 	"exchange/audit":     {"exchange", "storage"},
 	"exchange/session":   {"exchange", "storage", "keys"},
-	"exchange/subject":   {"exchange", "exchange/policy", "exchange/challenge", "jwks"},
+	"exchange/subject":   {"exchange", "exchange/policy", "exchange/challenge", "exchange/wallet", "jwks"},
 	// The writes of several stores become one commit in a grant.
 	"exchange/grant": {"exchange", "storage"},
 	"exchange/server": {

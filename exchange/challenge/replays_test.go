@@ -20,7 +20,7 @@ var (
 	key = []byte("0123456789abcdef0123456789abcdef")
 )
 
-func open(t *testing.T, path string) *bolt.Engine {
+func open(t testing.TB, path string) *bolt.Engine {
 	t.Helper()
 	e, err := bolt.Open(path, bolt.Options{NoSync: true})
 	if err != nil {

@@ -1,0 +1,404 @@
+package challenge
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+const (
+	evmAddress    = "0x5050A4F4b3f9338C3472dcC01A87C76A144b3c9c"
+	solanaAddress = "GmaDrppBC7P5ARKV8g3djiwP89vz1jLK23V2GBjuAEGB"
+	xrplAddress   = "rD1Q9MzAp9aUMcSU1skmYxcerqZBQFsSWo"
+)
+
+// shop is a client with two EVM chains and Solana.
+func shop() *exchange.Client {
+	return &exchange.Client{
+		ID: "shop", Auth: exchange.AuthSecretBasic, Proofs: []string{"wallet-signature"},
+		Secrets: []exchange.ClientSecret{{ID: "s1"}},
+		Wallets: &exchange.Wallets{
+			Domain: "shop.example.com", URI: "https://shop.example.com/login", Statement: "Log in.",
+			Chains: []string{"eip155:137", "eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		},
+	}
+}
+
+func sessions(t *testing.T) *ClientSessions {
+	return NewClientSessions(open(t, filepath.Join(t.TempDir(), "db")), key)
+}
+
+func opened(t *testing.T, s *ClientSessions, o Opening) ClientSession {
+	t.Helper()
+	got, err := s.Open(ctx, shop(), o, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func started(t *testing.T, s *ClientSessions, id string, at time.Time) WalletChallenge {
+	t.Helper()
+	c, err := s.Start(ctx, id, shop(), Answering{Address: evmAddress, Type: "EVM"}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// reason is the reason of a refusal, empty without one.
+func reason(err error) exchange.Reason {
+	if err == nil {
+		return ""
+	}
+	return exchange.AsError(err).Reason
+}
+
+func wantReason(t *testing.T, what string, err error, want exchange.Reason) {
+	t.Helper()
+	if got := reason(err); got != want {
+		t.Errorf("%s: %s (%v), want %s", what, got, err, want)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	s := sessions(t)
+	for _, row := range []struct {
+		name    string
+		opening Opening
+		client  func(*exchange.Client)
+		code    exchange.Reason
+		network string
+	}{
+		{"by type", Opening{SigningAddress: evmAddress, Type: "EVM"}, nil, "", ""},
+		{"by a type in lower case", Opening{SigningAddress: solanaAddress, Type: "solana"}, nil, "", ""},
+		{"by network", Opening{SigningAddress: evmAddress, Network: "eip155:1"}, nil, "", "eip155:1"},
+		{"by the network's name", Opening{SigningAddress: evmAddress, Network: "polygon"}, nil, "", "eip155:137"},
+		{"by Solana's name", Opening{SigningAddress: solanaAddress, Network: "SOLANA"}, nil, "", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{"by both", Opening{SigningAddress: evmAddress, Network: "eip155:1", Type: "EVM"}, nil, "", "eip155:1"},
+		{"with a deposit address", Opening{SigningAddress: evmAddress, DepositAddress: strings.ToLower(evmAddress), Type: "EVM"}, nil, "", ""},
+		{"with a user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, nil, "", ""},
+		{"by neither", Opening{SigningAddress: evmAddress}, nil, exchange.ReasonParameterMissing, ""},
+		{"by both that differ", Opening{SigningAddress: evmAddress, Network: "eip155:1", Type: "SOLANA"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"by an unknown type", Opening{SigningAddress: evmAddress, Type: "BTC"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by a type that is not the client's", Opening{SigningAddress: xrplAddress, Type: "XRPL"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by a network that is not the client's", Opening{SigningAddress: evmAddress, Network: "eip155:10"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by an unknown network", Opening{SigningAddress: evmAddress, Network: "algorand"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"without address", Opening{Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with an address of another type", Opening{SigningAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a deposit address of another type", Opening{SigningAddress: evmAddress, DepositAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a control character", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "a\nb"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a long user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: strings.Repeat("a", 256)}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with an issuer's user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, func(c *exchange.Client) { c.AsIssuer = "login" }, exchange.ReasonParameterInvalid, ""},
+		{"by a client without wallets", Opening{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, exchange.ReasonClientNotAllowed, ""},
+		{"by a client that brings none", Opening{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonClientNotAllowed, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := shop()
+			if row.client != nil {
+				row.client(c)
+			}
+			got, err := s.Open(ctx, c, row.opening, now)
+			wantReason(t, "opened", err, row.code)
+			if row.code != "" {
+				if got.ID != "" {
+					t.Errorf("got %+v", got)
+				}
+				return
+			}
+			if got.Network != row.network || got.SigningAddress != row.opening.SigningAddress || got.ExternalUserID != row.opening.ExternalUserID ||
+				got.DepositAddress != "" && got.DepositAddress != evmAddress || !got.Expires.Equal(now.Add(10*time.Minute)) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// TestClientSessionID: the ID is a capability. What is stored does not have it,
+// and no part of it is enough.
+func TestClientSessionID(t *testing.T) {
+	s := sessions(t)
+	a, b := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"}), opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	id, random, _ := strings.Cut(a.ID, ".")
+	_, other, _ := strings.Cut(b.ID, ".")
+	for _, bad := range []string{"", id, id + ".", random, "." + random, id + "." + other, a.ID + "A", a.ID[:len(a.ID)-1], a.ID + "\n", strings.ToUpper(id) + "." + random} {
+		_, err := s.Find(ctx, bad, now)
+		wantReason(t, bad, err, exchange.ReasonClientSessionInvalid)
+	}
+	if got, err := s.Find(ctx, a.ID, now); err != nil || got.SigningAddress != evmAddress || got.ID != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for r, err := range s.engine.Scan(ctx, "client_sessions", "", "", 0) {
+		if err != nil || strings.Contains(r.Key+string(r.Value), random) {
+			t.Errorf("the ID is in the store: %v", err)
+		}
+	}
+}
+
+func TestClientSessionLifetimes(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		steps []time.Duration // since it was opened, when challenges are started
+		alive bool            // at the last
+	}{
+		{"at once", []time.Duration{0}, true},
+		{"shortly before it is idle too long", []time.Duration{10*time.Minute - time.Second}, true},
+		{"idle too long", []time.Duration{10 * time.Minute}, false},
+		{"kept awake", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, 60*time.Minute - time.Second}, true},
+		{"kept awake to its end", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, time.Hour}, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := sessions(t)
+			o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+			var err error
+			var c WalletChallenge
+			for i, at := range row.steps {
+				c, err = s.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now.Add(at))
+				if i < len(row.steps)-1 && err != nil {
+					t.Fatal(err)
+				}
+			}
+			if row.alive {
+				wantReason(t, "last", err, "")
+				if c.Expires.After(now.Add(time.Hour)) {
+					t.Errorf("the challenge outlives the session: %s", c.Expires)
+				}
+			} else {
+				wantReason(t, "last", err, exchange.ReasonClientSessionInvalid)
+			}
+		})
+	}
+}
+
+func TestStart(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		opening Opening
+		answer  Answering
+		client  func(*exchange.Client)
+		account string
+		code    exchange.Reason
+	}{
+		{"the client's first chain", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
+		{"another of its chains", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "evm", Chain: "1"}, nil, "eip155:1:" + evmAddress, ""},
+		{"by its identifier", Opening{Type: "EVM"}, Answering{Address: strings.ToLower(evmAddress), Type: "EVM", Chain: "eip155:1"}, nil, "eip155:1:" + evmAddress, ""},
+		{"the session's chain", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:1:" + evmAddress, ""},
+		{"not the session's chain", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM", Chain: "137"}, nil, "", exchange.ReasonParameterInvalid},
+		{"not one of its chains", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "10"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"no chain", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "0x1"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"a chain of another type", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"another type", Opening{Type: "EVM"}, Answering{Address: solanaAddress, Type: "SOLANA"}, nil, "", exchange.ReasonParameterInvalid},
+		{"no type", Opening{Type: "EVM"}, Answering{Address: evmAddress}, nil, "", exchange.ReasonParameterInvalid},
+		{"another address", Opening{Type: "EVM"}, Answering{Address: "0x3325a78425F17a7E487Eb5666b2bFd93aBb06c70", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
+		{"no address", Opening{Type: "EVM"}, Answering{Address: "x", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
+		{"a chain that was removed", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets.Chains = c.Wallets.Chains[:1] }, "", exchange.ReasonWalletNotSupported},
+		{"wallets removed", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, "", exchange.ReasonClientSessionInvalid},
+		{"another client", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.ID = "other" }, "", exchange.ReasonClientSessionInvalid},
+		{"its secret revoked", Opening{Type: "EVM", Credential: "s1"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Secrets = nil }, "", exchange.ReasonClientSessionInvalid},
+		{"its secret there", Opening{Type: "EVM", Credential: "s1"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := sessions(t)
+			row.opening.SigningAddress = evmAddress
+			o := opened(t, s, row.opening)
+			client := shop()
+			if row.client != nil {
+				row.client(client)
+			}
+			c, err := s.Start(ctx, o.ID, client, row.answer, now)
+			wantReason(t, "started", err, row.code)
+			if c.Account.String() != row.account && row.code == "" || row.code != "" && c.ID != "" {
+				t.Errorf("got %+v", c)
+			}
+			if row.code == "" && (!strings.HasPrefix(c.Message, "shop.example.com wants you to sign in with your Ethereum account:\n"+evmAddress+"\n\nLog in.\n") || !c.Expires.Equal(now.Add(5*time.Minute))) {
+				t.Errorf("message %q until %s", c.Message, c.Expires)
+			}
+		})
+	}
+}
+
+func TestStartsAreBounded(t *testing.T) {
+	s := sessions(t)
+	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	for range mostStarts {
+		started(t, s, o.ID, now)
+	}
+	_, err := s.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now)
+	wantReason(t, "one more", err, exchange.ReasonTooManyFailures)
+}
+
+// A challenge lives until it is spent, answered wrongly three times, replaced,
+// or expired; then it is refused alike.
+func TestChallengeDies(t *testing.T) {
+	spend := func(s *ClientSessions, c WalletChallenge, at time.Time) error {
+		writes, err := Spenders{walletKind: s}.Spend(ctx, c.Name, at)
+		if err == nil {
+			err = s.engine.Commit(ctx, writes...)
+		}
+		return err
+	}
+	fail := func(n int) func(*testing.T, *ClientSessions, string, WalletChallenge) {
+		return func(t *testing.T, s *ClientSessions, _ string, c WalletChallenge) {
+			for range n {
+				if err := s.Failed(ctx, c, now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		before func(t *testing.T, s *ClientSessions, id string, c WalletChallenge)
+		at     time.Time
+		code   exchange.Reason
+	}{
+		{"fresh", fail(0), now, ""},
+		{"after two bad tries", fail(2), now, ""},
+		{"after three", fail(3), now, exchange.ReasonChallengeInvalid},
+		{"after four", fail(4), now, exchange.ReasonChallengeInvalid},
+		{"shortly before its end", fail(0), now.Add(5*time.Minute - time.Second), ""},
+		{"at its end", fail(0), now.Add(5 * time.Minute), exchange.ReasonChallengeInvalid},
+		{"replaced", func(t *testing.T, s *ClientSessions, id string, _ WalletChallenge) { started(t, s, id, now) }, now, exchange.ReasonChallengeInvalid},
+		{"spent", func(t *testing.T, s *ClientSessions, _ string, c WalletChallenge) {
+			if err := spend(s, c, now); err != nil {
+				t.Fatal(err)
+			}
+		}, now, exchange.ReasonChallengeInvalid},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := sessions(t)
+			o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+			c := started(t, s, o.ID, now)
+			row.before(t, s, o.ID, c)
+			got, err := s.Challenge(ctx, c.ID, shop(), row.at)
+			wantReason(t, "found", err, row.code)
+			if row.code == "" && (got.Message != c.Message || got.Name != c.Name || got.Account != c.Account) {
+				t.Errorf("found %+v, want %+v", got, c)
+			}
+			wantReason(t, "spent", spend(s, c, row.at), row.code)
+		})
+	}
+}
+
+// A try for an older challenge does not count against the newer one.
+func TestFailedIsOfOneChallenge(t *testing.T) {
+	s := sessions(t)
+	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	older := started(t, s, o.ID, now)
+	newer := started(t, s, o.ID, now)
+	for range 5 {
+		if err := s.Failed(ctx, older, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Challenge(ctx, newer.ID, shop(), now); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestChallengeIDs(t *testing.T) {
+	s := sessions(t)
+	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM", Credential: "s1"})
+	c := started(t, s, o.ID, now)
+	id, nonce, _ := strings.Cut(c.ID, ".")
+	for _, bad := range []string{"", id, id + ".", nonce, c.ID + "A", strings.ToLower(c.ID), o.ID, c.Name} {
+		_, err := s.Challenge(ctx, bad, shop(), now)
+		wantReason(t, bad, err, exchange.ReasonChallengeInvalid)
+	}
+	for name, change := range map[string]func(*exchange.Client){
+		"another client": func(c *exchange.Client) { c.ID = "other" },
+		"secret revoked": func(c *exchange.Client) { c.Secrets = nil },
+	} {
+		client := shop()
+		change(client)
+		_, err := s.Challenge(ctx, c.ID, client, now)
+		wantReason(t, name, err, exchange.ReasonChallengeInvalid)
+	}
+	client := shop()
+	client.Wallets.Chains = client.Wallets.Chains[1:]
+	_, err := s.Challenge(ctx, c.ID, client, now)
+	wantReason(t, "chain removed", err, exchange.ReasonWalletNotSupported)
+	for _, bad := range []string{"", "wallet", "wallet/", "wallet/" + id, "wallet/" + id + "/2", "wallet/" + id + "/01", "request/" + id + "/1"} {
+		_, err := Spenders{walletKind: s}.Spend(ctx, bad, now)
+		wantReason(t, bad, err, exchange.ReasonChallengeInvalid)
+	}
+	if strings.Contains(c.Name, nonce) {
+		t.Error("the challenge's name tells its ID")
+	}
+}
+
+func TestOneOfManySpendsAChallenge(t *testing.T) {
+	s := sessions(t)
+	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	c := started(t, s, o.ID, now)
+	var won atomic.Int32
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			writes, err := Spenders{walletKind: s}.Spend(ctx, c.Name, now)
+			if err == nil {
+				err = s.engine.Commit(ctx, writes...)
+			}
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, storage.ErrConflict) && reason(err) != exchange.ReasonChallengeInvalid:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d spent it", won.Load())
+	}
+	if got, err := s.Find(ctx, o.ID, now); err != nil || got.Account != c.Account.String() || got.Challenge != "" {
+		t.Errorf("the session is %+v, %v", got, err)
+	}
+}
+
+func TestSweepClientSessions(t *testing.T) {
+	s := sessions(t)
+	opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	for _, row := range []struct {
+		at   time.Duration
+		want int
+	}{{time.Hour + Retention, 0}, {time.Hour + Retention + time.Second, 1}, {time.Hour + Retention + time.Second, 0}} {
+		if n, err := s.Sweep(ctx, now.Add(row.at), 10); err != nil || n != row.want {
+			t.Errorf("after %s: %d, %v", row.at, n, err)
+		}
+	}
+}
+
+// What is accepted as the ID of a session or of a challenge has one spelling.
+func FuzzClientSessionID(f *testing.F) {
+	e := NewClientSessions(open(f, filepath.Join(f.TempDir(), "db")), key)
+	o, err := e.Open(ctx, shop(), Opening{SigningAddress: evmAddress, Type: "EVM"}, now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	c, err := e.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(o.ID)
+	f.Add(c.ID)
+	f.Fuzz(func(t *testing.T, id string) {
+		if _, err := e.Find(ctx, id, now); err == nil && id != o.ID {
+			t.Errorf("found a session by %q", id)
+		} else if err != nil && reason(err) != exchange.ReasonClientSessionInvalid {
+			t.Error(err)
+		}
+		if _, err := e.Challenge(ctx, id, shop(), now); err == nil && id != c.ID {
+			t.Errorf("found a challenge by %q", id)
+		} else if err != nil && reason(err) != exchange.ReasonChallengeInvalid {
+			t.Error(err)
+		}
+	})
+}
