@@ -11,7 +11,7 @@ import (
 // maxToken is the largest accepted token, in bytes.
 const maxToken = 16 << 10
 
-// Config is what a Verifier needs. All fields are required.
+// Config is what a Verifier needs. Fields without a stated default are required.
 type Config struct {
 	// Trusts answers the issuers as of now. It is called once for each token.
 	Trusts func() Trusts
@@ -19,6 +19,10 @@ type Config struct {
 	Own Own
 	// OwnIssuer is the iss of our tokens.
 	OwnIssuer string
+	// Wallets are the challenges that wallets answer, and Contracts asks about
+	// the signatures of contract wallets. Default: no wallet is believed.
+	Wallets   Wallets
+	Contracts Contracts
 }
 
 // Trusts are the registered issuers, nil where there is none.
@@ -52,6 +56,9 @@ func New(cfg Config) *Verifier {
 		exchange.TypeAccessToken: v.accessToken,
 
 		exchange.TypeUserAssertion: v.userAssertion,
+	}
+	if cfg.Wallets != nil && cfg.Contracts != nil {
+		v.kinds[exchange.TypeWalletSignature] = v.walletSignature
 	}
 	return v
 }

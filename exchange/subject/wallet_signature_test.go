@@ -1,0 +1,316 @@
+package subject
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"golang.org/x/crypto/sha3"
+
+	"cambio/exchange"
+	"cambio/exchange/challenge"
+	"cambio/exchange/wallet"
+	"cambio/storage/bolt"
+)
+
+// keyOf is an EVM wallet's key, and address that of the wallet.
+func keyOf(n byte) *secp256k1.PrivateKey { return secp256k1.PrivKeyFromBytes([]byte{31: n}) }
+
+func keccak(data []byte) []byte {
+	h := sha3.NewLegacyKeccak256()
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+func addressOf(t testing.TB, key *secp256k1.PrivateKey) string {
+	t.Helper()
+	a, err := wallet.ParseAddress(wallet.EVM, "0x"+hex.EncodeToString(keccak(key.PubKey().SerializeUncompressed()[1:])[12:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// sign signs as EVM wallets do (EIP-191).
+func sign(key *secp256k1.PrivateKey, message string) string {
+	compact := ecdsa.SignCompact(key, keccak([]byte("\x19Ethereum Signed Message:\n"+strconv.Itoa(len(message))+message)), false)
+	return "0x" + hex.EncodeToString(append(compact[1:65:65], compact[0]))
+}
+
+// walletParty is a client whose users have wallets, and a Verifier.
+type walletParty struct {
+	client   *exchange.Client
+	sessions *challenge.ClientSessions
+	engine   *bolt.Engine
+	verifier *Verifier
+	now      time.Time
+}
+
+func newWalletParty(t testing.TB) *walletParty {
+	t.Helper()
+	e, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	contracts := wallet.NewContracts()
+	t.Cleanup(contracts.Close)
+	p := &walletParty{
+		client: &exchange.Client{
+			ID: "shop", Proofs: []string{"wallet-signature"},
+			Wallets: &exchange.Wallets{Domain: "shop.example.com", URI: "https://shop.example.com/", Chains: []string{"eip155:1", "eip155:10"}},
+		},
+		sessions: challenge.NewClientSessions(e, make([]byte, 32)), engine: e, now: time.Now(),
+	}
+	p.verifier = New(Config{
+		Trusts: func() Trusts { return trusts{} }, Own: noneOfOurs{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
+	})
+	return p
+}
+
+// challenge starts one for a wallet in a new session, which names a user.
+func (p *walletParty) challenge(t testing.TB, address, user string) challenge.WalletChallenge {
+	t.Helper()
+	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: user}, p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.started(t, o.ID, address, "")
+}
+
+func (p *walletParty) started(t testing.TB, id, address, chain string) challenge.WalletChallenge {
+	t.Helper()
+	c, err := p.sessions.Start(t.Context(), id, p.client, challenge.Answering{Address: address, Type: "EVM", Chain: chain}, p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
+	text, _ := json.Marshal(members)
+	token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString(text), Type: exchange.TypeWalletSignature, Client: p.client}
+	return p.verifier.Verify(context.Background(), token, p.now)
+}
+
+func TestWalletSignature(t *testing.T) {
+	key, other := keyOf(1), keyOf(2)
+	for _, row := range []struct {
+		name   string
+		change func(p *walletParty, m map[string]any, c challenge.WalletChallenge)
+		reason exchange.Reason
+		check  string
+	}{
+		{"good", func(*walletParty, map[string]any, challenge.WalletChallenge) {}, "", ""},
+		{"in lower case", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+			m["walletAddress"] = strings.ToLower(c.Account.Address)
+		}, "", ""},
+		{"with its type", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletType"] = "EVM" }, "", ""},
+		{"with a key", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["publicKey"] = "0x04" }, "", ""},
+		{"with another type", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},
+		{"with another address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) {
+			m["walletAddress"] = addressOf(t, other)
+		}, exchange.ReasonParameterInvalid, "walletAddress"},
+		{"with no address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletAddress"] = "alice" }, exchange.ReasonParameterInvalid, "walletAddress"},
+		{"without address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { delete(m, "walletAddress") }, exchange.ReasonParameterMissing, "walletAddress"},
+		{"without signature", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = nil }, exchange.ReasonParameterMissing, "signature"},
+		{"without challenge", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["challengeId"] = "" }, exchange.ReasonParameterMissing, "challengeId"},
+		{"a number for a signature", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = 1 }, exchange.ReasonParameterInvalid, "signature"},
+		{"with more", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["externalUserId"] = "bob" }, exchange.ReasonParameterInvalid, "members"},
+		{"with a challenge that is none", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) { m["challengeId"] = c.ID + "A" }, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"another's signature", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+			m["signature"] = sign(other, c.Message)
+		}, exchange.ReasonWalletSignatureInvalid, "signature"},
+		{"over another message", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+			m["signature"] = sign(key, strings.Replace(c.Message, "shop", "evil", 1))
+		}, exchange.ReasonWalletSignatureInvalid, "signature"},
+		{"no signature at all", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = "yes" }, exchange.ReasonWalletSignatureInvalid, "signature"},
+		{"a contract wallet's, not deployed", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) {
+			m["signature"] = "0x" + strings.Repeat("6492", 16)
+		}, exchange.ReasonWalletNotSupported, "signature"},
+		{"by another client", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+			other := *p.client
+			other.ID = "other"
+			p.client = &other
+		}, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"too late", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+			p.now = p.now.Add(5 * time.Minute)
+		}, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"on a chain that was removed", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+			p.client.Wallets.Chains = p.client.Wallets.Chains[1:]
+		}, exchange.ReasonWalletNotSupported, "challengeId"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newWalletParty(t)
+			c := p.challenge(t, addressOf(t, key), "")
+			m := map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": sign(key, c.Message)}
+			row.change(p, m, c)
+			s, trust, checks, err := p.verify(m)
+			if row.reason != "" {
+				checkRefused(t, s, checks, err, row.reason, row.check)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if trust.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name ||
+				s.Proof.AuthTime != p.now.Unix() || len(s.Also) > 0 || s.Email != "" {
+				t.Errorf("subject %+v", s)
+			}
+		})
+	}
+}
+
+// Three bad signatures kill a challenge; what else is wrong with a request does
+// not count.
+func TestBadSignaturesKillTheChallenge(t *testing.T) {
+	p, key := newWalletParty(t), keyOf(1)
+	c := p.challenge(t, addressOf(t, key), "")
+	good := map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": sign(key, c.Message)}
+	try := func(name string, value any, want exchange.Reason) {
+		t.Helper()
+		m := maps.Clone(good)
+		m[name] = value
+		if _, _, _, err := p.verify(m); exchange.AsError(err).Reason != want {
+			t.Errorf("%s %v: %v, want %s", name, value, err, want)
+		}
+	}
+	for range 4 {
+		try("walletAddress", addressOf(t, keyOf(2)), exchange.ReasonParameterInvalid)
+	}
+	try("signature", sign(keyOf(2), c.Message), exchange.ReasonWalletSignatureInvalid)
+	try("signature", "0x", exchange.ReasonWalletSignatureInvalid)
+	if _, _, _, err := p.verify(good); err != nil {
+		t.Errorf("after two: %v", err)
+	}
+	try("signature", sign(keyOf(3), c.Message), exchange.ReasonWalletSignatureInvalid)
+	if _, _, _, err := p.verify(good); exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+		t.Errorf("after three: %v", err)
+	}
+}
+
+// The user is whom the session names, and who proved another account in it.
+func TestWalletIsAlso(t *testing.T) {
+	p, key := newWalletParty(t), keyOf(1)
+	address := addressOf(t, key)
+	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: "alice"}, p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := exchange.Identity{Issuer: "client:shop", ID: "alice", Names: true}
+	first := exchange.Identity{Issuer: "wallet:shop", ID: "eip155:1:" + address, Names: true}
+	for i, row := range []struct {
+		chain string
+		want  []exchange.Identity
+	}{
+		{"1", []exchange.Identity{alice}},
+		{"10", []exchange.Identity{alice, first}},
+		{"1", []exchange.Identity{alice}},
+	} {
+		c := p.started(t, o.ID, address, row.chain)
+		s, _, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": address, "signature": sign(key, c.Message)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(s.Also, row.want) {
+			t.Errorf("proof %d: also %+v, want %+v", i, s.Also, row.want)
+		}
+		writes, err := challenge.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
+		if err == nil {
+			err = p.engine.Commit(t.Context(), writes...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestContractWallet(t *testing.T) {
+	yes := `{"result":"0x1626ba7e` + strings.Repeat("0", 56) + `"}`
+	key := keyOf(1)
+	for _, row := range []struct {
+		name, answer, signature string
+		reason                  exchange.Reason
+		asked                   int32
+	}{
+		{"its key's", "", sign(key, "x"), "", 0}, // signed below
+		{"the contract says yes", yes, "0x" + strings.Repeat("ab", 300), "", 1},
+		{"to a signature as long as a key's", yes, "0x" + strings.Repeat("ab", 65), "", 1},
+		{"the contract says no", `{"result":"0xffffffff"}`, "0xab", exchange.ReasonWalletSignatureInvalid, 1},
+		{"there is no contract", `{"result":"0x"}`, "0xab", exchange.ReasonWalletSignatureInvalid, 1},
+		{"the endpoint is broken", `{`, "0xab", exchange.ReasonChainUnavailable, 1},
+		{"not deployed", yes, "0x" + strings.Repeat("6492", 16), exchange.ReasonWalletNotSupported, 0},
+		{"not hexadecimal", yes, "yes", exchange.ReasonWalletSignatureInvalid, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newWalletParty(t)
+			var asked atomic.Int32
+			rpc := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				io.WriteString(w, row.answer)
+			}))
+			t.Cleanup(rpc.Close)
+			p.client.Wallets.RPC = map[string]string{"eip155:1": rpc.URL}
+			c := p.challenge(t, addressOf(t, key), "")
+			signature := row.signature
+			if row.answer == "" {
+				signature = sign(key, c.Message)
+			}
+			_, _, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": signature})
+			if err == nil && row.reason != "" || err != nil && exchange.AsError(err).Reason != row.reason {
+				t.Errorf("%v, want %s", err, row.reason)
+			}
+			if asked.Load() != row.asked {
+				t.Errorf("the chain was asked %d times", asked.Load())
+			}
+		})
+	}
+	p := newWalletParty(t)
+	c := p.challenge(t, addressOf(t, key), "")
+	_, _, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": "0xab"})
+	if e := exchange.AsError(err); e.Reason != exchange.ReasonWalletSignatureInvalid || !strings.Contains(e.Description, "EIP-1271") {
+		t.Errorf("without an endpoint: %v, %q", err, e.Description)
+	}
+}
+
+// patient are challenges that no bad signature kills.
+type patient struct{ *challenge.ClientSessions }
+
+func (patient) Failed(context.Context, challenge.WalletChallenge, time.Time) error { return nil }
+
+// With an error there is no subject, whatever the text; without one it is the
+// account that was challenged.
+func FuzzWalletSignature(f *testing.F) {
+	p, key := newWalletParty(f), keyOf(1)
+	p.verifier.cfg.Wallets = patient{p.sessions}
+	c := p.challenge(f, addressOf(f, key), "")
+	good := fmt.Sprintf(`{"challengeId":%q,"walletAddress":%q,"signature":%q}`, c.ID, c.Account.Address, sign(key, c.Message))
+	f.Add(good)
+	f.Add(strings.Replace(good, "signature", "Signature", 1))
+	f.Add(good[:len(good)-1] + `,"publicKey":"","walletType":"EVM"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString([]byte(text)), Type: exchange.TypeWalletSignature, Client: p.client}
+		s, _, _, err := p.verifier.Verify(context.Background(), token, p.now)
+		if (err == nil) == (s == nil) {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if err == nil && s.ID != c.Account.String() {
+			t.Errorf("%q is %s", text, s.ID)
+		}
+	})
+}
