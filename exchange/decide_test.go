@@ -75,8 +75,9 @@ func good() *world {
 		client: exchange.Client{
 			ID: "web", Issuers: []string{"google"}, ExchangeOwnTokens: true,
 			Scopes: []string{"read", "write", "admin"}, DefaultScopes: []string{"read", "write"},
-			Audiences: []string{"https://api", "https://files"},
+			Audiences: []string{"https://api", "https://files"}, DetailTypes: []string{"a", "b", "lost"},
 		},
+		ask:     exchange.Ask{Types: kinds},
 		rules:   rules{gives: gives("read", "write")},
 		subject: exchange.Subject{Issuer: "google", ID: "alice", Claims: claims, Extra: map[string]any{"tenant": "a"}},
 		session: exchange.Session{
@@ -225,8 +226,12 @@ func TestDecide(t *testing.T) {
 		{"an audited condition before one that refuses", func(w *world) {
 			w.rules.conditions = []exchange.Check{condition("a", false, true), condition("b", false, false)}
 		}, exchange.ReasonConditionFailed, "", ""},
-		{"authorization details", details(`[{"type":"a"}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api"},
 		{"empty authorization details", details(`[]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details of a scope that was not asked for", func(w *world) {
+			w.ask.Scopes = []string{"write"}
+			details(`[{"type":"a"}]`)(w)
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
 	}, (*world).decide)
 }
 
@@ -291,6 +296,14 @@ func TestDecideAgain(t *testing.T) {
 			w.session.Audience = []string{"https://old"}
 		}, exchange.ReasonTargetNotAllowed, "", ""},
 		{"other authorization details", details(`[{"type":"c"}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details where the session has none", func(w *world) {
+			w.session.Details = nil
+			details(`[{"type":"a"}]`)(w)
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"the client lost a type of its authorization details", func(w *world) {
+			w.client.DetailTypes = []string{"a"}
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"a type of its authorization details was removed", func(w *world) { w.ask.Types = nil }, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
 		{"some of the authorization details", details(` [ {"type": "b"} ] `), "", "read write", "https://api"},
 	}, (*world).again)
 }
@@ -317,7 +330,20 @@ func TestDecideNarrower(t *testing.T) {
 		{"a public client with another's token", func(w *world) { w.parent.Client = "app" }, exchange.ReasonClientNotAllowed, "", ""},
 		{"a confidential client with another's token", func(w *world) { confidential(w); w.parent.Client = "app" }, "", "read write", "https://api https://files"},
 		{"its authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api https://files"},
-		{"other authorization details", details(`[{"type":"a","limit":1}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"other authorization details", details(`[{"type":"a","n":1}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"details of a token that has none", func(w *world) {
+			w.parent.Details = nil
+			details(`[{"type":"a","n":1},{"type":"b"}]`)(w)
+		}, "", "read write", "https://api https://files"},
+		{"details of a scope that the token has not", func(w *world) {
+			w.parent.Details, w.parent.Scopes = nil, []string{"write"}
+			details(`[{"type":"a"}]`)(w)
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"a checkout token", func(w *world) { w.parent.Purchase = &exchange.Purchase{} }, exchange.ReasonAccessTokenInsufficient, "", ""},
+		{"a detail of type checkout", func(w *world) {
+			w.parent.Details, w.client.DetailTypes = nil, []string{"checkout"}
+			details(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(w)
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
 	}, (*world).narrower)
 }
 
@@ -327,7 +353,12 @@ func TestDecideForClient(t *testing.T) {
 		{"a scope of its own", ask("admin"), "", "admin", "https://api"},
 		{"a scope it may not have", ask("admin", "billing"), exchange.ReasonScopeNotAllowed, "", ""},
 		{"an audience it may not have", target("https://bank"), exchange.ReasonTargetNotAllowed, "", ""},
-		{"authorization details", details(`[{"type":"a"}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api"},
+		{"a detail of type checkout", func(w *world) {
+			w.client.DetailTypes, w.client.Scopes = []string{"checkout"}, []string{"checkout:create"}
+			w.client.Checkout = &exchange.Checkout{Audience: "https://pay"}
+			details(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(w)
+		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
 	}, (*world).forClient)
 }
 

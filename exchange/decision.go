@@ -38,6 +38,9 @@ type Ask struct {
 	Scopes    []string
 	Audiences []string        // audience and resource (RFC 8693 §2.1, RFC 8707)
 	Details   json.RawMessage // authorization_details (RFC 9396)
+	// Types knows the registered types of authorization_details, nil where
+	// there is none of a name. A nil Types knows none.
+	Types func(name string) *DetailKind
 }
 
 // Decision is what is granted, the checks that led there, and the refusal if
@@ -64,7 +67,7 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 	d.conditions(trust.Rules, subject.Claims)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
-	d.details(ask.Details, nil)
+	d.details(ask, nil, d.out.Scopes)
 	d.out.Extra, d.out.Email = subject.Extra, subject.Email
 	if most := trust.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = now.Add(time.Duration(most))
@@ -85,7 +88,7 @@ func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decisi
 	d.narrowAudience(ask.Audiences, session.Audience)
 	given := givenBy(trust.Rules, session.Claims)
 	d.scopes(ask.Scopes, session.Scopes, within(session.Scopes, given))
-	d.details(ask.Details, session.Details)
+	d.details(ask, session.Details, nil)
 	d.out.NotAfter = earlier(session.NotAfter, session.Created.Add(client.Absolute()))
 	if most := trust.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = earlier(d.out.NotAfter, session.Created.Add(time.Duration(most)))
@@ -94,13 +97,14 @@ func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decisi
 }
 
 // DecideNarrower is the decision about one of our own access tokens: less of
-// it may be had, never more of it, and not for longer.
+// it may be had, never more of it, and not for longer. A checkout token is as
+// little as there is: it is in a page's hands and is exchanged for nothing.
 func DecideNarrower(client *Client, parent *AccessToken, ask Ask) Decision {
 	d := newDecider(client)
 	d.mayNarrow(parent)
 	d.narrowAudience(ask.Audiences, parent.Audience)
 	d.scopes(ask.Scopes, parent.Scopes, within(parent.Scopes, always))
-	d.details(ask.Details, parent.Details)
+	d.details(ask, parent.Details, parent.Scopes)
 	d.out.Extra, d.out.NotAfter = parent.Extra, parent.Expires
 	return d.decision()
 }
@@ -111,7 +115,7 @@ func DecideForClient(client *Client, ask Ask) Decision {
 	d := newDecider(client)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, always)
-	d.details(ask.Details, nil)
+	d.details(ask, nil, d.out.Scopes)
 	return d.decision()
 }
 
@@ -173,6 +177,10 @@ func proofAudience(issuer *Issuer, claims map[string]any) []string {
 // mayNarrow asks whether the client may bring our own token. A public client
 // shows nobody who it is, so it may bring only what it was itself given.
 func (d *decider) mayNarrow(parent *AccessToken) {
+	d.check(Check{
+		Name: "subject token", Want: "no checkout token", Got: parent.kind(),
+		Passed: parent.Purchase == nil, Reason: ReasonAccessTokenInsufficient,
+	})
 	own := d.client.ExchangeOwnTokens
 	d.check(Check{
 		Name: "client.exchangeOwnTokens", Want: "true", Got: strconv.FormatBool(own),

@@ -48,6 +48,8 @@ type AccessToken struct {
 	Actor    *Actor
 	JKT      string // cnf.jkt
 	Details  json.RawMessage
+	// Purchase is what a checkout token is for, nil in any other.
+	Purchase *Purchase
 	// Origin is what the token was born from. Only tokens without a session
 	// carry it, so that what an operator removes counts for them too.
 	Origin Origin

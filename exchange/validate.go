@@ -16,7 +16,7 @@ func (p *problems) add(path, format string, args ...any) {
 }
 
 // Validate says what is wrong with the manifest by itself. Paths begin with
-// $.issuers[i] or $.clients[i]. Expressions are compiled by package policy and
+// $.issuers[i], $.clients[i] or $.detailTypes[i]. Expressions are compiled by package policy and
 // keys are read by package jwks; whether a client's issuers exist is the
 // registry's to know.
 func (m *Manifest) Validate() []Problem {
@@ -33,6 +33,12 @@ func (m *Manifest) Validate() []Problem {
 		client, path := &m.Clients[i], fmt.Sprintf("$.clients[%d]", i)
 		p.below(path, client.Validate())
 		p.onlyOnce(ids, path+".id", client.ID)
+	}
+	types := firsts{}
+	for i := range m.DetailTypes {
+		t, path := &m.DetailTypes[i], fmt.Sprintf("$.detailTypes[%d]", i)
+		p.below(path, t.Validate())
+		p.onlyOnce(types, path+".type", t.Type)
 	}
 	return p.list
 }

@@ -19,6 +19,8 @@ func (c *Client) Validate() []Problem {
 	p.each("subjectAudiences", c.SubjectAudiences, p.exact)
 	p.clientScopes(c)
 	p.proofs(c)
+	p.each("detailTypes", c.DetailTypes, p.detailType)
+	p.checkout(c)
 	if len(c.Audiences) == 0 {
 		p.add("audiences", "is missing; list the APIs its tokens are for, the default first (RFC 9068 §2.2)")
 	}

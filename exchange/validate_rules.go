@@ -14,6 +14,7 @@ var reservedClaims = []string{
 	"client_id", "scope", "scp", "sid", "act", "may_act", "cnf", "authorization_details",
 	"auth_time", "acr", "amr", "azp", "nonce", "at_hash", "c_hash", "s_hash",
 	"idp", "origin", "active", "token_type", "username", "events", "crit",
+	"partner_id", "customer_id", "invoice_id",
 }
 
 // ReservedClaim says whether name is a claim that only the server writes, also

@@ -233,7 +233,7 @@ func TestValidateMappings(t *testing.T) {
 		})
 	}
 	for _, reserved := range strings.Fields(`iss sub aud exp nbf iat jti client_id scope sid typ act may_act cnf
-		authorization_details auth_time acr amr idp origin nonce azp at_hash c_hash s_hash active token_type username events Scope SUB Client_Id`) {
+		authorization_details auth_time acr amr idp origin nonce azp at_hash c_hash s_hash active token_type username events partner_id customer_id invoice_id Scope SUB Client_Id`) {
 		i := goodIssuer()
 		i.ClaimMappings = extra(reserved)
 		same(t, i.Validate(), one("claimMappings.extra[0].key", "only the server writes"))

@@ -1,0 +1,145 @@
+package exchange_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"cambio/exchange"
+)
+
+// kinds are the types that tests know: each has the member n, a needs the
+// scope read and b the scope write.
+func kinds(name string) *exchange.DetailKind {
+	scopes := map[string]string{"a": "read", "b": "write"}
+	if scopes[name] == "" {
+		return nil
+	}
+	return &exchange.DetailKind{Type: &exchange.DetailType{Type: name, Scope: scopes[name]}, Schema: onlyN{}}
+}
+
+type onlyN struct{}
+
+func (onlyN) Check(detail map[string]any) error {
+	for name, v := range detail {
+		if _, number := v.(json.Number); name != "type" && (name != "n" || !number) {
+			return errors.New(name)
+		}
+	}
+	return nil
+}
+
+// TestAuthorizationDetails has rows that differ in how a detail is written.
+func TestAuthorizationDetails(t *testing.T) {
+	deep := func(n int) string {
+		return `[{"type":"a","n":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]`
+	}
+	for _, row := range []struct{ name, asked, granted string }{
+		{"one", `[{"type":"a"}]`, `[{"type":"a"}]`},
+		{"in other words", ` [ { "n" : 1 , "type" : "\u0061" } ] `, `[{"n":1,"type":"a"}]`},
+		{"two", `[{"type":"b"},{"type":"a","n":2}]`, `[{"type":"b"},{"n":2,"type":"a"}]`},
+		{"a number that float64 has not", `[{"type":"a","n":9007199254740993}]`, `[{"n":9007199254740993,"type":"a"}]`},
+		{"a type that the client has not", `[{"type":"c"}]`, ""},
+		{"a type that is not registered", `[{"type":"lost"}]`, ""},
+		{"one good, one bad", `[{"type":"a"},{"type":"c"}]`, ""},
+		{"a member that the schema has not", `[{"type":"a","m":1}]`, ""},
+		{"a member in another case", `[{"type":"a","N":1}]`, ""},
+		{"a member twice", `[{"type":"a","n":1,"n":1}]`, ""},
+		{"a member twice, escaped", `[{"type":"a","n":1,"\u006e":1}]`, ""},
+		{"type twice", `[{"type":"c","type":"a"}]`, ""},
+		{"no type", `[{"n":1}]`, ""},
+		{"a type that is no string", `[{"type":1}]`, ""},
+		{"Type", `[{"Type":"a"}]`, ""},
+		{"null", `null`, ""},
+		{"an object", `{"type":"a"}`, ""},
+		{"a string", `"a"`, ""},
+		{"no elements", `[]`, ""},
+		{"an element that is null", `[null]`, ""},
+		{"not closed", `[`, ""},
+		{"something after it", `[{"type":"a"}] x`, ""},
+		{"another array after it", `[{"type":"a"}][]`, ""},
+		{"a lone surrogate", `[{"type":"a","n":"\ud800"}]`, ""},
+		{"bytes that are not UTF-8", "[{\"type\":\"a\",\"n\":\"\xff\"}]", ""},
+		{"a number with an exponent", `[{"type":"a","n":1e999999999}]`, ""},
+		{"a number with many digits", `[{"type":"a","n":` + strings.Repeat("1", 33) + `}]`, ""},
+		{"too deep", deep(20), ""},
+		{"too long", `[{"type":"a"` + strings.Repeat(" ", 4096) + `}]`, ""},
+		{"too many", `[` + strings.Repeat(`{"type":"a"},`, 16) + `{"type":"a"}]`, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := good()
+			details(row.asked)(w)
+			d := w.decide()
+			if row.granted == "" {
+				if d.Err == nil || d.Err.Reason != exchange.ReasonAuthorizationDetailsInvalid || d.Details != nil || d.Scopes != nil {
+					t.Errorf("got %s, %v", d.Details, d.Err)
+				}
+				return
+			}
+			if d.Err != nil || string(d.Details) != row.granted {
+				t.Errorf("got %s, %v, want %s", d.Details, d.Err, row.granted)
+			}
+		})
+	}
+}
+
+// FuzzAuthorizationDetails: what is granted has one spelling, is what was
+// asked for, and is granted again when it is asked for of a token that has it.
+func FuzzAuthorizationDetails(f *testing.F) {
+	for _, s := range []string{
+		`[{"type":"a"}]`, `[{"type":"b","n":1.50},{"type":"a"}]`, `[{"type":"a","n":1,"n":2}]`, ` [{"n":-0,"type":"a"}]`,
+		`[{"type":"a","n":"\ud83d\ude00"}]`, `[{"type":"a\ud800"}]`, `[]`, `[[]]`, `{}`, `[{"type":"a"}]]`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, asked []byte) {
+		w := good()
+		w.ask.Details = asked
+		d := w.decide()
+		if d.Err != nil {
+			if d.Details != nil {
+				t.Errorf("refused, and granted %s", d.Details)
+			}
+			return
+		}
+		var want, got any
+		if json.Unmarshal(asked, &want) != nil || json.Unmarshal(d.Details, &got) != nil {
+			if len(asked) > 0 {
+				t.Fatalf("granted %q for %q", d.Details, asked)
+			}
+			return
+		}
+		x, _ := json.Marshal(want)
+		y, _ := json.Marshal(got)
+		if string(x) != string(y) {
+			t.Errorf("granted %s for %s", y, x)
+		}
+		w.parent.Details, w.ask.Details = d.Details, asked
+		if again := w.narrower(); again.Err != nil || string(again.Details) != string(d.Details) {
+			t.Errorf("a token with %s does not have %s: %v", d.Details, asked, again.Err)
+		}
+	})
+}
+
+func TestDetailTypeValidate(t *testing.T) {
+	schema := map[string]any{"type": "object"}
+	for _, row := range []struct {
+		name string
+		typ  exchange.DetailType
+		want []problem
+	}{
+		{"good", exchange.DetailType{Type: "payment", Schema: schema, Scope: "pay"}, nil},
+		{"a URL", exchange.DetailType{Type: "https://example.com/payment", Schema: schema, Scope: "pay"}, nil},
+		{"no type", exchange.DetailType{Schema: schema, Scope: "pay"}, one("type", "is empty")},
+		{"checkout", exchange.DetailType{Type: "checkout", Schema: schema, Scope: "pay"}, one("type", "built in")},
+		{"a long type", exchange.DetailType{Type: strings.Repeat("a", 256), Schema: schema, Scope: "pay"}, one("type", "longer")},
+		{"no scope", exchange.DetailType{Type: "payment", Schema: schema}, one("scope", "is empty")},
+		{"no schema", exchange.DetailType{Type: "payment", Scope: "pay"}, one("schema", "is missing")},
+		{"a long schema", exchange.DetailType{Type: "payment", Scope: "pay", Schema: map[string]any{"title": strings.Repeat("a", 16<<10)}}, one("schema", "bytes")},
+	} {
+		t.Run(row.name, func(t *testing.T) { same(t, row.typ.Validate(), row.want) })
+	}
+	m := exchange.Manifest{DetailTypes: []exchange.DetailType{{Type: "a", Schema: schema, Scope: "x"}, {Type: "a", Schema: schema, Scope: "x"}}}
+	same(t, m.Validate(), one("$.detailTypes[1].type", "already used"))
+}
