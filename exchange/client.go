@@ -156,6 +156,8 @@ type Party struct {
 	SecretNetworks []netip.Prefix
 	// Signers verify the signatures of its requests; see [AuthKeys].
 	Signers []*rsa.PublicKey
+	// WebhookSecret signs what its webhook is asked; see [Checkout].
+	WebhookSecret []byte
 }
 
 // With is the party with another registration, for which the same was compiled.

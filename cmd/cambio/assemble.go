@@ -20,6 +20,7 @@ import (
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
 	"cambio/exchange/challenge"
+	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/limit"
 	"cambio/exchange/registry"
@@ -167,6 +168,7 @@ func (a *app) openRegistry(ctx context.Context) error {
 		RecordKey: a.ring.Derive("records"), SecretKey: a.ring.Derive("client secrets"),
 		Seal: a.ring.Seal, Unseal: a.ring.Unseal,
 		CompileIssuer: subject.CompileIssuer(base), CompileClient: subject.CompileClient(base),
+		CompileDetail: details.Compile,
 	})
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)

@@ -10,6 +10,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/admin"
+	"cambio/exchange/details"
 	"cambio/exchange/subject"
 	"cambio/jwks"
 )
@@ -41,11 +42,19 @@ func check(m *exchange.Manifest) []exchange.Problem {
 			party.Keys.Close()
 		}
 	}
+	for n, t := range m.DetailTypes {
+		path := fmt.Sprintf("$.detailTypes[%d]", n)
+		if named(problems, path) {
+			continue
+		}
+		_, found := details.Compile(t)
+		problems = append(problems, below(path, found)...)
+	}
 	return problems
 }
 
 // alone is what is wrong with a manifest that is all there is, beside what
-// check finds: clients of issuers that it does not have.
+// check finds: clients of issuers and of detail types that it does not have.
 func alone(m *exchange.Manifest) []exchange.Problem {
 	var problems []exchange.Problem
 	for n, c := range m.Clients {
@@ -53,6 +62,13 @@ func alone(m *exchange.Manifest) []exchange.Problem {
 			if !slices.ContainsFunc(m.Issuers, func(i exchange.Issuer) bool { return i.ID == id }) {
 				path := fmt.Sprintf("$.clients[%d].issuers[%d]", n, k)
 				problems = append(problems, exchange.Problem{Path: path, Message: "no issuer has the id " + exchange.Quote(id)})
+			}
+		}
+		for k, name := range c.DetailTypes {
+			there := func(t exchange.DetailType) bool { return t.Type == name }
+			if name != exchange.DetailCheckout && !slices.ContainsFunc(m.DetailTypes, there) {
+				path := fmt.Sprintf("$.clients[%d].detailTypes[%d]", n, k)
+				problems = append(problems, exchange.Problem{Path: path, Message: "no detail type is called " + exchange.Quote(name)})
 			}
 		}
 	}
@@ -64,11 +80,12 @@ func alone(m *exchange.Manifest) []exchange.Problem {
 func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {
 	return func(p exchange.Problem) bool {
 		var i, s int
-		n, _ := fmt.Sscanf(p.Path, "$.issuers[%d].keys.secrets[%d].value", &i, &s)
-		if n != 2 {
-			return false
+		var secret exchange.SharedSecret
+		if n, _ := fmt.Sscanf(p.Path, "$.issuers[%d].keys.secrets[%d].value", &i, &s); n == 2 {
+			secret = m.Issuers[i].Keys.Secrets[s]
+		} else if n, _ := fmt.Sscanf(p.Path, "$.clients[%d]", &i); n == 1 && strings.HasSuffix(p.Path, ".checkout.webhook.secret.value") {
+			secret = m.Clients[i].Checkout.Webhook.Secret
 		}
-		secret := m.Issuers[i].Keys.Secrets[s]
 		return secret.ID != "" && secret.Value == ""
 	}
 }

@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"exchange/wallet":        {},
 
 	"exchange/policy":    {"exchange"},
+	"exchange/details":   {"exchange"},
 	"exchange/registry":  {"exchange", "storage"},
 	"exchange/challenge": {"exchange", "exchange/wallet", "storage"},
 	"exchange/limit":     {"exchange", "storage"},
@@ -53,6 +54,7 @@ var homes = []struct {
 	{"go.etcd.io/bbolt", []string{"storage/bolt"}, "engines are replaceable"},
 	{"github.com/jackc/pgx", []string{"storage/postgres"}, "engines are replaceable"},
 	{"cel.dev/", []string{"exchange/policy"}, "conditions are data elsewhere"},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"exchange/details"}, "schemas are data elsewhere"},
 	{"github.com/go-jose", []string{"jwks", "keys", "exchange/dpop", "exchange/session", "exchange/subject", "cmd/cambio/dev"}, "tokens are read in few places; op.Storage speaks it"},
 	{"github.com/zitadel/oidc/v3/pkg/oidc", []string{"exchange/server", "exchange/grant", "cmd"}, "it is the protocol's words"},
 	{"github.com/zitadel/oidc/v3/pkg/op", []string{"cmd/cambio/dev"}, "its error door and verifiers are not ours"},

@@ -44,6 +44,16 @@ func (t *trustFile) readSecrets(dir string) []exchange.Problem {
 			}
 		}
 	}
+	for i := range t.Clients {
+		checkout := t.Clients[i].Checkout
+		if checkout == nil || checkout.Webhook == nil {
+			continue
+		}
+		if err := readSecret(&checkout.Webhook.Secret, dir); err != nil {
+			path := fmt.Sprintf("$.clients[%d].checkout.webhook.secret.valueFile", i)
+			problems = append(problems, exchange.Problem{Path: path, Message: err.Error()})
+		}
+	}
 	return problems
 }
 

@@ -140,8 +140,23 @@ func (s *shape) value(n ast.Node, t reflect.Type) {
 		s.mapping(n, func(pair *ast.MappingValueNode) { s.check(pair.Value, t.Elem()) })
 	case reflect.Slice:
 		s.list(n, t)
+	case reflect.Interface:
+		s.anything(n, t)
 	default:
 		s.scalar(n, t)
+	}
+}
+
+// anything is a value whose shape is for others to judge, such as a schema's.
+func (s *shape) anything(n ast.Node, t reflect.Type) {
+	if seq, ok := n.(*ast.SequenceNode); ok {
+		for _, v := range seq.Values {
+			s.check(v, t)
+		}
+	}
+	pairs, _ := pairsOf(n)
+	for _, pair := range pairs {
+		s.check(pair.Value, t)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
+	"cambio/exchange/details"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
@@ -81,6 +82,7 @@ func setup(t *testing.T) *fixture {
 		RecordKey: f.ring.Derive("registry"), SecretKey: f.ring.Derive("client secrets"),
 		Seal: f.ring.Seal, Unseal: f.ring.Unseal,
 		CompileIssuer: compile, CompileClient: subject.CompileClient(jwks.Options{}),
+		CompileDetail: details.Compile,
 	})
 	must(t, err)
 	t.Cleanup(f.registry.Close)

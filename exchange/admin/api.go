@@ -71,6 +71,7 @@ func New(cfg Config) (http.Handler, error) {
 	a.issuers()
 	a.clients()
 	a.secrets()
+	a.detailTypes()
 	a.sessions()
 	a.users()
 	a.links()

@@ -69,6 +69,22 @@ func (c *Client) RemoveClient(ctx context.Context, id string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/clients/"+url.PathEscape(id), nil, nil)
 }
 
+// DetailTypes are the registered types of authorization_details in their order.
+func (c *Client) DetailTypes(ctx context.Context) ([]exchange.DetailType, error) {
+	out, err := call[detailTypeList](ctx, c, http.MethodGet, "/v1/detail-types", nil)
+	return out.DetailTypes, err
+}
+
+// DetailType is a registered type of authorization_details.
+func (c *Client) DetailType(ctx context.Context, name string) (exchange.DetailType, error) {
+	return call[exchange.DetailType](ctx, c, http.MethodGet, "/v1/detail-types/"+url.PathEscape(name), nil)
+}
+
+// RemoveDetailType takes away a type of authorization_details.
+func (c *Client) RemoveDetailType(ctx context.Context, name string) error {
+	return c.do(ctx, http.MethodDelete, "/v1/detail-types/"+url.PathEscape(name), nil, nil)
+}
+
 // RotateSecret makes a client secret. The one before lives for 24 hours more.
 func (c *Client) RotateSecret(ctx context.Context, client string) (NewSecret, error) {
 	return call[NewSecret](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)

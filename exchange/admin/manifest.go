@@ -64,10 +64,13 @@ func (a *api) noteChanges(ctx context.Context, plan registry.Plan) {
 			continue
 		}
 		e := audit.Event{Name: "admin." + string(c.Kind) + "." + string(c.Action)}
-		if c.Kind == registry.KindIssuer {
+		switch c.Kind {
+		case registry.KindIssuer:
 			e.Issuer = c.ID
-		} else {
+		case registry.KindClient:
 			e.Client = c.ID
+		default:
+			e.Key = c.ID
 		}
 		a.note(ctx, e)
 	}
@@ -96,7 +99,7 @@ func marks(plan registry.Plan) []exchange.Mark {
 		switch {
 		case c.Action == registry.Remove && c.Kind == registry.KindIssuer:
 			out = append(out, exchange.Mark{Kind: exchange.MarkIssuer, ID: c.ID})
-		case c.Action == registry.Remove:
+		case c.Action == registry.Remove && c.Kind == registry.KindClient:
 			out = append(out, exchange.Mark{Kind: exchange.MarkClient, ID: c.ID})
 		}
 		for _, key := range c.Withdrawn {

@@ -10,7 +10,7 @@ import (
 
 // Plan is what applying a manifest changes, or has changed.
 type Plan struct {
-	Changes []Change `json:"changes" nullable:"false" doc:"What differs, issuers first, in the order of their IDs; unchanged registrations too"`
+	Changes []Change `json:"changes" nullable:"false" doc:"What differs, issuers first, then clients and detail types, in the order of their IDs; unchanged registrations too"`
 }
 
 // Actions of a Change.
@@ -24,7 +24,7 @@ const (
 // Change is what happens to one registration.
 type Change struct {
 	Action string   `json:"action" enum:"add,change,remove,unchanged"`
-	Kind   string   `json:"kind" enum:"issuer,client"`
+	Kind   string   `json:"kind" enum:"issuer,client,detail-type"`
 	ID     string   `json:"id"`
 	Diff   []string `json:"diff,omitempty" doc:"For a change: one line for each field that differs, without secrets"`
 }
@@ -107,6 +107,9 @@ type (
 	}
 	clientList struct {
 		Clients []exchange.Client `json:"clients" nullable:"false"`
+	}
+	detailTypeList struct {
+		DetailTypes []exchange.DetailType `json:"detailTypes" nullable:"false"`
 	}
 	secretList struct {
 		Secrets []Secret `json:"secrets" nullable:"false"`

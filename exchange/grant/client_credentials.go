@@ -14,7 +14,7 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 	if err != nil {
 		return nil, err
 	}
-	d := exchange.DecideForClient(client, req.ask())
+	d := exchange.DecideForClient(client, e.ask(req))
 	if err := req.Trail.decided(d); err != nil {
 		return nil, err
 	}

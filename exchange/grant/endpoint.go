@@ -18,7 +18,7 @@ type Config struct {
 	Replays  Replays
 	// Challenges is what we handed out to be proven once.
 	Challenges Challenges
-	// Registry answers the issuers and clients as of now.
+	// Registry answers what is registered as of now.
 	Registry func() Registry
 	// Issuer is our own URL: iss of our tokens.
 	Issuer string
@@ -68,10 +68,12 @@ type Challenges interface {
 	Spend(ctx context.Context, challenge string, now time.Time) ([]storage.Write, error)
 }
 
-// Registry is the registered issuers and clients, nil where there is none.
+// Registry is the registered issuers, clients and types of
+// authorization_details, nil where there is none.
 type Registry interface {
 	Issuer(id string) *exchange.Trust
 	Client(id string) *exchange.Party
+	DetailType(name string) *exchange.DetailKind
 }
 
 // Endpoint is the token endpoint. Its methods are safe for concurrent use.

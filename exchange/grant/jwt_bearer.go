@@ -25,7 +25,7 @@ func (e *Endpoint) jwtBearer(ctx context.Context, req *Request, now time.Time) (
 	if err != nil {
 		return nil, badAssertion(err)
 	}
-	entry := &entry{trust: trust, client: client, subject: subject, ask: req.ask(), bearer: true}
+	entry := &entry{trust: trust, client: client, subject: subject, ask: e.ask(req), bearer: true}
 	resp, err := e.enter(ctx, req, entry, now)
 	return resp, badAssertion(err)
 }

@@ -10,8 +10,11 @@ import (
 
 // ask is what a request asks for. resource (RFC 8707 §2) and audience (RFC
 // 8693 §2.1) name the same thing here: whom the token is for.
-func (r *Request) ask() exchange.Ask {
-	return exchange.Ask{Scopes: r.Scopes, Audiences: slices.Concat(r.Audiences, r.Resources), Details: r.Details}
+func (e *Endpoint) ask(r *Request) exchange.Ask {
+	return exchange.Ask{
+		Scopes: r.Scopes, Audiences: slices.Concat(r.Audiences, r.Resources),
+		Details: r.Details, Types: e.cfg.Registry().DetailType,
+	}
 }
 
 // onlyProofs refuses a proof that the grant does not read. Who sends one

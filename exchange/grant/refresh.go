@@ -57,7 +57,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 	if err := e.stillActs(ctx, client, s, trust); err != nil {
 		return nil, nil, err
 	}
-	ask := req.ask()
+	ask := e.ask(req)
 	d := exchange.DecideAgain(trust, client, s, ask)
 	if err := req.Trail.decided(d); err != nil {
 		return nil, nil, tooMuchOrEnded(d.Err, ask)

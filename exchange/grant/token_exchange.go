@@ -33,7 +33,7 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 	if err != nil {
 		return nil, err
 	}
-	entry := &entry{trust: trust, client: client, subject: subject, ask: req.ask(), issue: issue}
+	entry := &entry{trust: trust, client: client, subject: subject, ask: e.ask(req), issue: issue}
 	if err := e.act(ctx, req, entry, now); err != nil {
 		return nil, err
 	}

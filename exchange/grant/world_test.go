@@ -13,6 +13,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/challenge"
+	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
@@ -85,6 +86,7 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	w.registry, err = registry.Open(ctx, w.engine, registry.Config{
 		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("client secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
 		CompileIssuer: subject.CompileIssuer(opt), CompileClient: subject.CompileClient(opt),
+		CompileDetail: details.Compile,
 	})
 	must(t, err)
 	t.Cleanup(w.registry.Close)

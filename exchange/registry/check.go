@@ -41,6 +41,11 @@ func (p *planner) checkClients(declared []exchange.Client) {
 				p.add(fmt.Sprintf("$.clients[%d].issuers[%d]", n, k), "no issuer has the id %s", exchange.Quote(id))
 			}
 		}
+		path := fmt.Sprintf("$.clients[%d]", n)
+		p.checkDetails(path, c)
+		if hook := webhook(c); hook != nil && len(hook.Secret.Sealed) > 0 {
+			p.add(path+".checkout.webhook.secret.sealed", "is made by the server and cannot be declared")
+		}
 		for k, s := range c.Secrets {
 			if len(s.MAC) > 0 {
 				p.add(fmt.Sprintf("$.clients[%d].secrets[%d].mac", n, k), "is made by the server and cannot be declared")

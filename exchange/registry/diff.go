@@ -33,12 +33,12 @@ func issuerLeaves(i, other exchange.Issuer) []leaf {
 // clientDiff says how two clients differ apart from their secrets, which no
 // manifest declares.
 func clientDiff(before, after exchange.Client) []string {
-	before.Secrets, after.Secrets = nil, nil
-	return diff(leaves(before), leaves(after))
+	return diff(clientLeaves(before, exchange.Client{}), clientLeaves(after, before))
 }
 
 // withoutMACs is a client to show: of its secrets there are IDs and times.
 func withoutMACs(c exchange.Client) exchange.Client {
+	c = withoutWebhookSecret(c)
 	c.Secrets = slices.Clone(c.Secrets)
 	for n := range c.Secrets {
 		c.Secrets[n].MAC = nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"cambio/exchange"
 	"cambio/storage"
 )
 
@@ -68,7 +69,7 @@ func (r *Registry) read(ctx context.Context, next *Snapshot) error {
 			next.clients[row.Key] = c
 		}
 	}
-	return nil
+	return r.readDetails(ctx, next)
 }
 
 // compileClients makes the clients ready that are not in the current Snapshot.
@@ -92,7 +93,14 @@ func (r *Registry) compileClient(c *client) {
 		return
 	}
 	c.compiled = party
-	c.party = party.With(&c.record.Client)
+	ready := party.With(&c.record.Client)
+	ready.WebhookSecret = r.webhookSecret(c.record.Client)
+	if webhook(c.record.Client) != nil && len(ready.WebhookSecret) == 0 {
+		closeKeys(party.Keys)
+		c.compiled, c.problems = nil, []exchange.Problem{{Path: "checkout.webhook.secret", Message: "the stored secret cannot be unsealed"}}
+		return
+	}
+	c.party = ready
 }
 
 // Warm makes ready what nobody needed so far, one issuer after the other, so

@@ -28,6 +28,8 @@ type Kind string
 const (
 	KindIssuer Kind = "issuer"
 	KindClient Kind = "client"
+	// KindDetailType is a type of authorization_details.
+	KindDetailType Kind = "detail-type"
 )
 
 // Change is what happens to one registration.
@@ -84,7 +86,12 @@ func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now
 		}
 	}
 	for n, c := range m.Clients {
-		p.client(fmt.Sprintf("$.clients[%d]", n), c)
+		if err := p.client(fmt.Sprintf("$.clients[%d]", n), c); err != nil {
+			return nil, nil, err
+		}
+	}
+	for n, t := range m.DetailTypes {
+		p.detailType(fmt.Sprintf("$.detailTypes[%d]", n), t)
 	}
 	p.removals()
 	together(p.compile)
@@ -100,16 +107,21 @@ func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now
 // complete fills in what a manifest may leave to what is stored. The caller's
 // own slices stay as they are.
 func (p *planner) complete(m exchange.Manifest) exchange.Manifest {
-	p.declared = map[Kind]map[string]bool{KindIssuer: {}, KindClient: {}}
+	p.declared = map[Kind]map[string]bool{KindIssuer: {}, KindClient: {}, KindDetailType: {}}
 	issuers := make([]exchange.Issuer, len(m.Issuers))
 	for n, i := range m.Issuers {
 		p.declared[KindIssuer][i.ID] = true
 		issuers[n] = p.completed(i, p.storedIssuer(i.ID))
 	}
-	for _, c := range m.Clients {
+	clients := make([]exchange.Client, len(m.Clients))
+	for n, c := range m.Clients {
 		p.declared[KindClient][c.ID] = true
+		clients[n] = p.completedClient(c, p.storedClient(c.ID))
 	}
-	m.Issuers = issuers
+	for _, t := range m.DetailTypes {
+		p.declared[KindDetailType][t.Type] = true
+	}
+	m.Issuers, m.Clients = issuers, clients
 	return m
 }
 
@@ -118,6 +130,13 @@ func (p *planner) storedIssuer(id string) exchange.Issuer {
 		return i.record.Issuer
 	}
 	return exchange.Issuer{}
+}
+
+func (p *planner) storedClient(id string) exchange.Client {
+	if c := p.before.clients[id]; c != nil {
+		return c.record.Client
+	}
+	return exchange.Client{}
 }
 
 // issuer puts a declared issuer into the draft unless that is what is there.
@@ -148,14 +167,14 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 
 // client does the same for a declared client. Its secrets are not declared but
 // made: it keeps those it has for as long as it authenticates by them.
-func (p *planner) client(path string, declared exchange.Client) {
+func (p *planner) client(path string, declared exchange.Client) error {
 	if p.wrong(path) {
-		return
+		return nil
 	}
-	var stored exchange.Client
-	old := p.before.clients[declared.ID]
-	if old != nil {
-		stored = old.record.Client
+	old, stored := p.before.clients[declared.ID], p.storedClient(declared.ID)
+	declared, err := p.sealedClient(declared, stored)
+	if err != nil {
+		return err
 	}
 	declared.Secrets = nil
 	if bySecret(declared) {
@@ -163,7 +182,7 @@ func (p *planner) client(path string, declared exchange.Client) {
 	}
 	if old != nil && sameJSON(stored, declared) && len(old.problems) == 0 {
 		p.plan = append(p.plan, Change{Action: Unchanged, Kind: KindClient, ID: declared.ID})
-		return
+		return nil
 	}
 	change := Change{Action: Add, Kind: KindClient, ID: declared.ID, Diff: clientDiff(stored, declared)}
 	if old != nil {
@@ -174,6 +193,7 @@ func (p *planner) client(path string, declared exchange.Client) {
 	p.found = append(p.found, func() { p.note(path, entry.problems) })
 	p.draft.clients[declared.ID] = entry
 	p.plan = append(p.plan, change)
+	return nil
 }
 
 // removals takes what is not declared out of the draft.
@@ -194,6 +214,7 @@ func (p *planner) removals() {
 			p.plan = append(p.plan, Change{Action: Remove, Kind: KindClient, ID: id, Diff: clientDiff(c, exchange.Client{})})
 		}
 	}
+	p.removeDetails()
 }
 
 // removed is what stays of an issuer: the binding of its ID to its URL.

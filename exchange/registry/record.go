@@ -16,6 +16,7 @@ type tables struct {
 	revisions storage.Table[revision]
 	issuers   storage.Table[issuerRecord]  // ID → issuer
 	clients   storage.Table[clientRecord]  // ID → client
+	types     storage.Table[detailRecord]  // DetailType.Type → type
 	links     storage.Table[linkRecord]    // exchange.LinkKey → link
 	users     storage.Table[userRecord]    // ID → user
 	userLinks storage.Table[exchange.Link] // <user ID>/<link key> → link
@@ -28,6 +29,7 @@ func newTables(e storage.Engine, macKey []byte) tables {
 		revisions: storage.NewTable[revision](e, "registry", macKey),
 		issuers:   storage.NewTable[issuerRecord](e, "issuers", macKey),
 		clients:   storage.NewTable[clientRecord](e, "clients", macKey),
+		types:     storage.NewTable[detailRecord](e, "detail_types", macKey),
 		links:     storage.NewTable[linkRecord](e, "links", macKey),
 		users:     storage.NewTable[userRecord](e, "users", macKey),
 		userLinks: storage.NewTable[exchange.Link](e, "user_links", macKey),
@@ -87,8 +89,15 @@ type issuerRecord struct {
 	Removed  time.Time       `json:"removed,omitzero"`
 }
 
-// clientRecord is a client as it is kept: its secrets are MACs.
+// clientRecord is a client as it is kept: its secrets are MACs, and that of its
+// webhook is sealed.
 type clientRecord struct {
 	Revision uint64          `json:"revision"` // that wrote it
 	Client   exchange.Client `json:"client"`
+}
+
+// detailRecord is a type of authorization_details as it is kept.
+type detailRecord struct {
+	Revision uint64              `json:"revision"` // that wrote it
+	Type     exchange.DetailType `json:"type"`
 }

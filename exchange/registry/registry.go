@@ -28,9 +28,12 @@ type Config struct {
 	CompileIssuer func(exchange.Issuer) (*exchange.Trust, []exchange.Problem)
 	// CompileClient does the same for a client.
 	CompileClient func(exchange.Client) (*exchange.Party, []exchange.Problem)
+	// CompileDetail does the same for a type of authorization_details. Nil means
+	// that none can be registered.
+	CompileDetail func(exchange.DetailType) (*exchange.DetailKind, []exchange.Problem)
 }
 
-// Registry is the issuers, clients, users and links of a store. Its methods
+// Registry is the issuers, clients, detail types, users and links of a store. Its methods
 // are safe for concurrent use.
 type Registry struct {
 	engine  storage.Engine
@@ -183,6 +186,16 @@ func (r *Registry) writes(before, after *Snapshot) ([]storage.Write, error) {
 		if after.clients[id] == nil {
 			put(r.tables.clients.Remove(id), nil)
 			out = append(out, r.forget(c, nil)...)
+		}
+	}
+	for name, t := range after.types {
+		if before.types[name] != t {
+			put(r.tables.types.Put(name, t.record))
+		}
+	}
+	for name := range before.types {
+		if after.types[name] == nil {
+			put(r.tables.types.Remove(name), nil)
 		}
 	}
 	return out, errors.Join(errs...)

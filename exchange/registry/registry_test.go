@@ -129,6 +129,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{compiler: c, path: path, engine: openBolt(t, path), cfg: registry.Config{
 		RecordKey: []byte(strings.Repeat("r", 32)), SecretKey: []byte(strings.Repeat("s", 32)),
 		Seal: s.seal, Unseal: s.unseal, CompileIssuer: c.issuer, CompileClient: c.client,
+		CompileDetail: kind,
 	}}
 	w.Registry = w.another(t)
 	return w

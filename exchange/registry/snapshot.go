@@ -7,14 +7,16 @@ import (
 	"cambio/exchange"
 )
 
-// Snapshot is the issuers and clients at one revision, made ready. It does not
+// Snapshot is the issuers, clients and detail types at one revision, made ready. It does not
 // change; what its methods return is shared and must not be changed either.
 type Snapshot struct {
 	revision uint64
 	issuers  map[string]*issuer // ID → issuer, removed ones too
 	clients  map[string]*client // ID → client
+	types    map[string]*detailType
 	byURL    map[string]*issuer // URL → issuer, only those that count
 	origins  []string
+	asked    []string // see [Snapshot.DetailTypes]
 }
 
 // client is a record and what was compiled of it. Party is compiled with the
@@ -74,6 +76,11 @@ func (s *Snapshot) Faults() []Fault {
 			out = append(out, Fault{KindClient, id, c.problems})
 		}
 	}
+	for _, name := range ids(s.types) {
+		if t := s.types[name]; len(t.problems) > 0 {
+			out = append(out, Fault{KindDetailType, name, t.problems})
+		}
+	}
 	return out
 }
 
@@ -89,12 +96,15 @@ func (s *Snapshot) Manifest() exchange.Manifest {
 	for _, id := range ids(s.clients) {
 		m.Clients = append(m.Clients, withoutMACs(s.clients[id].record.Client))
 	}
+	for _, name := range ids(s.types) {
+		m.DetailTypes = append(m.DetailTypes, s.types[name].record.Type)
+	}
 	return m
 }
 
 // nothing is what is registered before the first change.
 func nothing() *Snapshot {
-	return &Snapshot{issuers: map[string]*issuer{}, clients: map[string]*client{}}
+	return &Snapshot{issuers: map[string]*issuer{}, clients: map[string]*client{}, types: map[string]*detailType{}}
 }
 
 // draft is a copy to change and then [Snapshot.index]. Entries are shared.
@@ -103,6 +113,7 @@ func (s *Snapshot) draft() *Snapshot {
 		revision: s.revision + 1,
 		issuers:  maps.Clone(s.issuers),
 		clients:  maps.Clone(s.clients),
+		types:    maps.Clone(s.types),
 	}
 }
 
@@ -122,6 +133,7 @@ func (s *Snapshot) index() *Snapshot {
 	}
 	slices.Sort(s.origins)
 	s.origins = slices.Compact(s.origins)
+	s.asked = s.askedTypes()
 	return s
 }
 

@@ -32,7 +32,8 @@ func (o oneClient) Client(id string) *exchange.Party {
 	return nil
 }
 
-func (o oneClient) Origins() []string { return o.party.Client.Origins }
+func (o oneClient) Origins() []string   { return o.party.Client.Origins }
+func (oneClient) DetailTypes() []string { return nil }
 
 type noKeys struct{}
 

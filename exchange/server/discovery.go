@@ -21,12 +21,14 @@ type document struct {
 
 // discoveryDocument is both OpenID Connect Discovery 1.0 §3 and RFC 8414 §2.
 // There is no authorization endpoint, so the members about one are empty.
-func discoveryDocument(issuer string, algorithms []string) (document, error) {
+// DetailTypes are those that some client may ask for (RFC 9396 §10).
+func discoveryDocument(issuer string, algorithms, detailTypes []string) (document, error) {
 	methods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
 	assertionAlgorithms := []string{"RS256", "ES256", "EdDSA"}
 	body, err := json.Marshal(struct {
 		oidc.DiscoveryConfiguration
 		ResponseTypesSupported []string `json:"response_types_supported"` // REQUIRED, and none
+		DetailTypes            []string `json:"authorization_details_types_supported,omitempty"`
 	}{
 		oidc.DiscoveryConfiguration{
 			Issuer:                issuer,
@@ -47,7 +49,7 @@ func discoveryDocument(issuer string, algorithms []string) (document, error) {
 			IntrospectionEndpointAuthMethodsSupported:          methods,
 			IntrospectionEndpointAuthSigningAlgValuesSupported: assertionAlgorithms,
 		},
-		[]string{},
+		[]string{}, detailTypes,
 	})
 	if err != nil {
 		return document{}, fmt.Errorf("writing discovery document: %w", err)
@@ -56,12 +58,21 @@ func discoveryDocument(issuer string, algorithms []string) (document, error) {
 	return document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}, nil
 }
 
+// describe makes the discovery document say what there is now.
+func (s *Server) describe() error {
+	d, err := discoveryDocument(s.cfg.Issuer, s.cfg.Keys.Algorithms(), s.cfg.Clients().DetailTypes())
+	if err == nil {
+		s.discovery.Store(&d)
+	}
+	return err
+}
+
 // Header values of what may be cached. Within five minutes a key that was taken
 // back is gone from caches, and one that signs next is in them long before.
 var publicCache = []string{"public, max-age=300"}
 
 // metadata is the discovery document.
-func (s *Server) metadata(c *call) error { return c.cached(s.discovery) }
+func (s *Server) metadata(c *call) error { return c.cached(*s.discovery.Load()) }
 
 // jwks publishes our keys (RFC 7517 §5).
 func (s *Server) jwks(c *call) error {

@@ -19,6 +19,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/challenge"
+	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/registry"
 	"cambio/exchange/server"
@@ -116,6 +117,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	p.registry = must(registry.Open(ctx, engine, registry.Config{
 		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
 		CompileIssuer: subject.CompileIssuer(options), CompileClient: subject.CompileClient(options),
+		CompileDetail: details.Compile,
 	}))
 	t.Cleanup(p.registry.Close)
 	p.apply(p.manifest())

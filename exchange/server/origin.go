@@ -72,9 +72,13 @@ func (s *Server) answerPreflight(c *call) {
 // noOrigins answers preflights while no client has an origin.
 func noOrigins(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
-// ClientsChanged makes preflights know the origins that clients have now. Call
-// it after each change of the registry. Answers themselves need no telling.
+// ClientsChanged makes preflights know the origins that clients have now, and
+// the discovery document the types that they may ask for. Call it after each
+// change of the registry. Answers themselves need no telling.
 func (s *Server) ClientsChanged() {
+	if err := s.describe(); err != nil {
+		s.cfg.Logger.Error("the discovery document is the one from before", "error", err)
+	}
 	origins := s.cfg.Clients().Origins()
 	err := s.allowPreflights(origins)
 	if err == nil {

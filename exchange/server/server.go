@@ -83,6 +83,9 @@ type Clients interface {
 	Client(id string) *exchange.Party
 	// Origins are the origins of all clients, sorted.
 	Origins() []string
+	// DetailTypes are the types of authorization_details that some client may
+	// ask for, sorted.
+	DetailTypes() []string
 }
 
 type granter interface {
@@ -125,7 +128,7 @@ type Server struct {
 	preflights *meter
 	gate       gate
 	metrics    *metrics
-	discovery  document
+	discovery  atomic.Pointer[document]
 	// assertionAudiences are the names of ours that a client assertion may be
 	// for (RFC 7523 §3).
 	assertionAudiences []string
@@ -146,7 +149,7 @@ func New(cfg Config) (*Server, error) {
 	for _, path := range []string{"", tokenPath, revokePath, introspectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
 	}
-	if s.discovery, err = discoveryDocument(cfg.Issuer, cfg.Keys.Algorithms()); err != nil {
+	if err := s.describe(); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Metrics, s); err != nil {

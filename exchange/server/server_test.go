@@ -154,6 +154,9 @@ func TestDiscovery(t *testing.T) {
 		if strings.Contains(a.text, "evil") {
 			t.Error("the request chose a URL")
 		}
+		if types := a.json["authorization_details_types_supported"]; types != nil {
+			t.Errorf("nobody may ask for details, but it has the types %v", types)
+		}
 		if types, ok := a.json["response_types_supported"].([]any); !ok || len(types) != 0 {
 			t.Errorf("response_types_supported is %v", a.json["response_types_supported"])
 		}
