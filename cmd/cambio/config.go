@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/server"
 )
 
 // Config is what a server runs by: the content of cambio.yaml. Every field
@@ -156,7 +157,7 @@ func (c Config) withDefaults() Config {
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	c.Keys.Algorithm = cmp.Or(c.Keys.Algorithm, "ES256")
 	c.Keys.RotateEvery = cmp.Or(c.Keys.RotateEvery, exchange.Duration(720*time.Hour))
-	c.Limits.MaxInFlight = cmp.Or(c.Limits.MaxInFlight, 1024)
+	c.Limits.MaxInFlight = cmp.Or(c.Limits.MaxInFlight, server.DefaultMaxInFlight)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, exchange.Duration(30*time.Second))
 	return c
 }

@@ -61,15 +61,20 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// TrustedProxies may say in X-Forwarded-For whom they speak for.
 	TrustedProxies []netip.Prefix
-	// MaxInFlight is how many requests are worked on at once, default 256, and
-	// MaxQueued how many may wait for that, default 1024. More are answered
-	// 503. Bodies are read before, so that slow senders hold up nobody.
+	// MaxInFlight is how many requests are worked on at once, default
+	// [DefaultMaxInFlight], and MaxQueued how many may wait for that, default
+	// 1024. More are answered 503. Bodies are read before, so that slow senders
+	// hold up nobody.
 	MaxInFlight, MaxQueued int
 	// Ready are the checks of /readyz. Their errors are not shown.
 	Ready func(context.Context) []ReadyCheck
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
+
+// DefaultMaxInFlight is how many requests are worked on at once unless a Config
+// says otherwise.
+const DefaultMaxInFlight = 1024
 
 // ReadyCheck is what one part of the server says about itself.
 type ReadyCheck struct {
@@ -171,7 +176,7 @@ func (cfg *Config) defaults() {
 		cfg.Metrics = prometheus.NewRegistry()
 	}
 	if cfg.MaxInFlight <= 0 {
-		cfg.MaxInFlight = 256
+		cfg.MaxInFlight = DefaultMaxInFlight
 	}
 	if cfg.MaxQueued <= 0 {
 		cfg.MaxQueued = 1024
