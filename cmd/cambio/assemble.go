@@ -37,6 +37,7 @@ import (
 type app struct {
 	cfg    Config
 	log    *slog.Logger
+	base   jwks.Options // the one bound of all key sets
 	engine *bolt.Engine
 	ring   *keys.Ring
 	users  *registry.Registry
@@ -53,7 +54,8 @@ type app struct {
 
 // assemble opens the store and wires the parts. It starts nothing that serves.
 func assemble(ctx context.Context, cfg Config, stdout, stderr io.Writer) (_ *app, err error) {
-	a := &app{cfg: cfg, log: newLogger(cfg.Log, stderr)}
+	log := newLogger(cfg.Log, stderr)
+	a := &app{cfg: cfg, log: log, base: jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), Logger: log}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -157,17 +159,11 @@ func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
 	return kek, err
 }
 
-// base are the limits that all key sets share.
-func (a *app) base() jwks.Options {
-	return jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), Logger: a.log}
-}
-
 func (a *app) openRegistry(ctx context.Context) error {
-	base := a.base()
 	users, err := registry.Open(ctx, a.engine, registry.Config{
 		RecordKey: a.ring.Derive("records"), SecretKey: a.ring.Derive("client secrets"),
 		Seal: a.ring.Seal, Unseal: a.ring.Unseal,
-		CompileIssuer: subject.CompileIssuer(base), CompileClient: subject.CompileClient(base),
+		CompileIssuer: subject.CompileIssuer(a.base), CompileClient: subject.CompileClient(a.base),
 		CompileDetail: details.Compile,
 	})
 	if err != nil {
@@ -270,7 +266,7 @@ func (a *app) wireAdmin(metrics http.Handler) error {
 	}
 	a.admin, err = admin.New(admin.Config{
 		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.users, Sessions: a.sessions, Keys: a.ring,
-		Compile: subject.CompileIssuer(a.base()), Describe: describeKeys, Metrics: metrics,
+		Compile: subject.CompileIssuer(a.base), Describe: describeKeys, Metrics: metrics,
 		Audit: a.audit, Logger: a.log,
 	})
 	return err
