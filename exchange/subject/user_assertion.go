@@ -3,6 +3,8 @@ package subject
 import (
 	"context"
 	"encoding/base64"
+	"maps"
+	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -93,15 +95,11 @@ func (l *list) object(text string, members ...string) map[string]any {
 	if c.Passed = err == nil && base64.RawURLEncoding.EncodeToString(raw) == text; !l.check(c) {
 		return nil
 	}
-	for name := range m {
-		known := false
-		for _, k := range members {
-			known = known || k == name
-		}
-		if !known {
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(members, name) {
 			l.check(exchange.Check{
 				Name: "members", Want: "no others", Got: name, Reason: exchange.ReasonParameterInvalid,
-				Message: "the subject token has a member that is not known here",
+				Message: "member " + exchange.Quote(name) + " is not known here",
 			})
 		}
 	}
@@ -113,7 +111,10 @@ func (l *list) text(m map[string]any, name string) string {
 	v, there := m[name]
 	s, ok := v.(string)
 	if !ok && there && v != nil {
-		l.check(exchange.Check{Name: name, Want: "a string", Got: "something else", Reason: exchange.ReasonParameterInvalid})
+		l.check(exchange.Check{
+			Name: name, Want: "a string", Got: "something else", Reason: exchange.ReasonParameterInvalid,
+			Message: name + " is not a string",
+		})
 	}
 	return s
 }
@@ -123,7 +124,10 @@ func (l *list) flag(m map[string]any, name string) bool {
 	v, there := m[name]
 	b, ok := v.(bool)
 	if !ok && there && v != nil {
-		l.check(exchange.Check{Name: name, Want: "true or false", Got: "something else", Reason: exchange.ReasonParameterInvalid})
+		l.check(exchange.Check{
+			Name: name, Want: "true or false", Got: "something else", Reason: exchange.ReasonParameterInvalid,
+			Message: name + " is neither true nor false",
+		})
 	}
 	return b
 }
