@@ -1,7 +1,11 @@
 package grant_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -274,4 +278,100 @@ func TestRefreshAfterRotation(t *testing.T) {
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.MaxAge = exchange.Duration(time.Minute) }) // fetch anew
 	w.granted(w.exchange("plain"))
 	w.granted(w.refresh("spa", born.RefreshToken))
+}
+
+// asserted is a request of the backend with its word about a user.
+func (w *world) asserted(user string) *grant.Request {
+	return &grant.Request{
+		GrantType: exchange.GrantTokenExchange, Party: w.registry.Snapshot().Client("backend"), Credential: "s1",
+		SubjectTokenType: exchange.TypeUserAssertion,
+		SubjectToken:     base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"externalUserId":%q}`, user)),
+	}
+}
+
+// TestRefreshOfOwnProofs: a session that a proof of ours made lasts while the
+// client brings that proof, about users of the same namespace.
+func TestRefreshOfOwnProofs(t *testing.T) {
+	asserts := func(c *exchange.Client) {
+		c.Proofs, c.AsIssuer, c.RefreshTokens = []string{"user-assertion"}, "", true
+		c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken}
+	}
+	asOne := func(c *exchange.Client) { asserts(c); c.AsIssuer = "one" }
+	for _, tc := range []struct {
+		name          string
+		before, after func(*exchange.Client)
+		ends          bool
+	}{
+		{"as it was", asserts, asserts, false},
+		{"more proofs", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = append(c.Proofs, "otp") }, false},
+		{"no issuers", asserts, func(c *exchange.Client) { asserts(c); c.Issuers = nil }, false},
+		{"no proofs", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = nil }, true},
+		{"another proof", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = []string{"otp"} }, true},
+		{"speaks of an issuer's users now", asserts, asOne, true},
+		{"of an issuer's users, as it was", asOne, asOne, false},
+		{"of an issuer's users, no proofs", asOne, func(c *exchange.Client) { asserts(c); c.Proofs = nil }, true},
+		{"speaks of its own users now", asOne, asserts, true},
+		{"speaks of another issuer's users now", asOne, func(c *exchange.Client) { asOne(c); c.AsIssuer = "other" }, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.changeClient("backend", tc.before)
+			first := w.asserted("alice")
+			born, _ := w.granted(first)
+			if first.Trail.Key != "s1" || first.Trail.Subject != "alice" {
+				t.Errorf("trail %+v", first.Trail)
+			}
+			next, _ := w.granted(w.refresh("backend", born.RefreshToken))
+			w.changeClient("backend", tc.after)
+			if !tc.ends {
+				w.granted(w.refresh("backend", next.RefreshToken))
+				return
+			}
+			w.refused(w.refresh("backend", next.RefreshToken), exchange.ReasonSessionEnded)
+			w.changeClient("backend", tc.before)
+			w.granted(w.refresh("backend", next.RefreshToken)) // as good as before
+		})
+	}
+}
+
+// TestRefreshOfAnIssuersUser: a client's word about an issuer's user counts no
+// longer than the issuer does, under its conditions.
+func TestRefreshOfAnIssuersUser(t *testing.T) {
+	w := newWorld(t)
+	w.changeClient("backend", func(c *exchange.Client) {
+		c.Proofs, c.AsIssuer, c.RefreshTokens = []string{"user-assertion"}, "one", true
+		c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken}
+	})
+	own, _ := w.granted(w.exchange("spa"))
+	born, _ := w.granted(w.asserted("alice"))
+	if born.User.ID != own.User.ID || born.User.IsNew || w.users() != 1 {
+		t.Errorf("the issuer's alice is user %s, the backend's %s", own.User.ID, born.User.ID)
+	}
+	w.changeIssuer("one", func(i *exchange.Issuer) {
+		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "has(claims.staff)", Message: "staff only"}}
+	})
+	w.refused(w.asserted("alice"), exchange.ReasonConditionFailed)
+	w.refused(w.refresh("backend", born.RefreshToken), exchange.ReasonSessionEnded)
+}
+
+// TestParallelAssertions: of many first words about one user, one makes it.
+func TestParallelAssertions(t *testing.T) {
+	w := newWorld(t)
+	w.changeClient("backend", func(c *exchange.Client) { c.Proofs = []string{"user-assertion"} })
+	var made atomic.Int32
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			resp, err := w.token(w.asserted("alice"))
+			if err != nil {
+				t.Error(err)
+			} else if resp.User.IsNew {
+				made.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 1 || w.users() != 1 {
+		t.Errorf("made %d times, %d users", made.Load(), w.users())
+	}
 }
