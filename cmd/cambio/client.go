@@ -196,8 +196,9 @@ client last authenticated by each.`, `  cambio client secret list backend`,
 
 func (c *cli) secretRevoke() *cobra.Command {
 	return c.verb("revoke CLIENT SECRET-ID", "End a client's secret at once",
-		`Ends a secret from the next request on. Sessions of the client go on; end them
-with cambio session revoke --client.`, `  cambio client secret list backend
+		`Ends a secret from the next request on. Sessions of the client go on. If somebody
+else had the secret, end those of the users that it vouched for, with cambio session
+revoke --issuer client:CLIENT --key SECRET-ID, or all with --client CLIENT.`, `  cambio client secret list backend
   cambio client secret revoke backend SECRET-ID`,
 		cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
 			api, err := c.admin()

@@ -107,7 +107,8 @@ know at once; an API that checks access tokens alone learns it when they expire,
 too, remove the issuer or the client, or name the key in revokedKeys.`, `  cambio session revoke SESSION-ID
   cambio session revoke --user USER-ID
   cambio session revoke --issuer google --subject 110169484474386276334
-  cambio session revoke --issuer google --key THUMBPRINT`,
+  cambio session revoke --issuer google --key THUMBPRINT
+  cambio session revoke --issuer client:shop-backend --key SECRET-ID`,
 		cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				r.Session = args[0]
@@ -117,8 +118,8 @@ too, remove the issuer or the client, or name the key in revokedKeys.`, `  cambi
 	f := cmd.Flags()
 	f.StringVar(&r.User, "user", "", "end all of this user `ID`")
 	f.StringVar(&r.Client, "client", "", "end all of this client `ID`")
-	f.StringVar(&r.Issuer, "issuer", "", "end all born from this issuer `ID`")
-	f.StringVar(&r.Key, "key", "", "with --issuer: only those this key proved, by `thumbprint`")
+	f.StringVar(&r.Issuer, "issuer", "", "end all born from this issuer `ID`, or namespace of a client's own users")
+	f.StringVar(&r.Key, "key", "", "with --issuer: only those this key proved, by `thumbprint` or ID of a secret")
 	f.StringVar(&r.Subject, "subject", "", "with --issuer: only those of this `sub`")
 	return cmd
 }

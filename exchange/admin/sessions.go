@@ -91,7 +91,7 @@ func (a *api) known(ctx context.Context, r Revocation) error {
 		_, err = a.cfg.Registry.Link(ctx, r.Issuer, r.Subject)
 		err = missingSubject(err, SubjectName{r.Issuer, r.Subject})
 	default:
-		_, err = a.findIssuer(r.Issuer)
+		err = a.knownNamespace(r.Issuer)
 	}
 	return err
 }

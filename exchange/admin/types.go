@@ -69,8 +69,8 @@ type Revocation struct {
 	Session string `json:"session,omitempty"`
 	User    string `json:"user,omitempty"`
 	Client  string `json:"client,omitempty"`
-	Issuer  string `json:"issuer,omitempty"`
-	Key     string `json:"key,omitempty" doc:"RFC 7638 thumbprint of the issuer's key, or the ID of its shared secret"`
+	Issuer  string `json:"issuer,omitempty" doc:"ID of an issuer, or a namespace of a client's own users"`
+	Key     string `json:"key,omitempty" doc:"RFC 7638 thumbprint of the issuer's key, the ID of its shared secret, or that of the client's secret that vouched for the user"`
 	Subject string `json:"subject,omitempty" doc:"What the issuer calls the user"`
 }
 

@@ -244,6 +244,46 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// Users of a client's own end like those of issuers: all of a namespace, one of
+// them, or those that one secret vouched for, which is what to do when it leaked.
+func TestRevokeOwnUsers(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		what  admin.Revocation
+		ends  string // of what a leaked secret, another one and another client vouched for
+		state int
+	}{
+		{"secret", admin.Revocation{Issuer: "client:backend", Key: "leaked"}, "100", 0},
+		{"namespace", admin.Revocation{Issuer: "client:backend"}, "110", 0},
+		{"another namespace", admin.Revocation{Issuer: "wallet:backend"}, "000", 0},
+		{"namespace of nobody", admin.Revocation{Issuer: "client:nobody"}, "000", 404},
+		{"no namespace", admin.Revocation{Issuer: "user:backend"}, "000", 404},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := setup(t)
+			f.apply(t, manifest())
+			var ids []string
+			for _, s := range []exchange.Session{
+				{User: "u1", Client: "backend", Issuer: "client:backend", Subject: "1", Proof: exchange.TypeUserAssertion, Key: "leaked"},
+				{User: "u2", Client: "backend", Issuer: "client:backend", Subject: "2", Proof: exchange.TypeUserAssertion, Key: "another"},
+				{User: "u3", Client: "shop", Issuer: "client:shop", Subject: "1", Proof: exchange.TypeUserAssertion, Key: "leaked"},
+			} {
+				ids = append(ids, f.born(t, s))
+			}
+			if err := f.Revoke(t.Context(), c.what); status(err) != c.state {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, id := range ids {
+				got += map[bool]string{true: "1", false: "0"}[f.ended(t, id)]
+			}
+			if got != c.ends {
+				t.Errorf("ended %s, want %s", got, c.ends)
+			}
+		})
+	}
+}
+
 func TestKeys(t *testing.T) {
 	f := setup(t)
 	before, err := f.Keys(t.Context())
