@@ -19,6 +19,7 @@ func (c *Client) Validate() []Problem {
 	p.each("subjectAudiences", c.SubjectAudiences, p.exact)
 	p.clientScopes(c)
 	p.proofs(c)
+	p.wallets(c)
 	p.each("detailTypes", c.DetailTypes, p.detailType)
 	p.checkout(c)
 	if len(c.Audiences) == 0 {

@@ -25,7 +25,7 @@ func TestValidateProofs(t *testing.T) {
 		{"twice", func(c *exchange.Client) { c.Proofs = []string{"otp", "otp"} }, one("proofs[1]", "already used")},
 		{"of a public client", func(c *exchange.Client) { c.Auth = exchange.AuthNone }, one("proofs", "auth is none")},
 		{"of others by a public client", func(c *exchange.Client) {
-			c.Auth, c.Proofs = exchange.AuthNone, []string{"one-time-token", "otp", "wallet-signature"}
+			c.Auth, c.Proofs = exchange.AuthNone, []string{"one-time-token", "otp"}
 		}, nil},
 		{"without token exchange", func(c *exchange.Client) { c.Grants = []string{exchange.GrantClientCredentials} }, one("proofs", "not among grants")},
 
