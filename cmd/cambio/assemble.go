@@ -27,6 +27,7 @@ import (
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/wallet"
 	"cambio/jwks"
 	"cambio/keys"
 	"cambio/storage"
@@ -41,9 +42,10 @@ type app struct {
 	engine *bolt.Engine
 	ring   *keys.Ring
 	users  *registry.Registry
-	// sessions, replays, answers and limiter are swept in the background.
+	// sessions, replays, answers, wallets and limiter are swept in the background.
 	sessions *session.Store
 	replays  *challenge.Replays
+	wallets  *challenge.ClientSessions
 	answers  *challenge.Answers
 	limiter  *limit.Limiter
 	audit    *audit.Log
@@ -177,6 +179,7 @@ func (a *app) openRegistry(ctx context.Context) error {
 	})
 	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
 	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
+	a.wallets = challenge.NewClientSessions(a.engine, a.ring.Derive("records"))
 	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
 		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,
 	})
@@ -237,18 +240,23 @@ func (a *app) applyTrust(ctx context.Context) error {
 func (a *app) wire() error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	contracts := wallet.NewContracts()
+	a.closers = append(a.closers, func() error { contracts.Close(); return nil })
 	subjects := subject.New(subject.Config{
 		Trusts: func() subject.Trusts { return a.users.Snapshot() }, Own: a.sessions, OwnIssuer: a.cfg.Issuer,
+		Wallets: a.wallets, Contracts: contracts,
 	})
 	grants := grant.New(grant.Config{
-		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays, Challenges: challenge.Spenders{},
-		Registry: func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
+		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
+		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets},
+		Registry:   func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
 	a.limiter = limit.New(limit.Config{})
 	var err error
 	a.server, err = server.New(server.Config{
 		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,
-		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
+		ClientSessions: a.wallets,
+		Clients:        func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
 		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
 		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,
 	})

@@ -79,6 +79,11 @@ type ClientSession struct {
 	Created, Updated, Expires time.Time
 }
 
+// Has says whether a challengeId is that of the session's current challenge.
+func (s *ClientSession) Has(challengeID string) bool {
+	return challengeID != "" && subtle.ConstantTimeCompare([]byte(challengeID), []byte(s.Challenge)) == 1
+}
+
 // clientSession is the record of a session, by a UUIDv7 of its birth.
 type clientSession struct {
 	Client         string      `json:"client"`

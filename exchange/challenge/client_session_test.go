@@ -238,7 +238,7 @@ func TestStartsAreBounded(t *testing.T) {
 // or expired; then it is refused alike.
 func TestChallengeDies(t *testing.T) {
 	spend := func(s *ClientSessions, c WalletChallenge, at time.Time) error {
-		writes, err := Spenders{walletKind: s}.Spend(ctx, c.Name, at)
+		writes, err := Spenders{WalletKind: s}.Spend(ctx, c.Name, at)
 		if err == nil {
 			err = s.engine.Commit(ctx, writes...)
 		}
@@ -326,7 +326,7 @@ func TestChallengeIDs(t *testing.T) {
 	_, err := s.Challenge(ctx, c.ID, client, now)
 	wantReason(t, "chain removed", err, exchange.ReasonWalletNotSupported)
 	for _, bad := range []string{"", "wallet", "wallet/", "wallet/" + id, "wallet/" + id + "/2", "wallet/" + id + "/01", "request/" + id + "/1"} {
-		_, err := Spenders{walletKind: s}.Spend(ctx, bad, now)
+		_, err := Spenders{WalletKind: s}.Spend(ctx, bad, now)
 		wantReason(t, bad, err, exchange.ReasonChallengeInvalid)
 	}
 	if strings.Contains(c.Name, nonce) {
@@ -342,7 +342,7 @@ func TestOneOfManySpendsAChallenge(t *testing.T) {
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			writes, err := Spenders{walletKind: s}.Spend(ctx, c.Name, now)
+			writes, err := Spenders{WalletKind: s}.Spend(ctx, c.Name, now)
 			if err == nil {
 				err = s.engine.Commit(ctx, writes...)
 			}

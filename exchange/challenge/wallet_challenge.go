@@ -16,8 +16,8 @@ import (
 	"cambio/storage"
 )
 
-// walletKind is the kind of challenges that wallets answer; see [Spenders].
-const walletKind = "wallet"
+// WalletKind is the kind of the challenges that wallets answer, among [Spenders].
+const WalletKind = "wallet"
 
 // WalletChallenge is a message that a wallet is asked to sign.
 type WalletChallenge struct {
@@ -105,7 +105,7 @@ func message(w *exchange.Wallets, account wallet.Account, session string, now ti
 func (r *clientSession) challenge(key string) WalletChallenge {
 	c := r.Challenge
 	return WalletChallenge{
-		ID: key + "." + c.Nonce, Name: walletKind + "/" + key + "/" + strconv.Itoa(r.Started),
+		ID: key + "." + c.Nonce, Name: WalletKind + "/" + key + "/" + strconv.Itoa(r.Started),
 		Account: c.Account, Message: c.Message, Format: wallet.Message{Account: c.Account}.Format(), Expires: c.Expires,
 		Session: r.shown(key),
 	}
@@ -244,7 +244,7 @@ func (s *ClientSessions) named(ctx context.Context, name string, now time.Time) 
 // Failed counts a bad signature for a challenge, in a commit of its own: the last
 // one that is let kills it.
 func (s *ClientSessions) Failed(ctx context.Context, c WalletChallenge, now time.Time) error {
-	name := strings.TrimPrefix(c.Name, walletKind+"/")
+	name := strings.TrimPrefix(c.Name, WalletKind+"/")
 	for range attempts {
 		row, err := s.named(ctx, name, now)
 		if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonChallengeInvalid {

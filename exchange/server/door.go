@@ -14,7 +14,8 @@ import (
 
 // authenticateDoor finds the client of a door: X-API-Key names it, and a client
 // that can keep a secret shows it in X-Server-Secret, under whatever vendor's
-// name (X-Acme-Server-Secret), or by Basic.
+// name (X-Acme-Server-Secret), or by Basic. Where none of these is, a pair of
+// headers …-Client-Id and …-Client-Secret says both.
 func (s *Server) authenticateDoor(c *call) (*exchange.Party, error) {
 	cred, err := c.doorCredentials()
 	if err != nil {
@@ -46,8 +47,11 @@ func (c *call) doorCredentials() (credentials, error) {
 	if len(keys) > 1 {
 		return cred, malformed("there are %d X-API-Key headers", len(keys))
 	}
-	if len(keys) == 1 {
+	switch {
+	case len(keys) == 1:
 		return cred, cred.named(keys[0])
+	case cred.method == exchange.AuthNone:
+		return c.clientPair()
 	}
 	return cred, nil
 }
@@ -68,12 +72,7 @@ func (c *call) serverSecret() (secret string, err error) {
 
 // appendDoorResponse writes tokens as doors do.
 func appendDoorResponse(b []byte, res *grant.Response, externalID string) []byte {
-	b = append(b, '{')
-	b = text(b, "accessToken", res.AccessToken)
-	b = text(b, "refreshToken", res.RefreshToken)
-	b = number(b, "expiresIn", int64(res.ExpiresIn/time.Second))
-	b = text(b, "tokenType", res.TokenType)
-	b = text(b, "sessionId", res.Session)
+	b = appendTokens(append(b, '{'), res)
 	if u := res.User; u != nil {
 		b = append(key(b, "user"), '{')
 		b = text(b, "id", u.ID)
@@ -83,4 +82,12 @@ func appendDoorResponse(b []byte, res *grant.Response, externalID string) []byte
 		b = append(b, '}')
 	}
 	return append(b, '}')
+}
+
+func appendTokens(b []byte, res *grant.Response) []byte {
+	b = text(b, "accessToken", res.AccessToken)
+	b = text(b, "refreshToken", res.RefreshToken)
+	b = number(b, "expiresIn", int64(res.ExpiresIn/time.Second))
+	b = text(b, "tokenType", res.TokenType)
+	return text(b, "sessionId", res.Session)
 }

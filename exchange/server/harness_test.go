@@ -25,6 +25,7 @@ import (
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/wallet"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
@@ -126,8 +127,12 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	p.secret += " " + post
 
 	sessions := session.New(engine, ring, session.Config{Issuer: publicURL})
+	contracts := wallet.NewContracts()
+	t.Cleanup(contracts.Close)
+	wallets := challenge.NewClientSessions(engine, ring.Derive("records"))
 	subjects := subject.New(subject.Config{
 		Trusts: func() subject.Trusts { return p.registry.Snapshot() }, Own: sessions, OwnIssuer: publicURL,
+		Wallets: wallets, Contracts: contracts,
 	})
 	replays := challenge.NewReplays(engine, ring.Derive("records"))
 	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
@@ -136,10 +141,12 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		Issuer: publicURL,
 		Grants: grant.New(grant.Config{
 			Subjects: subjects, Users: p.registry, Sessions: sessions, Replays: replays,
-			Registry: func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
+			Challenges: challenge.Spenders{challenge.WalletKind: wallets},
+			Registry:   func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
 		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
+		ClientSessions: wallets,
 		Answers: challenge.NewAnswers(engine, challenge.AnswersConfig{
 			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 		}),

@@ -18,7 +18,11 @@ func (c *call) leaked(e *entry) bool {
 		return false
 	}
 	secret, err := c.serverSecret()
-	return secret != "" || err != nil || e.door && len(c.r.Header["Authorization"]) > 0
+	if secret != "" || err != nil || !e.door {
+		return secret != "" || err != nil
+	}
+	pair, err := c.clientPair()
+	return pair.secret != "" || err != nil || len(c.r.Header["Authorization"]) > 0
 }
 
 // refuseLeaked refuses, whether the secret is right or not: the caller learns

@@ -13,6 +13,7 @@ type member struct {
 	name     string
 	into     *string
 	flag     *bool
+	number   bool // of a string: a whole number will do
 	required bool // of a string: neither absent nor empty
 	seen     bool
 }
@@ -85,6 +86,11 @@ func (r *reader) member(members []member) error {
 		}
 		return nil
 	}
+	if m.number {
+		if *m.into = r.digits(); *m.into != "" {
+			return nil
+		}
+	}
 	if *m.into, ok = r.string(); !ok {
 		return refused(exchange.ReasonParameterInvalid, "%s is not a string", m.name)
 	}
@@ -129,6 +135,20 @@ func (r *reader) word(w string) bool {
 		return true
 	}
 	return false
+}
+
+// digits takes a whole number that is not negative, in its only spelling without
+// fraction and exponent: what else there may be of one is left, and refused.
+func (r *reader) digits() string {
+	r.space()
+	start := r.at
+	for r.at < len(r.text) && '0' <= r.text[r.at] && r.text[r.at] <= '9' {
+		r.at++
+		if r.text[start] == '0' {
+			break
+		}
+	}
+	return r.text[start:r.at]
 }
 
 // string takes a string. Without escapes it is a part of the text.

@@ -46,6 +46,9 @@ type Config struct {
 	Subjects verifier
 	// Replays spends the jti of client assertions; package challenge has it.
 	Replays spender
+	// ClientSessions are those that backends open for wallets; package challenge
+	// has them.
+	ClientSessions clientSessions
 	// Answers keeps what requests with an Idempotency-Key got; package challenge
 	// has it.
 	Answers answers

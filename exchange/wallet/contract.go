@@ -9,7 +9,7 @@ import (
 
 // maxSignature is the length of the longest signature of a contract wallet that
 // is asked about, in bytes.
-const maxSignature = 6 << 10
+const maxSignature = 5 << 10
 
 // Verify asks the contract at an account's address, by the JSON-RPC endpoint at
 // endpoint, whether it calls signature its own over message.
