@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,25 +120,40 @@ func (c *call) asked() [][]byte {
 
 // again gives an answer again. A refresh is tried anew once its refresh token
 // was used: a token that comes again then was stolen, whatever comes with it
-// (RFC 9700 §4.14.2), and a session that has ended is to be refused.
+// (RFC 9700 §4.14.2), and a session that has ended is to be refused. Who has not
+// authenticated gets no tokens again either, once they were used or are over:
+// all that is known of it is that it has the request, whose proof may have
+// expired or be for one use. It is judged as if it had sent no key.
 func (s *Server) again(c *call, answer *challenge.Answer) error {
-	if c.req.GrantType == exchange.GrantRefreshToken && answer.Status == http.StatusOK {
-		var got struct {
-			RefreshToken string `json:"refreshToken"`
-		}
-		if err := json.Unmarshal([]byte(answer.Body), &got); err != nil {
+	if c.req.GrantType == exchange.GrantRefreshToken || !c.proven {
+		good, err := s.stillGood(c, answer)
+		if err != nil || !good {
 			return err
-		}
-		token, err := s.cfg.Sessions.Introspect(c.ctx(), got.RefreshToken, c.now)
-		if err != nil {
-			return err
-		}
-		if !token.Active {
-			return nil
 		}
 	}
 	c.repeat.answer = answer
 	return errRepeated
+}
+
+// stillGood says whether the tokens in an answer, if there are any, are good and
+// unused.
+func (s *Server) stillGood(c *call, answer *challenge.Answer) (bool, error) {
+	var got struct {
+		AccessToken  string `json:"accessToken"`
+		RefreshToken string `json:"refreshToken"`
+	}
+	if answer.Status != http.StatusOK {
+		return true, nil
+	}
+	if err := json.Unmarshal([]byte(answer.Body), &got); err != nil {
+		return false, err
+	}
+	token := cmp.Or(got.RefreshToken, got.AccessToken)
+	if token == "" {
+		return true, nil
+	}
+	found, err := s.cfg.Sessions.Introspect(c.ctx(), token, c.now)
+	return found.Active, err
 }
 
 // answerAgain makes the earlier answer this one.

@@ -127,14 +127,15 @@ func (p *party) counted(endpoint, outcome string) float64 {
 	return 0
 }
 
-// tokens are answers that differ.
+// tokens are answers that differ, for which it does not matter whether tokens in
+// them are still good.
 func tokens(n *int) grants {
 	var mu sync.Mutex
 	return func(context.Context, *grant.Request) (*grant.Response, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		*n++
-		return &grant.Response{AccessToken: fmt.Sprint("token-", *n), TokenType: "Bearer"}, nil
+		return &grant.Response{Session: fmt.Sprint("session-", *n), TokenType: "Bearer"}, nil
 	}
 }
 
@@ -332,7 +333,7 @@ func TestCallersWhoLeave(t *testing.T) {
 				if _, ok := ctx.Deadline(); !ok {
 					t.Error("the work has no end")
 				}
-				return &grant.Response{AccessToken: "a", TokenType: "Bearer"}, ctx.Err()
+				return &grant.Response{Session: "s", TokenType: "Bearer"}, ctx.Err()
 			}))
 			headers := webPage
 			if !public {
@@ -358,7 +359,7 @@ func TestCallersWhoLeave(t *testing.T) {
 			for again.status == 0 || again.status == 409 { // until the answer is kept
 				again = p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, headers...)
 			}
-			if p.want(again, 200, ""); again.str("accessToken") != "a" || n != 1 {
+			if p.want(again, 200, ""); again.str("sessionId") != "s" || n != 1 {
 				t.Errorf("answered %d times: %s", n, again.text)
 			}
 		})
@@ -404,6 +405,47 @@ func TestRefreshesAnswerAgainWhileTheirTokenIsUnused(t *testing.T) {
 	p.want(refresh("n", first), 200, "")
 	p.want(p.form("/oauth/revoke", []string{"token", first, "client_id", "web"}), 200, "")
 	p.want(refresh("n", first), 400, exchange.ReasonSessionEnded)
+}
+
+// Who has stolen a request of a public client's, key and all, gets none of its
+// tokens once these are used or over: its proof may have expired by then, or be
+// for one use. A client that authenticates learns what was done all the same.
+func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		since  string // what happened: a path that the refresh token went to
+		public bool   // a public client gets the answer again
+	}{
+		{"nothing happened", "", true},
+		{"the refresh token was used", "/auth/refresh", false},
+		{"the session was ended", "/auth/logout", false},
+	} {
+		for name, public := range map[string]bool{"web": true, "basic": false} {
+			t.Run(row.name+", "+name, func(t *testing.T) {
+				p := newParty(t, patient)
+				m := p.manifest()
+				m.Issuers[0].SingleUse = true
+				p.apply(m)
+				headers := webPage
+				if !public {
+					headers = p.asBasic()
+				}
+				body := fmt.Sprintf(`{"token":%q}`, p.idToken())
+				a := p.keyed("k", "/auth/external/exchange", body, headers...)
+				p.want(a, 200, "")
+				if row.since != "" {
+					p.want(p.post(row.since, fmt.Sprintf(`{"refreshToken":%q}`, a.str("refreshToken")), headers...), 200, "")
+				}
+				p.pass(2 * time.Hour) // longer than the proof lives
+				b := p.keyed("k", "/auth/external/exchange", body, headers...)
+				if !public || row.public {
+					p.repeats(a, b)
+				} else {
+					p.want(b, 400, exchange.ReasonSubjectTokenExpired)
+				}
+			})
+		}
+	}
 }
 
 // kept is a store of answers that tells what it is asked.
