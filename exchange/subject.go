@@ -35,8 +35,13 @@ type Identity struct {
 	// the one whom the subject is. It is linked to a new user alone: who bears a
 	// name that nobody has yet is nobody who is known already.
 	Names bool
-	// Moves takes the identity from whomever it is linked to.
+	// Moves takes the identity from whomever it is linked to, or, if From is
+	// set, from that user and from no other.
 	Moves bool
+	From  string // User.ID
+	// Elsewhere is what the client is told if the identity is linked to another
+	// user and stays there; empty means the reason's own.
+	Elsewhere string
 }
 
 // Proof is how a subject was proven.

@@ -22,6 +22,7 @@ func (c *Client) Validate() []Problem {
 	p.wallets(c)
 	p.each("detailTypes", c.DetailTypes, p.detailType)
 	p.checkout(c)
+	p.authKeys(c)
 	if len(c.Audiences) == 0 {
 		p.add("audiences", "is missing; list the APIs its tokens are for, the default first (RFC 9068 §2.2)")
 	}

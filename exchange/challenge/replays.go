@@ -55,6 +55,20 @@ func (r *Replays) Once(ctx context.Context, kind, id string, expires, now time.T
 	return r.table.Insert(key, spent{Kind: kind, At: now.UTC()})
 }
 
+// OnceFor is Once for a thing that does not say itself when it expires: it is
+// spent for the time given at least, and for twice that at most. It is written
+// down for the period that now is in and for the one after it, so that whoever
+// brings it again within the time meets one of the two.
+func (r *Replays) OnceFor(ctx context.Context, kind, id string, atLeast time.Duration, now time.Time) ([]storage.Write, error) {
+	end := now.Truncate(atLeast).Add(atLeast)
+	this, err := r.Once(ctx, kind, id, end, now)
+	if err != nil {
+		return nil, err
+	}
+	next, err := r.Once(ctx, kind, id, end.Add(atLeast), now)
+	return []storage.Write{this, next}, err
+}
+
 // Spend is Once for a thing that is spent by itself: it commits the write.
 func (r *Replays) Spend(ctx context.Context, kind, id string, expires, now time.Time) error {
 	w, err := r.Once(ctx, kind, id, expires, now)

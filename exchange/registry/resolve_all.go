@@ -132,8 +132,11 @@ func (r *Registry) linkOne(user string, id *identity, now time.Time) ([]storage.
 		return r.newLink(id.key, link)
 	}
 	had := id.link.Value.User
-	if !id.Moves {
-		return nil, exchange.Refuse(exchange.ReasonLinkedElsewhere, fmt.Errorf("%s of %s is user %s, not %s", exchange.Quote(id.ID), id.Issuer, had, user))
+	if !id.Moves || id.From != "" && id.From != had {
+		return nil, &exchange.Error{
+			Reason: exchange.ReasonLinkedElsewhere, Description: id.Elsewhere,
+			Err: fmt.Errorf("%s of %s is user %s, not %s", exchange.Quote(id.ID), id.Issuer, had, user),
+		}
 	}
 	moved, moveErr := r.tables.links.Replace(id.link, linkRecord{User: user})
 	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(user, id.key), link)

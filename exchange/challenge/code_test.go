@@ -1,0 +1,322 @@
+package challenge
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+)
+
+const (
+	alice = "alice@example.com"
+	bob   = "bob@example.com"
+)
+
+// answer answers a code.
+func (d *office) answer(c Code, code string, at time.Time) (Proven, error) {
+	return d.ProveCode(ctx, d.partner, Reply{ID: c.ID, Code: code}, at)
+}
+
+func TestProveCode(t *testing.T) {
+	d := newOffice(t)
+	c := d.mailed(d.opened(d.ask("k")), alice, now)
+	if len(c.Code) != 6 || !c.Expires.Equal(now.Add(10*time.Minute)) || !c.Again.Equal(now.Add(30*time.Second)) {
+		t.Errorf("mailed %+v", c)
+	}
+	_, err := d.answer(c, other(c.Code), now)
+	d.refused(err, exchange.ReasonCodeWrong)
+	_, err = d.ProveCode(ctx, d.second, Reply{ID: c.ID, Code: c.Code}, now)
+	d.refused(err, exchange.ReasonChallengeInvalid)
+	_, err = d.answer(c, c.Code, now.Add(10*time.Minute))
+	d.refused(err, exchange.ReasonChallengeInvalid)
+	p, err := d.answer(c, c.Code, now.Add(10*time.Minute-1))
+	if err != nil || p.Address != alice || p.Key != d.Subject("partner", "k") || p.MovesFrom != "" {
+		t.Fatalf("proves %+v, %v", p, err)
+	}
+	d.refused(d.spend(p, now.Add(10*time.Minute)), exchange.ReasonChallengeInvalid)
+	if err := d.spend(p, now); err != nil {
+		t.Fatal(err)
+	}
+	d.refused(d.spend(p, now), exchange.ReasonChallengeInvalid)
+	_, err = d.answer(c, c.Code, now)
+	d.refused(err, exchange.ReasonChallengeInvalid)
+}
+
+func TestMalformedIDs(t *testing.T) {
+	d := newOffice(t)
+	o := d.opened(d.ask("k"))
+	c := d.mailed(o, alice, now)
+	for _, id := range []string{"", ".", "..", o.ID, c.ID + ".", c.ID + "x", c.ID[:len(c.ID)-1], c.ID[:36] + ".2" + c.ID[38:], c.ID[:36] + ".01" + c.ID[38:], c.ID[:36]} {
+		_, err := d.ProveCode(ctx, d.partner, Reply{ID: id, Code: c.Code}, now)
+		d.refused(err, exchange.ReasonChallengeInvalid)
+	}
+	for _, id := range []string{"", ".", c.ID, o.ID + "x", o.ID[:36], o.ID[:37]} {
+		_, err := d.Mail(ctx, d.partner, id, bob, now)
+		d.refused(err, exchange.ReasonChallengeInvalid)
+	}
+	if _, err := d.answer(c, c.Code, now); err != nil {
+		t.Errorf("what is malformed was counted as a try: %v", err)
+	}
+}
+
+func TestFiveTries(t *testing.T) {
+	d := newOffice(t)
+	c := d.mailed(d.opened(d.ask("k")), alice, now)
+	for range 5 {
+		_, err := d.answer(c, other(c.Code), now)
+		d.refused(err, exchange.ReasonCodeWrong)
+	}
+	_, err := d.answer(c, c.Code, now)
+	d.refused(err, exchange.ReasonChallengeInvalid)
+}
+
+// Of many answers at once no more are looked at than a code may be tried.
+func TestParallelTriesAreFew(t *testing.T) {
+	d := newOffice(t)
+	c := d.mailed(d.opened(d.ask("k")), alice, now)
+	var wrong atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			_, err := d.answer(c, other(c.Code), now)
+			if exchange.AsError(err).Reason == exchange.ReasonCodeWrong {
+				wrong.Add(1)
+				return
+			}
+			d.refused(err, exchange.ReasonChallengeInvalid)
+		})
+	}
+	all.Wait()
+	if wrong.Load() != 5 {
+		t.Errorf("%d answers were looked at", wrong.Load())
+	}
+}
+
+func TestOneOfManySpendsACode(t *testing.T) {
+	d := newOffice(t)
+	c := d.mailed(d.opened(d.ask("k")), alice, now)
+	p, err := d.answer(c, c.Code, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			if d.spend(p, now) == nil {
+				won.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d spent it", won.Load())
+	}
+}
+
+func TestNewCodeKillsTheOld(t *testing.T) {
+	d := newOffice(t)
+	o := d.opened(d.ask("k"))
+	first := d.mailed(o, alice, now)
+	proven, err := d.answer(first, first.Code, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := now.Add(30 * time.Second)
+	second := d.mailed(o, alice, later)
+	_, err = d.answer(first, first.Code, later)
+	d.refused(err, exchange.ReasonChallengeInvalid)
+	d.refused(d.spend(proven, later), exchange.ReasonChallengeInvalid)
+	if _, err := d.answer(second, second.Code, later); err != nil {
+		t.Error(err)
+	}
+}
+
+// The limit is the mailbox's: it does not begin anew with a code, a request, a
+// client, another spelling or a restart.
+func TestMailLimits(t *testing.T) {
+	d := newOffice(t)
+	at := now.Truncate(time.Hour).Add(59 * time.Minute) // over the turn of an hour
+	send := func(client *exchange.Client, address string) error {
+		a := d.ask("k")
+		a.Client = client
+		o, err := d.Open(ctx, a, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		canonical, ok := Address(address)
+		if !ok {
+			t.Fatal(address)
+		}
+		_, err = d.again().Mail(ctx, client, o.ID, canonical, at)
+		return err
+	}
+	clients := []*exchange.Client{d.partner, d.second}
+	for i, address := range []string{alice, "Alice@example.com", "alice+shop@example.com", alice, alice} {
+		if err := send(clients[i%2], address); err != nil {
+			t.Fatalf("code %d: %v", i+1, err)
+		}
+		at = at.Add(29 * time.Second)
+		err := send(d.partner, alice)
+		d.refused(err, exchange.ReasonMailTooSoon)
+		if wait := exchange.AsError(err).RetryAfter; wait != time.Second && i < 4 {
+			t.Errorf("wait %s", wait)
+		}
+		if err := send(d.partner, bob); err != nil && i == 0 {
+			t.Errorf("another mailbox: %v", err)
+		}
+		at = at.Add(time.Second)
+	}
+	d.refused(send(d.second, alice), exchange.ReasonMailTooSoon) // the sixth
+	at = at.Add(time.Hour - 151*time.Second)
+	d.refused(send(d.partner, alice), exchange.ReasonMailTooSoon)
+	at = at.Add(2 * time.Second)
+	if err := send(d.partner, alice); err != nil {
+		t.Errorf("an hour after the first: %v", err)
+	}
+}
+
+func TestOneOfManyMails(t *testing.T) {
+	d := newOffice(t)
+	turn := now.Truncate(time.Hour).Add(time.Hour)
+	var asked []Opened
+	for range 32 {
+		o, err := d.Open(ctx, d.ask("k"), turn.Add(-time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked = append(asked, o)
+	}
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for i, o := range asked {
+		all.Go(func() {
+			at := turn.Add(time.Duration(i-16) * time.Millisecond)
+			if _, err := d.Mail(ctx, d.partner, o.ID, alice, at); err == nil {
+				won.Add(1)
+			} else {
+				d.refused(err, exchange.ReasonMailTooSoon)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d codes were made", won.Load())
+	}
+}
+
+// Tries count against the mailbox over its codes.
+func TestTriesOverCodes(t *testing.T) {
+	d := newOffice(t)
+	at, wrong := now, 0
+	for range 3 {
+		c := d.mailed(d.opened(d.ask("k")), alice, at)
+		for range 4 {
+			_, err := d.answer(c, other(c.Code), at)
+			if exchange.AsError(err).Reason == exchange.ReasonCodeWrong {
+				wrong++
+			}
+		}
+		at = at.Add(30 * time.Second)
+		if wrong == 10 {
+			_, err := d.answer(c, c.Code, at)
+			d.refused(err, exchange.ReasonMailTooSoon)
+		}
+	}
+	if wrong != 10 {
+		t.Errorf("%d tries in an hour", wrong)
+	}
+	_, err := d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at)
+	d.refused(err, exchange.ReasonMailTooSoon)
+}
+
+func TestFiveCodesOfARequest(t *testing.T) {
+	d := newOffice(t)
+	o := d.opened(d.ask("k"))
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		d.mailed(o, name+"@example.com", now)
+	}
+	_, err := d.Mail(ctx, d.partner, o.ID, "f@example.com", now)
+	d.refused(err, exchange.ReasonMailTooSoon)
+}
+
+// A code that could not be sent is none, and five of them are not five codes.
+func TestUnsent(t *testing.T) {
+	d := newOffice(t)
+	at := now
+	for range 7 {
+		c := d.mailed(d.opened(d.ask("k")), alice, at)
+		if err := d.Unsent(ctx, c, at); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.answer(c, c.Code, at)
+		d.refused(err, exchange.ReasonChallengeInvalid)
+		_, err = d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at.Add(29*time.Second))
+		d.refused(err, exchange.ReasonMailTooSoon)
+		at = at.Add(30 * time.Second)
+	}
+}
+
+func TestRequestsDie(t *testing.T) {
+	d := newOffice(t)
+	a := d.ask("k")
+	a.Email = bob
+	o := d.opened(a)
+	if c := d.mailed(o, "", now); c.Address != bob {
+		t.Errorf("mailed to %s", c.Address)
+	}
+	_, err := d.Mail(ctx, d.partner, o.ID, alice, now.Add(15*time.Minute))
+	d.refused(err, exchange.ReasonChallengeInvalid)
+	_, err = d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, "", now)
+	d.refused(err, exchange.ReasonParameterMissing)
+}
+
+// A previous code says from whom the key may be taken, if it is of another
+// request for the same key.
+func TestPreviousCode(t *testing.T) {
+	d := newOffice(t)
+	d.users.users[[2]string{"mail:partner", alice}] = "u1"
+	old := d.mailed(d.opened(d.ask("k")), alice, now)
+	foreign := d.mailed(d.opened(d.ask("k2")), "carol@example.com", now)
+	unknown := d.mailed(d.opened(d.ask("k")), "dave@example.com", now)
+	for i, row := range []struct {
+		name   string
+		prev   func(next Code) Code
+		wrong  bool
+		reason exchange.Reason
+		from   string
+	}{
+		{"wrong", func(Code) Code { return old }, true, exchange.ReasonCodeWrong, ""},
+		{"of another key", func(Code) Code { return foreign }, false, exchange.ReasonChallengeInvalid, ""},
+		{"of the same request", func(next Code) Code { return next }, false, exchange.ReasonChallengeInvalid, ""},
+		{"of nobody", func(Code) Code { return unknown }, false, "", ""},
+		{"good", func(Code) Code { return old }, false, "", "u1"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			next := d.mailed(d.opened(d.ask("k")), string(rune('a'+i))+"@example.com", now)
+			prev := row.prev(next)
+			r := Reply{ID: next.ID, Code: next.Code, PreviousID: prev.ID, PreviousCode: prev.Code}
+			if row.wrong {
+				r.PreviousCode = other(prev.Code)
+			}
+			p, err := d.ProveCode(ctx, d.partner, r, now)
+			if row.reason != "" {
+				d.refused(err, row.reason)
+				if p != (Proven{}) {
+					t.Errorf("with an error it proves %+v", p)
+				}
+				return
+			}
+			if err != nil || p.MovesFrom != row.from || p.Address != string(rune('a'+i))+"@example.com" {
+				t.Errorf("proves %+v, %v", p, err)
+			}
+			if err := d.spend(p, now); err != nil {
+				t.Fatal(err)
+			}
+			_, err = d.answer(prev, prev.Code, now)
+			d.refused(err, exchange.ReasonChallengeInvalid)
+		})
+	}
+}
