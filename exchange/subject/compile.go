@@ -28,13 +28,20 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.Trust, []
 }
 
 // CompileClient answers a function that makes a client ready: the networks that
-// its secret counts from, and its keys, if it authenticates by private_key_jwt.
+// its secret counts from, the keys that sign its requests, and its keys, if it
+// authenticates by private_key_jwt.
 func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.Party, []exchange.Problem) {
 	return func(c exchange.Client) (*exchange.Party, []exchange.Problem) {
 		party := &exchange.Party{Client: &c}
 		var problems []exchange.Problem
 		if party.SecretNetworks, problems = networks(c.SecretAddresses); len(problems) > 0 {
 			return nil, problems
+		}
+		if c.AuthKeys != nil {
+			var err error
+			if party.Signers, err = c.AuthKeys.Signers(); err != nil {
+				return nil, []exchange.Problem{{Path: "authKeys.signingKeys", Message: err.Error()}}
+			}
 		}
 		if c.Auth != exchange.AuthPrivateKeyJWT {
 			return party, nil

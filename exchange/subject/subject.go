@@ -23,6 +23,9 @@ type Config struct {
 	// the signatures of contract wallets. Default: no wallet is believed.
 	Wallets   Wallets
 	Contracts Contracts
+	// Requests proves what was handed out for logins by auth key. Default: none
+	// was.
+	Requests Requests
 }
 
 // Trusts are the registered issuers, nil where there is none.
@@ -56,6 +59,9 @@ func New(cfg Config) *Verifier {
 		exchange.TypeAccessToken: v.accessToken,
 
 		exchange.TypeUserAssertion: v.userAssertion,
+	}
+	if cfg.Requests != nil {
+		v.kinds[exchange.TypeOneTimeToken], v.kinds[exchange.TypeOTP] = v.oneTimeToken, v.otp
 	}
 	if cfg.Wallets != nil && cfg.Contracts != nil {
 		v.kinds[exchange.TypeWalletSignature] = v.walletSignature
