@@ -20,7 +20,7 @@ func TestReadmeSamples(t *testing.T) {
 		if err := os.WriteFile(name, []byte(block[1]), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(block[1], "issuers:") {
+		if strings.HasPrefix(block[1], "issuers:") || strings.HasPrefix(block[1], "clients:") {
 			manifests++
 			_, err = readTrust(name, nil)
 		} else {

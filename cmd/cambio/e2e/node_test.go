@@ -76,14 +76,18 @@ func node(t *testing.T, script string, v, out any) {
 func startIssuer(t *testing.T) (url string) {
 	t.Helper()
 	needNode(t)
-	p := run(t, npmDir, nil, "node", "issuer.mjs", app, callback)
-	const announced = "issuer "
-	await(t, "oidc-provider to listen", func() bool {
+	return listening(t, run(t, npmDir, nil, "node", "issuer.mjs", app, callback))
+}
+
+// listening waits for a script to print "listening <url>".
+func listening(t *testing.T, p *process) (url string) {
+	t.Helper()
+	await(t, "a script to listen", func() bool {
 		if p.ended() {
-			t.Fatalf("oidc-provider ended: %v", p.err)
+			t.Fatalf("the script ended: %v", p.err)
 		}
 		for line := range strings.Lines(p.printed.String()) {
-			if at, ok := strings.CutPrefix(line, announced); ok && strings.HasSuffix(line, "\n") {
+			if at, ok := strings.CutPrefix(line, "listening "); ok && strings.HasSuffix(line, "\n") {
 				url = strings.TrimSpace(at)
 			}
 		}

@@ -18,17 +18,26 @@ import (
 // made to trust issuer and to be the API at audience.
 func sample(t *testing.T, language, issuer, audience string) string {
 	t.Helper()
+	blocks := readmeBlocks(t, "Verify access tokens in your API", language)
+	return strings.NewReplacer("https://login.example.com", issuer, "https://api.example.com", audience).Replace(blocks[0])
+}
+
+// readmeBlocks is the code in a language in a section of the README.
+func readmeBlocks(t *testing.T, heading, language string) (code []string) {
+	t.Helper()
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## Verify access tokens in your API\n")
+	_, section, _ := strings.Cut(string(readme), "\n## "+heading+"\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(section)
-	if block == nil {
-		t.Fatalf("the README has no sample in %s", language)
+	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		code = append(code, block[1])
 	}
-	return strings.NewReplacer("https://login.example.com", issuer, "https://api.example.com", audience).Replace(block[1])
+	if len(code) == 0 {
+		t.Fatalf("the README has no %s in %q", language, heading)
+	}
+	return code
 }
 
 // apiInGo is what the README's sample is part of: it answers 401, or 200.

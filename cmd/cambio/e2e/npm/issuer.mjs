@@ -3,7 +3,7 @@
 //
 //   node issuer.mjs CLIENT_ID REDIRECT_URI
 //
-// It prints "issuer URL" once it listens.
+// It prints "listening URL" once it listens.
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider from 'oidc-provider';
@@ -33,5 +33,5 @@ server.listen(0, '127.0.0.1', () => {
     }),
   });
   server.on('request', provider.callback());
-  console.log(`issuer ${issuer}`);
+  console.log(`listening ${issuer}`);
 });

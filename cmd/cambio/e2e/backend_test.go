@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fastAPI is what the README's sample in Python is part of: a backend with a
+// login of its own, at which u-1 is logged in.
+const fastAPI = `import os, httpx
+from fastapi import Depends, FastAPI, HTTPException
+
+app = FastAPI()
+
+async def current_user():
+    return {"id": "u-1", "email": "u1@shop.example.com", "name": "Ümit \"One\""}
+
+`
+
+// backendApp is a backend of others that runs the README's sample.
+type backendApp struct {
+	name  string
+	start func(t *testing.T, s *server, secret string) (url string)
+}
+
+const injection = "Server session injection"
+
+// backendApps are one for each sample.
+var backendApps = []backendApp{
+	{"express", func(t *testing.T, s *server, secret string) string {
+		return onNode(t, "express", readmeBlocks(t, injection, "js")[0], s, secret)
+	}},
+	{"next", func(t *testing.T, s *server, secret string) string {
+		return onNode(t, "next", readmeBlocks(t, injection, "js")[1], s, secret)
+	}},
+	{"fastapi", onFastAPI},
+}
+
+func onNode(t *testing.T, kind, code string, s *server, secret string) (url string) {
+	t.Helper()
+	needNode(t)
+	file := filepath.Join(t.TempDir(), "sample.js")
+	if err := os.WriteFile(file, []byte(s.instead(code)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return listening(t, run(t, npmDir, []string{"ACME_SERVER_SECRET=" + secret}, "node", "backend.mjs", kind, file))
+}
+
+func onFastAPI(t *testing.T, s *server, secret string) (url string) {
+	t.Helper()
+	const python = "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import fastapi, httpx, uvicorn").Run(); err != nil {
+		missing(t, fmt.Errorf("%s with FastAPI, httpx and uvicorn: %w", python, err))
+	}
+	dir, port := t.TempDir(), fmt.Sprint(freePorts(t, 1))
+	code := fastAPI + s.instead(readmeBlocks(t, injection, "python")[0])
+	if err := os.WriteFile(filepath.Join(dir, "backend.py"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := run(t, dir, []string{"ACME_SERVER_SECRET=" + secret}, python, "-m", "uvicorn", "backend:app", "--port", port)
+	await(t, "uvicorn to listen", func() bool {
+		if p.ended() {
+			t.Fatalf("uvicorn ended: %v", p.err)
+		}
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return "http://127.0.0.1:" + port
+}
+
+// instead is a sample that calls this server.
+func (s *server) instead(code string) string {
+	return strings.ReplaceAll(code, "https://login.example.com", s.url)
+}
+
+// pageSession is what a page holds of its session.
+type pageSession struct{ AccessToken, RefreshToken string }
+
+// visit lets the README's page run at an origin, with its backend.
+func visit(t *testing.T, s *server, origin, backend string) (sessions []pageSession) {
+	t.Helper()
+	blocks := readmeBlocks(t, injection, "js")
+	var printed json.RawMessage
+	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": origin, "backend": backend}, &printed)
+	if err := json.Unmarshal(printed, &sessions); err != nil {
+		t.Fatalf("the page printed %s", printed)
+	}
+	for _, p := range sessions {
+		s.seen.addToken(p.AccessToken, p.RefreshToken)
+	}
+	return sessions
+}
+
+// addShop runs the README's command, which registers the client of the samples,
+// and answers its secret.
+func (s *server) addShop() (secret string) {
+	s.t.Helper()
+	command := strings.ReplaceAll(readmeBlocks(s.t, injection, "sh")[0], "\\\n", " ")
+	lines := strings.Fields(s.cambio("", strings.Fields(command)[1:]...))
+	secret = lines[len(lines)-1]
+	s.seen.add(secret)
+	return secret
+}
+
+// TestServerSessionInjection runs the README's backends and its page: the
+// backend injects the session, the page refreshes it, the API accepts it.
+func TestServerSessionInjection(t *testing.T) {
+	t.Parallel()
+	needNode(t)
+	s := start(t)
+	secret := s.addShop()
+	api := newAPI(s.url, audience, s.http)
+	users := map[string]bool{}
+	for _, b := range backendApps {
+		t.Run(b.name, func(t *testing.T) {
+			backend := b.start(t, s, secret)
+			sessions := visit(t, s, "https://shop.example.com", backend)
+			if len(sessions) != 3 {
+				t.Fatalf("the page had %d sessions", len(sessions))
+			}
+			tokens := map[string]bool{}
+			for _, p := range sessions {
+				claims, err := api.verify(t.Context(), p.AccessToken)
+				if err != nil || claims.Scopes[0] != "orders:read" || claims.ClientID != "shop" {
+					t.Fatalf("the API read %+v: %v", claims, err)
+				}
+				users[claims.Subject], tokens[p.RefreshToken] = true, true
+			}
+			if len(tokens) != 3 || tokens[""] {
+				t.Errorf("%d refresh tokens", len(tokens))
+			}
+		})
+	}
+	if len(users) != 1 {
+		t.Errorf("u-1 is %d users", len(users))
+	}
+	s.lastUseOutlastsStop()
+}
+
+// TestServerSessionInjectionRefused: the samples tell their pages what is wrong,
+// and give them no tokens.
+func TestServerSessionInjectionRefused(t *testing.T) {
+	t.Parallel()
+	needNode(t)
+	s := start(t)
+	s.addShop()
+	for _, b := range backendApps {
+		t.Run(b.name, func(t *testing.T) {
+			resp, err := http.Post(b.start(t, s, "ssk_wrong")+"/session", "application/json", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if text := string(body); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.Contains(text, "CLIENT_AUTHENTICATION_FAILED") || strings.Contains(text, "Token\"") {
+				t.Errorf("answered %d %s, %v", resp.StatusCode, body, err)
+			}
+		})
+	}
+	express := backendApps[0].start(t, s, s.secret("shop"))
+	var failed struct{ Error string }
+	blocks := readmeBlocks(t, injection, "js")
+	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": "https://attacker.example", "backend": express}, &failed)
+	if failed.Error != "Failed to fetch" {
+		t.Errorf("a page of another origin refreshed: %s", failed.Error)
+	}
+}
+
+// lastUseOutlastsStop wants a stop to keep when the shop's secret was used.
+func (s *server) lastUseOutlastsStop() {
+	s.t.Helper()
+	shown := func() (used []string) {
+		var secrets []struct{ LastUsed string }
+		if err := json.Unmarshal([]byte(s.cambio("", "client", "secret", "list", "shop", "-o", "json")), &secrets); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, x := range secrets {
+			used = append(used, x.LastUsed)
+		}
+		return used
+	}
+	before := shown()
+	s.stop(s.t)
+	s.restart()
+	if after := shown(); len(before) != 1 || before[0] == "" || len(after) != 1 || after[0] != before[0] {
+		s.t.Errorf("the secret was last used at %q, after a stop at %q", before, after)
+	}
+}
