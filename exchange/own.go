@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,6 +25,16 @@ func Namespace(tokenType, clientID string) string {
 		return ""
 	}
 	return kind + ":" + clientID
+}
+
+// Namespaces are all that a client's own users can live in.
+func Namespaces(clientID string) []string {
+	var out []string
+	for tokenType := range namespaces {
+		out = append(out, Namespace(tokenType, clientID))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // IsNamespace says whether an issuer's ID is a namespace of ours.

@@ -9,6 +9,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/storage"
 )
 
 func (a *api) clients() {
@@ -48,11 +49,9 @@ func (a *api) findClient(id string) (exchange.Client, error) {
 }
 
 func (a *api) removeClient(ctx context.Context, in *byID) (*nothing, error) {
-	now := a.now()
-	mark, err := a.cfg.Sessions.MarkWrite(exchange.Mark{Kind: exchange.MarkClient, ID: in.ID, Time: now})
-	if err == nil {
-		err = a.cfg.Registry.RemoveClient(ctx, in.ID, now, mark)
-	}
+	err := a.ending(ctx, func(writes []storage.Write) error {
+		return a.cfg.Registry.RemoveClient(ctx, in.ID, a.now(), writes...)
+	}, clientMarks(in.ID)...)
 	if err != nil {
 		return nil, missing(err, "client", in.ID)
 	}

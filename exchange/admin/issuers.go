@@ -8,6 +8,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/storage"
 )
 
 // byID is a request about one thing.
@@ -99,11 +100,9 @@ func (a *api) describe(ctx context.Context, i exchange.Issuer, set exchange.KeyS
 }
 
 func (a *api) removeIssuer(ctx context.Context, in *byID) (*nothing, error) {
-	now := a.now()
-	mark, err := a.cfg.Sessions.MarkWrite(exchange.Mark{Kind: exchange.MarkIssuer, ID: in.ID, Time: now})
-	if err == nil {
-		err = a.cfg.Registry.RemoveIssuer(ctx, in.ID, now, mark)
-	}
+	err := a.ending(ctx, func(writes []storage.Write) error {
+		return a.cfg.Registry.RemoveIssuer(ctx, in.ID, a.now(), writes...)
+	}, exchange.Mark{Kind: exchange.MarkIssuer, ID: in.ID})
 	if err != nil {
 		return nil, missing(err, "issuer", in.ID)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -55,10 +56,8 @@ func (a *api) knownNamespace(id string) error {
 	if _, err := a.findClient(client); err != nil {
 		return err
 	}
-	for _, t := range []string{exchange.TypeUserAssertion, exchange.TypeOneTimeToken, exchange.TypeOTP, exchange.TypeWalletSignature} {
-		if id == exchange.Namespace(t, client) {
-			return nil
-		}
+	if slices.Contains(exchange.Namespaces(client), id) {
+		return nil
 	}
 	return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf(
 		"no namespace is named %s; those of client %s are client:%s, key:%s, mail:%s and wallet:%s",

@@ -39,6 +39,7 @@ func (a *api) apply(ctx context.Context, in *manifestRequest) (*answer[Plan], er
 	now := a.now()
 	plan, problems, err := a.cfg.Registry.Apply(ctx, in.Body, in.Prune, now, Ends(a.cfg.Sessions, now))
 	if err == nil && len(problems) == 0 {
+		a.endAgain(ctx, marks(plan))
 		a.noteChanges(ctx, plan)
 	}
 	return planned(plan, problems, err)
@@ -100,11 +101,21 @@ func marks(plan registry.Plan) []exchange.Mark {
 		case c.Action == registry.Remove && c.Kind == registry.KindIssuer:
 			out = append(out, exchange.Mark{Kind: exchange.MarkIssuer, ID: c.ID})
 		case c.Action == registry.Remove && c.Kind == registry.KindClient:
-			out = append(out, exchange.Mark{Kind: exchange.MarkClient, ID: c.ID})
+			out = append(out, clientMarks(c.ID)...)
 		}
 		for _, key := range c.Withdrawn {
 			out = append(out, exchange.Mark{Kind: exchange.MarkKey, ID: c.ID + "/" + key})
 		}
+	}
+	return out
+}
+
+// clientMarks end what was born at a client, and what others made of the tokens
+// of its own users.
+func clientMarks(id string) []exchange.Mark {
+	out := []exchange.Mark{{Kind: exchange.MarkClient, ID: id}}
+	for _, namespace := range exchange.Namespaces(id) {
+		out = append(out, exchange.Mark{Kind: exchange.MarkIssuer, ID: namespace})
 	}
 	return out
 }

@@ -174,6 +174,13 @@ func TestNothingIsBornMeanwhile(t *testing.T) {
 		"delete":  func(f *fixture, a, _ login) error { return f.DeleteUser(t.Context(), a.user) },
 		"unlink":  func(f *fixture, _, _ login) error { return f.unlink(t, "alice") },
 		"merge":   func(f *fixture, a, b login) error { return f.merge(t, a.user, b.user) },
+
+		"remove the client": func(f *fixture, _, _ login) error { return f.RemoveClient(t.Context(), "shop") },
+		"remove the issuer": func(f *fixture, _, _ login) error { return f.RemoveIssuer(t.Context(), "google") },
+		"declare nothing": func(f *fixture, _, _ login) error {
+			_, err := f.Apply(t.Context(), exchange.Manifest{}, true)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := setup(t)

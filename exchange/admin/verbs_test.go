@@ -125,6 +125,30 @@ func TestClientVerbs(t *testing.T) {
 	}
 }
 
+// What another client made of the tokens of a removed client's own users ends, too.
+func TestRemovedClientsTakeTheirNamespaces(t *testing.T) {
+	f := setup(t)
+	f.apply(t, manifest())
+	tokens := map[string]string{} // namespace → an access token of backend's
+	for _, from := range []string{"client:shop", "wallet:shop", "client:backend", "google"} {
+		narrowed := &exchange.AccessToken{
+			User: "u", Client: "backend", Audience: []string{"https://api.example"}, Expires: f.now.Add(time.Minute),
+			Origin: exchange.Origin{Issuer: from, Link: exchange.LinkKey(from, "1")},
+		}
+		made, err := f.sessions.Start(t.Context(), nil, narrowed, 0, false, f.now)
+		must(t, err)
+		tokens[from] = made.AccessToken
+	}
+	must(t, f.RemoveClient(t.Context(), "shop"))
+	for from, token := range tokens {
+		in, err := f.sessions.Introspect(t.Context(), token, f.now)
+		must(t, err)
+		if in.Active == strings.HasSuffix(from, ":shop") {
+			t.Errorf("born from %s: active %v", from, in.Active)
+		}
+	}
+}
+
 func TestSecrets(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
