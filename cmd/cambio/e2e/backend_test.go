@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cambio/exchange"
+	"cambio/jwks/jwkstest"
 )
 
 // fastAPI is what the README's sample in Python is part of: a backend with a
@@ -195,5 +199,97 @@ func (s *server) lastUseOutlastsStop() {
 	s.restart()
 	if after := shown(); len(before) != 1 || before[0] == "" || len(after) != 1 || after[0] != before[0] {
 		s.t.Errorf("the secret was last used at %q, after a stop at %q", before, after)
+	}
+}
+
+// speakers are backends that speak of users: shop and desk of their own, corp
+// of those of the issuer at url.
+func speakers(url string) string {
+	common := fmt.Sprintf(`auth: client_secret_basic, proofs: [user-assertion], refreshTokens: true, scopes: ["%s"], audiences: ["%s"]`, scope, audience)
+	return manifest(url, audience) + fmt.Sprintf(`  - {id: shop, %[1]s}
+  - {id: desk, %[1]s}
+  - {id: corp, issuers: [login], asIssuer: login, %[1]s}
+`, common)
+}
+
+// injected is what the door of sessions answers.
+type injected struct {
+	AccessToken, RefreshToken, SessionID string
+
+	User struct {
+		ID    string
+		IsNew bool
+	}
+}
+
+func (s *server) inject(client, secret, user string) injected {
+	s.t.Helper()
+	got, err := s.tryInject(s.t.Context(), client, secret, user)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got
+}
+
+func (s *server) tryInject(ctx context.Context, client, secret, user string) (got injected, err error) {
+	body := strings.NewReader(fmt.Sprintf(`{"externalUserId":%q}`, user))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/auth/external/session", body)
+	if err != nil {
+		return got, err
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Api-Key": {client}, "X-Acme-Server-Secret": {secret}}
+	a, err := s.do(req)
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("answered %s", a)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(a.body), &got)
+	}
+	s.seen.addToken(got.AccessToken, got.RefreshToken)
+	return got, err
+}
+
+// TestUsersOfBackends: 64 first calls at once make one user, whom a crash does
+// not make again; another client's user of the same name is another; an issuer's
+// is the one that the issuer's own token made.
+func TestUsersOfBackends(t *testing.T) {
+	t.Parallel()
+	issuer := jwkstest.New(t)
+	s := start(t)
+	s.trust("%s", speakers(issuer.URL))
+	shop, desk, corp := s.secret("shop"), s.secret("desk"), s.secret("corp")
+	const callers = 64
+	all := make([]injected, callers)
+	each(t.Context(), callers, func(ctx context.Context, n int) {
+		var err error
+		if all[n], err = s.tryInject(ctx, "shop", shop, "alice"); err != nil {
+			t.Error(err)
+		}
+	})
+	s.kill(t)
+	s.restart()
+	users, sessions, made := map[string]bool{}, map[string]bool{}, 0
+	for _, got := range append(all, s.inject("shop", shop, "alice")) {
+		users[got.User.ID], sessions[got.SessionID] = true, true
+		if got.User.IsNew {
+			made++
+		}
+	}
+	if len(users) != 1 || len(sessions) != callers+1 || made != 1 {
+		t.Errorf("%d users, %d sessions, made %d times", len(users), len(sessions), made)
+	}
+	other, token := s.inject("desk", desk, "alice"), s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	spoken := s.inject("corp", corp, "alice")
+	if users[other.User.ID] || users[spoken.User.ID] || other.User.ID == spoken.User.ID {
+		t.Errorf("alice of three namespaces is %v, %s and %s", users, other.User.ID, spoken.User.ID)
+	}
+	if spoken.User.ID != token.User.ID || spoken.User.IsNew {
+		t.Errorf("the issuer's alice is %s, for corp %s", token.User.ID, spoken.User.ID)
+	}
+	s.trust("%s", strings.Replace(speakers(issuer.URL), "asIssuer: login, ", "", 1))
+	s.door("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, spoken.RefreshToken), header{"X-API-Key", "corp"}, header{"X-Server-Secret", corp}).
+		refused(t, http.StatusBadRequest, exchange.InvalidGrant, exchange.ReasonSessionEnded)
+	if now := s.inject("corp", corp, "alice"); !now.User.IsNew {
+		t.Error("corp's own alice is somebody who was there")
 	}
 }
