@@ -99,7 +99,9 @@ type Wallets struct {
 	// is its default.
 	Chains []string `json:"chains" yaml:"chains"`
 	// RPC is CAIP-2 identifier → URL of a JSON-RPC endpoint that is asked about
-	// the signatures of contract wallets (EIP-1271). Without one they are refused.
+	// the signatures of contract wallets (EIP-1271), and believed. Without one
+	// they are refused. In plain http it may only be on loopback or a private
+	// network. A key in the URL is kept, and shown to operators, as it is.
 	RPC map[string]string `json:"rpc,omitempty" yaml:"rpc,omitempty"`
 }
 

@@ -66,6 +66,7 @@ type ClientSession struct {
 	// answers it.
 	ID             string
 	Client         string // Client.ID
+	Credential     string // the ID of the client's secret that opened it
 	Type           wallet.Type
 	Network        string // CAIP-2 identifier, empty where any of the client's will do
 	SigningAddress string
@@ -112,7 +113,7 @@ func (r *clientSession) expires() time.Time {
 
 func (r *clientSession) shown(key string) ClientSession {
 	s := ClientSession{
-		Client: r.Client, Type: r.Type, Network: r.Network, SigningAddress: r.SigningAddress, DepositAddress: r.DepositAddress,
+		Client: r.Client, Credential: r.Credential, Type: r.Type, Network: r.Network, SigningAddress: r.SigningAddress, DepositAddress: r.DepositAddress,
 		ExternalUserID: r.ExternalUserID, Account: r.Account, Created: r.Created, Updated: r.Updated, Expires: r.expires(),
 	}
 	if r.Challenge != nil {

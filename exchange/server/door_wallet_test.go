@@ -125,7 +125,18 @@ func TestDoorWallet(t *testing.T) {
 	if userOf(b)["id"] != userOf(a)["id"] || userOf(b)["isNew"] != false {
 		t.Errorf("the second time it is %s", b.text)
 	}
-	for _, e := range p.events() {
+	events := p.events()
+	for i, want := range []struct{ name, outcome, subject string }{
+		{"client_session", "granted", addressOf(key)},
+		{"wallet_challenge", "granted", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:" + addressOf(key)},
+		{"token", "granted", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp:" + addressOf(key)},
+		{"token", "refused", ""},
+	} {
+		if e := events[i]; e["event"] != want.name || e["outcome"] != want.outcome || e["client"] != "shop" || want.subject != "" && e["subject"] != want.subject {
+			t.Errorf("event %d is %v, want %v", i, e, want)
+		}
+	}
+	for _, e := range events {
 		if text := fmt.Sprint(e); strings.Contains(text, session) || strings.Contains(text, started.str("challengeId")) {
 			t.Errorf("a capability is audited: %s", text)
 		}

@@ -32,7 +32,8 @@ type Contracts interface {
 //
 // The subject is the account by its CAIP-10 identifier, in the client's own
 // namespace. The user is that of the client session, if the backend that opened
-// it named one, or if another account was proven in it before.
+// it named one, or if another account was proven in it before. The client's
+// secret that opened it is the key of the proof.
 func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
 	client := l.broughtBy(token)
 	if client == nil {
@@ -51,6 +52,7 @@ func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.
 	if l.refused() {
 		return nil, trust
 	}
+	token.Credential = c.Session.Credential
 	s := l.own(trust, exchange.OwnClaims(c.Account.String(), "", false, ""), token)
 	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = c.Name, now.Unix(), []string{"pop"} // RFC 8176 §2
 	s.Also = alsoKnown(client, c)

@@ -72,7 +72,7 @@ func newWalletParty(t testing.TB) *walletParty {
 	t.Cleanup(contracts.Close)
 	p := &walletParty{
 		client: &exchange.Client{
-			ID: "shop", Proofs: []string{"wallet-signature"},
+			ID: "shop", Proofs: []string{"wallet-signature"}, Secrets: []exchange.ClientSecret{{ID: "s1"}},
 			Wallets: &exchange.Wallets{Domain: "shop.example.com", URI: "https://shop.example.com/", Chains: []string{"eip155:1", "eip155:10"}},
 		},
 		sessions: challenge.NewClientSessions(e, make([]byte, 32)), engine: e, now: time.Now(),
@@ -86,7 +86,7 @@ func newWalletParty(t testing.TB) *walletParty {
 // challenge starts one for a wallet in a new session, which names a user.
 func (p *walletParty) challenge(t testing.TB, address, user string) challenge.WalletChallenge {
 	t.Helper()
-	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: user}, p.now)
+	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: user, Credential: "s1"}, p.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +151,9 @@ func TestWalletSignature(t *testing.T) {
 		{"too late", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
 			p.now = p.now.Add(5 * time.Minute)
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"with the secret revoked that opened the session", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+			p.client.Secrets = nil
+		}, exchange.ReasonChallengeInvalid, "challengeId"},
 		{"on a chain that was removed", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
 			p.client.Wallets.Chains = p.client.Wallets.Chains[1:]
 		}, exchange.ReasonWalletNotSupported, "challengeId"},
@@ -168,7 +171,7 @@ func TestWalletSignature(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if trust.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name ||
+			if trust.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name || s.Proof.Key != "s1" ||
 				s.Proof.AuthTime != p.now.Unix() || len(s.Also) > 0 || s.Email != "" {
 				t.Errorf("subject %+v", s)
 			}
