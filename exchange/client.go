@@ -11,6 +11,8 @@ import (
 // Client is a registered caller. What it may do is listed; what is not listed
 // is refused.
 type Client struct {
+	// ID is part of the key of each of its own users: whoever is registered under
+	// the ID of a client that was removed has these.
 	ID   string `json:"id" yaml:"id"`
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
 	// Auth is how it authenticates. Default none: a public client.

@@ -149,7 +149,8 @@ declares, comments say what there is and when each was last used.`, `  cambio cl
 func (c *cli) clientRemove() *cobra.Command {
 	return c.verb("remove ID", "Remove a client",
 		`Removes a client. From the next request it is unknown and its sessions have
-ended.`, `  cambio client remove shop`,
+ended. Its own users, such as those of client:ID, stay, and are those of a client
+that is registered under the ID again: another application needs another ID.`, `  cambio client remove shop`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 			api, err := c.admin()
 			if err == nil {

@@ -138,6 +138,9 @@ func (r *Registry) linkOne(user string, id *identity, now time.Time) ([]storage.
 			Err: fmt.Errorf("%s of %s is user %s, not %s", exchange.Quote(id.ID), id.Issuer, had, user),
 		}
 	}
+	if id.link.Value.Disabled { // or who is kept out would come in as another
+		return nil, exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("%s of %s is user %s, who is disabled", exchange.Quote(id.ID), id.Issuer, had))
+	}
 	moved, moveErr := r.tables.links.Replace(id.link, linkRecord{User: user})
 	shown, shownErr := r.tables.userLinks.Insert(userLinkKey(user, id.key), link)
 	return []storage.Write{moved, shown, r.tables.userLinks.Remove(userLinkKey(had, id.key))}, errors.Join(moveErr, shownErr)

@@ -105,6 +105,8 @@ func TestResolveAll(t *testing.T) {
 		{name: "moved to who is new", subject: proven("k-new", naming("m-new"), moving(joining("w-bob")))},
 		{name: "one moves, one does not", subject: proven("k-alice", moving(joining("w-bob")), naming("m-bob")), reason: exchange.ReasonLinkedElsewhere},
 		{name: "moves, and is there already", subject: proven("k-alice", moving(joining("w-alice"))), user: "alice", free: true},
+		{name: "moved from who is disabled", subject: proven("k-alice", moving(exchange.Identity{Issuer: mailSpace, ID: "m-mallory"})), reason: exchange.ReasonUserDisabled},
+		{name: "moved from who is disabled to who is new", subject: proven("k-new", moving(exchange.Identity{Issuer: mailSpace, ID: "m-mallory"})), reason: exchange.ReasonUserDisabled},
 		{name: "named as who is disabled", subject: proven("k-new", naming("m-mallory")), reason: exchange.ReasonUserDisabled},
 		{name: "who is disabled", subject: &exchange.Subject{Issuer: mailSpace, ID: "m-mallory", Also: []exchange.Identity{joining("w-new")}}, reason: exchange.ReasonUserDisabled},
 	} {
