@@ -3,6 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"cambio/exchange"
 )
@@ -22,7 +24,14 @@ func (c *call) leaked(e *entry) bool {
 		return secret != "" || err != nil
 	}
 	pair, err := c.clientPair()
-	return pair.secret != "" || err != nil || len(c.r.Header["Authorization"]) > 0
+	return pair.secret != "" || err != nil || slices.ContainsFunc(c.r.Header["Authorization"], isBasic)
+}
+
+// isBasic says whether an Authorization header has a secret; one with a token is
+// no business of the client's.
+func isBasic(authorization string) bool {
+	scheme, _, _ := strings.Cut(authorization, " ")
+	return strings.EqualFold(scheme, "Basic")
 }
 
 // refuseLeaked refuses, whether the secret is right or not: the caller learns

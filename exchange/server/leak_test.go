@@ -33,6 +33,7 @@ func TestServerSecretsInBrowsers(t *testing.T) {
 		{"a wrong one", door, []string{"Origin", page, "X-Server-Secret", wrong}, exchange.ReasonServerSecretInBrowser},
 		{"two", door, []string{"Origin", page, "X-Server-Secret", right, "X-Acme-Server-Secret", right}, exchange.ReasonServerSecretInBrowser},
 		{"by Basic", door, []string{"Origin", page, "Authorization", basicAuth("basic", right)}, exchange.ReasonServerSecretInBrowser},
+		{"a token", verify, []string{"Origin", page, "Authorization", "Bearer x"}, exchange.ReasonOriginNotAllowed},
 		{"no secret", verify, []string{"Origin", page}, exchange.ReasonOriginNotAllowed},
 	} {
 		t.Run(row.name, func(t *testing.T) {
