@@ -64,6 +64,7 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, subject.Proof.TokenType)
 	d.meantFor(subject.Proof.TokenType, subject.Proof.Audience)
+	d.onChain(subject.Proof.TokenType, subject.ID)
 	d.conditions(trust.Rules, subject.Claims)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, givenBy(trust.Rules, subject.Claims))
@@ -83,6 +84,7 @@ func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decisi
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, session.Proof)
 	d.meantFor(session.Proof, proofAudience(trust.Issuer, session.Claims))
+	d.onChain(session.Proof, session.Subject)
 	d.sameSubject(trust.Rules, session)
 	d.conditions(trust.Rules, session.Claims)
 	d.narrowAudience(ask.Audiences, session.Audience)
@@ -152,6 +154,23 @@ func (d *decider) meantFor(proof string, audience []string) {
 	d.check(Check{
 		Name: "client.subjectAudiences", Want: list(want), Got: list(audience),
 		Passed: len(common(audience, want)) > 0, Reason: ReasonAudienceNotAccepted,
+	})
+}
+
+// onChain asks whether a wallet's account, which is the subject by its CAIP-10
+// identifier, is on one of the client's chains.
+func (d *decider) onChain(proof, account string) {
+	if proof != TypeWalletSignature {
+		return
+	}
+	var chains []string
+	if w := d.client.Wallets; w != nil {
+		chains = w.Chains
+	}
+	chain := account[:max(0, strings.LastIndexByte(account, ':'))]
+	d.check(Check{
+		Name: "client.wallets.chains", Want: list(chains), Got: chain,
+		Passed: contains(chains, chain), Reason: ReasonWalletNotSupported,
 	})
 }
 

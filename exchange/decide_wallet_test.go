@@ -1,0 +1,50 @@
+package exchange_test
+
+import (
+	"slices"
+	"testing"
+
+	"cambio/exchange"
+)
+
+// An account counts at its first login and at each refresh while its chain is
+// one of the client's.
+func TestWalletsChains(t *testing.T) {
+	const account = "eip155:1:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+	for _, row := range []struct {
+		name, account string
+		change        func(*exchange.Client)
+		code          exchange.Reason
+	}{
+		{"on the client's chain", account, func(*exchange.Client) {}, ""},
+		{"on another", "eip155:10:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
+		{"on one whose name begins alike", "eip155:11:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
+		{"on none", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
+		{"after the chain was removed", account, func(c *exchange.Client) {
+			c.Wallets.Chains = slices.DeleteFunc(c.Wallets.Chains, func(id string) bool { return id == "eip155:1" })
+		}, exchange.ReasonWalletNotSupported},
+		{"after wallets were removed", account, func(c *exchange.Client) { c.Wallets = nil }, exchange.ReasonWalletNotSupported},
+		{"after the proof was removed", account, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonSubjectTokenTypeNotAccepted},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			client := goodShop()
+			client.ID = "shop"
+			row.change(client)
+			trust := exchange.OwnTrust(client, exchange.TypeWalletSignature)
+			claims := exchange.OwnClaims(row.account, "", false, "")
+			subject := &exchange.Subject{Issuer: "wallet:shop", ID: row.account, Claims: claims, Proof: exchange.Proof{TokenType: exchange.TypeWalletSignature}}
+			session := &exchange.Session{
+				Issuer: "wallet:shop", Subject: row.account, Client: "shop", Proof: exchange.TypeWalletSignature, Claims: claims,
+				Audience: client.Audiences, Created: now, NotAfter: now,
+			}
+			for name, d := range map[string]exchange.Decision{
+				"at first":   exchange.Decide(trust, client, subject, exchange.Ask{}, now),
+				"at refresh": exchange.DecideAgain(trust, client, session, exchange.Ask{}),
+			} {
+				if d.Err == nil && row.code != "" || d.Err != nil && exchange.AsError(d.Err).Reason != row.code {
+					t.Errorf("%s: %v, want %s", name, d.Err, row.code)
+				}
+			}
+		})
+	}
+}
