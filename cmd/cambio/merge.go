@@ -128,7 +128,8 @@ func (c *cli) unmerge() *cobra.Command {
 		`Undoes a merge of the last 30 days: the user that was merged is there again under
 its ID, with those of its links that are still the other one's. What these links let
 in since the merge ends; the other user's own sessions go on, and sessions that the
-merge ended stay ended. Merges that build on each other are undone last first.
+merge ended stay ended. It shows the links that the other user was given since, as
+whoever comes back may have proven them. Merges that build on each other are undone last first.
 
 Without an ID it lists the merges that can be undone.`, `  cambio unmerge
   cambio unmerge MERGE-ID`,
@@ -151,6 +152,10 @@ func (c *cli) printUnmerged(u admin.Unmerged) {
 	fmt.Fprintf(c.out, "user %s is there again beside user %s, with its links: %d\n", u.Merge.From.ID, u.Merge.Into, len(u.Restored))
 	if u.Kept > 0 {
 		fmt.Fprintf(c.err, "links that were removed or moved since the merge, and stay as they are: %d\n", u.Kept)
+	}
+	if len(u.Since) > 0 {
+		fmt.Fprintf(c.err, "links that user %s was given since the merge; remove those that are not its own by cambio unlink:\n", u.Merge.Into)
+		printLinks(c.err, u.Since)
 	}
 }
 

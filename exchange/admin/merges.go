@@ -83,7 +83,10 @@ func (a *api) unmerge(ctx context.Context, in *byID) (*answer[Unmerged], error) 
 	}
 	a.endAgain(ctx, marks)
 	a.note(ctx, audit.Event{Name: "admin.user.unmerge", User: done.From.ID, Into: done.Into})
-	return answering(Unmerged{mergeOf(done.Merge), append([]exchange.Link{}, done.Restored...), done.Kept}), nil
+	return answering(Unmerged{
+		Merge: mergeOf(done.Merge), Restored: append([]exchange.Link{}, done.Restored...), Kept: done.Kept,
+		Since: append([]exchange.Link{}, done.Since...),
+	}), nil
 }
 
 func mergeOf(m registry.Merge) Merge {

@@ -84,6 +84,7 @@ type Unmerged struct {
 	Merge    Merge           `json:"merge"`
 	Restored []exchange.Link `json:"restored" nullable:"false" doc:"Links that were moved back"`
 	Kept     int             `json:"kept" doc:"How many links were not the other user's any more and stayed where they are"`
+	Since    []exchange.Link `json:"since" nullable:"false" doc:"Links that the other user was given after the merge: whoever comes back may have proven them, and comes in as the other user by them until they are removed"`
 }
 
 type mergeList struct {

@@ -250,8 +250,12 @@ func TestUnmergeEndsWhatCameOfIt(t *testing.T) {
 	if list, err := f.Merges(t.Context()); err != nil || len(list) != 1 || list[0].ID != m.ID {
 		t.Errorf("%+v, %v", list, err)
 	}
+	must(t, f.link(t, bob.user, "since"))
 	undone, err := f.Unmerge(t.Context(), m.ID)
 	must(t, err)
+	if len(undone.Since) != 1 || undone.Since[0].Subject != "since" {
+		t.Errorf("linked since: %+v", undone.Since)
+	}
 	if len(undone.Restored) != 1 || undone.Restored[0].User != alice.user || undone.Kept != 0 {
 		t.Errorf("%+v", undone)
 	}
@@ -261,7 +265,7 @@ func TestUnmergeEndsWhatCameOfIt(t *testing.T) {
 	if next := f.login(t, "alice"); next.user != alice.user || !next.goes(t) {
 		t.Error("the user is not there again")
 	}
-	if got := f.audited(); got != "admin.user.merge admin.user.unmerge" {
+	if got := f.audited(); got != "admin.user.merge admin.link.add admin.user.unmerge" {
 		t.Errorf("audited %s", got)
 	}
 }

@@ -18,6 +18,9 @@ type Unmerged struct {
 	// Kept is how many of From's links were not Into's any more and stayed where
 	// they are.
 	Kept int
+	// Since are links of Into that were made after the merge. Whoever was From
+	// may have proven them as Into, and still comes in as Into by them.
+	Since []exchange.Link
 }
 
 // Unmerge undoes a merge, in one commit with the writes that also makes of the
@@ -41,6 +44,9 @@ func (r *Registry) Unmerge(ctx context.Context, id string, now time.Time, also f
 	}
 	out := Unmerged{Merge: mergeOf(id, m)}
 	mine, err := r.unmergeWrites(ctx, row, into, &out)
+	if err == nil {
+		out.Since, err = r.linkedSince(ctx, m, out.Restored)
+	}
 	if err != nil {
 		return Unmerged{}, fmt.Errorf("undoing merge %q: %w", id, err)
 	}
@@ -92,6 +98,16 @@ func (r *Registry) unmergeWrites(ctx context.Context, row storage.Row[mergeRecor
 		out.Restored = append(out.Restored, l)
 	}
 	return writes, nil
+}
+
+// linkedSince are the links that a user was given after a merge, but for those
+// that it loses again.
+func (r *Registry) linkedSince(ctx context.Context, m mergeRecord, restored []exchange.Link) ([]exchange.Link, error) {
+	links, err := r.LinksOf(ctx, m.Into)
+	return slices.DeleteFunc(links, func(l exchange.Link) bool {
+		goes := func(o exchange.Link) bool { return o.Issuer == l.Issuer && o.Subject == l.Subject }
+		return !l.Created.After(m.Time) || slices.ContainsFunc(restored, goes)
+	}), err
 }
 
 // moveBack are the writes that give a link back, none if it has gone elsewhere.
