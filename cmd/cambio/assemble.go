@@ -23,6 +23,7 @@ import (
 	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/limit"
+	"cambio/exchange/mail"
 	"cambio/exchange/registry"
 	"cambio/exchange/server"
 	"cambio/exchange/session"
@@ -42,12 +43,15 @@ type app struct {
 	engine *bolt.Engine
 	ring   *keys.Ring
 	users  *registry.Registry
-	// sessions, replays, answers, wallets and limiter are swept in the background.
+	// sessions, replays, answers, requests, wallets and limiter are swept in the
+	// background.
 	sessions *session.Store
 	replays  *challenge.Replays
+	requests *challenge.Requests
 	wallets  *challenge.ClientSessions
 	answers  *challenge.Answers
 	limiter  *limit.Limiter
+	mail     *mail.Sender // nil if no SMTP server is configured
 	audit    *audit.Log
 	server   *server.Server
 	admin    http.Handler
@@ -68,6 +72,7 @@ func assemble(ctx context.Context, cfg Config, stdout, stderr io.Writer) (_ *app
 		func() error { return a.openKeys(ctx) },
 		func() error { return a.openRegistry(ctx) },
 		func() error { return a.openAudit(stdout) },
+		a.openMail,
 		func() error { return a.applyTrust(ctx) },
 		a.wire,
 	} {
@@ -179,6 +184,9 @@ func (a *app) openRegistry(ctx context.Context) error {
 	})
 	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
 	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
+	a.requests = challenge.NewRequests(a.engine, challenge.RequestsConfig{
+		RecordKey: a.ring.Derive("records"), Secret: a.ring.Derive("auth keys"), Replays: a.replays, Users: users,
+	})
 	a.wallets = challenge.NewClientSessions(a.engine, a.ring.Derive("records"))
 	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
 		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,
@@ -244,22 +252,22 @@ func (a *app) wire() error {
 	a.closers = append(a.closers, func() error { contracts.Close(); return nil })
 	subjects := subject.New(subject.Config{
 		Trusts: func() subject.Trusts { return a.users.Snapshot() }, Own: a.sessions, OwnIssuer: a.cfg.Issuer,
-		Wallets: a.wallets, Contracts: contracts,
+		Wallets: a.wallets, Contracts: contracts, Requests: a.requests,
 	})
 	grants := grant.New(grant.Config{
 		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
-		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets},
+		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets, challenge.RequestKind: a.requests},
 		Registry:   func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
 	a.limiter = limit.New(limit.Config{})
 	var err error
-	a.server, err = server.New(server.Config{
+	a.server, err = server.New(a.withMail(server.Config{
 		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,
-		ClientSessions: a.wallets,
-		Clients:        func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
+		ClientSessions: a.wallets, Requests: a.requests,
+		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
 		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
 		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,
-	})
+	}))
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,9 @@ func (a *app) sweep(ctx context.Context) {
 		if _, err := a.replays.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping what was spent", "error", err)
 		}
+		if _, err := a.requests.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
+			a.log.Error("sweeping requests for logins by key", "error", err)
+		}
 		if _, err := a.wallets.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping client sessions", "error", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/mail"
 	"cambio/exchange/server"
 )
 
@@ -74,6 +75,7 @@ type Config struct {
 	Log    LogConfig    `yaml:"log" envPrefix:"LOG_"`
 	Keys   KeysConfig   `yaml:"keys" envPrefix:"KEYS_"`
 	Limits LimitsConfig `yaml:"limits" envPrefix:"LIMITS_"`
+	Mail   MailConfig   `yaml:"mail" envPrefix:"MAIL_"`
 
 	// ShutdownTimeout is how long requests under way may take to end once the
 	// server is told to stop. Default 30s.
@@ -117,6 +119,37 @@ type LimitsConfig struct {
 	MaxInFlight int `yaml:"maxInFlight" env:"MAX_IN_FLIGHT"`
 }
 
+// MailConfig says through which SMTP server codes go out that somebody proves an
+// address by. Without a host none do, and whoever asks for one is answered
+// MAIL_UNAVAILABLE. Whoever reads that server's mail can log in as any user who
+// is known by an address.
+type MailConfig struct {
+	Host string `yaml:"host" env:"HOST"`
+	// Port is by default 587 for starttls, 465 for tls and 25 for none.
+	Port int `yaml:"port" env:"PORT"`
+	// TLS is starttls (RFC 3207, never without it), tls (from the first byte, RFC
+	// 8314) or none, which is for a server on loopback. Default starttls.
+	TLS mail.TLSMode `yaml:"tls" env:"TLS"`
+	// CAFile holds certificates in PEM that the server's must chain to. Default:
+	// those of the system.
+	CAFile string `yaml:"caFile" env:"CA_FILE"`
+	// From is the sender: login@example.com, or Acme <login@example.com>.
+	From string `yaml:"from" env:"FROM"`
+	// Username, if there is one, authenticates with the password in PasswordFile.
+	Username     string `yaml:"username" env:"USERNAME"`
+	PasswordFile string `yaml:"passwordFile" env:"PASSWORD_FILE"`
+	// Password is the password itself. It comes from the environment only.
+	Password Password `yaml:"-" env:"PASSWORD"`
+	// Timeout bounds the sending of one mail. Default 10s, at most 20s.
+	Timeout exchange.Duration `yaml:"timeout" env:"TIMEOUT"`
+}
+
+// Password is printed as nothing.
+type Password string
+
+// String hides the password from %v and from logs.
+func (Password) String() string { return "(hidden)" }
+
 // SealingKey is 32 bytes that seal other keys. It is written in base64 and
 // printed as nothing.
 type SealingKey []byte
@@ -158,6 +191,8 @@ func (c Config) withDefaults() Config {
 	c.Keys.Algorithm = cmp.Or(c.Keys.Algorithm, "ES256")
 	c.Keys.RotateEvery = cmp.Or(c.Keys.RotateEvery, exchange.Duration(720*time.Hour))
 	c.Limits.MaxInFlight = cmp.Or(c.Limits.MaxInFlight, server.DefaultMaxInFlight)
+	c.Mail.TLS = cmp.Or(c.Mail.TLS, mail.STARTTLS)
+	c.Mail.Timeout = cmp.Or(c.Mail.Timeout, exchange.Duration(10*time.Second))
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, exchange.Duration(30*time.Second))
 	return c
 }

@@ -64,6 +64,15 @@ func TestConfigRefuses(t *testing.T) {
 		{"no room", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
 		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
+		{"mail without a host", "mail: {from: a@example.com}", `mail.host: is missing`},
+		{"mail without a sender", "mail: {host: smtp.example.com}", `mail.from: want an address`},
+		{"mail from two lines", `mail: {host: smtp.example.com, from: "a@example.com\r\nBcc: b@example.com"}`, `mail.from: want an address`},
+		{"mail in the clear", "mail: {host: smtp.example.com, from: a@example.com, tls: none}", `is not loopback`},
+		{"mail in another mode", "mail: {host: smtp.example.com, from: a@example.com, tls: ssl}", `mail.tls: want starttls or tls or none`},
+		{"mail at no port", "mail: {host: smtp.example.com, from: a@example.com, port: 70000}", `mail.port: want 1 to 65535`},
+		{"mail for a user without a password", "mail: {host: smtp.example.com, from: a@example.com, username: a}", `mail.username`},
+		{"a password in the file", "mail: {host: smtp.example.com, from: a@example.com, username: a, password: b}", `unknown field "password"`},
+		{"mail that takes its time", "mail: {host: smtp.example.com, from: a@example.com, timeout: 1m}", `mail.timeout: want 1s to 20s`},
 		{"alias", "log: &a {}", `anchors, aliases and tags are not read here`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -120,6 +120,10 @@ func devConfig(urls dev.URLs) (Config, error) {
 	if err := os.WriteFile(trust, []byte(dev.Trust(urls, signingKey)), 0o600); err != nil {
 		return Config{}, err
 	}
+	mailHost, mailPort, err := net.SplitHostPort(urls.Mail)
+	if err != nil {
+		return Config{}, err
+	}
 	return loadConfig("", []string{
 		"CAMBIO_ISSUER=" + urls.Cambio,
 		"CAMBIO_LISTEN=" + hostPort(urls.Cambio),
@@ -128,6 +132,10 @@ func devConfig(urls dev.URLs) (Config, error) {
 		"CAMBIO_AUDIT_FILE=" + filepath.Join(urls.Folder, "audit.log"),
 		"CAMBIO_LOG_LEVEL=warn",
 		"CAMBIO_TRUST=" + trust,
+		"CAMBIO_MAIL_HOST=" + mailHost,
+		"CAMBIO_MAIL_PORT=" + mailPort,
+		"CAMBIO_MAIL_TLS=none",
+		"CAMBIO_MAIL_FROM=login@demo.example",
 	})
 }
 

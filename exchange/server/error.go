@@ -99,7 +99,7 @@ func retryAfter(e *exchange.Error, status int) int64 {
 // is in the audit event, so that nobody can fill the log by asking.
 func (s *Server) tellOperator(c *call, e *exchange.Error) {
 	switch e.Reason {
-	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable:
+	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable, exchange.ReasonMailUnavailable:
 	default:
 		if e.Reason.Answer().Status != http.StatusInternalServerError {
 			return

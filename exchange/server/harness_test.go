@@ -50,6 +50,7 @@ type party struct {
 	registry *registry.Registry
 	server   *server.Server
 	url      string
+	requests *challenge.Requests
 	secret   string // of the clients basic and post
 	metrics  *prometheus.Registry
 	logged   *syncBuffer
@@ -130,23 +131,26 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	contracts := wallet.NewContracts()
 	t.Cleanup(contracts.Close)
 	wallets := challenge.NewClientSessions(engine, ring.Derive("records"))
+	replays := challenge.NewReplays(engine, ring.Derive("records"))
+	p.requests = challenge.NewRequests(engine, challenge.RequestsConfig{
+		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.registry,
+	})
 	subjects := subject.New(subject.Config{
 		Trusts: func() subject.Trusts { return p.registry.Snapshot() }, Own: sessions, OwnIssuer: publicURL,
-		Wallets: wallets, Contracts: contracts,
+		Wallets: wallets, Contracts: contracts, Requests: p.requests,
 	})
-	replays := challenge.NewReplays(engine, ring.Derive("records"))
 	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
 	t.Cleanup(func() { p.audit.Close() })
 	cfg := server.Config{
 		Issuer: publicURL,
 		Grants: grant.New(grant.Config{
 			Subjects: subjects, Users: p.registry, Sessions: sessions, Replays: replays,
-			Challenges: challenge.Spenders{challenge.WalletKind: wallets},
+			Challenges: challenge.Spenders{challenge.WalletKind: wallets, challenge.RequestKind: p.requests},
 			Registry:   func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
 		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
-		ClientSessions: wallets,
+		ClientSessions: wallets, Requests: p.requests,
 		Answers: challenge.NewAnswers(engine, challenge.AnswersConfig{
 			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 		}),

@@ -15,13 +15,14 @@ type member struct {
 	flag     *bool
 	number   bool // of a string: a whole number will do
 	required bool // of a string: neither absent nor empty
+	ignored  bool // any value, which goes nowhere
 	seen     bool
 }
 
 // object reads a JSON object (RFC 8259 §4) whose members are strings and
-// flags, null meaning absent. Refused are names that are not in members, also in another
-// case, names repeated, bytes that are not UTF-8, lone surrogates, NUL, and
-// anything after the object.
+// flags, null meaning absent, or are ignored whatever they are. Refused are
+// names that are not in members, also in another case, names repeated, bytes
+// that are not UTF-8, lone surrogates, NUL, and anything after the object.
 func object(body []byte, members ...member) error {
 	if !utf8.Valid(body) {
 		return malformed("the body is not UTF-8")
@@ -78,6 +79,12 @@ func (r *reader) member(members []member) error {
 	}
 	m.seen = true
 	if r.word("null") {
+		return nil
+	}
+	if m.ignored {
+		if !r.skip(1) {
+			return malformed("%s is not correct JSON", m.name)
+		}
 		return nil
 	}
 	if m.flag != nil {

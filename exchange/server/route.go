@@ -71,6 +71,10 @@ func (s *Server) list() map[string]*entry {
 		"/v1/auth/cryptoWallet:start":        post("door_wallet_start", "wallet_challenge", jsonType, true, s.doorWalletStart),
 		"/v1/auth/cryptoWallet:authenticate": post("door_wallet", "token", jsonType, true, s.doorWalletAuthenticate),
 
+		"/auth/key/requests":           post("door_key", "key_request", jsonType, false, s.doorKeyRequest),
+		"/auth/otp/email:send":         post("door_mail", "mail_code", jsonType, true, s.doorMailSend),
+		"/auth/otp/email:authenticate": post("door_otp", "token", jsonType, true, s.doorMailAuthenticate),
+
 		openidPath:   get("discovery", true, s.metadata),
 		metadataPath: get("discovery", true, s.metadata),
 		jwksPath:     get("jwks", true, s.jwks),

@@ -52,6 +52,11 @@ type Config struct {
 	// Answers keeps what requests with an Idempotency-Key got; package challenge
 	// has it.
 	Answers answers
+	// Requests keeps requests for logins by auth key; package challenge has it.
+	Requests keyRequests
+	// Mail sends codes; package mail has it. Default: none, so that codes are
+	// refused as exchange.ReasonMailUnavailable.
+	Mail mailer
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
 	// Limits slows down addresses that fail. Default: those of limit.Config.
@@ -177,6 +182,9 @@ func (cfg *Config) defaults() {
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
+	}
+	if cfg.Mail == nil {
+		cfg.Mail = noMail{}
 	}
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = DefaultMaxInFlight

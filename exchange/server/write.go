@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"strconv"
+	"time"
 	"unicode/utf8"
 )
 
@@ -58,6 +59,13 @@ func text(b []byte, name, value string) []byte {
 
 func number(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(key(b, name), value, 10)
+}
+
+// instant appends a time (RFC 3339), to the second.
+func instant(b []byte, name string, value time.Time) []byte {
+	b = append(key(b, name), '"')
+	b = value.UTC().AppendFormat(b, time.RFC3339)
+	return append(b, '"')
 }
 
 func boolean(b []byte, name string, value bool) []byte {

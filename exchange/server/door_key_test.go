@@ -1,0 +1,612 @@
+package server_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/mail"
+	"cambio/exchange/mail/mailtest"
+	"cambio/exchange/server"
+)
+
+const (
+	requestsPath = "/auth/key/requests"
+	mailPath     = "/auth/otp/email:send"
+	otpPath      = "/auth/otp/email:authenticate"
+)
+
+var requestKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
+
+// partners is a party with a client that signs its requests, and an SMTP server.
+type partners struct {
+	*party
+	smtp *mailtest.Server
+}
+
+func newPartners(t *testing.T, edit ...func(*exchange.Client)) *partners {
+	t.Helper()
+	smtp := mailtest.New(t, mailtest.Options{})
+	sender := must(mail.New(mail.Config{Host: smtp.Host, Port: smtp.Port, TLS: mail.NoTLS, From: "login@id.example", Timeout: 5 * time.Second}))
+	p := &partners{newParty(t, patient, func(c *server.Config) { c.Mail = sender }), smtp}
+	p.register(edit...)
+	return p
+}
+
+func (p *partners) register(edit ...func(*exchange.Client)) {
+	p.Helper()
+	m := p.manifest()
+	for _, id := range []string{"partner", "rival"} {
+		m.Clients = append(m.Clients, exchange.Client{
+			ID: id, Name: "Acme <Pay>", Origins: []string{page}, Proofs: []string{"otp", "one-time-token"},
+			AuthKeys: &exchange.AuthKeys{SigningKeys: publicPEM(&requestKey().PublicKey)},
+			Scopes:   []string{"read"}, DefaultScopes: []string{"read"}, Audiences: []string{api}, RefreshTokens: true,
+		})
+	}
+	for _, e := range edit {
+		e(&m.Clients[len(m.Clients)-2])
+	}
+	p.apply(m)
+}
+
+func publicPEM(key *rsa.PublicKey) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: must(x509.MarshalPKIXPublicKey(key))}))
+}
+
+func signRequest(body string) string {
+	inner := sha512.Sum512([]byte(body))
+	outer := sha512.Sum512([]byte(hex.EncodeToString(inner[:])))
+	return base64.StdEncoding.EncodeToString(must(rsa.SignPSS(rand.Reader, requestKey(), crypto.SHA512, outer[:], &rsa.PSSOptions{SaltLength: 64})))
+}
+
+// request opens a request by the client partner.
+func (p *partners) request(body string) answer {
+	p.Helper()
+	return p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signRequest(body))
+}
+
+func (p *partners) opened(key string, passwordless bool, more string) answer {
+	p.Helper()
+	a := p.request(fmt.Sprintf(`{"partnerUserId":%q,"passwordless":%v%s}`, key, passwordless, more))
+	p.want(a, 201, "")
+	return a
+}
+
+// send asks for a code by a page of the client.
+func (p *partners) send(requestID, address string) answer {
+	p.Helper()
+	return p.post(mailPath, fmt.Sprintf(`{"requestId":%q,"emailAddress":%q}`, requestID, address), "X-API-Key", "partner", "Origin", page)
+}
+
+func (p *partners) answer(emailID, otp, more string) answer {
+	p.Helper()
+	return p.post(otpPath, fmt.Sprintf(`{"emailId":%q,"otp":%q%s}`, emailID, otp, more), "X-API-Key", "partner", "Origin", page)
+}
+
+// mailed opens a request for a key and has a code sent to an address.
+func (p *partners) mailed(key, address string) (emailID, code string) {
+	p.Helper()
+	a := p.send(p.opened(key, false, "").str("requestId"), address)
+	p.want(a, 200, "")
+	m := p.smtp.Last(p.T)
+	if len(m.To) != 1 || m.To[0] != strings.ToLower(address) {
+		p.Fatalf("mailed to %v", m.To)
+	}
+	return a.str("emailId"), m.Code(p.T)
+}
+
+// login links a key by proving an address, and answers the user.
+func (p *partners) login(key, address string) (user map[string]any) {
+	p.Helper()
+	a := p.answer(first2(p.mailed(key, address)))
+	p.want(a, 200, "")
+	user, _ = a.json["user"].(map[string]any)
+	p.pass(31 * time.Second) // until the next code may be asked for
+	return user
+}
+
+func first2(a, b string) (string, string, string) { return a, b, "" }
+
+func (p *partners) redeem(requestID, token string, more ...string) answer {
+	p.Helper()
+	return p.form("/oauth/token", append([]string{
+		"grant_type", exchange.GrantTokenExchange, "client_id", "partner", "subject_token", token,
+		"subject_token_type", exchange.TypeOneTimeToken, "request_id", requestID,
+	}, more...))
+}
+
+func TestKeyLogin(t *testing.T) {
+	p := newPartners(t)
+	o := p.opened("key-1", true, `,"locale":"en","cryptoWalletAddress":{"currencyCode":"BTC","address":"bc1"}`)
+	if o.str("next") != "otp" || o.str("oneTimeToken") != "" || o.str("requestId") == "" ||
+		o.str("expiresAt") != p.clock().Add(15*time.Minute).UTC().Format(time.RFC3339) {
+		t.Errorf("answer is %s", o.text)
+	}
+	sent := p.send(o.str("requestId"), "Alice@Example.com")
+	p.want(sent, 200, "")
+	if sent.str("emailMask") != "a***@example.com" || sent.str("expiresAt") != p.clock().Add(10*time.Minute).UTC().Format(time.RFC3339) ||
+		sent.str("resendAfter") != p.clock().Add(30*time.Second).UTC().Format(time.RFC3339) || sent.header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("answer is %s", sent.text)
+	}
+	m := p.smtp.Last(t)
+	if m.Subject != "Your login code for Acme <Pay>" || !strings.Contains(m.HTML, "Acme &lt;Pay&gt;") {
+		t.Errorf("mail is %q\n%s", m.Subject, m.HTML)
+	}
+	a := p.answer(sent.str("emailId"), m.Code(t), "")
+	p.want(a, 200, "")
+	user, _ := a.json["user"].(map[string]any)
+	if a.str("accessToken") == "" || a.str("refreshToken") == "" || user["isNew"] != true || user["email"] != "alice@example.com" {
+		t.Errorf("answer is %s", a.text)
+	}
+
+	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	hash := sha256.Sum256([]byte(verifier))
+	o = p.opened("key-1", true, fmt.Sprintf(`,"codeChallenge":%q`, base64.RawURLEncoding.EncodeToString(hash[:])))
+	if o.str("next") != "one_time_token" || o.str("oneTimeToken") == "" {
+		t.Fatalf("answer is %s", o.text)
+	}
+	id, token := o.str("requestId"), o.str("oneTimeToken")
+	p.want(p.redeem(id, token), 400, exchange.ReasonChallengeInvalid)
+	p.want(p.redeem(id, token, "code_verifier", verifier[1:]+"A"), 400, exchange.ReasonChallengeInvalid)
+	b := p.redeem(id, token, "code_verifier", verifier)
+	p.want(b, 200, "")
+	same, _ := b.json["user"].(map[string]any)
+	if same["id"] != user["id"] || same["is_new"] != false || b.str("refresh_token") == "" {
+		t.Errorf("answer is %s", b.text)
+	}
+	p.want(p.redeem(id, token, "code_verifier", verifier), 400, exchange.ReasonChallengeInvalid)
+	c := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", b.str("refresh_token")})
+	p.want(c, 200, "")
+	if o := p.opened("key-1", false, ""); o.str("next") != "otp" {
+		t.Errorf("a token for who did not ask for one: %s", o.text)
+	}
+
+	p.register(func(c *exchange.Client) { c.Proofs = []string{"otp"} })
+	d := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", c.str("refresh_token")})
+	p.want(d, 400, exchange.ReasonSessionEnded)
+}
+
+func TestKeyLoginIsAudited(t *testing.T) {
+	p := newPartners(t)
+	user := p.login("key-1", "alice@example.com")
+	o := p.opened("key-1", true, "")
+	p.want(p.redeem(o.str("requestId"), o.str("oneTimeToken")), 200, "")
+	code := p.smtp.Last(t).Code(t)
+	subject := p.requests.Subject("partner", "key-1")
+	events := p.events()
+	var got []string
+	for _, e := range events {
+		got = append(got, fmt.Sprint(e["event"], " ", e["outcome"], " ", e["client"], " ", e["issuer"], " ", e["subject"]))
+		if e["event"] == "token" && e["user"] != user["id"] {
+			t.Errorf("the event is about user %v", e["user"])
+		}
+		if (e["event"] == "key_request" || e["event"] == "token") && e["key"] != exchange.KeyID(&requestKey().PublicKey) {
+			t.Errorf("the event says the key is %v", e["key"])
+		}
+	}
+	want := []string{
+		"key_request granted partner key:partner " + subject, "mail_code granted partner mail:partner alice@example.com",
+		"token granted partner mail:partner alice@example.com", "key_request granted partner key:partner " + subject,
+		"token granted partner key:partner " + subject,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("events are\n%s", strings.Join(got, "\n"))
+	}
+	for _, secret := range []string{"key-1", code, o.str("requestId"), o.str("oneTimeToken")} {
+		if strings.Contains(p.audited.String(), secret) || strings.Contains(p.logged.String(), secret) {
+			t.Errorf("a log has %q", secret)
+		}
+	}
+}
+
+func TestKeyRequests(t *testing.T) {
+	p := newPartners(t)
+	good := `{"partnerUserId":"k"}`
+	signed := func(body string) []string {
+		return []string{"X-API-Key", "partner", "X-Request-Signature", signRequest(body)}
+	}
+	spaced := "\n " + good + "\n"
+	for _, row := range []struct {
+		name, body string
+		headers    []string
+		status     int
+		code       exchange.Reason
+	}{
+		{"good", good, signed(good), 201, ""},
+		{"the same again, signed anew", good, signed(good), 201, ""},
+		{"white space counts", spaced, signed(spaced), 201, ""},
+		{"white space was added", spaced, signed(good), 401, exchange.ReasonRequestSignatureInvalid},
+		{"no signature", good, []string{"X-API-Key", "partner"}, 401, exchange.ReasonRequestSignatureInvalid},
+		{"two signatures", good, append(signed(good), "X-Request-Signature", signRequest(good)), 401, exchange.ReasonRequestSignatureInvalid},
+		{"no client", good, signed(good)[2:], 401, exchange.ReasonClientUnknown},
+		{"an unknown client", good, append([]string{"X-API-Key", "nobody"}, signed(good)[2:]...), 401, exchange.ReasonRequestSignatureInvalid},
+		{"a client without signing keys", good, append([]string{"X-API-Key", "web"}, signed(good)[2:]...), 401, exchange.ReasonRequestSignatureInvalid},
+		{"a server secret beside it", good, append(signed(good), "X-Server-Secret", "x"), 400, exchange.ReasonRequestMalformed},
+		{"a page", good, append(signed(good), "Origin", page), 403, exchange.ReasonOriginNotAllowed},
+		{"what is not JSON, not signed", `{`, signed(good), 401, exchange.ReasonRequestSignatureInvalid},
+		{"what is not JSON, signed", `{`, signed(`{`), 400, exchange.ReasonRequestMalformed},
+		{"no key", `{}`, signed(`{}`), 400, exchange.ReasonParameterMissing},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := p.in(t)
+			a := p.post(requestsPath, row.body, row.headers...)
+			if p.want(a, row.status, row.code); row.status != 201 && a.str("requestId") != "" {
+				t.Errorf("a refusal has a request: %s", a.text)
+			}
+			if a.header.Get("Access-Control-Allow-Origin") != "" {
+				t.Error("pages may read it")
+			}
+		})
+	}
+	again := signed(good)
+	p.want(p.post(requestsPath, good, again...), 201, "")
+	p.want(p.post(requestsPath, good, again...), 400, exchange.ReasonRequestReplayed)
+	p.want(p.post(requestsPath, good, append(again, "Idempotency-Key", "1")...), 400, exchange.ReasonRequestReplayed)
+}
+
+func TestKeyRequestMembers(t *testing.T) {
+	p := newPartners(t)
+	for _, row := range []struct {
+		name, members string
+		code          exchange.Reason
+	}{
+		{"samples' members", `,"locale":"en","quoteId":"1","flow":"buyCrypto","cryptoWalletAddress":[{"address":"a","tags":[1,-2.5e3,true,null]}],"trustedKyc":false`, ""},
+		{"others", `,"role":"admin"`, exchange.ReasonParameterInvalid},
+		{"another spelling", `,"Passwordless":true`, exchange.ReasonParameterInvalid},
+		{"a sample's member twice", `,"locale":"en","locale":"de"`, exchange.ReasonParameterRepeated},
+		{"a sample's member that is no JSON", `,"flow":[1,]`, exchange.ReasonRequestMalformed},
+		{"a sample's member that nests", `,"flow":` + strings.Repeat("[", 40) + strings.Repeat("]", 40), exchange.ReasonRequestMalformed},
+		{"a flag that is a text", `,"passwordless":"true"`, exchange.ReasonParameterInvalid},
+		{"an address", `,"email":"alice@example.com"`, ""},
+		{"what is no address", `,"email":"alice"`, exchange.ReasonParameterInvalid},
+		{"a challenge", `,"codeChallenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"`, ""},
+		{"a challenge in plain", `,"codeChallenge":"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXkdBjft"`, exchange.ReasonParameterInvalid},
+		{"a challenge with padding", `,"codeChallenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c="`, exchange.ReasonParameterInvalid},
+		{"a time", `,"requestTime":"` + p.clock().UTC().Format(time.RFC3339) + `"`, ""},
+		{"a time long ago", `,"requestTime":"2020-01-01T00:00:00Z"`, exchange.ReasonRequestExpired},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			status := 400
+			if row.code == "" {
+				status = 201
+			}
+			q := &partners{p.in(t), p.smtp}
+			q.want(q.request(`{"partnerUserId":"k"`+row.members+`}`), status, row.code)
+		})
+	}
+	for _, key := range []string{strings.Repeat("x", 256), `a\u0007`, ""} {
+		if a := p.request(`{"partnerUserId":"` + key + `"}`); a.status != 400 {
+			t.Errorf("%q answered %s", key, a.text)
+		}
+	}
+	p.register(func(c *exchange.Client) { c.AuthKeys.Strict = true })
+	p.want(p.request(`{"partnerUserId":"k"}`), 400, exchange.ReasonParameterMissing)
+	at := func(ago time.Duration) string {
+		return fmt.Sprintf(`{"partnerUserId":"k","requestTime":%q}`, p.clock().Add(-ago).UTC().Format(time.RFC3339))
+	}
+	p.want(p.request(at(6*time.Minute)), 400, exchange.ReasonRequestExpired)
+	p.want(p.request(at(time.Minute)), 201, "")
+}
+
+// A signature that is good at one client is not at another with the same key.
+func TestOneOfManyKeyRequests(t *testing.T) {
+	p := newPartners(t)
+	body := `{"partnerUserId":"k"}`
+	signature := signRequest(body)
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			a := p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signature)
+			switch a.status {
+			case 201:
+				won.Add(1)
+			default:
+				p.want(a, 400, exchange.ReasonRequestReplayed)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d were opened", won.Load())
+	}
+}
+
+func TestOneOfManyRedeemers(t *testing.T) {
+	p := newPartners(t)
+	p.login("key-1", "alice@example.com")
+	o := p.opened("key-1", true, "")
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			a := p.redeem(o.str("requestId"), o.str("oneTimeToken"))
+			if a.status == 200 {
+				won.Add(1)
+				return
+			}
+			if p.want(a, 400, exchange.ReasonChallengeInvalid); a.str("access_token") != "" {
+				t.Errorf("a refusal has tokens: %s", a.text)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d redeemed it", won.Load())
+	}
+}
+
+// Of many right answers to one code, no more than its tries at once, one counts,
+// and makes one user.
+func TestOneOfManyAnswers(t *testing.T) {
+	p := newPartners(t)
+	emailID, code := p.mailed("key-1", "alice@example.com")
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if a := p.answer(emailID, code, ""); a.status == 200 {
+				won.Add(1)
+			} else {
+				p.want(a, 400, exchange.ReasonChallengeInvalid)
+			}
+		})
+	}
+	all.Wait()
+	users, _, err := p.registry.Users(t.Context(), "", 10)
+	if won.Load() != 1 || err != nil || len(users) != 1 {
+		t.Errorf("%d logged in as %d users, %v", won.Load(), len(users), err)
+	}
+}
+
+// The page learns nothing of whose address it is.
+func TestAddressesAnswerAlike(t *testing.T) {
+	p := newPartners(t, func(c *exchange.Client) { no := false; c.AutoCreate = &no })
+	p.register()
+	p.login("key-1", "known@example.com")
+	p.register(func(c *exchange.Client) { no := false; c.AutoCreate = &no })
+	shape := func(a answer) string {
+		var members []string
+		for name, v := range a.json {
+			s, _ := v.(string)
+			if name == "request_id" || name == "emailMask" {
+				s = ""
+			}
+			if name != "code" && name != "error" {
+				s = fmt.Sprint(len(s))
+			}
+			members = append(members, name+"="+s)
+		}
+		slices.Sort(members)
+		return fmt.Sprint(a.status, members, a.header.Get("Retry-After"))
+	}
+	var known []string
+	for i, address := range []string{"known@example.com", "other@example.com"} {
+		o := p.opened("key-2", false, "")
+		sent := p.send(o.str("requestId"), address)
+		code := p.smtp.Last(t).Code(t)
+		wrong := "000000"
+		if code == wrong {
+			wrong = "000001"
+		}
+		for at, a := range []answer{sent, p.send(o.str("requestId"), address), p.answer(sent.str("emailId"), wrong, "")} {
+			if got := shape(a); i == 0 {
+				known = append(known, got)
+			} else if got != known[at] {
+				t.Errorf("answer %d is %s, and %s for who is known", at, got, known[at])
+			}
+		}
+	}
+}
+
+func TestMailRequests(t *testing.T) {
+	p := newPartners(t)
+	id := p.opened("k", false, "").str("requestId")
+	named := p.opened("k", false, `,"email":"Bob@example.com"`).str("requestId")
+	body := func(id, address string) string { return fmt.Sprintf(`{"requestId":%q,"emailAddress":%q}`, id, address) }
+	for _, row := range []struct {
+		name, body, client string
+		status             int
+		code               exchange.Reason
+	}{
+		{"no address", fmt.Sprintf(`{"requestId":%q}`, id), "partner", 400, exchange.ReasonParameterMissing},
+		{"what is no address", body(id, "alice@example.com\r\nBcc: eve@example.net"), "partner", 400, exchange.ReasonParameterInvalid},
+		{"another member", fmt.Sprintf(`{"requestId":%q,"emailAddress":"a@example.com","otp":"1"}`, id), "partner", 400, exchange.ReasonParameterInvalid},
+		{"another client", body(id, "alice@example.com"), "rival", 400, exchange.ReasonChallengeInvalid},
+		{"a client that nobody knows", body(id, "alice@example.com"), "nobody", 401, exchange.ReasonClientUnknown},
+		{"no request", body("", "alice@example.com"), "partner", 400, exchange.ReasonParameterMissing},
+		{"an unknown request", body(id[:len(id)-1], "alice@example.com"), "partner", 400, exchange.ReasonChallengeInvalid},
+		{"good", body(id, "alice@example.com"), "partner", 200, ""},
+		{"too soon", body(id, "alice@example.com"), "partner", 429, exchange.ReasonMailTooSoon},
+		{"the client's own word", fmt.Sprintf(`{"requestId":%q}`, named), "partner", 200, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := p.in(t)
+			a := p.post(mailPath, row.body, "X-API-Key", row.client)
+			p.want(a, row.status, row.code)
+			if row.status == 429 && a.header.Get("Retry-After") != "30" {
+				t.Errorf("Retry-After is %s", a.header.Get("Retry-After"))
+			}
+		})
+	}
+	all := p.smtp.Messages()
+	if len(all) != 2 || all[1].To[0] != "bob@example.com" {
+		t.Errorf("%d mails went out", len(all))
+	}
+	p.pass(15 * time.Minute)
+	p.want(p.send(id, "alice@example.com"), 400, exchange.ReasonChallengeInvalid)
+}
+
+// A server that cannot mail says so, and links nobody.
+func TestMailUnavailable(t *testing.T) {
+	p := newPartners(t)
+	o := p.opened("key-1", false, "")
+	p.smtp.Refuse(mailtest.Rcpt, 451, "try later")
+	a := p.send(o.str("requestId"), "alice@example.com")
+	p.want(a, 503, exchange.ReasonMailUnavailable)
+	if a.str("emailId") != "" || a.header.Get("Retry-After") != "30" || a.header.Get("Access-Control-Allow-Origin") != page {
+		t.Errorf("answered %s %v", a.text, a.header)
+	}
+	if !strings.Contains(p.logged.String(), "try later") || strings.Contains(a.text, "try later") {
+		t.Error("the reason is told to the wrong one")
+	}
+	p.smtp.Refuse(mailtest.Rcpt, 0, "")
+	p.pass(30 * time.Second)
+	sent := p.send(o.str("requestId"), "alice@example.com")
+	p.want(sent, 200, "")
+	p.want(p.answer(sent.str("emailId"), p.smtp.Last(t).Code(t), ""), 200, "")
+
+	without := &partners{newParty(t, patient), nil}
+	without.register()
+	a = without.send(without.opened("key-1", false, "").str("requestId"), "alice@example.com")
+	without.want(a, 503, exchange.ReasonMailUnavailable)
+	if !strings.Contains(without.logged.String(), "mail.host") {
+		t.Errorf("the operator reads %s", without.logged)
+	}
+	if users, _, err := without.registry.Users(t.Context(), "", 1); err != nil || len(users) > 0 {
+		t.Errorf("%d users, %v", len(users), err)
+	}
+}
+
+// A key of one user becomes another's by codes to both addresses, or by the
+// operator, and by nothing less.
+func TestRelink(t *testing.T) {
+	p := newPartners(t)
+	alice := p.login("key-1", "alice@example.com")
+	p.login("key-9", "eve@example.com")
+	refused := func(a answer) {
+		t.Helper()
+		p.want(a, 409, exchange.ReasonLinkedElsewhere)
+		if !strings.Contains(a.str("error_description"), "previousEmailId") || a.str("accessToken") != "" {
+			t.Errorf("it says %s", a.text)
+		}
+	}
+	previous := func(id, code string) string { return fmt.Sprintf(`,"previousEmailId":%q,"previousOtp":%q`, id, code) }
+	toBob, bobCode := p.mailed("key-1", "bob@example.com")
+	refused(p.answer(toBob, bobCode, ""))
+	toEve, eveCode := p.mailed("key-1", "eve@example.com") // somebody, but not whose key it is
+	refused(p.answer(toBob, bobCode, previous(toEve, eveCode)))
+	p.pass(31 * time.Second)
+	other, otherCode := p.mailed("key-9", "alice@example.com") // the right one, for another key
+	p.want(p.answer(toBob, bobCode, previous(other, otherCode)), 400, exchange.ReasonChallengeInvalid)
+	p.pass(31 * time.Second)
+	if o := p.opened("key-1", true, ""); o.str("next") != "one_time_token" {
+		t.Fatalf("the key lost its user: %s", o.text)
+	} else if a := p.redeem(o.str("requestId"), o.str("oneTimeToken")); !strings.Contains(a.text, alice["id"].(string)) {
+		t.Fatalf("the key is another's: %s", a.text)
+	}
+	if users, _, err := p.registry.Users(t.Context(), "", 10); err != nil || len(users) != 2 {
+		t.Errorf("a refused login made a user: %d, %v", len(users), err)
+	}
+
+	toAlice, aliceCode := p.mailed("key-1", "alice@example.com")
+	a := p.answer(toBob, bobCode, previous(toAlice, aliceCode))
+	p.want(a, 200, "")
+	bob, _ := a.json["user"].(map[string]any)
+	if bob["id"] == alice["id"] || bob["isNew"] != true {
+		t.Errorf("answer is %s", a.text)
+	}
+	p.want(p.answer(toAlice, aliceCode, ""), 400, exchange.ReasonChallengeInvalid)
+	o := p.opened("key-1", true, "")
+	if a := p.redeem(o.str("requestId"), o.str("oneTimeToken")); !strings.Contains(a.text, bob["id"].(string)) {
+		t.Errorf("the key is not bob's: %s", a.text)
+	}
+
+	if err := p.registry.Unlink(t.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+		t.Fatal(err)
+	}
+	if o := p.opened("key-1", true, ""); o.str("next") != "otp" {
+		t.Errorf("an unlinked key answers %s", o.text)
+	}
+	if carol := p.login("key-1", "carol@example.com"); carol["isNew"] != true {
+		t.Errorf("carol is %v", carol)
+	}
+}
+
+// What an operator takes away counts for what was handed out before.
+func TestKeyLoginTakenAway(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		take func(p *partners, user string)
+		code exchange.Reason
+	}{
+		{"nothing", func(*partners, string) {}, ""},
+		{"the user disabled", func(p *partners, user string) {
+			if err := p.registry.Disable(p.Context(), user, true); err != nil {
+				p.Fatal(err)
+			}
+		}, exchange.ReasonUserDisabled},
+		{"the key unlinked", func(p *partners, _ string) {
+			if err := p.registry.Unlink(p.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+				p.Fatal(err)
+			}
+		}, exchange.ReasonUserNotRegistered},
+		{"the proof", func(p *partners, _ string) {
+			p.register(func(c *exchange.Client) { c.Proofs = []string{"otp"} })
+		}, exchange.ReasonSubjectTokenTypeNotAccepted},
+		{"the signing key", func(p *partners, _ string) {
+			key := must(rsa.GenerateKey(rand.Reader, 2048))
+			p.register(func(c *exchange.Client) { c.AuthKeys.SigningKeys = publicPEM(&key.PublicKey) })
+		}, exchange.ReasonChallengeInvalid},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newPartners(t)
+			user := p.login("key-1", "alice@example.com")
+			o := p.opened("key-1", true, "")
+			row.take(p, user["id"].(string))
+			a := p.redeem(o.str("requestId"), o.str("oneTimeToken"))
+			if status := a.status; (status == 200) != (row.code == "") || a.str("code") != string(row.code) {
+				t.Errorf("answered %s", a.text)
+			}
+		})
+	}
+}
+
+// The same proofs at the token endpoint, without a door.
+func TestOTPAtTheTokenEndpoint(t *testing.T) {
+	p := newPartners(t)
+	exchangeOTP := func(json string, more ...string) answer {
+		return p.form("/oauth/token", append([]string{
+			"grant_type", exchange.GrantTokenExchange, "client_id", "partner", "subject_token_type", exchange.TypeOTP,
+			"subject_token", base64.RawURLEncoding.EncodeToString([]byte(json)),
+		}, more...))
+	}
+	id, code := p.mailed("k", "alice@example.com")
+	for _, row := range []struct {
+		name, json string
+		code       exchange.Reason
+	}{
+		{"no code", fmt.Sprintf(`{"emailId":%q}`, id), exchange.ReasonParameterMissing},
+		{"five digits", fmt.Sprintf(`{"emailId":%q,"otp":"12345"}`, id), exchange.ReasonParameterInvalid},
+		{"other digits", fmt.Sprintf(`{"emailId":%q,"otp":"１２３４５６"}`, id), exchange.ReasonParameterInvalid},
+		{"a number", fmt.Sprintf(`{"emailId":%q,"otp":123456}`, id), exchange.ReasonParameterInvalid},
+		{"another member", fmt.Sprintf(`{"emailId":%q,"otp":%q,"user":"1"}`, id, code), exchange.ReasonParameterInvalid},
+		{"half a previous code", fmt.Sprintf(`{"emailId":%q,"otp":%q,"previousOtp":"123456"}`, id, code), exchange.ReasonParameterMissing},
+		{"the other half", fmt.Sprintf(`{"emailId":%q,"otp":%q,"previousEmailId":"1"}`, id, code), exchange.ReasonParameterInvalid},
+		{"nobody's", `{"emailId":"x","otp":"123456"}`, exchange.ReasonChallengeInvalid},
+	} {
+		if a := exchangeOTP(row.json); a.status != 400 || a.str("code") != string(row.code) {
+			t.Errorf("%s: %s", row.name, a.text)
+		}
+	}
+	good := fmt.Sprintf(`{"emailId":%q,"otp":%q}`, id, code)
+	p.want(exchangeOTP(good, "nonce", "n"), 400, exchange.ReasonNonceMismatch)
+	p.want(exchangeOTP(good, "scope", "write"), 400, exchange.ReasonScopeNotAllowed)
+	a := exchangeOTP(good)
+	p.want(a, 200, "")
+	p.want(exchangeOTP(good), 400, exchange.ReasonChallengeInvalid)
+}
