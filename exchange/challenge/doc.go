@@ -5,6 +5,9 @@
 // answers a storage.Write, never commits itself, and of many who try at once
 // exactly one commit goes through. What identifies a thing is kept as a hash.
 //
+// [ClientSessions] are what backends open for wallets, with the message that each
+// is to sign.
+//
 // [Answers] is the other way round: what was done once and is asked for again
 // by its Idempotency-Key is not done again but answered alike.
 package challenge

@@ -5,6 +5,7 @@
 //	jwt.go  an external issuer's JWT (id_token, jwt, access_token)
 //	own.go  our own access token
 //	user_assertion.go  a confidential client's word about its own user
+//	wallet_signature.go  what a wallet signed
 //
 // Every token goes through the checks in the order in which they are listed,
 // the first that does not pass ends it, and the list is the same for whoever
