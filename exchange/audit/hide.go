@@ -5,11 +5,13 @@ import (
 	"strings"
 )
 
-// forms are those of JWTs (RFC 7519), of our secrets and of our refresh tokens,
-// cut off or whole.
+// forms are those of JWTs (RFC 7519) and other proofs in base64url of JSON, of our
+// secrets and one-time tokens, of our refresh tokens, and of other IDs of ours
+// that are as good as secrets: a record's, a dot, and what nobody can guess. They
+// are cut off or whole.
 var forms = regexp.MustCompile(`eyJ[\w-]{8,}(?:\.[\w-]*)*` +
-	`|\bssk_[\w-]{8,}` +
-	`|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]+\.[\w-]+`)
+	`|\b(?:ssk|ott)_[\w-]{8,}` +
+	`|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(?:[0-9]+\.[\w-]+|[\w-]{8,})`)
 
 const hidden = "(hidden)"
 
@@ -17,8 +19,10 @@ const hidden = "(hidden)"
 // is meant to hold one, but callers mistake one parameter for another: a secret
 // sent as client_id, a refresh token sent as grant_type.
 func hide(s string) string {
-	const least = 8
-	if len(s) < least || !strings.Contains(s, "eyJ") && !strings.Contains(s, "ssk_") && strings.Count(s, ".") < 2 {
+	const least, id = 8, 36 // the length of a record's ID
+	may := strings.Contains(s, "eyJ") || strings.Contains(s, "ssk_") || strings.Contains(s, "ott_") ||
+		len(s) > id && strings.Contains(s, ".") && strings.Count(s, "-") >= 4
+	if len(s) < least || !may {
 		return s
 	}
 	return forms.ReplaceAllLiteralString(s, hidden)

@@ -21,7 +21,15 @@ func TestHide(t *testing.T) {
 		{session + ".1." + mac[:10] + "…", hidden + "…"},
 		{`no "` + session + ".1." + mac + `"`, `no "` + hidden + `"`},
 
+		{"ott_" + mac, hidden},
+		{"request " + session + "." + mac[:22] + " and more", "request " + hidden + " and more"},
+		{session + ".ABCDEFGHIJKLMNOPQRSTUVWXYZ", hidden},
+		{session + ".3." + mac[:22], hidden},
+
 		{"", ""},
+		{"session " + session + ". It ended", "session " + session + ". It ended"},
+		{"wallet/" + session + "/12", "wallet/" + session + "/12"},
+		{"scott_and_friends", "scott_and_friends"},
 		{session, session},
 		{"generation 3 of session " + session + ", which is at 5", "generation 3 of session " + session + ", which is at 5"},
 		{mac, mac}, // a thumbprint, or who somebody is
