@@ -62,7 +62,7 @@ func (a walletAnswer) token() string { return a.AccessToken + a.Standard }
 func TestWallets(t *testing.T) {
 	t.Parallel()
 	needNode(t)
-	for _, wallet := range []string{"viem", "viem compact", "ethers", "web3.js base58", "web3.js base64", "xrpl secp256k1", "xrpl Ed25519", "contract"} {
+	for _, wallet := range []string{"viem", "viem compact", "ethers", "web3", "solana base58", "solana base64", "xrpl secp256k1", "xrpl Ed25519", "contract"} {
 		t.Run(wallet, func(t *testing.T) {
 			s, secret, port := walletWorld(t)
 			for _, at := range []string{"door", "token endpoint"} {

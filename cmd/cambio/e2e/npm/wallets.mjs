@@ -14,6 +14,7 @@ import nacl from 'tweetnacl';
 import { decodeFunctionData, encodeFunctionResult, hashMessage, parseAbi, parseSignature, recoverAddress, serializeCompactSignature, signatureToCompactSignature } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { parseSiweMessage, validateSiweMessage } from 'viem/siwe';
+import { Web3 } from 'web3';
 import xrpl from 'xrpl';
 
 const { url, origin, client, secret, wallet: kind, at, port, user } = await json(process.stdin);
@@ -57,6 +58,17 @@ function ethersWallet() {
   };
 }
 
+// web3.js in a signing callback of a page, whose backend names the network.
+function web3Wallet() {
+  const web3 = new Web3();
+  const { address, privateKey } = web3.eth.accounts.create();
+  const signingCallback = async (challenge) => {
+    let sign = web3.eth.accounts.sign(challenge, privateKey);
+    return { signature: sign.signature };
+  };
+  return { type: 'EVM', network: 'ETHEREUM', address, sign: signingCallback };
+}
+
 // A contract that takes its owner's signature with a byte before it.
 const abi = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
 
@@ -87,8 +99,9 @@ const wallets = {
   'viem': () => viemWallet((s) => s),
   'viem compact': () => viemWallet((s) => serializeCompactSignature(signatureToCompactSignature(parseSignature(s)))),
   'ethers': ethersWallet,
-  'web3.js base58': () => solanaWallet((s) => bs58.encode(s)),
-  'web3.js base64': () => solanaWallet((s) => Buffer.from(s).toString('base64')),
+  'web3': web3Wallet,
+  'solana base58': () => solanaWallet((s) => bs58.encode(s)),
+  'solana base64': () => solanaWallet((s) => Buffer.from(s).toString('base64')),
   'xrpl secp256k1': () => xrplWallet(xrpl.ECDSA.secp256k1),
   'xrpl Ed25519': () => xrplWallet(xrpl.ECDSA.ed25519),
   'contract': contractWallet,
@@ -108,7 +121,10 @@ const basic = { Authorization: `Basic ${Buffer.from(`${client}:${secret}`).toStr
 
 // The backend.
 const opened = await post('/v1/clients/session',
-  { signingAddress: wallet.address, depositAddress: wallet.address, signingType: wallet.type, externalUserId: user },
+  {
+    signingAddress: wallet.address, depositAddress: wallet.address, externalUserId: user,
+    ...(wallet.network ? { signingNetwork: wallet.network } : { signingType: wallet.type }),
+  },
   { 'acme-client-id': client, 'acme-client-secret': secret });
 
 // The page.
