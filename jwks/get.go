@@ -69,6 +69,24 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
+// Transport reaches what operators named for others than key sets, by the same
+// rules: public addresses by https or, with private, loopback and private
+// networks too, also in plain http. It uses no proxy and keeps no connection.
+func Transport(private bool) http.RoundTripper {
+	g := getter{allowPrivate: private}
+	return schemes{plain: g.client(true).Transport, secure: g.client(false).Transport}
+}
+
+// schemes are transports for http and for anything else.
+type schemes struct{ plain, secure http.RoundTripper }
+
+func (s schemes) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "http" {
+		return s.plain.RoundTrip(r)
+	}
+	return s.secure.RoundTrip(r)
+}
+
 // client follows no redirect, uses no proxy, keeps no connection, and reaches
 // only addresses that may be reached. plain is for http.
 func (g getter) client(plain bool) *http.Client {

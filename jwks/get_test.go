@@ -244,3 +244,22 @@ func TestNoProxy(t *testing.T) {
 		t.Error("the client asks for a proxy")
 	}
 }
+
+// TestTransport: others reach what keys are fetched from, and nothing else.
+func TestTransport(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(s.Close)
+	for private, want := range map[bool]string{true: "", false: "not public"} {
+		r, err := http.NewRequest(http.MethodGet, s.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := Transport(private).RoundTrip(r)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if (err == nil) != private || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("private %t: %v", private, err)
+		}
+	}
+}
