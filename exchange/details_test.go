@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	strict "github.com/go-jose/go-jose/v4/json"
+
 	"cambio/exchange"
 )
 
@@ -84,8 +86,8 @@ func TestAuthorizationDetails(t *testing.T) {
 	}
 }
 
-// FuzzAuthorizationDetails: what is granted has one spelling, is what was
-// asked for, and is granted again when it is asked for of a token that has it.
+// FuzzAuthorizationDetails: what is granted is what was asked for, however it is
+// decoded, and is granted again when it is asked for of a token that has it.
 func FuzzAuthorizationDetails(f *testing.F) {
 	for _, s := range []string{
 		`[{"type":"a"}]`, `[{"type":"b","n":1.50},{"type":"a"}]`, `[{"type":"a","n":1,"n":2}]`, ` [{"n":-0,"type":"a"}]`,
@@ -109,6 +111,10 @@ func FuzzAuthorizationDetails(f *testing.F) {
 				t.Fatalf("granted %q for %q", d.Details, asked)
 			}
 			return
+		}
+		var once any
+		if err := strict.Unmarshal(asked, &once); err != nil {
+			t.Errorf("granted %q, of which decoders think differently: %v", asked, err)
 		}
 		x, _ := json.Marshal(want)
 		y, _ := json.Marshal(got)
