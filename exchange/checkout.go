@@ -27,6 +27,13 @@ type Purchase struct {
 	Invoice  string // invoice_id
 }
 
+// Invoice is an invoice of a customer's on a client's list.
+type Invoice struct {
+	Customer string    `json:"customer_id"`
+	ID       string    `json:"invoice_id"`
+	Added    time.Time `json:"added,omitzero"`
+}
+
 // CheckoutID says whether a text can be a customer's or an invoice's ID: 1 to
 // 255 bytes of UTF-8 without control characters.
 func CheckoutID(s string) bool {

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"exchange/details":   {"exchange"},
 	"exchange/registry":  {"exchange", "storage"},
 	"exchange/challenge": {"exchange", "exchange/wallet", "storage"},
+	"exchange/checkout":  {"exchange", "storage"},
 	"exchange/limit":     {},
 	"exchange/audit":     {"exchange"},
 	"exchange/session":   {"exchange", "storage", "keys"},
@@ -66,7 +67,7 @@ var homes = []struct {
 	{"github.com/decred", []string{"exchange/wallet"}, "its curve is that of chains"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "its digits are those of chains"},
 	{"golang.org/x/crypto", []string{"exchange/wallet"}, "the standard library has what is not a chain's own"},
-	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/wallet", "jwks"}, "no grant sees HTTP"},
+	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/wallet", "exchange/checkout", "jwks"}, "no grant sees HTTP"},
 }
 
 // pkg is what `go list` says of a package.
