@@ -69,15 +69,20 @@ func actorInvalid(err error) error {
 }
 
 // ownActor wants a token of ours to be one that the client got itself, unless
-// the client keeps a secret: then it may have got it from the actor.
+// the client keeps a secret: then it may have got it from the actor. A checkout
+// token is in a page's hands and makes nobody act.
 func (e *Endpoint) ownActor(ctx context.Context, req *Request, client *exchange.Client, t *exchange.AccessToken) error {
-	c := exchange.Check{
+	for _, c := range []exchange.Check{{
 		Name: "actor: client_id", Want: client.ID, Got: t.Client,
 		Passed: !client.Public() || t.Client == client.ID, Reason: exchange.ReasonActorTokenInvalid,
-	}
-	req.Trail.Checks = append(req.Trail.Checks, c)
-	if !c.Passed {
-		return c.Refusal()
+	}, {
+		Name: "actor: token", Want: "no checkout token", Got: t.Client,
+		Passed: t.Purchase == nil, Reason: exchange.ReasonActorTokenInvalid,
+	}} {
+		req.Trail.Checks = append(req.Trail.Checks, c)
+		if !c.Passed {
+			return c.Refusal()
+		}
 	}
 	_, err := e.stands(ctx, req, t)
 	return err

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -14,9 +15,15 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 	if err != nil {
 		return nil, err
 	}
-	d := exchange.DecideForClient(client, e.ask(req))
+	ask := e.ask(req)
+	d := exchange.DecideForClient(client, ask)
 	if err := req.Trail.decided(d); err != nil {
 		return nil, err
+	}
+	if len(ask.Audiences) == 0 && slices.Equal(d.Scopes, []string{exchange.ScopeCheckout}) {
+		// The scope says whom the token is for (RFC 9068 §3): the door of ours
+		// that makes checkout tokens, and nobody else.
+		d.Audience = []string{e.cfg.Issuer}
 	}
 	t := &exchange.AccessToken{
 		User: client.ID, Client: client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details,

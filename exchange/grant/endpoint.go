@@ -18,6 +18,9 @@ type Config struct {
 	Replays  Replays
 	// Challenges is what we handed out to be proven once.
 	Challenges Challenges
+	// Invoices knows what clients' checkout tokens may be for. Nil refuses
+	// those of clients that want to have somebody asked.
+	Invoices Invoices
 	// Registry answers what is registered as of now.
 	Registry func() Registry
 	// Issuer is our own URL: iss of our tokens.
@@ -66,6 +69,13 @@ type Replays interface {
 // into the commit that makes use of it, and do not hold if another was faster.
 type Challenges interface {
 	Spend(ctx context.Context, challenge string, now time.Time) ([]storage.Write, error)
+}
+
+// Invoices knows whether an invoice is a customer's, from the source that the
+// party's registration names. It refuses one that is not, and while it cannot
+// know.
+type Invoices interface {
+	Accept(ctx context.Context, party *exchange.Party, p exchange.Purchase, requestID string, now time.Time) error
 }
 
 // Registry is the registered issuers, clients and types of

@@ -26,12 +26,21 @@ func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.
 	if err != nil {
 		return nil, err
 	}
-	t := &exchange.AccessToken{
+	resp, err := e.reissue(ctx, n, &exchange.AccessToken{
 		User: parent.User, Client: n.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
 		IssuedAt: now, Expires: earlier(now.Add(n.client.AccessLifetime()), d.NotAfter),
 		Session: parent.Session, AuthTime: parent.AuthTime, ACR: parent.ACR, AMR: parent.AMR,
 		Actor: n.actor, JKT: parent.JKT, Origin: parent.Origin,
+	}, now)
+	if err != nil {
+		return nil, err
 	}
+	resp.User = user
+	return resp, nil
+}
+
+// reissue signs what became of a token of ours.
+func (e *Endpoint) reissue(ctx context.Context, n *entry, t *exchange.AccessToken, now time.Time) (*Response, error) {
 	spent, err := e.spent(ctx, n, now)
 	if err != nil {
 		return nil, err
@@ -43,9 +52,7 @@ func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.
 	if err != nil {
 		return nil, err
 	}
-	resp := respond(tokens, t, now)
-	resp.User = user
-	return e.issue(resp, n.issue, t)
+	return e.issue(respond(tokens, t, now), n.issue, t)
 }
 
 // stands checks that what a token of ours came from is still there, and

@@ -15,6 +15,8 @@ type Request struct {
 	// request names none; only token exchange can then find one, by the subject
 	// token's audience.
 	Party *exchange.Party
+	// ID is the request's in answers and in the audit log.
+	ID string
 	// Credential says which of the client's secrets or keys authenticated it,
 	// empty if none did.
 	Credential string
@@ -37,6 +39,8 @@ type Request struct {
 	CodeVerifier       string // of a one-time token (RFC 7636 §4.5)
 	RefreshToken       string
 	Assertion          string // RFC 7523 §2.1
+	// MaxLifetime shortens the life of a checkout token; 0 means not.
+	MaxLifetime time.Duration
 
 	// Trail is what the grant learns on its way, for the audit event; it is
 	// filled whether the request succeeds or not.

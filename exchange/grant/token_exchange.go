@@ -37,10 +37,13 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 	if err := e.act(ctx, req, entry, now); err != nil {
 		return nil, err
 	}
-	if subject.Parent != nil {
-		return e.narrow(ctx, req, entry, now)
+	switch {
+	case subject.Parent == nil:
+		return e.enter(ctx, req, entry, now)
+	case exchange.AsksCheckout(req.Details):
+		return e.checkout(ctx, req, entry, now)
 	}
-	return e.enter(ctx, req, entry, now)
+	return e.narrow(ctx, req, entry, now)
 }
 
 // prove verifies the subject token and notes what it says.

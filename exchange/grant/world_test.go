@@ -13,6 +13,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/challenge"
+	"cambio/exchange/checkout"
 	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/registry"
@@ -63,6 +64,7 @@ type world struct {
 	registry *registry.Registry
 	sessions *session.Store
 	subjects *subject.Verifier
+	invoices *checkout.Invoices
 	endpoint *grant.Endpoint
 	manifest exchange.Manifest
 }
@@ -94,10 +96,11 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	w.subjects = subject.New(subject.Config{
 		Trusts: func() subject.Trusts { return w.registry.Snapshot() }, Own: w.sessions, OwnIssuer: ownURL,
 	})
+	w.invoices = checkout.New(w.engine, checkout.Config{RecordKey: ring.Derive("records"), Transport: jwks.Transport})
 	w.endpoint = grant.New(grant.Config{
 		Subjects: w.subjects, Users: w.registry, Sessions: w.sessions,
 		Replays:  challenge.NewReplays(w.engine, ring.Derive("replays")),
-		Registry: func() grant.Registry { return w.registry.Snapshot() }, Issuer: ownURL,
+		Registry: func() grant.Registry { return w.registry.Snapshot() }, Issuer: ownURL, Invoices: w.invoices,
 	})
 	w.manifest = w.trust()
 	_, problems, err := w.registry.Apply(ctx, w.manifest, true, w.now, nil)

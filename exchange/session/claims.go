@@ -76,6 +76,11 @@ func accessClaims(o *object, t *exchange.AccessToken) {
 	if len(t.Details) > 0 {
 		o.value("authorization_details", t.Details)
 	}
+	if p := t.Purchase; p != nil {
+		o.text("partner_id", p.Partner)
+		o.text("customer_id", p.Customer)
+		o.text("invoice_id", p.Invoice)
+	}
 	if t.Session == "" && t.Origin.Issuer != "" {
 		o.begin("origin")
 		o.text("iss", t.Origin.Issuer)

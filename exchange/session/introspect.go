@@ -30,6 +30,10 @@ type Introspection struct {
 	Actor     *exchange.Actor `json:"act,omitempty"`
 	Confirm   *Confirmation   `json:"cnf,omitempty"`
 	Details   json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §9.2
+	// Partner, Customer and Invoice are what a checkout token is for.
+	Partner  string `json:"partner_id,omitempty"`
+	Customer string `json:"customer_id,omitempty"`
+	Invoice  string `json:"invoice_id,omitempty"`
 	// Extra are the mapped claims, members of their own in JSON.
 	Extra map[string]any `json:"-"`
 }
@@ -73,6 +77,9 @@ func introspection(t *exchange.AccessToken) Introspection {
 		Expires: t.Expires.Unix(), IssuedAt: t.IssuedAt.Unix(), Subject: t.User, Audience: t.Audience,
 		Issuer: t.Issuer, ID: t.ID, Session: t.Session, AuthTime: t.AuthTime, ACR: t.ACR, AMR: t.AMR,
 		Actor: t.Actor, Details: t.Details, Extra: t.Extra,
+	}
+	if p := t.Purchase; p != nil {
+		out.Partner, out.Customer, out.Invoice = p.Partner, p.Customer, p.Invoice
 	}
 	if t.JKT != "" {
 		out.TokenType, out.Confirm = "DPoP", &Confirmation{t.JKT}

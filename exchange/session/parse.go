@@ -100,7 +100,9 @@ type claims struct {
 		JKT string `json:"jkt"`
 	}
 	origin origin
-	token  exchange.AccessToken
+	// purchase is what a checkout token is for.
+	purchase exchange.Purchase
+	token    exchange.AccessToken
 }
 
 // member is where the value of a reserved claim goes.
@@ -136,6 +138,12 @@ func (c *claims) member(name string) any {
 		return &c.cnf
 	case "origin":
 		return &c.origin
+	case "partner_id":
+		return &c.purchase.Partner
+	case "customer_id":
+		return &c.purchase.Customer
+	case "invoice_id":
+		return &c.purchase.Invoice
 	}
 	return nil
 }
@@ -158,6 +166,9 @@ func decode(payload []byte) (*exchange.AccessToken, error) {
 	t.JKT = c.cnf.JKT
 	t.IssuedAt, t.Expires = time.Unix(c.iat, 0), time.Unix(c.exp, 0)
 	t.Origin = exchange.Origin{Issuer: c.origin.Issuer, Key: c.origin.Key, Link: c.origin.Link}
+	if c.purchase != (exchange.Purchase{}) {
+		t.Purchase = &c.purchase
+	}
 	if c.origin.At != 0 {
 		t.IssuedAt = time.UnixMilli(c.origin.At)
 	}
