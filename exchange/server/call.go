@@ -83,6 +83,10 @@ var (
 	textMedia   = []string{"text/plain; charset=utf-8"}
 	exposed     = []string{"DPoP-Nonce, WWW-Authenticate, Retry-After"}
 	basicScheme = []string{`Basic realm="cambio", charset="UTF-8"`} // RFC 7617 §2
+
+	bearerScheme         = []string{`Bearer realm="cambio"`} // RFC 6750 §3
+	bearerIsInvalid      = []string{`Bearer realm="cambio", error="invalid_token"`}
+	bearerIsInsufficient = []string{`Bearer realm="cambio", error="insufficient_scope", scope="checkout:create"`}
 )
 
 // ServeHTTP answers a request.

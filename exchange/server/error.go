@@ -23,8 +23,8 @@ func (s *Server) refuse(c *call, err error) exchange.Reason {
 	answer := e.Reason.Answer()
 	s.tellOperator(c, e)
 	h := c.w.Header()
-	if answer.Status == http.StatusUnauthorized {
-		h["Www-Authenticate"] = basicScheme // RFC 9110 §11.6.1, RFC 6749 §5.2
+	if wants := c.wants(e.Reason, answer.Status); wants != nil {
+		h["Www-Authenticate"] = wants
 	}
 	if after := retryAfter(e, answer.Status); after > 0 {
 		h["Retry-After"] = []string{strconv.FormatInt(after, 10)}
@@ -35,6 +35,22 @@ func (s *Server) refuse(c *call, err error) exchange.Reason {
 	clear(c.out)
 	c.out = appendError(c.out[:0], e, answer, c.id)
 	return e.Reason
+}
+
+// wants is the WWW-Authenticate of a refusal: the scheme of who would be let
+// in, and what is wrong with a bearer token if one came.
+func (c *call) wants(reason exchange.Reason, status int) []string {
+	switch {
+	case reason == exchange.ReasonAccessTokenInvalid && len(c.r.Header["Authorization"]) == 0:
+		return bearerScheme // RFC 6750 §3.1: without an error
+	case reason == exchange.ReasonAccessTokenInvalid:
+		return bearerIsInvalid
+	case reason == exchange.ReasonAccessTokenInsufficient:
+		return bearerIsInsufficient
+	case status == http.StatusUnauthorized:
+		return basicScheme // RFC 9110 §11.6.1, RFC 6749 §5.2
+	}
+	return nil
 }
 
 // appendError writes the body of RFC 6749 §5.2 with our code and request_id.

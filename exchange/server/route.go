@@ -67,6 +67,8 @@ func (s *Server) list() map[string]*entry {
 		"/auth/logout":            post("door_logout", "revoke", jsonType, true, s.doorLogout),
 		"/auth/external/verify":   post("door_verify", "verify", jsonType, false, s.doorVerify),
 
+		"/v1/checkout-auth/init": post("door_checkout", "token", jsonType, false, s.doorCheckout),
+
 		"/v1/clients/session":                post("door_client_session", "client_session", jsonType, false, s.doorClientSession),
 		"/v1/auth/cryptoWallet:start":        post("door_wallet_start", "wallet_challenge", jsonType, true, s.doorWalletStart),
 		"/v1/auth/cryptoWallet:authenticate": post("door_wallet", "token", jsonType, true, s.doorWalletAuthenticate),

@@ -108,6 +108,8 @@ type granter interface {
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
 	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.Ended, error)
+	// Parse reads an access token of ours that counts now.
+	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 
 type verifier interface {

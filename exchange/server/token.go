@@ -48,6 +48,7 @@ func (s *Server) grant(c *call) (*grant.Response, error) {
 	if err := s.recall(c); err != nil {
 		return nil, err
 	}
+	c.req.ID = c.id
 	res, err := s.cfg.Grants.Token(c.ctx(), &c.req, c.now)
 	if c.req.Party == nil && err == nil {
 		if party := c.clients.Client(c.req.Trail.Client); party != nil {
