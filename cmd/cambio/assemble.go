@@ -20,6 +20,7 @@ import (
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
 	"cambio/exchange/challenge"
+	"cambio/exchange/checkout"
 	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/limit"
@@ -43,6 +44,8 @@ type app struct {
 	engine *bolt.Engine
 	ring   *keys.Ring
 	users  *registry.Registry
+	// invoices are what checkout tokens may be for.
+	invoices *checkout.Invoices
 	// sessions, replays, answers, requests, wallets and limiter are swept in the
 	// background.
 	sessions *session.Store
@@ -187,6 +190,7 @@ func (a *app) openRegistry(ctx context.Context) error {
 	a.requests = challenge.NewRequests(a.engine, challenge.RequestsConfig{
 		RecordKey: a.ring.Derive("records"), Secret: a.ring.Derive("auth keys"), Replays: a.replays, Users: users,
 	})
+	a.invoices = checkout.New(a.engine, checkout.Config{RecordKey: a.ring.Derive("records"), Transport: jwks.Transport})
 	a.wallets = challenge.NewClientSessions(a.engine, a.ring.Derive("records"))
 	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
 		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,
@@ -240,6 +244,11 @@ func (a *app) applyTrust(ctx context.Context) error {
 		if c.Action != registry.Unchanged {
 			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)
 		}
+		if c.Action == registry.Remove && c.Kind == registry.KindClient {
+			if err := a.invoices.Forget(ctx, c.ID); err != nil {
+				return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
+			}
+		}
 	}
 	return nil
 }
@@ -256,6 +265,7 @@ func (a *app) wire() error {
 	})
 	grants := grant.New(grant.Config{
 		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
+		Invoices:   a.invoices,
 		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets, challenge.RequestKind: a.requests},
 		Registry:   func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
@@ -281,7 +291,7 @@ func (a *app) wireAdmin(metrics http.Handler) error {
 		return err
 	}
 	a.admin, err = admin.New(admin.Config{
-		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.users, Sessions: a.sessions, Keys: a.ring,
+		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.users, Sessions: a.sessions, Keys: a.ring, Invoices: a.invoices,
 		Compile: subject.CompileIssuer(a.base), Describe: describeKeys, Metrics: metrics,
 		Audit: a.audit, Logger: a.log,
 	})

@@ -17,6 +17,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
+	"cambio/exchange/checkout"
 	"cambio/exchange/details"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
@@ -90,7 +91,8 @@ func setup(t *testing.T) *fixture {
 	h, err := admin.New(admin.Config{
 		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Sessions: f.sessions, Keys: f.ring,
 		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: f.clock,
-		Metrics: http.NotFoundHandler(),
+		Metrics:  http.NotFoundHandler(),
+		Invoices: checkout.New(engine, checkout.Config{RecordKey: f.ring.Derive("records"), Transport: jwks.Transport}),
 	})
 	must(t, err)
 	server := httptest.NewServer(h)

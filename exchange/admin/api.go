@@ -36,6 +36,8 @@ type Config struct {
 	// Describe shows the keys of a compiled issuer, and fetches them if need be.
 	Describe func(context.Context, exchange.KeySet) ([]IssuerKey, error)
 	Audit    interface{ Write(*audit.Event) }
+	// Invoices are clients' lists of them. Nil means that there are none.
+	Invoices invoices
 	// Metrics answers GET /metrics, to who has the token. Nil means nothing does.
 	Metrics http.Handler
 	Logger  *slog.Logger     // nil means slog.Default
@@ -72,6 +74,7 @@ func New(cfg Config) (http.Handler, error) {
 	a.clients()
 	a.secrets()
 	a.detailTypes()
+	a.invoices()
 	a.sessions()
 	a.users()
 	a.links()

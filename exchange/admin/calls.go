@@ -85,6 +85,32 @@ func (c *Client) RemoveDetailType(ctx context.Context, name string) error {
 	return c.do(ctx, http.MethodDelete, "/v1/detail-types/"+url.PathEscape(name), nil, nil)
 }
 
+// Invoices is one page of a client's invoices.
+func (c *Client) Invoices(ctx context.Context, client string, f InvoiceFilter) (Invoices, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{"customer": f.Customer, "from": f.From} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if f.Limit != 0 {
+		q.Set("limit", strconv.Itoa(f.Limit))
+	}
+	return call[Invoices](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(client)+"/invoices?"+q.Encode(), nil)
+}
+
+// AddInvoices puts at most 1000 invoices on a client's list, all or none.
+func (c *Client) AddInvoices(ctx context.Context, client string, list []InvoiceRef) error {
+	return c.do(ctx, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/invoices", invoiceRefs{list}, nil)
+}
+
+// RemoveInvoices takes at most 1000 invoices off a client's list and answers
+// how many were on it.
+func (c *Client) RemoveInvoices(ctx context.Context, client string, list []InvoiceRef) (int, error) {
+	out, err := call[removedInvoices](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/invoices:remove", invoiceRefs{list})
+	return out.Removed, err
+}
+
 // RotateSecret makes a client secret. The one before lives for 24 hours more.
 func (c *Client) RotateSecret(ctx context.Context, client string) (NewSecret, error) {
 	return call[NewSecret](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)

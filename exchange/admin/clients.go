@@ -9,6 +9,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/registry"
 	"cambio/storage"
 )
 
@@ -56,6 +57,7 @@ func (a *api) removeClient(ctx context.Context, in *byID) (*nothing, error) {
 		return nil, missing(err, "client", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.client.remove", Client: in.ID})
+	a.forgetInvoices(ctx, registry.Plan{{Action: registry.Remove, Kind: registry.KindClient, ID: in.ID}})
 	return nil, nil
 }
 

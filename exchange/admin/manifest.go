@@ -41,6 +41,7 @@ func (a *api) apply(ctx context.Context, in *manifestRequest) (*answer[Plan], er
 	if err == nil && len(problems) == 0 {
 		a.endAgain(ctx, marks(plan))
 		a.noteChanges(ctx, plan)
+		a.forgetInvoices(ctx, plan)
 	}
 	return planned(plan, problems, err)
 }
