@@ -108,7 +108,8 @@ type Opened struct {
 // unforgeable, and a signature has one spelling once its base64 is undone:
 // without the private key nobody makes another one over the same bytes. So a
 // request that was overheard is of no use, while its client may well ask for
-// the same thing twice a day in the same words.
+// the same thing twice a day in the same words. Clients that share a key share
+// what is remembered: the signature does not say for which of them it was made.
 func (r *Requests) Open(ctx context.Context, a Ask, now time.Time) (Opened, error) {
 	id, secret := storage.NewID(now), newSecret(16)
 	rec := request{
@@ -133,7 +134,7 @@ func (r *Requests) Open(ctx context.Context, a Ask, now time.Time) (Opened, erro
 }
 
 func (r *Requests) open(ctx context.Context, a Ask, id string, rec request, now time.Time) error {
-	writes, err := r.cfg.Replays.OnceFor(ctx, "request signature", hash(a.Client.ID, string(a.Signature)), signatureMemory, now)
+	writes, err := r.cfg.Replays.OnceFor(ctx, "request signature", hash(a.Signer, string(a.Signature)), signatureMemory, now)
 	if err == nil {
 		var insert storage.Write
 		if insert, err = r.table.Insert(id, rec); err == nil {

@@ -162,8 +162,12 @@ func TestSignaturesAreForOneUse(t *testing.T) {
 	d.opened(a)
 	second := a
 	second.Client = d.second
+	if _, err := d.Open(ctx, second, now); exchange.AsError(err).Reason != exchange.ReasonRequestReplayed {
+		t.Errorf("at another client with the same key: %v", err)
+	}
+	second.Signer = "another key"
 	if _, err := d.Open(ctx, second, now); err != nil {
-		t.Errorf("another client's request: %v", err)
+		t.Errorf("by another key: %v", err)
 	}
 	for _, row := range []struct {
 		name  string

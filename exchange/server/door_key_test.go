@@ -302,7 +302,16 @@ func TestKeyRequestMembers(t *testing.T) {
 	p.want(p.request(at(time.Minute)), 201, "")
 }
 
-// A signature that is good at one client is not at another with the same key.
+// A request that was overheard is not good at another client with the same key.
+func TestKeyRequestAtAnotherClient(t *testing.T) {
+	p := newPartners(t)
+	body := `{"partnerUserId":"k","passwordless":true}`
+	signature := signRequest(body)
+	p.want(p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signature), 201, "")
+	p.want(p.post(requestsPath, body, "X-API-Key", "rival", "X-Request-Signature", signature), 400, exchange.ReasonRequestReplayed)
+	p.want(p.post(requestsPath, body, "X-API-Key", "rival", "X-Request-Signature", signRequest(body)), 201, "")
+}
+
 func TestOneOfManyKeyRequests(t *testing.T) {
 	p := newPartners(t)
 	body := `{"partnerUserId":"k"}`
