@@ -91,6 +91,8 @@ type Ask struct {
 	CodeChallenge string // S256 (RFC 7636 §4.2), may be empty
 	Signer        string // exchange.KeyID of who signed
 	Signature     []byte
+	// Spent says that SpendSignature has spent the signature already.
+	Spent bool
 }
 
 // Opened is a request that was opened.
@@ -134,13 +136,36 @@ func (r *Requests) Open(ctx context.Context, a Ask, now time.Time) (Opened, erro
 }
 
 func (r *Requests) open(ctx context.Context, a Ask, id string, rec request, now time.Time) error {
-	writes, err := r.cfg.Replays.OnceFor(ctx, "request signature", hash(a.Signer, string(a.Signature)), signatureMemory, now)
+	writes, err := r.signature(ctx, a, now)
 	if err == nil {
 		var insert storage.Write
 		if insert, err = r.table.Insert(id, rec); err == nil {
 			err = r.engine.Commit(ctx, append(writes, insert)...)
 		}
 	}
+	return asOpening(err)
+}
+
+// SpendSignature spends the signature in a commit of its own, for those who want to know
+// that it was fresh before they ask whether anything is to be opened.
+func (r *Requests) SpendSignature(ctx context.Context, a Ask, now time.Time) error {
+	writes, err := r.signature(ctx, a, now)
+	if err == nil {
+		err = r.engine.Commit(ctx, writes...)
+	}
+	return asOpening(err)
+}
+
+// signature are the writes that spend the signature, if it is not spent.
+func (r *Requests) signature(ctx context.Context, a Ask, now time.Time) ([]storage.Write, error) {
+	if a.Spent {
+		return nil, nil
+	}
+	return r.cfg.Replays.OnceFor(ctx, "request signature", hash(a.Signer, string(a.Signature)), signatureMemory, now)
+}
+
+// asOpening is err as the refusal of a request to open.
+func asOpening(err error) error {
 	if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonSubjectTokenReplayed || errors.Is(err, storage.ErrConflict) {
 		return exchange.Refuse(exchange.ReasonRequestReplayed, errors.New("the signature was used before"))
 	}

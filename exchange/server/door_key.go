@@ -25,9 +25,9 @@ import (
 // sent: codes to one address are that far apart at least.
 const mailRetry = 30 * time.Second
 
-// doorKeyRequest is POST /auth/key/requests. An Idempotency-Key gives nothing
-// again here: a signature is for one use, and the answer is worth a login to
-// whoever repeats it. Who has not got the answer signs anew.
+// doorKeyRequest is POST /auth/key/requests. The answer is worth a login, and a
+// signature is for one use: who repeats the request with its Idempotency-Key
+// signs it anew, and whoever has merely seen it gets nothing.
 func (s *Server) doorKeyRequest(c *call) error {
 	party, ask, err := s.signed(c)
 	if err != nil {
@@ -48,6 +48,15 @@ func (s *Server) doorKeyRequest(c *call) error {
 		return err
 	}
 	if err := subject.RequestTime(party.Client.AuthKeys, requestTime, c.now); err != nil {
+		return err
+	}
+	if c.repeat.key != "" {
+		if err := s.cfg.Requests.SpendSignature(c.ctx(), ask, c.now); err != nil {
+			return err
+		}
+		ask.Spent = true
+	}
+	if err := s.recall(c); err != nil {
 		return err
 	}
 	opened, err := s.cfg.Requests.Open(c.ctx(), ask, c.now)
@@ -193,6 +202,7 @@ func (s *Server) mail(c *call, client *exchange.Client, code challenge.Code) err
 // keyRequests keeps requests for logins by auth key.
 type keyRequests interface {
 	Open(ctx context.Context, a challenge.Ask, now time.Time) (challenge.Opened, error)
+	SpendSignature(ctx context.Context, a challenge.Ask, now time.Time) error
 	Mail(ctx context.Context, client *exchange.Client, requestID, address string, now time.Time) (challenge.Code, error)
 	Unsent(ctx context.Context, c challenge.Code, now time.Time) error
 }

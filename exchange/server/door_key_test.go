@@ -258,6 +258,89 @@ func TestKeyRequests(t *testing.T) {
 	p.want(p.post(requestsPath, good, append(again, "Idempotency-Key", "1")...), 400, exchange.ReasonRequestReplayed)
 }
 
+// Who lost an answer gets it again for a signature of its own. Whoever has only
+// the request, key and all, gets nothing.
+func TestKeyRequestsRepeated(t *testing.T) {
+	p := newPartners(t)
+	p.login("k", "alice@example.com")
+	const body = `{"partnerUserId":"k","passwordless":true}`
+	ask := func(body, signature string) answer {
+		return p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signature, "Idempotency-Key", "1")
+	}
+	signature := signRequest(body)
+	first := ask(body, signature)
+	if p.want(first, 201, ""); first.str("oneTimeToken") == "" {
+		t.Fatal(first.text)
+	}
+	p.want(ask(body, signature), 400, exchange.ReasonRequestReplayed)
+	p.repeats(first, ask(body, signRequest(body)))
+	p.want(ask(body+" ", signRequest(body+" ")), 422, exchange.ReasonIdempotencyKeyReused)
+	p.want(ask(body, signRequest(body+" ")), 401, exchange.ReasonRequestSignatureInvalid)
+	p.want(p.redeem(first.str("requestId"), first.str("oneTimeToken")), 200, "")
+	again := ask(body, signRequest(body))
+	p.repeats(first, again)
+	p.want(p.redeem(again.str("requestId"), again.str("oneTimeToken")), 400, exchange.ReasonChallengeInvalid)
+	without := p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signRequest(body))
+	if p.want(without, 201, ""); without.str("requestId") == first.str("requestId") {
+		t.Error("without a key it is the same request")
+	}
+}
+
+func TestParallelKeyRequestsWithOneKey(t *testing.T) {
+	p := newPartners(t)
+	const body = `{"partnerUserId":"k","passwordless":true}`
+	var mu sync.Mutex
+	opened := map[string]int{}
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			a := p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signRequest(body), "Idempotency-Key", "1")
+			if a.str("code") == string(exchange.ReasonIdempotencyKeyInProgress) {
+				return
+			}
+			p.want(a, 201, "")
+			mu.Lock()
+			defer mu.Unlock()
+			opened[a.str("requestId")]++
+		})
+	}
+	all.Wait()
+	if len(opened) != 1 {
+		t.Errorf("opened %v", opened)
+	}
+}
+
+// One code is mailed, however often its request comes, and whoever logs in by
+// it does so once.
+func TestMailRequestsRepeated(t *testing.T) {
+	p := newPartners(t)
+	request := p.opened("k", false, "").str("requestId")
+	body := fmt.Sprintf(`{"requestId":%q,"emailAddress":"alice@example.com"}`, request)
+	send := func() answer { return p.keyed("1", mailPath, body, "X-API-Key", "partner", "Origin", page) }
+	sent := send()
+	p.want(sent, 200, "")
+	p.repeats(sent, send())
+	if n := len(p.smtp.Messages()); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+	code := p.smtp.Last(t).Code(t)
+	log := func(key, code string) answer {
+		return p.keyed(key, otpPath, fmt.Sprintf(`{"emailId":%q,"otp":%q}`, sent.str("emailId"), code), "X-API-Key", "partner", "Origin", page)
+	}
+	p.want(log("2", wrongCode(code)), 400, exchange.ReasonCodeWrong)
+	in := log("3", code)
+	p.want(in, 200, "")
+	p.repeats(in, log("3", code))
+	p.want(log("4", code), 400, exchange.ReasonChallengeInvalid)
+}
+
+func wrongCode(code string) string {
+	if code == "000000" {
+		return "000001"
+	}
+	return "000000"
+}
+
 func TestKeyRequestMembers(t *testing.T) {
 	p := newPartners(t)
 	for _, row := range []struct {

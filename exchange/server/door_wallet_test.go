@@ -351,7 +351,11 @@ func TestWalletRequestsRepeated(t *testing.T) {
 	if p.want(b, 201, ""); a.str("id") == "" || a.str("id") != b.str("id") {
 		t.Errorf("%s, then %s", a.text, b.text)
 	}
-	started := p.start(a.str("id"), key, "")
+	start := fmt.Sprintf(`{"walletAddress":%q,"walletType":"SOLANA"}`, addressOf(key))
+	starting := []string{"X-Client-Session-Id", a.str("id"), "Idempotency-Key", "k3"}
+	started := p.post(startPath, start, starting...)
+	p.want(started, 200, "")
+	p.repeats(started, p.post(startPath, start, starting...))
 	answering := []string{"X-Client-Session-Id", a.str("id"), "Idempotency-Key", "k2"}
 	c, d := p.post(authenticatePath, authenticateBody(key, started), answering...), p.post(authenticatePath, authenticateBody(key, started), answering...)
 	p.want(c, 200, "")
