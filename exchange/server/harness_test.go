@@ -47,6 +47,7 @@ const (
 type party struct {
 	*testing.T
 	issuer   *jwkstest.Issuer
+	store    *counted
 	registry *registry.Registry
 	server   *server.Server
 	url      string
@@ -111,8 +112,9 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		logged: &syncBuffer{}, audited: &syncBuffer{},
 	}
 	p.issuer = jwkstest.New(t, jwkstest.WithClock(p.clock))
-	engine := must(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))
+	engine := &counted{Engine: must(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))}
 	t.Cleanup(func() { engine.Close() })
+	p.store = engine
 	logger := slog.New(slog.NewTextHandler(p.logged, nil))
 	ring := must(keys.Open(ctx, engine, keys.Config{KEK: make([]byte, 32), Now: p.clock, Logger: logger}))
 	options := jwks.Options{AllowPrivateAddresses: true, Now: p.clock, Logger: logger}
