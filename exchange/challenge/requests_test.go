@@ -53,7 +53,7 @@ func publicPEM(key *rsa.PublicKey) string {
 
 // office is Requests on a store of its own, and the clients that ask there.
 type office struct {
-	*testing.T
+	testing.TB
 	*Requests
 	users           *known
 	engine          storage.Engine
@@ -61,10 +61,10 @@ type office struct {
 	signatures      atomic.Int64
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t testing.TB) *office {
 	t.Helper()
 	e := open(t, filepath.Join(t.TempDir(), "db"))
-	d := &office{T: t, engine: e, users: &known{users: map[[2]string]string{}}}
+	d := &office{TB: t, engine: e, users: &known{users: map[[2]string]string{}}}
 	d.Requests = d.again()
 	client := func(id string) *exchange.Client {
 		return &exchange.Client{ID: id, Proofs: []string{"otp", "one-time-token"}, AuthKeys: &exchange.AuthKeys{SigningKeys: publicPEM(partnerKey())}}
@@ -346,4 +346,35 @@ func TestRequestsSweep(t *testing.T) {
 			t.Errorf("%s: swept %d, %v, want %d", row.name, n, err, row.swept)
 		}
 	}
+}
+
+// No second spelling of an ID finds anything, and none costs a try.
+func FuzzRequestIDs(f *testing.F) {
+	d := newOffice(f)
+	o := d.token()
+	c := d.mailed(o, "alice@example.com", now)
+	f.Add(o.ID)
+	f.Add(c.ID)
+	f.Add(strings.Replace(c.ID, ".1.", ".01.", 1))
+	f.Fuzz(func(t *testing.T, id string) {
+		if id != o.ID {
+			_, err := d.ProveToken(ctx, d.partner, id, o.Token, "", now)
+			if err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+				t.Errorf("a token by %q: %v", id, err)
+			}
+			if _, err := d.Mail(ctx, d.partner, id, "bob@example.com", now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+				t.Errorf("a code by %q: %v", id, err)
+			}
+		}
+		if id == c.ID {
+			return
+		}
+		if _, err := d.ProveCode(ctx, d.partner, Reply{ID: id, Code: c.Code}, now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+			t.Errorf("an answer by %q: %v", id, err)
+		}
+		row, err := d.table.Get(ctx, c.record)
+		if err != nil || row.Value.Code.Tries != 0 {
+			t.Errorf("%q was counted: %+v, %v", id, row.Value.Code, err)
+		}
+	})
 }

@@ -254,3 +254,25 @@ func TestParallelSightsOfOneMail(t *testing.T) {
 		t.Errorf("made %d times, IDs %s to %s, %d links, %v", made.Load(), users[0], users[callers-1], len(links), err)
 	}
 }
+
+// An identity that moves from one user moves from no other, who is told what the
+// proof lacks.
+func TestMovesFromOneUser(t *testing.T) {
+	w, users := peopled(t)
+	from := func(user string) *exchange.Subject {
+		i := moving(joining("w-bob"))
+		i.From, i.Elsewhere = user, "prove more"
+		return proven("k-alice", i)
+	}
+	for _, user := range []string{users["alice"], users["mallory"], "nobody"} {
+		_, _, _, err := w.resolve(t, from(user), true)
+		if e := exchange.AsError(err); e.Reason != exchange.ReasonLinkedElsewhere || e.Description != "prove more" {
+			t.Errorf("from %s: %v", user, err)
+		}
+	}
+	w.unchanged(t, users)
+	if u, _, _, err := w.resolve(t, from(users["bob"]), true); err != nil || u.ID != users["alice"] {
+		t.Fatal(u, err)
+	}
+	w.allOf(t, users["alice"], from(users["bob"]))
+}

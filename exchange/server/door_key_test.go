@@ -556,6 +556,10 @@ func TestMailUnavailable(t *testing.T) {
 	if !strings.Contains(p.logged.String(), "try later") || strings.Contains(a.text, "try later") {
 		t.Error("the reason is told to the wrong one")
 	}
+	for range 5 { // which are no five mails
+		p.pass(30 * time.Second)
+		p.want(p.send(p.opened("key-1", false, "").str("requestId"), "alice@example.com"), 503, exchange.ReasonMailUnavailable)
+	}
 	p.smtp.Refuse(mailtest.Rcpt, 0, "")
 	p.pass(30 * time.Second)
 	sent := p.send(o.str("requestId"), "alice@example.com")
