@@ -28,6 +28,8 @@ type Event struct {
 	Key       string
 	Rules     []string // conditions that let it in
 	Scopes    []string
+	Customer  string // whom a checkout token is about
+	Invoice   string // which of the customer's
 	Address   netip.Addr
 	Checks    []exchange.Check
 	Err       string // the operator's text of the refusal
@@ -62,6 +64,8 @@ func (e *Event) append(b []byte) []byte {
 	b = text(b, "key", e.Key)
 	b = list(b, "rules", e.Rules)
 	b = list(b, "scopes", e.Scopes)
+	b = text(b, "customer", e.Customer)
+	b = text(b, "invoice", e.Invoice)
 	b = address(b, e.Address)
 	b = checks(b, e.Checks, e.Reason)
 	if e.Err != "" {

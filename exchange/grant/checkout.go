@@ -24,6 +24,7 @@ func (e *Endpoint) checkout(ctx context.Context, req *Request, n *entry, now tim
 	if err := req.Trail.decided(d); err != nil {
 		return nil, err
 	}
+	req.Trail.Purchase = purchase
 	if _, err := e.stands(ctx, req, parent); err != nil {
 		return nil, err
 	}

@@ -56,8 +56,10 @@ type Trail struct {
 	Session string
 	Key     string   // the issuer's key
 	Rules   []string // conditions that let it in
-	Scopes  []string
-	Checks  []exchange.Check
+	// Purchase is what a checkout token is asked for, nil in any other request.
+	Purchase *exchange.Purchase
+	Scopes   []string
+	Checks   []exchange.Check
 }
 
 // Response is a successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1).

@@ -185,6 +185,9 @@ func (s *Server) record(c *call, reason exchange.Reason, err error) {
 	}
 	e.Issuer, e.Subject, e.User, e.Session, e.Key = t.Issuer, t.Subject, t.User, t.Session, t.Key
 	e.Rules, e.Scopes, e.Checks = t.Rules, t.Scopes, t.Checks
+	if p := t.Purchase; p != nil {
+		e.Customer, e.Invoice = p.Customer, p.Invoice
+	}
 	if err != nil {
 		e.Reason = reason
 		if reason != exchange.ReasonInternal { // of which nobody knows what it says

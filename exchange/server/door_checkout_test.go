@@ -108,6 +108,9 @@ func TestDoorCheckout(t *testing.T) {
 		if e["event"] != "token" || e["outcome"] != "granted" || e["client"] != "machine" {
 			t.Errorf("audited %v", e)
 		}
+		if exchanged := e["grant_type"] == exchange.GrantTokenExchange; exchanged != (e["customer"] == "c-1") || exchanged != (e["invoice"] == "i-1") {
+			t.Errorf("audited %v", e)
+		}
 	}
 }
 

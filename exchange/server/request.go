@@ -105,7 +105,7 @@ func scopes(s string) ([]string, error) {
 }
 
 // details takes authorization_details (RFC 9396 §2) that are JSON. What is in
-// them is compared with what is allowed, not interpreted.
+// them is for the decision to judge.
 func details(s string) (json.RawMessage, error) {
 	if s[0] != '[' || !json.Valid([]byte(s)) {
 		return nil, refused(exchange.ReasonAuthorizationDetailsInvalid, "authorization_details is not a JSON array")
