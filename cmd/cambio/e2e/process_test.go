@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +149,9 @@ func freePorts(t *testing.T, n int) int {
 	t.Fatalf("found no %d free ports in a row", n)
 	return 0
 }
+
+// port is freePorts as an argument of a program.
+func port(t *testing.T, n int) string { return strconv.Itoa(freePorts(t, n)) }
 
 // claim keeps other processes that look for ports by freePorts away from n of
 // them until the test ends: between looking and listening, one could take them.

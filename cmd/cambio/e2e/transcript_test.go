@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -17,7 +16,7 @@ import (
 func TestTranscript(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "curl")
-	p := run(t, t.TempDir(), nil, binary, "dev", "--port", fmt.Sprint(freePorts(t, 5)))
+	p := run(t, t.TempDir(), nil, binary, "dev", "--port", port(t, 5))
 	const last = ` -w '\n'` + "\n"
 	await(t, "the transcript", func() bool {
 		if p.ended() {

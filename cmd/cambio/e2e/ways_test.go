@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// way is one of the README's other ways in: what its sample in a shell prints.
+type way struct {
+	heading string
+	prints  []string // a member of each line, which is a JSON object
+}
+
+var ways = []way{
+	{"Server session injection", []string{"accessToken", "access_token"}},
+	{"A key for each user", []string{"accessToken", "access_token"}},
+	{"Checkout tokens", []string{"invoice_id", "access_token"}},
+}
+
+// TestOtherWaysIn pastes the README's samples into a shell beside `cambio dev`.
+func TestOtherWaysIn(t *testing.T) {
+	t.Parallel()
+	need(t, "bash", "curl", "openssl")
+	folder := startDemo(t)
+	section := otherWays(t)
+	setup := shells(t, section)[0]
+	setup = regexp.MustCompile(`/tmp/cambio-dev-\S+/`).ReplaceAllString(setup, folder+"/")
+	for _, w := range ways {
+		t.Run(w.heading, func(t *testing.T) {
+			_, text, found := strings.Cut(section, "\n### "+w.heading)
+			if !found {
+				t.Fatalf("the README has no %q", w.heading)
+			}
+			text, _, _ = strings.Cut(text, "\n### ")
+			w.check(t, setup+strings.Join(shells(t, text), ""))
+		})
+	}
+}
+
+// check runs a script and reads what it prints.
+func (w way) check(t *testing.T, script string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if err != nil || len(lines) != len(w.prints) {
+		t.Fatalf("printed %q, want %d lines: %v", out, len(w.prints), err)
+	}
+	for i, name := range w.prints {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(lines[i]), &got); err != nil || got[name] == nil {
+			t.Errorf("line %d is %q, want JSON with %s", i+1, lines[i], name)
+		}
+	}
+}
+
+// startDemo runs `cambio dev` and answers its folder.
+func startDemo(t *testing.T) (folder string) {
+	t.Helper()
+	p := run(t, t.TempDir(), nil, binary, "dev", "--port", port(t, 5))
+	const last = ` -w '\n'` + "\n"
+	await(t, "cambio dev", func() bool {
+		if p.ended() {
+			t.Fatalf("cambio dev ended: %v", p.err)
+		}
+		return strings.HasSuffix(p.printed.String(), last)
+	})
+	return regexp.MustCompile(`Everything is in (\S+),`).FindStringSubmatch(p.printed.String())[1]
+}
+
+// otherWays is that section of the README.
+func otherWays(t *testing.T) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(readme), "\n## Other ways in\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+// shells are the shell samples in a text.
+func shells(t *testing.T, text string) (scripts []string) {
+	t.Helper()
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		scripts = append(scripts, block[1])
+	}
+	if len(scripts) == 0 {
+		t.Fatal("no sample for a shell")
+	}
+	return scripts
+}
