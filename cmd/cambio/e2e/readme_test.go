@@ -22,15 +22,15 @@ func sample(t *testing.T, language, issuer, audience string) string {
 	return strings.NewReplacer("https://login.example.com", issuer, "https://api.example.com", audience).Replace(blocks[0])
 }
 
-// readmeBlocks is the code in a language in a section of the README.
+// readmeBlocks is the code in a language below a heading of the README.
 func readmeBlocks(t *testing.T, heading, language string) (code []string) {
 	t.Helper()
 	readme, err := os.ReadFile("../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "\n## "+heading+"\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	_, section, _ := strings.Cut(string(readme), "# "+heading+"\n")
+	section = regexp.MustCompile("\n##").Split(section, 2)[0]
 	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1) {
 		code = append(code, block[1])
 	}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -26,17 +25,12 @@ func TestOtherWaysIn(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "curl", "openssl")
 	folder := startDemo(t)
-	section := otherWays(t)
-	setup := shells(t, section)[0]
+	setup := readmeBlocks(t, "Other ways in", "sh")[0]
 	setup = regexp.MustCompile(`/tmp/cambio-dev-\S+/`).ReplaceAllString(setup, folder+"/")
 	for _, w := range ways {
 		t.Run(w.heading, func(t *testing.T) {
-			_, text, found := strings.Cut(section, "\n### "+w.heading)
-			if !found {
-				t.Fatalf("the README has no %q", w.heading)
-			}
-			text, _, _ = strings.Cut(text, "\n### ")
-			w.check(t, setup+strings.Join(shells(t, text), ""))
+			blocks := readmeBlocks(t, w.heading, "sh")
+			w.check(t, setup+blocks[len(blocks)-1])
 		})
 	}
 }
@@ -71,28 +65,4 @@ func startDemo(t *testing.T) (folder string) {
 		return strings.HasSuffix(p.printed.String(), last)
 	})
 	return regexp.MustCompile(`Everything is in (\S+),`).FindStringSubmatch(p.printed.String())[1]
-}
-
-// otherWays is that section of the README.
-func otherWays(t *testing.T) string {
-	t.Helper()
-	readme, err := os.ReadFile("../../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, _ := strings.Cut(string(readme), "\n## Other ways in\n")
-	section, _, _ = strings.Cut(section, "\n## ")
-	return section
-}
-
-// shells are the shell samples in a text.
-func shells(t *testing.T, text string) (scripts []string) {
-	t.Helper()
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
-		scripts = append(scripts, block[1])
-	}
-	if len(scripts) == 0 {
-		t.Fatal("no sample for a shell")
-	}
-	return scripts
 }
