@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// way is one of the README's other ways in: what its sample in a shell prints.
+// way is one of the README's other ways in: what its last sample prints.
 type way struct {
 	heading string
 	prints  []string // a member of each line, which is a JSON object
@@ -17,8 +17,10 @@ type way struct {
 var ways = []way{
 	{"Server session injection", []string{"accessToken", "access_token"}},
 	{"A key for each user", []string{"accessToken", "access_token"}},
-	{"Checkout tokens", []string{"invoice_id", "access_token"}},
+	{"Checkout tokens", []string{"invoice", "access_token"}},
 }
+
+var walletsWay = way{"Wallets", []string{"sessionJwt", "access_token"}}
 
 // TestOtherWaysIn pastes the README's samples into a shell beside `cambio dev`.
 func TestOtherWaysIn(t *testing.T) {
@@ -30,15 +32,21 @@ func TestOtherWaysIn(t *testing.T) {
 	for _, w := range ways {
 		t.Run(w.heading, func(t *testing.T) {
 			blocks := readmeBlocks(t, w.heading, "sh")
-			w.check(t, setup+blocks[len(blocks)-1])
+			w.check(t, exec.CommandContext(t.Context(), "bash"), setup+blocks[len(blocks)-1])
 		})
 	}
+	t.Run(walletsWay.heading, func(t *testing.T) {
+		needNode(t)
+		// In a shell that has the demo's environment, as a reader would.
+		cmd := exec.CommandContext(t.Context(), "bash", "-c", `. "$1/demo.env" && exec node --input-type=module -`, "bash", folder)
+		cmd.Dir = npmDir
+		walletsWay.check(t, cmd, readmeBlocks(t, walletsWay.heading, "js")[0])
+	})
 }
 
-// check runs a script and reads what it prints.
-func (w way) check(t *testing.T, script string) {
+// check gives a program a script and reads what it prints.
+func (w way) check(t *testing.T, cmd *exec.Cmd, script string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "bash")
 	cmd.Stdin = strings.NewReader(script)
 	out, err := cmd.CombinedOutput()
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
