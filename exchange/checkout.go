@@ -68,6 +68,12 @@ func (c *Client) OwnToken(t *AccessToken) bool {
 		t.Purchase == nil && len(t.Details) == 0
 }
 
+// ChecksOut says whether t has the scope by which checkout tokens are made, and
+// the client may have it still.
+func (c *Client) ChecksOut(t *AccessToken) bool {
+	return contains(t.Scopes, ScopeCheckout) && contains(c.Scopes, ScopeCheckout)
+}
+
 // kind says what sort of token t is, for whoever reads why it was refused.
 func (t *AccessToken) kind() string {
 	switch {
@@ -93,7 +99,7 @@ func DecideCheckout(client *Client, parent *AccessToken, ask Ask) (Decision, *Pu
 	})
 	d.check(Check{
 		Name: "scope", Want: ScopeCheckout, Got: list(common(parent.Scopes, client.Scopes)),
-		Passed: contains(parent.Scopes, ScopeCheckout) && contains(client.Scopes, ScopeCheckout), Reason: ReasonAccessTokenInsufficient,
+		Passed: client.ChecksOut(parent), Reason: ReasonAccessTokenInsufficient,
 	})
 	p := d.purchase(ask.Details)
 	d.check(Check{

@@ -117,6 +117,8 @@ func (s *Server) believeBearer(c *call, token string) (*exchange.Party, error) {
 		e := exchange.Refuse(exchange.ReasonAccessTokenInvalid, errors.New("it is for "+exchange.Quote(strings.Join(t.Audience, " "))))
 		e.Description = "the access token is for another API: ask for one with the scope " + exchange.ScopeCheckout + " alone"
 		return nil, e
+	case !party.Client.ChecksOut(t): // before an earlier answer is given again
+		return nil, exchange.Refuse(exchange.ReasonAccessTokenInsufficient, errors.New("it is not of scope "+exchange.ScopeCheckout))
 	case t.JKT != "": // RFC 9449 §7.2
 		return nil, exchange.Refuse(exchange.ReasonAccessTokenInvalid, errors.New("it is bound to a key and no bearer token"))
 	case len(keys) > 0 && !slices.Equal(keys, []string{t.Client}):

@@ -225,4 +225,11 @@ func TestDoorCheckoutAgain(t *testing.T) {
 	}
 	other := p.init(own, `{"customer_id":"c-1","invoice_id":"i-2"}`, "Idempotency-Key", "one")
 	p.want(other, 422, exchange.ReasonIdempotencyKeyReused)
+	anew := p.own(secret, "scope", "checkout:create read", "audience", publicURL)
+	p.repeats(first, p.init(anew, purchase, "Idempotency-Key", "one"))
+	less := p.own(secret, "scope", "read", "audience", publicURL)
+	p.want(p.init(less, purchase, "Idempotency-Key", "one"), 403, exchange.ReasonAccessTokenInsufficient)
+	m := p.manifest() // where machine has no such scope
+	p.apply(m)
+	p.want(p.init(own, purchase, "Idempotency-Key", "one"), 403, exchange.ReasonAccessTokenInsufficient)
 }
