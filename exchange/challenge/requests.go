@@ -146,8 +146,8 @@ func (r *Requests) open(ctx context.Context, a Ask, id string, rec request, now 
 	return asOpening(err)
 }
 
-// SpendSignature spends the signature in a commit of its own, for those who want to know
-// that it was fresh before they ask whether anything is to be opened.
+// SpendSignature spends the signature in a commit of its own, for those who want
+// to know that it was fresh before they ask whether anything is to be opened.
 func (r *Requests) SpendSignature(ctx context.Context, a Ask, now time.Time) error {
 	writes, err := r.signature(ctx, a, now)
 	if err == nil {
