@@ -53,7 +53,6 @@ clients:
     defaultScopes: [%[3]s]
     audiences: [%[4]s]
     refreshTokens: true
-    exchangeOwnTokens: true
     detailTypes: [checkout]
     checkout: {audience: %[4]s}
   - id: %[6]s
