@@ -84,7 +84,8 @@ type AuthKeys struct {
 	// or more: each request carries a signature by one of them.
 	SigningKeys string `json:"signingKeys" yaml:"signingKeys"`
 	// Strict refuses requests that do not say when they were made, or say a
-	// time more than 5 minutes ago.
+	// time more than 5 minutes ago. Without, whoever overheard a request that does
+	// not say it can send it again once its signature is forgotten, after a day.
 	Strict bool `json:"strict,omitempty" yaml:"strict,omitempty"`
 }
 

@@ -395,6 +395,23 @@ func TestKeyRequestAtAnotherClient(t *testing.T) {
 	p.want(p.post(requestsPath, body, "X-API-Key", "rival", "X-Request-Signature", signRequest(body)), 201, "")
 }
 
+// Nor is it good once its signature is forgotten, if it says when it was made: not
+// even one that was made by a clock ahead, and came just before midnight.
+func TestKeyRequestAfterADay(t *testing.T) {
+	p := newPartners(t)
+	midnight := p.clock().UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	p.pass(midnight.Sub(p.clock()) - time.Millisecond)
+	body := fmt.Sprintf(`{"partnerUserId":"k","requestTime":%q}`, p.clock().Add(time.Minute).UTC().Format(time.RFC3339Nano))
+	signature := signRequest(body)
+	p.want(p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signature), 201, "")
+	for range 4 {
+		p.pass(24*time.Hour/4 + 5*time.Second)
+		if a := p.post(requestsPath, body, "X-API-Key", "partner", "X-Request-Signature", signature); a.status != 400 {
+			t.Errorf("at %s: %s", p.clock(), a.text)
+		}
+	}
+}
+
 func TestOneOfManyKeyRequests(t *testing.T) {
 	p := newPartners(t)
 	body := `{"partnerUserId":"k"}`

@@ -17,9 +17,9 @@ import (
 const (
 	requestAge  = 5 * time.Minute // in strict mode
 	requestSkew = time.Minute     // ahead
-	// oldestRequest is for how long a used signature is remembered: what is older
-	// could have been used before.
-	oldestRequest = 24 * time.Hour
+	// oldestRequest is for how long a used signature is remembered, less the skew:
+	// what is older could have been used before, by a clock that was ahead.
+	oldestRequest = 24*time.Hour - requestSkew
 )
 
 // RequestSignature verifies that a client signed a request (X-Request-Signature):
@@ -59,7 +59,7 @@ func requestDigest(body []byte) []byte {
 // RequestTime checks when a signed request says it was made (RFC 3339). Where
 // the client's registration is strict it has to say so, and count from the last
 // five minutes; elsewhere from no longer ago than used signatures are remembered
-// for.
+// for. Who does not say it can be overheard and repeated once they are forgotten.
 func RequestTime(k *exchange.AuthKeys, text string, now time.Time) error {
 	if text == "" {
 		if k.Strict {
