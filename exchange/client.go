@@ -80,8 +80,11 @@ type Client struct {
 
 // AuthKeys is how a client's requests for its keys' logins are signed.
 type AuthKeys struct {
-	// SigningKeys are RSA public keys in PEM, one after the other, of 2048 bits
-	// or more: each request carries a signature by one of them.
+	// SigningKeys are 1 to 4 RSA public keys in PEM, one after the other, of 2048
+	// bits or more: each request carries an RSASSA-PSS signature by one of them.
+	// What was handed out for a request dies with the key that signed it; the
+	// sessions live on, until cambio session revoke --issuer key:<client> --key
+	// <ID> ends them, with the [KeyID] that audit events show.
 	SigningKeys string `json:"signingKeys" yaml:"signingKeys"`
 	// Strict refuses requests that do not say when they were made, or say a
 	// time more than 5 minutes ago. Without, whoever overheard a request that does

@@ -5,6 +5,9 @@
 // answers a storage.Write, never commits itself, and of many who try at once
 // exactly one commit goes through. What identifies a thing is kept as a hash.
 //
+// [Requests] are what partners open for logins by auth key: one-time tokens and
+// mail codes, with the limits of the mailboxes that these go to.
+//
 // [ClientSessions] are what backends open for wallets, with the message that each
 // is to sign.
 //

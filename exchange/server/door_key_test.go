@@ -412,6 +412,22 @@ func TestKeyRequestAfterADay(t *testing.T) {
 	}
 }
 
+// A partner's users share its address: what is wrong with their requests does
+// not lock out the others. Who forges requests is locked out.
+func TestSignedRequestsAreNoGuesses(t *testing.T) {
+	p := &partners{newParty(t), nil}
+	p.register()
+	for range 15 {
+		p.want(p.request(`{"partnerUserId":"k","email":"alice"}`), 400, exchange.ReasonParameterInvalid)
+	}
+	p.opened("k", false, "")
+	for range 10 {
+		p.want(p.post(requestsPath, `{}`, "X-API-Key", "partner", "X-Request-Signature", "AAAA"), 401, exchange.ReasonRequestSignatureInvalid)
+	}
+	p.want(p.request(`{"partnerUserId":"k"}`), 429, exchange.ReasonTooManyFailures)
+}
+
+// Of many who send one signed request, one opens it.
 func TestOneOfManyKeyRequests(t *testing.T) {
 	p := newPartners(t)
 	body := `{"partnerUserId":"k"}`

@@ -5,6 +5,8 @@
 //	jwt.go  an external issuer's JWT (id_token, jwt, access_token)
 //	own.go  our own access token
 //	user_assertion.go  a confidential client's word about its own user
+//	one_time_token.go  what a signed request for a linked auth key gave
+//	otp.go  a code that was mailed
 //	wallet_signature.go  what a wallet signed
 //
 // Every token goes through the checks in the order in which they are listed,
@@ -14,7 +16,8 @@
 // chooses whose keys to ask.
 //
 // The package also verifies client assertions (assertion.go), whose claims are
-// judged by the same code, and makes registrations ready (compile.go). It
+// judged by the same code, and the signatures of clients' requests
+// (request_signature.go), and makes registrations ready (compile.go). It
 // stores nothing: a token that may be used once says so in its Proof, and
 // whoever commits the session spends it.
 package subject
