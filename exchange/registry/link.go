@@ -11,8 +11,8 @@ import (
 	"cambio/storage"
 )
 
-// MostLinks is how many links operators may give a user: what happens to all of
-// them at once, such as a merge, is one commit.
+// MostLinks is how many links a user may have: what happens to all of them at
+// once, such as a merge, is one commit.
 const MostLinks = 1000
 
 // Refusal is why a change of users or links is not made although all that it

@@ -274,6 +274,15 @@ func TestMergeOfManyLinks(t *testing.T) {
 	if _, _, err := w.AddLink(t.Context(), bob.ID, "a", "one more", noon); !refused(err) {
 		t.Errorf("a link more than a user may have: %v", err)
 	}
+	also = subject("alice")
+	also.Also = []exchange.Identity{{Issuer: "a", ID: "one more"}}
+	if u, _, writes, err := w.Resolve(t.Context(), also, true, noon); err == nil || exchange.AsError(err).Reason != exchange.ReasonLinkedElsewhere || u.ID != "" || len(writes) > 0 {
+		t.Errorf("one more by a proof: %v, %d writes, %v", u, len(writes), err)
+	}
+	also.Also[0].ID = "alice"
+	if u, _, writes, err := w.Resolve(t.Context(), also, true, noon); err != nil || u.ID != bob.ID || len(writes) > 0 {
+		t.Errorf("a proof of what is linked: %v, %d writes, %v", u, len(writes), err)
+	}
 	if cmp.Diff(before, w.dump(t)) != "" {
 		t.Error("something was changed")
 	}

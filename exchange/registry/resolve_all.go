@@ -44,13 +44,28 @@ func (r *Registry) resolveAll(ctx context.Context, s *exchange.Subject, create b
 		return exchange.User{}, false, nil, err
 	}
 	linked, err := r.linkAll(u.ID, all, now)
+	if !isNew && len(linked) == 0 {
+		writes = nil // who is known costs no write
+	} else if err == nil && !isNew {
+		err = r.another(ctx, u.ID)
+	}
 	if err != nil {
 		return exchange.User{}, false, nil, err
 	}
-	if !isNew && len(linked) == 0 {
-		writes = nil // who is known costs no write
-	}
 	return u, isNew, append(writes, linked...), nil
+}
+
+// another refuses a user who has as many links as a user may have one more: who
+// keeps proving new wallets must not become too large to be disabled.
+func (r *Registry) another(ctx context.Context, userID string) error {
+	err := r.roomFor(ctx, userID, 1)
+	if full, ok := errors.AsType[*Refusal](err); ok {
+		return &exchange.Error{
+			Reason: exchange.ReasonLinkedElsewhere, Err: full,
+			Description: "the user has as many logins as a user may have; have the operator unlink some",
+		}
+	}
+	return err
 }
 
 // identities are the subject's own, first, and what it is also.
