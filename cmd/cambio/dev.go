@@ -63,22 +63,26 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 		return err
 	}
 	defer stop()
-	cfg, err := devConfig(urls)
+	demo, err := dev.NewDemo(dir)
 	if err != nil {
 		return err
 	}
-	return c.serveDemo(ctx, cfg, urls)
+	cfg, err := devConfig(urls, demo)
+	if err != nil {
+		return err
+	}
+	return c.serveDemo(ctx, cfg, urls, demo)
 }
 
 // serveDemo serves, and greets as soon as it does.
-func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs) error {
+func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs, demo dev.Demo) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var greeting sync.WaitGroup
 	var greeted error
 	err := Run(ctx, cfg, c.out, c.err, func(Addrs) {
 		greeting.Go(func() {
-			if greeted = greet(ctx, c.out, cfg, urls); greeted != nil {
+			if greeted = greet(ctx, c.out, cfg, urls, demo); greeted != nil {
 				stop()
 			}
 		})
@@ -89,7 +93,7 @@ func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs) error {
 }
 
 // greet makes the secrets of the demo's clients and prints where things are.
-func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs) error {
+func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs, demo dev.Demo) error {
 	token, err := admin.OpenToken(cfg.AdminTokenFile)
 	if err != nil {
 		return err
@@ -106,18 +110,18 @@ func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs) error 
 	if err != nil {
 		return err
 	}
-	demo := dev.Demo{BackendSecret: backend.Secret, WalletsSecret: wallets.Secret}
+	demo.BackendSecret, demo.WalletsSecret = backend.Secret, wallets.Secret
 	return errors.Join(demo.WriteEnvironment(urls), dev.WriteTranscript(out, urls, demo))
 }
 
 // devConfig is that of a server which trusts the demo provider.
-func devConfig(urls dev.URLs) (Config, error) {
-	signingKey, err := dev.NewSigningKey(urls.Folder)
+func devConfig(urls dev.URLs, demo dev.Demo) (Config, error) {
+	manifest, err := dev.Trust(urls, demo)
 	if err != nil {
 		return Config{}, err
 	}
 	trust := filepath.Join(urls.Folder, "trust.yaml")
-	if err := os.WriteFile(trust, []byte(dev.Trust(urls, signingKey)), 0o600); err != nil {
+	if err := os.WriteFile(trust, []byte(manifest), 0o600); err != nil {
 		return Config{}, err
 	}
 	mailHost, mailPort, err := net.SplitHostPort(urls.Mail)

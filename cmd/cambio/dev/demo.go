@@ -18,8 +18,16 @@ const (
 	WalletsID = "demo-wallets" // opens sessions for wallets
 )
 
-// Demo is what those clients prove themselves by.
+// The vendor whose app's tokens are exchanged, and the app as it knows it.
+const (
+	VendorID  = "demo-vendor"
+	VendorApp = "demo-vendor-app"
+)
+
+// Demo is what those clients and the vendor prove themselves by.
 type Demo struct {
+	SigningKey    string // the partner's public key, in PEM
+	VendorSecret  string
 	BackendSecret string
 	WalletsSecret string
 }
@@ -27,36 +35,40 @@ type Demo struct {
 // signingKeyFile is the demo partner's private key, in the folder.
 const signingKeyFile = "partner.pem"
 
-// NewSigningKey makes the demo partner's key, keeps it in the folder, and
-// answers the public half in PEM.
-func NewSigningKey(folder string) (public string, err error) {
+// NewDemo makes what is not the server's to make: the vendor's secret, and the
+// demo partner's key, which it keeps in the folder.
+func NewDemo(folder string) (Demo, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return "", err
+		return Demo{}, err
 	}
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return "", err
+		return Demo{}, err
 	}
-	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
-		return "", err
+		return Demo{}, err
 	}
 	file := filepath.Join(folder, signingKeyFile)
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
-		return "", err
+		return Demo{}, fmt.Errorf("keeping the demo partner's key: %w", err)
 	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+	return Demo{
+		SigningKey:   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
+		VendorSecret: rand.Text() + rand.Text(), // 260 bits
+	}, nil
 }
 
 // environment is where a shell finds the demo.
 func (d Demo) environment(u URLs) string {
 	var b strings.Builder
 	for _, v := range [][2]string{
-		{"CAMBIO", u.Cambio}, {"API", u.API}, {"FOLDER", u.Folder},
+		{"CAMBIO", u.Cambio}, {"PROVIDER", u.Provider}, {"API", u.API}, {"FOLDER", u.Folder}, {"APP", ClientID},
 		{"BACKEND", BackendID}, {"BACKEND_SECRET", d.BackendSecret},
 		{"PARTNER", PartnerID}, {"PARTNER_KEY", filepath.Join(u.Folder, signingKeyFile)},
 		{"WALLETS", WalletsID}, {"WALLETS_SECRET", d.WalletsSecret},
+		{"VENDOR", VendorID}, {"VENDOR_APP", VendorApp}, {"VENDOR_SECRET", d.VendorSecret},
 		{"MAIL", filepath.Join(u.Folder, mailFile)},
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], v[1])

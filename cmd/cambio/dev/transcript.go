@@ -3,7 +3,6 @@ package dev
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/template"
 )
 
@@ -27,53 +26,6 @@ func NewURLs(port int, folder string) URLs {
 	}
 }
 
-// Trust is the manifest of a server that trusts the provider, and knows the
-// demo app and the clients of the other ways in. SigningKey is the public key of
-// the demo partner, in PEM.
-func Trust(u URLs, signingKey string) string {
-	return fmt.Sprintf(`issuers:
-  - id: demo-provider
-    url: %s
-    audiences: [%s]
-    scopes: [%s, email]
-    keys: {allowPrivateAddresses: true} # it is on loopback
-clients:
-  - id: %[2]s
-    issuers: [demo-provider]
-    scopes: [%[3]s, email]
-    defaultScopes: [%[3]s]
-    audiences: [%[4]s]
-    origins: [%[4]s]
-    refreshTokens: true
-  - id: %[5]s
-    auth: client_secret_basic
-    proofs: [user-assertion]
-    grants: ["urn:ietf:params:oauth:grant-type:token-exchange", refresh_token, client_credentials]
-    scopes: [%[3]s, "checkout:create"]
-    defaultScopes: [%[3]s]
-    audiences: [%[4]s]
-    refreshTokens: true
-    detailTypes: [checkout]
-    checkout: {audience: %[4]s}
-  - id: %[6]s
-    proofs: [otp, one-time-token]
-    authKeys: {signingKeys: %[7]q}
-    scopes: [%[3]s]
-    defaultScopes: [%[3]s]
-    audiences: [%[4]s]
-    origins: [%[4]s]
-    refreshTokens: true
-  - id: %[8]s
-    auth: client_secret_basic
-    proofs: [wallet-signature]
-    wallets: {domain: %[9]s, uri: %[4]s, chains: ["eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "xrpl:0"]}
-    scopes: [%[3]s]
-    defaultScopes: [%[3]s]
-    audiences: [%[4]s]
-    origins: [%[4]s]
-`, u.Provider, ClientID, ScopeRead, u.API, BackendID, PartnerID, signingKey, WalletsID, strings.TrimPrefix(u.API, "http://"))
-}
-
 // verifier and challenge are one PKCE pair (RFC 7636 §4), fixed so that the
 // transcript needs nothing but curl and sed.
 const (
@@ -88,8 +40,8 @@ func WriteTranscript(w io.Writer, u URLs, d Demo) error {
 	err := transcript.Execute(w, struct {
 		URLs
 		Demo
-		RP, Verifier, Challenge, Scope, Backend, Partner, Wallets, Environment string
-	}{u, d, ClientID, verifier, challenge, ScopeRead, BackendID, PartnerID, WalletsID, EnvironmentFile})
+		RP, Verifier, Challenge, Scope, Backend, Partner, Wallets, Vendor, Environment string
+	}{u, d, ClientID, verifier, challenge, ScopeRead, BackendID, PartnerID, WalletsID, VendorID, EnvironmentFile})
 	if err != nil {
 		return fmt.Errorf("printing the transcript: %w", err)
 	}
@@ -106,6 +58,7 @@ Clients    {{.RP}}, and for the other ways in (README, "Other ways in"):
            {{.Backend}}  secret {{.BackendSecret}}
            {{.Partner}}  signs with {{.Folder}}/partner.pem
            {{.Wallets}}  secret {{.WalletsSecret}}
+Vendor     {{.Vendor}}   whose app's tokens are made with the secret {{.VendorSecret}}
            for a shell: . {{.Folder}}/{{.Environment}}
 Everything is in {{.Folder}}, trust.yaml and audit.log too, and gone when this ends (Ctrl-C).
 

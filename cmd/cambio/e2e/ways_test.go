@@ -15,6 +15,8 @@ type way struct {
 }
 
 var ways = []way{
+	{"OIDC exchange", []string{"accessToken", "accessToken"}},
+	{"A vendor's app tokens", []string{"accessToken", "claims"}},
 	{"Server session injection", []string{"accessToken", "access_token"}},
 	{"A key for each user", []string{"accessToken", "access_token"}},
 	{"Checkout tokens", []string{"invoice", "access_token"}},
