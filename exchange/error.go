@@ -40,12 +40,17 @@ type Error struct {
 // Refuse is an Error of a reason with what the operator should know.
 func Refuse(reason Reason, err error) *Error { return &Error{Reason: reason, Err: err} }
 
-// Error is the operator's text.
+// Error is the operator's text: what only the operator may know, or else what
+// the client was told. An unknown reason tells nobody anything.
 func (e *Error) Error() string {
-	if e.Err == nil {
-		return string(e.Reason)
+	_, known := answers[e.Reason]
+	switch {
+	case e.Err != nil:
+		return string(e.Reason) + ": " + e.Err.Error()
+	case e.Description != "" && known:
+		return string(e.Reason) + ": " + e.Description
 	}
-	return string(e.Reason) + ": " + e.Err.Error()
+	return string(e.Reason)
 }
 
 // Unwrap makes errors.Is and errors.AsType see the cause.

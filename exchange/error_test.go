@@ -80,7 +80,7 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestOperatorsReadNoLess(t *testing.T) {
 	cause := errors.New("kid 7")
 	for _, row := range []struct {
 		name string
@@ -89,6 +89,9 @@ func TestErrorText(t *testing.T) {
 	}{
 		{"reason alone", exchange.Refuse(exchange.ReasonKeyNotFound, nil), "KEY_NOT_FOUND"},
 		{"with its cause", exchange.Refuse(exchange.ReasonKeyNotFound, cause), "KEY_NOT_FOUND: kid 7"},
+		{"with what the client is told", &exchange.Error{Reason: exchange.ReasonParameterInvalid, Description: "scope is no string"}, "PARAMETER_INVALID: scope is no string"},
+		{"of no known reason", &exchange.Error{Reason: "X", Description: "password"}, "X"},
+		{"with both", &exchange.Error{Reason: exchange.ReasonKeyNotFound, Description: "no key", Err: cause}, "KEY_NOT_FOUND: kid 7"},
 		{"of a check", exchange.Check{Name: "aud", Want: "a", Got: "b\n", Reason: exchange.ReasonAudienceNotAccepted}.Refusal(), `AUDIENCE_NOT_ACCEPTED: aud: want "a", got "b\n"`},
 	} {
 		if got := row.err.Error(); got != row.want {
