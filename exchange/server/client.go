@@ -20,7 +20,7 @@ type credentials struct {
 	id        string
 	secret    string
 	assertion string
-	door      bool // by a header of ours, which is neither Basic nor post
+	door      bool // at a door, where headers of ours are as good as Basic
 }
 
 // credentials finds those of a form request (RFC 6749 §2.3): never two at once.
@@ -114,7 +114,7 @@ func (s *Server) authenticate(c *call, cred credentials) (*exchange.Party, error
 		c.event.Client = cred.id
 	}
 	if cred.method == exchange.AuthNone {
-		return party, s.believeName(c, party)
+		return party, s.believeName(c, party, cred.door)
 	}
 	return party, s.believeProof(c, party, cred)
 }
@@ -128,15 +128,28 @@ func mayBeID(s string) bool {
 	})
 }
 
-func (s *Server) believeName(c *call, party *exchange.Party) error {
+func (s *Server) believeName(c *call, party *exchange.Party, door bool) error {
 	switch {
 	case party == nil:
 		return exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no such client"))
 	case !party.Client.Public() && !(c.bearer && party.Client.PageMayRefresh(c.origin)):
-		return exchange.Refuse(exchange.ReasonClientUnknown, fmt.Errorf("the client must authenticate by %s", party.Client.Auth))
+		return exchange.Refuse(exchange.ReasonClientUnknown, unproven(c, party.Client.Auth, door))
 	}
 	c.client = party.Client
 	return s.mayCallFrom(party.Client, c.origin)
+}
+
+// unproven says by what a client that only gave its name must authenticate, and
+// where the secret would be.
+func unproven(c *call, auth exchange.AuthMethod, door bool) error {
+	text := "the client must authenticate by " + string(auth)
+	if door && (auth == exchange.AuthSecretBasic || auth == exchange.AuthSecretPost) {
+		text += ": there is neither X-Server-Secret, under whatever vendor's name, nor Basic"
+	}
+	if c.bearer && c.origin != "" {
+		text += "; its pages need not if pageRefresh is set and origins has theirs"
+	}
+	return errors.New(text)
 }
 
 func (s *Server) believeProof(c *call, party *exchange.Party, cred credentials) error {
@@ -187,6 +200,8 @@ func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) e
 	switch {
 	case client.Auth != cred.method && !(cred.door && client.Auth == exchange.AuthSecretBasic):
 		return denied("the client is registered for %s, not %s", client.Auth, cred.method)
+	case len(client.Secrets) == 0:
+		return denied("the client has no secret; make one with: cambio client rotate %s", client.ID)
 	case id == "":
 		return denied("the secret is wrong")
 	}

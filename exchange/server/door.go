@@ -22,8 +22,10 @@ func (s *Server) authenticateDoor(c *call) (*exchange.Party, error) {
 		return nil, err
 	}
 	if cred.id == "" {
-		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no X-API-Key"))
+		return nil, exchange.Refuse(exchange.ReasonClientUnknown,
+			errors.New("nothing names the client: no X-API-Key, no Basic, and no pair of headers …-Client-Id and …-Client-Secret"))
 	}
+	cred.door = true
 	return s.authenticate(c, cred)
 }
 

@@ -95,7 +95,7 @@ func (s *Server) signed(c *call) (*exchange.Party, challenge.Ask, error) {
 	}
 	signatures := c.r.Header["X-Request-Signature"]
 	if len(signatures) != 1 {
-		return nil, ask, exchange.Refuse(exchange.ReasonRequestSignatureInvalid, fmt.Errorf("there are %d X-Request-Signature headers", len(signatures)))
+		return nil, ask, exchange.Refuse(exchange.ReasonRequestSignatureInvalid, fmt.Errorf("want one X-Request-Signature, got %d", len(signatures)))
 	}
 	party := c.clients.Client(cred.id)
 	if party != nil || mayBeID(cred.id) {

@@ -46,7 +46,7 @@ func RequestSignature(party *exchange.Party, body []byte, text string) (signer s
 			return exchange.KeyID(key), signature, nil
 		}
 	}
-	return refuse("none of the client's %d keys made the signature", len(party.Signers))
+	return refuse("none of the client's %d keys made the signature: want RSASSA-PSS with SHA-512 and 64 bytes of salt over the lowercase hex of the SHA-512 of the body", len(party.Signers))
 }
 
 // requestDigest is the hash of what is signed, which is the hex of a hash.
