@@ -50,10 +50,8 @@ func (s *Server) grant(c *call) (*grant.Response, error) {
 	}
 	c.req.ID = c.id
 	res, err := s.cfg.Grants.Token(c.ctx(), &c.req, c.now)
-	if c.req.Party == nil && err == nil {
-		if party := c.clients.Client(c.req.Trail.Client); party != nil {
-			c.client = party.Client
-		}
+	if c.client == nil && c.req.Party != nil { // found by the token's audience
+		c.client = c.req.Party.Client
 	}
 	c.vouched = err == nil
 	return res, err
