@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cambio/exchange"
 	"cambio/storage"
@@ -94,4 +95,72 @@ func (p *partners) everyKind() exchange.Manifest {
 		Wallets: &exchange.Wallets{Domain: "app.example", URI: page, Chains: []string{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}},
 	})
 	return m
+}
+
+// What is a client's own is of no use to another, and asking does it no harm.
+func TestTokensOfAnotherClient(t *testing.T) {
+	p, secrets := newBackends(t)
+	a := p.inject("shop", secrets["shop"], `{"externalUserId":"u"}`)
+	p.want(a, 200, "")
+	desk := []string{"Authorization", basicAuth("desk", secrets["desk"])}
+	refresh := func(token string, headers ...string) answer {
+		return p.post("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, token), headers...)
+	}
+	for _, token := range []string{a.str("refreshToken"), a.str("accessToken")} {
+		body := fmt.Sprintf(`{"refreshToken":%q}`, token)
+		p.want(p.form("/oauth/revoke", []string{"token", token}, desk...), 403, exchange.ReasonClientNotAllowed)
+		p.want(p.post("/auth/logout", body, desk...), 403, exchange.ReasonClientNotAllowed)
+		p.want(p.post("/auth/logout", body, "X-API-Key", "web"), 403, exchange.ReasonClientNotAllowed)
+		p.want(p.post("/auth/logout", body, "X-API-Key", "desk", "Origin", "https://desk.example"), 403, exchange.ReasonClientNotAllowed)
+	}
+	first := a.str("refreshToken")
+	p.want(refresh(first, desk...), 400, exchange.ReasonRefreshTokenInvalid)
+	p.want(refresh(first, "X-API-Key", "web"), 400, exchange.ReasonRefreshTokenInvalid)
+	shop := []string{"X-API-Key", "shop", "X-Server-Secret", secrets["shop"]}
+	b := refresh(first, shop...)
+	p.want(b, 200, "")
+	p.pass(time.Hour) // a spent one, long after
+	p.want(refresh(first, desk...), 400, exchange.ReasonRefreshTokenInvalid)
+	p.want(refresh(b.str("refreshToken"), shop...), 200, "")
+}
+
+// A proof of ours is a subject token that a client brings, and nothing else.
+func TestProofsOfOursAreSubjectTokensOnly(t *testing.T) {
+	p, secrets := newBackends(t)
+	m := p.backends()
+	for i := range m.Clients {
+		if c := &m.Clients[i]; c.ID == "shop" {
+			c.Delegate, c.ExchangeOwnTokens, c.Proofs = true, true, []string{"user-assertion", "otp", "one-time-token"}
+			c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken, exchange.GrantJWTBearer}
+		}
+	}
+	p.apply(m)
+	const proof = "eyJleHRlcm5hbFVzZXJJZCI6InUifQ" // {"externalUserId":"u"}
+	shop := []string{"Authorization", basicAuth("shop", secrets["shop"])}
+	ask := func(typ string, more ...string) []string {
+		return append([]string{"grant_type", exchange.GrantTokenExchange, "subject_token", proof, "subject_token_type", typ}, more...)
+	}
+	p.want(p.form("/oauth/token", ask(exchange.TypeUserAssertion), shop...), 200, "")
+	for _, typ := range []string{exchange.TypeUserAssertion, exchange.TypeOTP, exchange.TypeOneTimeToken, exchange.TypeWalletSignature} {
+		actor := ask(exchange.TypeUserAssertion, "actor_token", proof, "actor_token_type", typ)
+		p.want(p.form("/oauth/token", actor, shop...), 400, exchange.ReasonActorTokenInvalid)
+		for name, a := range map[string]answer{
+			"no client": p.form("/oauth/token", ask(typ)), "a public client": p.form("/oauth/token", ask(typ, "client_id", "web")),
+			"an issuer": p.form("/oauth/token", ask(typ, "issuer_id", "acme"), shop...),
+			"a nonce":   p.form("/oauth/token", ask(typ, "nonce", "n"), shop...),
+		} {
+			if a.status < 400 || a.status >= 500 {
+				t.Errorf("%s with %s: %d %s", typ, name, a.status, a.text)
+			}
+		}
+	}
+	p.want(p.form("/oauth/token", []string{"grant_type", exchange.GrantJWTBearer, "assertion", proof}, shop...), 400, exchange.ReasonAssertionInvalid)
+	id := p.form("/oauth/token", ask(exchange.TypeUserAssertion, "requested_token_type", exchange.TypeIDToken), shop...)
+	p.want(id, 200, "")
+	for _, typ := range []string{exchange.TypeIDToken, exchange.TypeJWT, exchange.TypeAccessToken} {
+		again := []string{"grant_type", exchange.GrantTokenExchange, "subject_token", id.str("id_token"), "subject_token_type", typ}
+		if a := p.form("/oauth/token", again, shop...); a.status != 400 {
+			t.Errorf("our ID token as %s: %d %s", typ, a.status, a.text)
+		}
+	}
 }
