@@ -54,12 +54,15 @@ manifest.`, `  cat > trust.yaml <<'EOF'
 func required(cmd *cobra.Command, flags ...string) {
 	args := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return err
+		}
 		for _, name := range flags {
 			if !cmd.Flags().Changed(name) {
 				return usage(cmd, fmt.Errorf("--%s is missing", name))
 			}
 		}
-		return args(cmd, given)
+		return nil
 	}
 }
 

@@ -115,7 +115,7 @@ func (c *cli) verb(use, short, long, example string, args cobra.PositionalArgs, 
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, given []string) error {
 			if err := args(cmd, given); err != nil {
-				return usage(cmd, err)
+				return usage(cmd, miscounted(use, given, err))
 			}
 			if c.output != "text" && c.output != "json" {
 				return usage(cmd, fmt.Errorf("--output is text or json, not %q", c.output))
@@ -124,6 +124,32 @@ func (c *cli) verb(use, short, long, example string, args cobra.PositionalArgs, 
 		},
 		RunE: func(cmd *cobra.Command, given []string) error { return run(cmd.Context(), given) },
 	}
+}
+
+// miscounted says which argument is missing or one too many, by the names that
+// use has for them. Where use leaves the number open, err says it.
+func miscounted(use string, given []string, err error) error {
+	var names []string
+	words := strings.Fields(use)[1:]
+	for i := 0; i < len(words) && words[i] != "|"; i++ {
+		switch word := words[i]; {
+		case strings.HasPrefix(word, "["):
+			for i < len(words)-1 && !strings.HasSuffix(words[i], "]") {
+				i++
+			}
+		case strings.HasPrefix(word, "-"):
+			i++ // its value
+		default:
+			names = append(names, word)
+		}
+	}
+	switch {
+	case len(given) < len(names):
+		return fmt.Errorf("%s is missing", strings.TrimSuffix(names[len(given)], "..."))
+	case strings.Contains(use, "..."):
+		return err
+	}
+	return fmt.Errorf("unexpected argument %q", given[len(given)-1])
 }
 
 // admin is a client of the admin API that flags or environment name.
