@@ -109,3 +109,39 @@ func TestStoreHints(t *testing.T) {
 		})
 	}
 }
+
+// What a start tells of clients that cannot do yet what they are registered for.
+func TestUnreadyClientsAreTold(t *testing.T) {
+	const backend = "clients: [{id: backend, auth: client_secret_basic, proofs: [user-assertion], audiences: [a]}]"
+	const mailer = "clients: [{id: mailer, proofs: [otp], audiences: [a]}]"
+	const public = "clients: [{id: page, audiences: [a]}]"
+	for _, row := range []struct {
+		name, trust, mail, told string
+	}{
+		{"without a secret", backend, "", "cambio client rotate backend"},
+		{"without mail", mailer, "", "set mail.host"},
+		{"with mail", mailer, "127.0.0.1", ""},
+		{"nothing to tell", public, "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg := inFolder(dir)
+			cfg.Trust = filepath.Join(dir, "trust.yaml")
+			if row.mail != "" {
+				cfg.Mail.Host, cfg.Mail.From = row.mail, "login@example.com"
+			}
+			if err := os.WriteFile(cfg.Trust, []byte(row.trust), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			a, err := assemble(t.Context(), cfg, io.Discard, &log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.close()
+			if told := strings.Contains(log.String(), "level=WARN"); told != (row.told != "") || !strings.Contains(log.String(), row.told) {
+				t.Errorf("want %q in %s", row.told, log.String())
+			}
+		})
+	}
+}

@@ -23,7 +23,7 @@ What is registered but not in the manifest stays, unless --prune removes it;
 sessions born from a removed issuer or of a removed client end.
 
 A shared secret is written as value, or as valueFile: a path relative to the
-manifest.`, `  cat > trust.yaml <<'EOF'
+manifest. A client's own secret is in no manifest: cambio client rotate makes it.`, `  cat > trust.yaml <<'EOF'
   issuers:
     - id: google
       url: https://accounts.google.com
@@ -83,7 +83,12 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 	if err != nil {
 		return t.locate(err)
 	}
-	return c.show(plan, func() { c.printPlan(plan, dry) })
+	return c.show(plan, func() {
+		c.printPlan(plan, dry)
+		if !dry {
+			c.hintSecrets(plan, t.Clients)
+		}
+	})
 }
 
 // locate shows what the server found wrong at its place in the file.

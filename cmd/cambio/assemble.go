@@ -77,6 +77,7 @@ func assemble(ctx context.Context, cfg Config, stdout, stderr io.Writer) (_ *app
 		func() error { return a.openAudit(stdout) },
 		a.openMail,
 		func() error { return a.applyTrust(ctx) },
+		a.warnUnready,
 		a.wire,
 	} {
 		if err := open(); err != nil {

@@ -30,7 +30,8 @@ func (c *cli) clientAdd() *cobra.Command {
 	var client exchange.Client
 	cmd := c.verb("add ID --audience A [--issuer I] [--origin O] [--scope S]", "Register a client",
 		`Registers a client. One that authenticates by a secret gets its first one,
-which is printed this once.`, `  # a browser app without a backend
+which is printed this once. What has no flag here, such as authKeys, wallets,
+checkout and keys, is declared in a manifest: see cambio apply.`, `  # a browser app without a backend
   cambio client add shop --issuer google --audience https://api.example.com \
     --origin https://shop.example.com --scope orders:read --default-scope orders:read --refresh-tokens
 
@@ -84,7 +85,7 @@ func (c *cli) addClient(ctx context.Context, client exchange.Client) error {
 		return err
 	}
 	out := added{Client: client}
-	if client.Auth == exchange.AuthSecretBasic || client.Auth == exchange.AuthSecretPost {
+	if bySecret(&client) {
 		s, err := api.RotateSecret(ctx, client.ID)
 		if err != nil {
 			return fmt.Errorf("client %s is registered, but making its secret: %w", client.ID, err)
