@@ -45,8 +45,9 @@ func (c *cli) main(ctx context.Context, args []string) int {
 }
 
 func (c *cli) root() *cobra.Command {
-	root := c.group("cambio", "A token-exchange server", `Cambio is a token-exchange server: a browser app without a backend brings the
-ID token of a login it already has, and gets a scoped session for its API.
+	root := c.group("cambio", "A token-exchange server", `Cambio is a token-exchange server: an app brings a proof of a login it already
+has, and gets a scoped session for its API. The proof is an issuer's ID token, a
+backend's word, a mailed code, a one-time token or a wallet's signature.
 
 An operator says whom to trust (issuers) and who may call (clients), in a file
 for `+"`cambio apply`"+` or by the verbs below. The verbs call the admin API of a
