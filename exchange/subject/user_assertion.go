@@ -68,14 +68,7 @@ func (l *list) broughtBy(token exchange.SubjectToken) *exchange.Client {
 		Name: "client", Want: "the client that brings the proof", Got: presence(token.Client != nil),
 		Passed: token.Client != nil, Reason: exchange.ReasonClientUnknown,
 	})
-	l.check(exchange.Check{
-		Name: "issuer_id", Want: "none, for a proof of ours", Got: token.IssuerID,
-		Passed: token.IssuerID == "", Reason: exchange.ReasonIssuerUnknown,
-	})
-	l.check(exchange.Check{
-		Name: "nonce", Want: "none, for a proof of ours", Got: presence(token.Nonce != ""),
-		Passed: token.Nonce == "", Reason: exchange.ReasonNonceMismatch,
-	})
+	l.namesNobody(token)
 	if l.refused() {
 		return nil
 	}
@@ -108,26 +101,21 @@ func (l *list) object(text string, members ...string) map[string]any {
 
 // text is a member that is a string; an absent one and null are empty.
 func (l *list) text(m map[string]any, name string) string {
-	v, there := m[name]
-	s, ok := v.(string)
-	if !ok && there && v != nil {
-		l.check(exchange.Check{
-			Name: name, Want: "a string", Got: "something else", Reason: exchange.ReasonParameterInvalid,
-			Message: name + " is not a string",
-		})
-	}
-	return s
+	return member[string](l, m, name, "a string", " is not a string")
 }
 
 // flag is a member that is true or false; an absent one and null are false.
 func (l *list) flag(m map[string]any, name string) bool {
-	v, there := m[name]
-	b, ok := v.(bool)
-	if !ok && there && v != nil {
+	return member[bool](l, m, name, "true or false", " is neither true nor false")
+}
+
+// member is a member of a type; an absent one and null are the zero value.
+func member[T any](l *list, m map[string]any, name, want, complaint string) T {
+	v, ok := m[name].(T)
+	if !ok && m[name] != nil {
 		l.check(exchange.Check{
-			Name: name, Want: "true or false", Got: "something else", Reason: exchange.ReasonParameterInvalid,
-			Message: name + " is neither true nor false",
+			Name: name, Want: want, Got: "something else", Reason: exchange.ReasonParameterInvalid, Message: name + complaint,
 		})
 	}
-	return b
+	return v
 }
