@@ -139,7 +139,7 @@ func TestUnreadyClientsAreTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer a.close()
-			if told := strings.Contains(log.String(), "level=WARN"); told != (row.told != "") || !strings.Contains(log.String(), row.told) {
+			if told := strings.Contains(log.String(), "hint="); told != (row.told != "") || !strings.Contains(log.String(), row.told) {
 				t.Errorf("want %q in %s", row.told, log.String())
 			}
 		})

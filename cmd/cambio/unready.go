@@ -9,11 +9,12 @@ import (
 // of which nothing but a refusal would speak later.
 
 // warnUnready tells of clients that cannot yet do what they are registered for.
+// That one has no secret yet is no fault: it is made once the server runs.
 func (a *app) warnUnready() error {
 	mails := 0
 	for _, client := range a.users.Snapshot().Manifest().Clients {
 		if bySecret(&client) && len(client.Secrets) == 0 {
-			a.log.Warn("a client has no secret and is refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
+			a.log.Info("a client has no secret and is refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}
 		if client.Brings(exchange.TypeOTP) {
 			mails++
