@@ -118,7 +118,26 @@ func (a *Answers) Begin(ctx context.Context, k Keyed, now time.Time) (*Answer, *
 	if err := r.begin(ctx, k.Durable); err != nil {
 		return nil, nil, err
 	}
+	if !k.Durable {
+		if kept, err := a.keptSince(ctx, r); kept || err != nil {
+			r.forget()
+			if err != nil {
+				return nil, nil, err
+			}
+			return a.Begin(ctx, k, now)
+		}
+	}
 	return nil, r, nil
+}
+
+// keptSince says whether an answer was kept between r's look at the store and
+// its reservation in memory, by one whose own was over by then.
+func (a *Answers) keptSince(ctx context.Context, r *Reservation) (bool, error) {
+	last, err := a.last(ctx, r)
+	if err != nil {
+		return false, unkept("looking for an answer", err)
+	}
+	return last != nil && (r.last == nil || last.Value.Request != r.last.Value.Request), nil
 }
 
 // last is the record of r's name, nil if there is none.

@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -391,5 +392,42 @@ func TestAnswersWithoutStore(t *testing.T) {
 		if exchange.AsError(err).Reason != exchange.ReasonStoreUnavailable {
 			t.Errorf("it says %v", err)
 		}
+	}
+}
+
+// interrupted lets something happen after the first read, once.
+type interrupted struct {
+	storage.Engine
+	meanwhile func()
+}
+
+func (i *interrupted) Get(ctx context.Context, table, key string) ([]byte, error) {
+	value, err := i.Engine.Get(ctx, table, key)
+	if do := i.meanwhile; do != nil {
+		i.meanwhile = nil
+		do()
+	}
+	return value, err
+}
+
+// An answer that is kept while another looks for it is found all the same.
+func TestKeptMeanwhile(t *testing.T) {
+	for _, k := range []Keyed{order("2"), order("2", inMemory)} {
+		d := newDesk(t)
+		engine := &interrupted{Engine: d.engine}
+		cfg := d.cfg
+		d.Answers = NewAnswers(engine, cfg)
+		first := k
+		first.ID = "1"
+		engine.meanwhile = func() { d.answered(first, now, "done") }
+		answer, r, err := d.Begin(ctx, k, now)
+		if k.Durable { // which is told to try again
+			if r != nil || answer != nil || exchange.AsError(err).Reason != exchange.ReasonIdempotencyKeyInProgress {
+				t.Errorf("began with %v, %v, %v", answer, r, err)
+			}
+		} else if err != nil || r != nil || answer == nil || answer.Body != "done" {
+			t.Errorf("began with %v, %v, %v", answer, r, err)
+		}
+		d.repeated(k, now, "1", "done")
 	}
 }
