@@ -1,9 +1,12 @@
 package exchange
 
 // authKeys checks that a client whose users log in by key can link keys, and
-// prove its requests.
+// prove its requests: no other request leads to a code or a one-time token.
 func (p *problems) authKeys(c *Client) {
 	if c.AuthKeys == nil {
+		if c.Brings(TypeOTP) || c.Brings(TypeOneTimeToken) {
+			p.add("authKeys", "is missing; otp and one-time-token in proofs need it: signingKeys, which verify the requests that begin their logins")
+		}
 		return
 	}
 	if !c.Brings(TypeOTP) {

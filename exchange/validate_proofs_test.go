@@ -7,6 +7,18 @@ import (
 	"cambio/exchange"
 )
 
+// signingKey verifies nothing here: registrations of authKeys need one.
+const signingKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAw12VZAU69zAGRLMAFu/O
+LKi483UN1V9xy/jyyMo9fKuk+4dfRcsNOC2VYE6paZ6KW218iJ9wvE7D6do/8koJ
+77ceBvWlsrqhIDTQUpod+HEI+ps9eTfFCWmf8pTJIOTQ7YwjLCqVITNx/9Og9VY4
+QgQ/9DzE2JiOj3kA9uNyWoonzXV80MSNtTOBLuGqRgfyiRbyi68/bIihXQ+iyi/6
+cFtmYIF7XB1AKK5NEBXiqBD5yPIlgHCjDyUC0+x8N98a2/EHlxXfDdyi8wt0UieN
+2XD16j3s9G0zlKHXA5sypGjX7eMg0SnhXqolqlJu+nVWwlOyR2BBgkzaOd7cS08E
+qwIDAQAB
+-----END PUBLIC KEY-----
+`
+
 // goodBackend is a confidential client that speaks of its own users.
 func goodBackend() *exchange.Client {
 	c := goodClient()
@@ -22,11 +34,16 @@ func TestValidateProofs(t *testing.T) {
 	}{
 		{"good", func(*exchange.Client) {}, nil},
 		{"misspelt", func(c *exchange.Client) { c.Proofs[0] = "user-asertion" }, one("proofs[0]", "did you mean user-assertion?")},
-		{"twice", func(c *exchange.Client) { c.Proofs = []string{"otp", "otp"} }, one("proofs[1]", "already used")},
+		{"twice", func(c *exchange.Client) { c.Proofs = []string{"user-assertion", "user-assertion"} }, one("proofs[1]", "already used")},
 		{"of a public client", func(c *exchange.Client) { c.Auth = exchange.AuthNone }, one("proofs", "auth is none")},
 		{"of others by a public client", func(c *exchange.Client) {
-			c.Auth, c.Proofs = exchange.AuthNone, []string{"one-time-token", "otp"}
+			c.Auth, c.Proofs, c.AuthKeys = exchange.AuthNone, []string{"one-time-token", "otp"}, &exchange.AuthKeys{SigningKeys: signingKey}
 		}, nil},
+		{"codes without keys that sign requests", func(c *exchange.Client) { c.Proofs = []string{"otp"} }, one("authKeys", "is missing")},
+		{"one-time tokens without keys that sign requests", func(c *exchange.Client) { c.Proofs = []string{"one-time-token"} }, one("authKeys", "is missing")},
+		{"one-time tokens alone", func(c *exchange.Client) {
+			c.Proofs, c.AuthKeys = []string{"one-time-token"}, &exchange.AuthKeys{SigningKeys: signingKey}
+		}, one("proofs", "lacks otp")},
 		{"without token exchange", func(c *exchange.Client) { c.Grants = []string{exchange.GrantClientCredentials} }, one("proofs", "not among grants")},
 
 		{"as an issuer", func(c *exchange.Client) { c.AsIssuer = "google" }, nil},

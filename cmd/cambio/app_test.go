@@ -113,7 +113,7 @@ func TestStoreHints(t *testing.T) {
 // What a start tells of clients that cannot do yet what they are registered for.
 func TestUnreadyClientsAreTold(t *testing.T) {
 	const backend = "clients: [{id: backend, auth: client_secret_basic, proofs: [user-assertion], audiences: [a]}]"
-	const mailer = "clients: [{id: mailer, proofs: [otp], audiences: [a]}]"
+	const mailer = "clients: [{id: mailer, proofs: [otp], audiences: [a], authKeys: {signingKeys: \"-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAw12VZAU69zAGRLMAFu/O\\nLKi483UN1V9xy/jyyMo9fKuk+4dfRcsNOC2VYE6paZ6KW218iJ9wvE7D6do/8koJ\\n77ceBvWlsrqhIDTQUpod+HEI+ps9eTfFCWmf8pTJIOTQ7YwjLCqVITNx/9Og9VY4\\nQgQ/9DzE2JiOj3kA9uNyWoonzXV80MSNtTOBLuGqRgfyiRbyi68/bIihXQ+iyi/6\\ncFtmYIF7XB1AKK5NEBXiqBD5yPIlgHCjDyUC0+x8N98a2/EHlxXfDdyi8wt0UieN\\n2XD16j3s9G0zlKHXA5sypGjX7eMg0SnhXqolqlJu+nVWwlOyR2BBgkzaOd7cS08E\\nqwIDAQAB\\n-----END PUBLIC KEY-----\"}}]"
 	const public = "clients: [{id: page, audiences: [a]}]"
 	for _, row := range []struct {
 		name, trust, mail, told string

@@ -289,12 +289,28 @@ func (w *world) asserted(user string) *grant.Request {
 	}
 }
 
+// signingKey verifies nothing here: registrations of authKeys need one.
+const signingKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAw12VZAU69zAGRLMAFu/O
+LKi483UN1V9xy/jyyMo9fKuk+4dfRcsNOC2VYE6paZ6KW218iJ9wvE7D6do/8koJ
+77ceBvWlsrqhIDTQUpod+HEI+ps9eTfFCWmf8pTJIOTQ7YwjLCqVITNx/9Og9VY4
+QgQ/9DzE2JiOj3kA9uNyWoonzXV80MSNtTOBLuGqRgfyiRbyi68/bIihXQ+iyi/6
+cFtmYIF7XB1AKK5NEBXiqBD5yPIlgHCjDyUC0+x8N98a2/EHlxXfDdyi8wt0UieN
+2XD16j3s9G0zlKHXA5sypGjX7eMg0SnhXqolqlJu+nVWwlOyR2BBgkzaOd7cS08E
+qwIDAQAB
+-----END PUBLIC KEY-----
+`
+
 // TestRefreshOfOwnProofs: a session that a proof of ours made lasts while the
 // client brings that proof, about users of the same namespace.
 func TestRefreshOfOwnProofs(t *testing.T) {
 	asserts := func(c *exchange.Client) {
-		c.Proofs, c.AsIssuer, c.RefreshTokens = []string{"user-assertion"}, "", true
+		c.Proofs, c.AsIssuer, c.AuthKeys, c.RefreshTokens = []string{"user-assertion"}, "", nil, true
 		c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken}
+	}
+	mails := func(c *exchange.Client) {
+		asserts(c)
+		c.Proofs, c.AuthKeys = []string{"otp"}, &exchange.AuthKeys{SigningKeys: signingKey}
 	}
 	asOne := func(c *exchange.Client) { asserts(c); c.AsIssuer = "one" }
 	for _, tc := range []struct {
@@ -303,10 +319,10 @@ func TestRefreshOfOwnProofs(t *testing.T) {
 		ends          bool
 	}{
 		{"as it was", asserts, asserts, false},
-		{"more proofs", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = append(c.Proofs, "otp") }, false},
+		{"more proofs", asserts, func(c *exchange.Client) { mails(c); c.Proofs = append(c.Proofs, "user-assertion") }, false},
 		{"no issuers", asserts, func(c *exchange.Client) { asserts(c); c.Issuers = nil }, false},
 		{"no proofs", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = nil }, true},
-		{"another proof", asserts, func(c *exchange.Client) { asserts(c); c.Proofs = []string{"otp"} }, true},
+		{"another proof", asserts, mails, true},
 		{"speaks of an issuer's users now", asserts, asOne, true},
 		{"of an issuer's users, as it was", asOne, asOne, false},
 		{"of an issuer's users, no proofs", asOne, func(c *exchange.Client) { asserts(c); c.Proofs = nil }, true},

@@ -196,8 +196,10 @@ func TestNamespacesOfBackends(t *testing.T) {
 // What the registration no longer says ends what it let in, at the next refresh.
 func TestSessionsEndWithTheirProof(t *testing.T) {
 	for name, change := range map[string]func(*exchange.Client){
-		"no proofs":              func(c *exchange.Client) { c.Proofs, c.AsIssuer = nil, "" },
-		"another proof":          func(c *exchange.Client) { c.Proofs, c.AsIssuer = []string{"otp"}, "" },
+		"no proofs": func(c *exchange.Client) { c.Proofs, c.AsIssuer = nil, "" },
+		"another proof": func(c *exchange.Client) {
+			c.Proofs, c.AsIssuer, c.AuthKeys = []string{"otp"}, "", &exchange.AuthKeys{SigningKeys: publicPEM(&requestKey().PublicKey)}
+		},
 		"in its own namespace":   func(c *exchange.Client) { c.AsIssuer = "" },
 		"as another issuer":      func(c *exchange.Client) { c.AsIssuer, c.Issuers = "vendor", []string{"acme", "vendor"} },
 		"not of the issuer also": func(c *exchange.Client) { c.AsIssuer, c.Issuers = "", nil },

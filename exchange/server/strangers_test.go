@@ -131,6 +131,7 @@ func TestProofsOfOursAreSubjectTokensOnly(t *testing.T) {
 	for i := range m.Clients {
 		if c := &m.Clients[i]; c.ID == "shop" {
 			c.Delegate, c.ExchangeOwnTokens, c.Proofs = true, true, []string{"user-assertion", "otp", "one-time-token"}
+			c.AuthKeys = &exchange.AuthKeys{SigningKeys: publicPEM(&requestKey().PublicKey)}
 			c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken, exchange.GrantJWTBearer}
 		}
 	}
