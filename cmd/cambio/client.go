@@ -57,7 +57,7 @@ checkout and keys, is declared in a manifest: see cambio apply.`, `  # a browser
 	f.StringArrayVar(&client.DefaultScopes, "default-scope", nil, "a `scope` it gets when it asks for none; repeatable")
 	f.StringArrayVar(&client.Grants, "grant", nil, "a `grant_type` it may use (default: token exchange, and refresh_token with --refresh-tokens); repeatable")
 	f.BoolVar(&client.RefreshTokens, "refresh-tokens", false, "its sessions last: they have a refresh token")
-	f.StringArrayVar(&client.Proofs, "proof", nil, "a `proof` it may bring: user-assertion, one-time-token, otp or wallet-signature; repeatable")
+	f.StringArrayVar(&client.Proofs, "proof", nil, "a `proof` it may bring: user-assertion; the others, one-time-token, otp and wallet-signature, need a manifest; repeatable")
 	f.StringVar(&client.AsIssuer, "as-issuer", "", "`ID` of the issuer whose users its user assertions are about (default: its own users)")
 	f.StringArrayVar(&client.SecretAddresses, "secret-address", nil, "a `network` from which its secret counts, such as 10.1.0.0/16 (default: any); repeatable")
 	f.BoolVar(&client.PageRefresh, "page-refresh", false, "pages at its origins refresh and log out its sessions without its secret")

@@ -32,13 +32,24 @@ func (p *planner) checkIssuers(declared []exchange.Issuer) {
 	}
 }
 
+// issuerIDs are the IDs of the issuers that will be registered.
+func (p *planner) issuerIDs() []string {
+	known := ids(p.declared[KindIssuer])
+	for _, id := range ids(p.before.issuers) {
+		if p.before.issuers[id].registered() && !p.prune && !p.declared[KindIssuer][id] {
+			known = append(known, id)
+		}
+	}
+	return known
+}
+
 // checkClients finds clients that name issuers which will not be registered.
 func (p *planner) checkClients(declared []exchange.Client) {
 	for n, c := range declared {
 		for k, id := range c.Issuers {
 			stays := p.before.issuers[id].registered() && !p.prune
 			if !stays && !p.declared[KindIssuer][id] {
-				p.add(fmt.Sprintf("$.clients[%d].issuers[%d]", n, k), "no issuer has the id %s", exchange.Quote(id))
+				p.add(fmt.Sprintf("$.clients[%d].issuers[%d]", n, k), "no issuer has the id %s%s", exchange.Quote(id), exchange.DidYouMean(id, p.issuerIDs()))
 			}
 		}
 		path := fmt.Sprintf("$.clients[%d]", n)
