@@ -270,7 +270,7 @@ func (a *app) wire() error {
 		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets, challenge.RequestKind: a.requests},
 		Registry:   func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
-	a.limiter = limit.New(limit.Config{})
+	a.limiter = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
 	var err error
 	a.server, err = server.New(a.withMail(server.Config{
 		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,

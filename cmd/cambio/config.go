@@ -112,11 +112,14 @@ type KeysConfig struct {
 	RotateEvery exchange.Duration `yaml:"rotateEvery" env:"ROTATE_EVERY"`
 }
 
-// LimitsConfig bounds what is done at once; what exceeds it is answered with
-// 503 and Retry-After.
+// LimitsConfig bounds what is done at once, and how often somebody may fail.
 type LimitsConfig struct {
-	// MaxInFlight requests are answered at once. Default 1024.
+	// MaxInFlight requests are answered at once, default 1024. Those beyond are
+	// answered with 503 and Retry-After.
 	MaxInFlight int `yaml:"maxInFlight" env:"MAX_IN_FLIGHT"`
+	// Failures is how often an address may fail before it gets one attempt a
+	// minute and 429 else. Default 10. More of them are more guesses.
+	Failures int `yaml:"failures" env:"FAILURES"`
 }
 
 // MailConfig says through which SMTP server codes go out that somebody proves an
@@ -191,6 +194,7 @@ func (c Config) withDefaults() Config {
 	c.Keys.Algorithm = cmp.Or(c.Keys.Algorithm, "ES256")
 	c.Keys.RotateEvery = cmp.Or(c.Keys.RotateEvery, exchange.Duration(720*time.Hour))
 	c.Limits.MaxInFlight = cmp.Or(c.Limits.MaxInFlight, server.DefaultMaxInFlight)
+	c.Limits.Failures = cmp.Or(c.Limits.Failures, 10)
 	c.Mail.TLS = cmp.Or(c.Mail.TLS, mail.STARTTLS)
 	c.Mail.Timeout = cmp.Or(c.Mail.Timeout, exchange.Duration(10*time.Second))
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, exchange.Duration(30*time.Second))

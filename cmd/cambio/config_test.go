@@ -122,14 +122,14 @@ func TestEnvironmentWins(t *testing.T) {
 	c, err := loadConfig(writeConfig(t, "database: file.db\nlog: {level: error, format: json}\n"), []string{
 		"CAMBIO_DATABASE=/var/lib/cambio/env.db", "CAMBIO_LOG_LEVEL=debug", "CAMBIO_KEYS_ROTATE_EVERY=48h",
 		"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "CAMBIO_ADMIN_HOSTS=a.example,b.example",
-		"CAMBIO_LIMITS_MAX_IN_FLIGHT=7", "CAMBIO_KEY_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(key),
+		"CAMBIO_LIMITS_MAX_IN_FLIGHT=7", "CAMBIO_LIMITS_FAILURES=9", "CAMBIO_KEY_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(key),
 		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; others' variables are theirs
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintln(c.Database, c.Log, c.Keys.RotateEvery, c.TrustedProxies, c.AdminHosts, c.Limits, c.AdminTokenFile, c.Issuer)
-	want := "/var/lib/cambio/env.db {DEBUG json} 48h [10.0.0.0/8 fd00::/8] [a.example b.example] {7} /var/lib/cambio/cambio.admin-token http://127.0.0.1:8080\n"
+	want := "/var/lib/cambio/env.db {DEBUG json} 48h [10.0.0.0/8 fd00::/8] [a.example b.example] {7 9} /var/lib/cambio/cambio.admin-token http://127.0.0.1:8080\n"
 	if got != want || string(c.KeyEncryptionKey) != string(key) || c.KeyEncryptionKeyFile != "" {
 		t.Errorf("%s", got)
 	}

@@ -136,6 +136,7 @@ func devConfig(urls dev.URLs, demo dev.Demo) (Config, error) {
 		"CAMBIO_AUDIT_FILE=" + filepath.Join(urls.Folder, "audit.log"),
 		"CAMBIO_LOG_LEVEL=warn",
 		"CAMBIO_TRUST=" + trust,
+		"CAMBIO_LIMITS_FAILURES=1000", // who tries things out fails
 		"CAMBIO_MAIL_HOST=" + mailHost,
 		"CAMBIO_MAIL_PORT=" + mailPort,
 		"CAMBIO_MAIL_TLS=none",
