@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 
@@ -9,6 +10,12 @@ import (
 
 	"cambio/exchange/admin"
 )
+
+// exampleManifest says every field of a manifest. `cambio apply --help` shows it,
+// and a test compares.
+//
+//go:embed manifest.yaml
+var exampleManifest string
 
 func (c *cli) apply() *cobra.Command {
 	var file string
@@ -23,7 +30,11 @@ What is registered but not in the manifest stays, unless --prune removes it;
 sessions born from a removed issuer or of a removed client end.
 
 A shared secret is written as value, or as valueFile: a path relative to the
-manifest. A client's own secret is in no manifest: cambio client rotate makes it.`, `  cat > trust.yaml <<'EOF'
+manifest. A client's own secret is in no manifest: cambio client rotate makes it.
+
+Everything that a manifest can say, with defaults where there are any:
+
+`+exampleManifest, `  cat > trust.yaml <<'EOF'
   issuers:
     - id: google
       url: https://accounts.google.com
