@@ -194,13 +194,13 @@ func (o Opening) chain(w *exchange.Wallets) (wallet.Type, string, error) {
 			return "", "", describe(exchange.ReasonParameterMissing, "signingNetwork or signingType is missing", nil)
 		}
 		if _, ok := firstChain(w, typ); !ok {
-			return "", "", unsupported("signingType is none of the client's chains")
+			return "", "", unsupported("signingType is none of the client's chains, which are " + strings.Join(w.Chains, " "))
 		}
 		return typ, "", nil
 	}
 	chain, err := wallet.ParseChain(cmp.Or(networks[strings.ToUpper(o.Network)], o.Network))
 	if err != nil || !accepts(w, chain) {
-		return "", "", unsupported("signingNetwork is none of the client's chains")
+		return "", "", unsupported("signingNetwork is none of the client's chains, which are " + strings.Join(w.Chains, " "))
 	}
 	if o.Type != "" && wallet.Type(strings.ToUpper(o.Type)) != chain.Type() {
 		return "", "", invalid("signingType is not that of signingNetwork", nil)
