@@ -230,6 +230,9 @@ func (a *app) applyTrust(ctx context.Context) error {
 		return nil
 	}
 	file, err := readTrust(a.cfg.Trust, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or leave the setting out")
+	}
 	if err != nil {
 		return err
 	}
