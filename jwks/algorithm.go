@@ -52,6 +52,9 @@ func (a *algorithm) digest(input []byte) []byte {
 }
 
 func checkPKCS1(a *algorithm, k *key, input, signature []byte) bool {
+	if k.pkcs1 != nil {
+		return k.pkcs1.verify(a.hash, a.digest(input), signature)
+	}
 	pub, ok := k.public.(*rsa.PublicKey)
 	return ok && rsa.VerifyPKCS1v15(pub, a.hash, a.digest(input), signature) == nil
 }

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/fips140"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -17,6 +18,7 @@ import (
 type key struct {
 	kid, kty, crv, alg, use string
 	public                  crypto.PublicKey // nil for a secret
+	pkcs1                   *pkcs1           // of an RSA key; nil in FIPS 140-3 mode
 	secret                  []byte           // nil for a public key
 	thumbprint              string           // RFC 7638; the ID of a secret
 	notBefore, notAfter     time.Time        // of its chain to an anchor; zero when none is demanded
@@ -38,6 +40,9 @@ func (k *key) setPublic(pub crypto.PublicKey) error {
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
 		k.kty, err = "RSA", checkRSA(pub)
+		if err == nil && !fips140.Enabled() { // else crypto/rsa, which is in the module that was asked for
+			k.pkcs1, err = newPKCS1(pub)
+		}
 	case *ecdsa.PublicKey:
 		k.kty = "EC"
 		k.crv, err = curveName(pub)
@@ -66,8 +71,8 @@ func checkRSA(pub *rsa.PublicKey) error {
 	switch {
 	case bits < minRSA || bits > maxRSA:
 		return fmt.Errorf("RSA key of %d bits, want %d to %d", bits, minRSA, maxRSA)
-	case pub.E != 65537:
-		return fmt.Errorf("RSA key with e = %d, want 65537", pub.E)
+	case pub.E != publicExponent:
+		return fmt.Errorf("RSA key with e = %d, want %d", pub.E, publicExponent)
 	case pub.N.Bit(0) == 0:
 		return errors.New("RSA key with an even modulus")
 	}

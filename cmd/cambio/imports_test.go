@@ -64,6 +64,7 @@ var homes = []struct {
 	{"github.com/prometheus", []string{"exchange/server", "cmd"}, "deciding code counts nothing"},
 	{"github.com/wneessen/go-mail", []string{"exchange/mail"}, "mail goes out in one place"},
 	{"github.com/emersion", []string{"exchange/mail/mailtest", "cmd"}, "it is the SMTP server of tests and of the demo"},
+	{"filippo.io/bigmod", []string{"jwks"}, "it is the arithmetic of one signature scheme"},
 	{"github.com/decred", []string{"exchange/wallet"}, "its curve is that of chains"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "its digits are those of chains"},
 	{"golang.org/x/crypto", []string{"exchange/wallet"}, "the standard library has what is not a chain's own"},
