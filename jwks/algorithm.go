@@ -6,8 +6,9 @@ import (
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rsa"
-	_ "crypto/sha256" // for crypto.Hash.New
-	_ "crypto/sha512"
+	"crypto/sha256"
+	"crypto/sha512"
+	"io"
 	"math/big"
 )
 
@@ -18,7 +19,7 @@ type algorithm struct {
 	crv  string      // of the keys it fits, if they have one
 	hash crypto.Hash // 0: it hashes by itself
 	// check says whether signature is that of input by a key that fits.
-	check func(a *algorithm, k *key, input, signature []byte) bool
+	check func(a *algorithm, k *key, input string, signature []byte) bool
 }
 
 // algorithms are those that are known. none is not one.
@@ -45,13 +46,20 @@ func (a *algorithm) fits(k *key) bool {
 	return a.kty == k.kty && a.crv == k.crv && (k.alg == "" || k.alg == a.name)
 }
 
-func (a *algorithm) digest(input []byte) []byte {
-	h := a.hash.New()
-	h.Write(input)
-	return h.Sum(nil)
+func (a *algorithm) digest(input string) []byte {
+	switch a.hash {
+	case crypto.SHA256:
+		sum := sha256.Sum256([]byte(input))
+		return sum[:]
+	case crypto.SHA384:
+		sum := sha512.Sum384([]byte(input))
+		return sum[:]
+	}
+	sum := sha512.Sum512([]byte(input))
+	return sum[:]
 }
 
-func checkPKCS1(a *algorithm, k *key, input, signature []byte) bool {
+func checkPKCS1(a *algorithm, k *key, input string, signature []byte) bool {
 	if k.pkcs1 != nil {
 		return k.pkcs1.verify(a.hash, a.digest(input), signature)
 	}
@@ -60,14 +68,14 @@ func checkPKCS1(a *algorithm, k *key, input, signature []byte) bool {
 }
 
 // checkPSS demands a salt as long as the hash (RFC 7518 §3.5).
-func checkPSS(a *algorithm, k *key, input, signature []byte) bool {
+func checkPSS(a *algorithm, k *key, input string, signature []byte) bool {
 	pub, ok := k.public.(*rsa.PublicKey)
 	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
 	return ok && rsa.VerifyPSS(pub, a.hash, a.digest(input), signature, opts) == nil
 }
 
 // checkECDSA demands r and s of the curve's full length (RFC 7518 §3.4).
-func checkECDSA(a *algorithm, k *key, input, signature []byte) bool {
+func checkECDSA(a *algorithm, k *key, input string, signature []byte) bool {
 	pub, ok := k.public.(*ecdsa.PublicKey)
 	if !ok {
 		return false
@@ -81,16 +89,16 @@ func checkECDSA(a *algorithm, k *key, input, signature []byte) bool {
 	return ecdsa.Verify(pub, a.digest(input), r, s)
 }
 
-func checkEdDSA(_ *algorithm, k *key, input, signature []byte) bool {
+func checkEdDSA(_ *algorithm, k *key, input string, signature []byte) bool {
 	pub, ok := k.public.(ed25519.PublicKey)
-	return ok && ed25519.Verify(pub, input, signature)
+	return ok && ed25519.Verify(pub, []byte(input), signature)
 }
 
-func checkHMAC(a *algorithm, k *key, input, signature []byte) bool {
+func checkHMAC(a *algorithm, k *key, input string, signature []byte) bool {
 	if len(k.secret) == 0 {
 		return false
 	}
 	mac := hmac.New(a.hash.New, k.secret)
-	mac.Write(input)
+	io.WriteString(mac, input)
 	return hmac.Equal(mac.Sum(nil), signature)
 }

@@ -46,7 +46,7 @@ func newForge(t testing.TB) *forge {
 
 func unbase64(t testing.TB, s string) string {
 	t.Helper()
-	b, err := decode([]byte(s))
+	b, err := decode(s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -112,19 +113,19 @@ func fitting(a *algorithm, keys []*key) []*key {
 }
 
 // remembered is what a raw header was resolved to before.
-func (ks *keySet) remembered(raw []byte) *resolved {
-	return (*ks.headers.Load())[string(raw)]
+func (ks *keySet) remembered(raw string) *resolved {
+	return (*ks.headers.Load())[raw]
 }
 
 // remember keeps what the header of a token was resolved to. Only headers that
 // a key signed are kept, so that nobody else decides what fills the map, and
 // at most 64 of them. When two are added at once, one may be lost.
-func (ks *keySet) remember(raw []byte, r *resolved) {
+func (ks *keySet) remember(raw string, r *resolved) {
 	old := ks.headers.Load()
-	if len(raw) > maxHeader || len(*old) >= maxHeaders || (*old)[string(raw)] != nil {
+	if len(raw) > maxHeader || len(*old) >= maxHeaders || (*old)[raw] != nil {
 		return
 	}
 	grown := maps.Clone(*old)
-	grown[string(raw)] = r
+	grown[strings.Clone(raw)] = r // not the token that it is a part of
 	ks.headers.CompareAndSwap(old, &grown)
 }

@@ -111,8 +111,7 @@ func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, e
 	if err != nil {
 		return Token{}, err
 	}
-	var buf [maxSignature]byte
-	signature, err := decodeSignature(&buf, parts.signature)
+	signature, err := decodeSignature(parts.signature)
 	if err != nil {
 		return Token{}, err
 	}
@@ -129,7 +128,7 @@ func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, e
 }
 
 // resolve reads a raw header and finds its keys.
-func (s *Set) resolve(ctx context.Context, raw []byte) (*resolved, error) {
+func (s *Set) resolve(ctx context.Context, raw string) (*resolved, error) {
 	if ks := s.keys.Load(); s.fresh(ks) {
 		if r := ks.remembered(raw); r != nil {
 			return r, nil
@@ -170,7 +169,7 @@ func (s *Set) seek(ctx context.Context, h header) (r *resolved, err error) {
 
 // read reads a raw header and refuses algorithms that the operator did not
 // name, before any key is looked for.
-func (s *Set) read(raw []byte) (header, error) {
+func (s *Set) read(raw string) (header, error) {
 	decoded, err := decodePart("header", raw)
 	if err != nil {
 		return header{}, err
@@ -197,7 +196,7 @@ func (s *Set) algorithms() string {
 
 // check finds the key that signed. A signature that does not hold leads to no
 // fetch: anybody can make one.
-func (s *Set) check(ctx context.Context, r *resolved, input, signature []byte, now time.Time) (*key, error) {
+func (s *Set) check(ctx context.Context, r *resolved, input string, signature []byte, now time.Time) (*key, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
