@@ -92,14 +92,13 @@ type Link struct {
 // LinkKey is where the link of an issuer's subject is kept. The parts are
 // length-prefixed, so that no two pairs share a key.
 func LinkKey(issuer, subject string) string {
-	h := sha256.New()
-	for _, part := range []string{issuer, subject} {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
-		h.Write(n[:])
-		h.Write([]byte(part))
+	pair := make([]byte, 0, 512)
+	for _, part := range [...]string{issuer, subject} {
+		pair = binary.BigEndian.AppendUint32(pair, uint32(len(part)))
+		pair = append(pair, part...)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(pair)
+	return hex.EncodeToString(sum[:])
 }
 
 // SubjectToken is a proof as it was presented (RFC 8693 §2.1).

@@ -179,3 +179,33 @@ func TestShortMACKeyPanics(t *testing.T) {
 	}()
 	storage.NewTable[coin](nil, "coins", macKey[:31])
 }
+
+// token is a record that reads itself, for which it says so by its metal.
+type token struct{ Metal string }
+
+var errToken = errors.New("no token")
+
+func (c *token) ReadRecord(json []byte) error {
+	if string(json) != `{"Metal":"gold"}` {
+		return errToken
+	}
+	c.Metal = "read"
+	return nil
+}
+
+func TestRecordReader(t *testing.T) {
+	e, ctx := open(t), context.Background()
+	table := storage.NewTable[token](e, "tokens", macKey)
+	for key, metal := range map[string]string{"good": "gold", "bad": "tin"} {
+		w, err := table.Put(key, token{metal})
+		if err := commit(t, e, w, err); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := table.Get(ctx, "good"); err != nil || r.Value.Metal != "read" {
+		t.Errorf("Get = %+v, %v", r, err)
+	}
+	if r, err := table.Get(ctx, "bad"); !errors.Is(err, errToken) || r.Value.Metal != "" || !strings.Contains(err.Error(), "tokens") {
+		t.Errorf("Get = %+v, %v", r, err)
+	}
+}

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"bytes"
+	"encoding/json"
 	"time"
 
 	"cambio/exchange"
@@ -44,6 +46,20 @@ func newTables(e storage.Engine, macKey []byte) tables {
 type linkRecord struct {
 	User     string `json:"user"`
 	Disabled bool   `json:"disabled,omitempty"`
+}
+
+// ReadRecord implements [storage.RecordReader]. The link of a user who gets in
+// has one form; any other is left to encoding/json.
+func (l *linkRecord) ReadRecord(data []byte) error {
+	user, ok := bytes.CutPrefix(data, []byte(`{"user":"`))
+	if ok {
+		user, ok = bytes.CutSuffix(user, []byte(`"}`))
+	}
+	if ok && !bytes.ContainsAny(user, `"\\`) {
+		l.User = string(user)
+		return nil
+	}
+	return json.Unmarshal(data, l)
 }
 
 // userRecord is a user. Whoever gives it another link, or changes what is true

@@ -107,7 +107,7 @@ func BenchmarkGet(b *testing.B) {
 // skipped decodes nothing.
 type skipped struct{}
 
-func (*skipped) UnmarshalJSON([]byte) error { return nil }
+func (*skipped) ReadRecord([]byte) error { return nil }
 
 var testKey = []byte("0123456789abcdef0123456789abcdef")
 
