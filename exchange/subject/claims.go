@@ -18,17 +18,21 @@ var known = []string{
 	"events", // RFC 8417 §2.2
 }
 
-// oneCase refuses names that differ from a known one only by case. Whoever
-// signed them may have meant the known one, and other readers take it for it.
-func oneCase(claims map[string]any) error {
-	for name := range claims {
-		if plainName(name) {
-			continue
-		}
-		for _, k := range known {
-			if name != k && strings.EqualFold(name, k) {
-				return fmt.Errorf("the name of %s in another case", k)
-			}
+// decodeClaims is decode for the claims of a token.
+func decodeClaims(payload []byte) (map[string]any, error) {
+	d := decoder{in: string(payload), outermost: oneCase}
+	return d.document()
+}
+
+// oneCase refuses a name that differs from a known one only by case. Whoever
+// signed it may have meant the known one, and other readers take it for it.
+func oneCase(name string) error {
+	if plainName(name) {
+		return nil
+	}
+	for _, k := range known {
+		if name != k && strings.EqualFold(name, k) {
+			return fmt.Errorf("the name of %s in another case", k)
 		}
 	}
 	return nil

@@ -28,6 +28,10 @@ const (
 // and replaces bad text by U+FFFD. It is the oracle of this one's fuzz test.
 func decode(payload []byte) (map[string]any, error) {
 	d := decoder{in: string(payload)}
+	return d.document()
+}
+
+func (d *decoder) document() (map[string]any, error) {
 	if !utf8.ValidString(d.in) {
 		return nil, errors.New("not UTF-8")
 	}
@@ -35,14 +39,14 @@ func decode(payload []byte) (map[string]any, error) {
 	if d.peek() != '{' {
 		return nil, errors.New("not a JSON object")
 	}
-	claims, err := d.object(1)
+	object, err := d.object(1)
 	if err != nil {
 		return nil, err
 	}
 	if d.space(); d.at < len(d.in) {
 		return nil, d.unexpected("after the object")
 	}
-	return claims, nil
+	return object, nil
 }
 
 // decoder is a position in a text. The strings it returns are parts of the
@@ -50,6 +54,8 @@ func decode(payload []byte) (map[string]any, error) {
 type decoder struct {
 	in string
 	at int
+	// outermost refuses names of the outermost object, if it is not nil.
+	outermost func(name string) error
 }
 
 // peek is the next byte, and 0, which no JSON token begins with, at the end.
@@ -137,6 +143,11 @@ func (d *decoder) member(members map[string]any, depth int) error {
 	}
 	if _, ok := members[name]; ok {
 		return fmt.Errorf("the name at byte %d is repeated", d.at)
+	}
+	if depth == 1 && d.outermost != nil {
+		if err := d.outermost(name); err != nil {
+			return err
+		}
 	}
 	if !d.take(':') {
 		return d.unexpected("after a name")

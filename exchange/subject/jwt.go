@@ -137,10 +137,7 @@ func (l *list) claims(payload []byte) map[string]any {
 	if l.refused() {
 		return nil
 	}
-	claims, err := decode(payload)
-	if err == nil {
-		err = oneCase(claims)
-	}
+	claims, err := decodeClaims(payload)
 	c := exchange.Check{Name: "claims", Want: "one JSON object", Passed: err == nil, Reason: exchange.ReasonSubjectTokenMalformed}
 	if err != nil {
 		c.Got = err.Error()
