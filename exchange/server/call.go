@@ -14,7 +14,8 @@ import (
 	"cambio/exchange/grant"
 )
 
-// call is one request and its answer.
+// call is one request and its answer. Nothing may keep it, or what it points to
+// of its own, beyond the answer: later requests reuse it.
 type call struct {
 	w   http.ResponseWriter
 	r   *http.Request
@@ -44,30 +45,35 @@ type call struct {
 	tried bool
 	event audit.Event // without a name there is none
 
-	status int
-	media  []string // Content-Type of the answer
-	*buffers
+	status  int
+	media   []string // Content-Type of the answer
+	in, out []byte   // the bodies of the request and the answer
 }
 
-// buffers are a request's body and an answer's, reused by later ones.
-type buffers struct{ in, out []byte }
-
-var pool = sync.Pool{New: func() any {
-	return &buffers{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
+var calls = sync.Pool{New: func() any {
+	return &call{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
 }}
 
-// release gives the buffers back without what was in them: tokens. Those that
-// one large request made are let go.
+// begin is the call of a request.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request) *call {
+	c := calls.Get().(*call)
+	*c = call{
+		w: w, r: r, now: s.cfg.Now(), id: rand.Text(), clients: s.cfg.Clients(),
+		status: http.StatusOK, media: jsonMedia, in: c.in, out: c.out,
+	}
+	return c
+}
+
+// release gives the call back without what was in it: tokens. One that a large
+// request made room in is let go.
 func (c *call) release() {
-	b := c.buffers
-	c.buffers = nil
-	if cap(b.in)+cap(b.out) > 32<<10 {
+	if cap(c.in)+cap(c.out) > 32<<10 {
 		return
 	}
-	clear(b.in)
-	clear(b.out)
-	b.in, b.out = b.in[:0], b.out[:0]
-	pool.Put(b)
+	clear(c.in)
+	clear(c.out)
+	*c = call{in: c.in[:0], out: c.out[:0]}
+	calls.Put(c)
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -91,10 +97,7 @@ var (
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{
-		w: w, r: r, now: s.cfg.Now(), id: rand.Text(), clients: s.cfg.Clients(),
-		status: http.StatusOK, media: jsonMedia, buffers: pool.Get().(*buffers),
-	}
+	c := s.begin(w, r)
 	defer c.release()
 	s.common(c)
 	e, ok := s.entries[r.URL.Path]

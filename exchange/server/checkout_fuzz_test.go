@@ -19,7 +19,7 @@ func FuzzCheckout(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c := &call{buffers: &buffers{in: body}}
+		c := &call{in: body}
 		if err := c.readCheckout(); err != nil {
 			if c.req.Details != nil {
 				t.Error("an error came with details")
