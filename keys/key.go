@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -156,7 +157,8 @@ func (m member) retire(until time.Time) member {
 func (k *key) sign(input []byte) ([]byte, error) {
 	switch k.Algorithm {
 	case EdDSA:
-		return k.signer.Sign(rand.Reader, input, crypto.Hash(0))
+		// A copy goes to the interface, so that Sign's own may be on the stack.
+		return k.signer.Sign(rand.Reader, bytes.Clone(input), crypto.Hash(0))
 	case RS256:
 		digest := sha256.Sum256(input)
 		return k.signer.Sign(rand.Reader, digest[:], crypto.SHA256)

@@ -41,6 +41,10 @@ func (k *key) header(typ string) string {
 	return header(k.Algorithm, typ, k.ID)
 }
 
+// usualToken is room for a usual token, in bytes. It is on the stack, where
+// memory is warm; a longer token moves to the heap.
+const usualToken = 2 << 10
+
 // Sign makes a compact JWS (RFC 7515 §7.1) of payload, signed by the active
 // key. typ is its typ header (RFC 7515 §4.1.9), such as at+jwt. No two payloads
 // may be the same: put a random jti in them.
@@ -49,11 +53,7 @@ func (r *Ring) Sign(typ string, payload []byte) (string, error) {
 		return "", fmt.Errorf("signing: %q is no token type", typ)
 	}
 	k := r.state.Load().active
-	head := k.header(typ)
-	signed := len(head) + encoding.EncodedLen(len(payload))
-	// The signature of the longest kind, RSA, is as long as its modulus.
-	token := make([]byte, 0, signed+1+encoding.EncodedLen(rsaBits/8))
-	token = append(token, head...)
+	token := append(make([]byte, 0, usualToken), k.header(typ)...)
 	token = encoding.AppendEncode(token, payload)
 	signature, err := k.sign(token)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 func TestReleaseForgets(t *testing.T) {
 	c := &call{
 		r: &http.Request{}, id: "id", origin: "https://app.example", params: parameters{clientSecret: "secret"},
-		req: grant.Request{SubjectToken: "token", Trail: grant.Trail{Subject: "alice", Checks: []exchange.Check{{Got: "alice"}}}},
+		req:    grant.Request{SubjectToken: "token", Trail: grant.Trail{Subject: "alice", Checks: []exchange.Check{{Got: "alice"}}}},
 		proven: true, vouched: true, bearer: true, tried: true, status: http.StatusTeapot,
 		in: append(make([]byte, 0, 64), "subject_token=secret"...), out: append(make([]byte, 0, 64), `{"access_token":"secret"}`...),
 	}

@@ -49,8 +49,10 @@ func (s *Store) sign(typ string, t *exchange.AccessToken, claims func(*object, *
 	if expired(t) {
 		return "", fmt.Errorf("signing %s: it would expire when it is issued", typ)
 	}
-	o := object{b: append(make([]byte, 0, 1024), '{')}
-	claims(&o, t)
+	o := s.objects.Get().(*object)
+	defer s.objects.Put(o)
+	o.restart()
+	claims(o, t)
 	o.end()
 	if o.err != nil {
 		return "", fmt.Errorf("signing %s: %w", typ, o.err)

@@ -14,6 +14,9 @@ type object struct {
 	err error // the first value that could not be written
 }
 
+// restart begins an object where another one was, in its room.
+func (o *object) restart() { o.b, o.err = append(o.b[:0], '{'), nil }
+
 func (o *object) name(name string) {
 	if o.b[len(o.b)-1] != '{' {
 		o.b = append(o.b, ',')

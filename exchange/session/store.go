@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cambio/exchange"
@@ -29,6 +30,8 @@ type Store struct {
 	grace  time.Duration
 	ring   *keys.Ring
 	mac    []byte // of refresh tokens
+	// objects are those that tokens' claims were written to, for later tokens.
+	objects sync.Pool
 
 	engine   storage.Engine
 	sessions storage.Table[record]
@@ -66,6 +69,7 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 		marks:    storage.NewTable[mark](e, "marks", records),
 		revoked:  storage.NewTable[struct{}](e, "revoked", records),
 	}
+	s.objects.New = func() any { return &object{b: make([]byte, 0, 1<<10)} }
 	if s.grace == 0 {
 		s.grace = defaultGrace
 	}
