@@ -13,7 +13,7 @@ type decider struct {
 }
 
 func newDecider(client *Client) *decider {
-	const usual = 8 // checks of a decision with a rule or two
+	const usual = 4 // checks of a decision with a rule
 	return &decider{client: client, out: Decision{Checks: make([]Check, 0, usual)}}
 }
 

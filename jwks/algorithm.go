@@ -47,15 +47,17 @@ func (a *algorithm) fits(k *key) bool {
 }
 
 func (a *algorithm) digest(input string) []byte {
+	var room [2 << 10]byte // on the stack, for usual tokens
+	data := append(room[:0], input...)
 	switch a.hash {
 	case crypto.SHA256:
-		sum := sha256.Sum256([]byte(input))
+		sum := sha256.Sum256(data)
 		return sum[:]
 	case crypto.SHA384:
-		sum := sha512.Sum384([]byte(input))
+		sum := sha512.Sum384(data)
 		return sum[:]
 	}
-	sum := sha512.Sum512([]byte(input))
+	sum := sha512.Sum512(data)
 	return sum[:]
 }
 

@@ -41,7 +41,7 @@ func (e *Endpoint) act(ctx context.Context, req *Request, n *entry, now time.Tim
 // proveActor verifies the actor token as it would verify a subject token that
 // the client brings, conditions and all.
 func (e *Endpoint) proveActor(ctx context.Context, req *Request, client *exchange.Client, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
-	actor, trust, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: req.ActorToken, Type: req.ActorTokenType}, now)
+	actor, trust, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: req.ActorToken, Type: req.ActorTokenType}, nil, now)
 	for _, c := range checks {
 		c.Name = "actor: " + c.Name
 		req.Trail.Checks = append(req.Trail.Checks, c)

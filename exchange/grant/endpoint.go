@@ -27,11 +27,11 @@ type Config struct {
 	Issuer string
 }
 
-// Subjects proves subject tokens. With an error, of type *exchange.Error,
-// there is no subject; the issuer is nil for our own tokens, and may be known
-// even though the token was refused.
+// Subjects proves subject tokens and appends what was checked to checks. With an
+// error, of type *exchange.Error, there is no subject; the issuer is nil for our
+// own tokens, and may be known even though the token was refused.
 type Subjects interface {
-	Verify(context.Context, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
+	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
 	// Recipient says whether claims that were verified before are for somebody
 	// whom the issuer's registration names.
 	Recipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)

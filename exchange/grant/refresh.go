@@ -83,7 +83,7 @@ func (e *Endpoint) trust(client *exchange.Client, s *exchange.Session) *exchange
 // about notes whose session is asked for.
 func (t *Trail) about(s *exchange.Session) {
 	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
-	t.Checks = nil // of an earlier try
+	t.Checks = t.Checks[:0] // without those of an earlier try
 }
 
 // sameUser wants the session's subject to be linked to its user still, and

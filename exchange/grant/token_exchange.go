@@ -59,8 +59,8 @@ func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exc
 }
 
 func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
-	subject, trust, checks, err := e.cfg.Subjects.Verify(ctx, token, now)
 	t := &req.Trail
+	subject, trust, checks, err := e.cfg.Subjects.Verify(ctx, token, t.Checks, now)
 	t.Checks = checks
 	if trust != nil {
 		t.Issuer = trust.Issuer.ID

@@ -30,6 +30,7 @@ type call struct {
 	// params are what was read of a form beside the token request.
 	params parameters
 	req    grant.Request
+	checks [usualChecks]exchange.Check // room for those of req.Trail
 
 	// client is who is calling as soon as that may be told: its origins may
 	// read the answer. proven says that it showed more than its name.
@@ -50,6 +51,9 @@ type call struct {
 	in, out []byte   // the bodies of the request and the answer
 }
 
+// usualChecks is how many checks an exchange usually takes, at most.
+const usualChecks = 24
+
 var calls = sync.Pool{New: func() any {
 	return &call{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
 }}
@@ -61,6 +65,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *call {
 		w: w, r: r, now: s.cfg.Now(), id: rand.Text(), clients: s.cfg.Clients(),
 		status: http.StatusOK, media: jsonMedia, in: c.in, out: c.out,
 	}
+	c.req.Trail.Checks = c.checks[:0]
 	return c
 }
 

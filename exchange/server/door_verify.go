@@ -42,7 +42,7 @@ func (s *Server) doorVerify(c *call) error {
 // judge verifies a token and decides about it. What led there is in the trail.
 func (s *Server) judge(c *call, client *exchange.Client, token exchange.SubjectToken) (*exchange.Subject, error) {
 	trail := &c.req.Trail
-	subject, trust, checks, err := s.cfg.Subjects.Verify(c.ctx(), token, c.now)
+	subject, trust, checks, err := s.cfg.Subjects.Verify(c.ctx(), token, trail.Checks, c.now)
 	trail.Checks = checks
 	if trust != nil {
 		trail.Issuer = trust.Issuer.ID

@@ -113,7 +113,7 @@ type sessions interface {
 }
 
 type verifier interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
+	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
 	ClientAssertion(ctx context.Context, party *exchange.Party, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error)
 	// AssertionClient is the client that an assertion says it is from, to find
 	// the keys that verify it; empty if it does not say.

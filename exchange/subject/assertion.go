@@ -24,7 +24,7 @@ func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.Party, a
 	if party.Keys == nil {
 		return "", time.Time{}, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the client has no keys"))
 	}
-	l := newList()
+	l := &list{}
 	l.reason = exchange.ReasonClientAuthenticationFailed
 	l.size(assertion)
 	claims := l.signed(ctx, party.Keys, exchange.SubjectToken{Text: assertion}, assertionTypes, now)

@@ -75,7 +75,7 @@ func (l *list) recipient(issuer *exchange.Issuer, claims map[string]any) []strin
 // Recipient looks again at claims that were verified before: whether by the
 // issuer's registration of today they are still for somebody known here.
 func (v *Verifier) Recipient(issuer *exchange.Issuer, claims map[string]any) ([]exchange.Check, error) {
-	l := newList()
+	l := &list{}
 	l.recipient(issuer, claims)
 	return l.checks, l.err
 }

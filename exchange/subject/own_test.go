@@ -47,7 +47,7 @@ func TestOwn(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := New(Config{Trusts: func() Trusts { return p.trusts }, Own: tc.own, OwnIssuer: ownURL})
-			s, trust, checks, err := v.Verify(context.Background(), tc.token, p.now)
+			s, trust, checks, err := v.Verify(context.Background(), tc.token, nil, p.now)
 			if tc.reason != "" {
 				checkRefused(t, s, checks, err, tc.reason, tc.check)
 				return

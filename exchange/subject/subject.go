@@ -70,12 +70,12 @@ func New(cfg Config) *Verifier {
 }
 
 // Verify proves a subject token. It answers the subject, the issuer that
-// proved it (nil when we did), and the checks in the order they ran, the last
-// of which is the one that refused. With an error, which is of type
-// *exchange.Error, there is no subject; the issuer is there as soon as it is
-// known, for the audit trail. The list of checks is the caller's own.
-func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
-	l := newList()
+// proved it (nil when we did), and checks with those appended that it made, in
+// the order they ran, the last of which is the one that refused. With an error,
+// which is of type *exchange.Error, there is no subject; the issuer is there as
+// soon as it is known, for the audit trail.
+func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
+	l := &list{checks: checks}
 	l.size(token.Text)
 	verify := v.kind(l, token.Type)
 	if l.refused() {
@@ -105,9 +105,6 @@ type list struct {
 	// reason, if set, stands for the reason of every check that refuses.
 	reason exchange.Reason
 }
-
-// newList has room for the checks of a decision behind those of a token.
-func newList() *list { return &list{checks: make([]exchange.Check, 0, 24)} }
 
 func (l *list) refused() bool { return l.err != nil }
 

@@ -68,7 +68,7 @@ func (p *party) register(t testing.TB, i exchange.Issuer) {
 }
 
 func (p *party) verify(token exchange.SubjectToken) (*exchange.Subject, []exchange.Check, error) {
-	s, _, checks, err := p.verifier.Verify(context.Background(), token, p.now)
+	s, _, checks, err := p.verifier.Verify(context.Background(), token, nil, p.now)
 	return s, checks, err
 }
 

@@ -124,7 +124,7 @@ func FuzzUserAssertion(f *testing.F) {
 	v := New(Config{Trusts: func() Trusts { return trusts{} }, Own: noneOfOurs{}, OwnIssuer: ownURL})
 	f.Fuzz(func(t *testing.T, text string) {
 		token := exchange.SubjectToken{Type: exchange.TypeUserAssertion, Text: text, Client: asserting()}
-		s, trust, _, err := v.Verify(context.Background(), token, time.Unix(1_700_000_000, 0))
+		s, trust, _, err := v.Verify(context.Background(), token, nil, time.Unix(1_700_000_000, 0))
 		if err != nil {
 			if s != nil {
 				t.Errorf("refused with %v, but there is a subject", err)

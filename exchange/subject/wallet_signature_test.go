@@ -105,7 +105,7 @@ func (p *walletParty) started(t testing.TB, id, address, chain string) challenge
 func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
 	text, _ := json.Marshal(members)
 	token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString(text), Type: exchange.TypeWalletSignature, Client: p.client}
-	return p.verifier.Verify(context.Background(), token, p.now)
+	return p.verifier.Verify(context.Background(), token, nil, p.now)
 }
 
 func TestWalletSignature(t *testing.T) {
@@ -308,7 +308,7 @@ func FuzzWalletSignature(f *testing.F) {
 	f.Add(good[:len(good)-1] + `,"publicKey":"","walletType":"EVM"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString([]byte(text)), Type: exchange.TypeWalletSignature, Client: p.client}
-		s, _, _, err := p.verifier.Verify(context.Background(), token, p.now)
+		s, _, _, err := p.verifier.Verify(context.Background(), token, nil, p.now)
 		if (err == nil) == (s == nil) {
 			t.Fatalf("%+v, %v", s, err)
 		}
