@@ -20,9 +20,12 @@ const hidden = "(hidden)"
 // sent as client_id, a refresh token sent as grant_type.
 func hide(s string) string {
 	const least, id = 8, 36 // the length of a record's ID
+	if len(s) < least {
+		return s
+	}
 	may := strings.Contains(s, "eyJ") || strings.Contains(s, "ssk_") || strings.Contains(s, "ott_") ||
 		len(s) > id && strings.Contains(s, ".") && strings.Count(s, "-") >= 4
-	if len(s) < least || !may {
+	if !may {
 		return s
 	}
 	return forms.ReplaceAllLiteralString(s, hidden)

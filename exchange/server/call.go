@@ -61,10 +61,8 @@ var calls = sync.Pool{New: func() any {
 // begin is the call of a request.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request) *call {
 	c := calls.Get().(*call)
-	*c = call{
-		w: w, r: r, now: s.cfg.Now(), id: rand.Text(), clients: s.cfg.Clients(),
-		status: http.StatusOK, media: jsonMedia, in: c.in, out: c.out,
-	}
+	c.w, c.r, c.now, c.id, c.clients = w, r, s.cfg.Now(), rand.Text(), s.cfg.Clients()
+	c.status, c.media = http.StatusOK, jsonMedia
 	c.req.Trail.Checks = c.checks[:0]
 	return c
 }
@@ -77,7 +75,9 @@ func (c *call) release() {
 	}
 	clear(c.in)
 	clear(c.out)
-	*c = call{in: c.in[:0], out: c.out[:0]}
+	in, out := c.in[:0], c.out[:0]
+	*c = call{}
+	c.in, c.out = in, out
 	calls.Put(c)
 }
 

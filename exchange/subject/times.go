@@ -16,7 +16,7 @@ func (l *list) times(claims map[string]any, skew, most time.Duration, now time.T
 		l.check(exchange.Check{Name: "exp", Want: "a time", Reason: exchange.ReasonSubjectTokenClaimInvalid})
 	}
 	l.check(exchange.Check{
-		Name: "exp", Want: "after " + stamp(now.Add(-skew)), Got: stamp(expires),
+		Name: "exp", Want: stamp("after ", now.Add(-skew)), Got: stamp("", expires),
 		Passed: now.Before(expires.Add(skew)), Reason: exchange.ReasonSubjectTokenExpired,
 	})
 	l.begun("nbf", claims, now.Add(skew))
@@ -37,7 +37,7 @@ func (l *list) begun(name string, claims map[string]any, latest time.Time) (time
 	t, ok := l.date(name, claims)
 	if ok {
 		l.check(exchange.Check{
-			Name: name, Want: "at most " + stamp(latest), Got: stamp(t),
+			Name: name, Want: stamp("at most ", latest), Got: stamp("", t),
 			Passed: !t.After(latest), Reason: exchange.ReasonSubjectTokenNotYetValid,
 		})
 	}
@@ -73,5 +73,8 @@ func date(v any) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// stamp shows a time to operators.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// stamp shows a time to operators, after a word.
+func stamp(word string, t time.Time) string {
+	var room [48]byte
+	return string(t.UTC().AppendFormat(append(room[:0], word...), time.RFC3339))
+}
