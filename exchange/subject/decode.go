@@ -14,6 +14,9 @@ const (
 	// maxNumber is the length of a number. It is that of the longest float64 in
 	// its shortest spelling, and more than any int64.
 	maxNumber = 24
+	// usualMembers is how many claims the tokens of most issuers have, at most: a
+	// map for more is twice as large.
+	usualMembers = 14
 )
 
 // decode reads claims: one JSON object (RFC 8259), in the one spelling that
@@ -116,7 +119,7 @@ func (d *decoder) object(depth int) (map[string]any, error) {
 		return nil, fmt.Errorf("nested more than %d deep", maxDepth)
 	}
 	d.at++ // {
-	members := make(map[string]any, 16/depth)
+	members := make(map[string]any, usualMembers/depth)
 	if d.take('}') {
 		return members, nil
 	}
