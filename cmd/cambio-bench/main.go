@@ -61,8 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer b.stop()
-	return b.measure(out)
+	return b.measure(ctx, out)
 }
 
 func parse(args []string) (options, error) {
@@ -71,7 +70,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.tokens, "tokens", 1000, "pre-signed subject tokens, each of its own user")
 	levels := flags.String("c", "1,32,256", "concurrency levels")
 	flags.DurationVar(&o.duration, "d", 3*time.Second, "length of one run")
-	flags.IntVar(&o.rounds, "rounds", 5, "runs per server and level; medians are printed")
+	flags.IntVar(&o.rounds, "rounds", 5, "times that all servers are started and measured; medians are printed")
 	flags.IntVar(&o.issuers, "issuers", 1, "registered issuers")
 	flags.IntVar(&o.users, "users", 0, "users that exist beside those of the tokens")
 	if err := flags.Parse(args); err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,12 +18,17 @@ type target struct {
 	requests [][]byte
 }
 
-// bench is everything that a measurement needs, running.
+// bench is everything that a measurement needs.
 type bench struct {
 	options
+	dir, binary, config string
+	public              string   // the server's address
+	key                 string   // the issuer's public key, in a file
+	signed              []string // the tokens
+	ratios              []ratio
+	// Of a round, while it lasts:
 	targets   []target
 	processes []*process
-	ratios    []ratio
 }
 
 // ratio compares two targets by name.
@@ -38,31 +45,32 @@ type figures struct {
 	cpu       time.Duration // of the server, per request
 }
 
-func (b *bench) stop() {
-	for _, p := range b.processes {
-		p.stop()
-	}
-}
+// names are the targets' in the order of the table.
+var names = []string{yardBare, yardCrypto, yardWritten, noWrite, withSession}
 
-// measure runs the targets by turns, so that a noisy moment of the machine
-// meets all of them, and prints medians and the median of the ratios per round.
-func (b *bench) measure(out io.Writer) error {
-	if err := b.warm(); err != nil {
-		return err
+// measured is the figures of a round by level and target.
+type measured map[int]map[string]figures
+
+// measure prints medians over the rounds, and of the ratios in each.
+func (b *bench) measure(ctx context.Context, out io.Writer) error {
+	var rounds []measured
+	for range b.rounds {
+		m, err := b.round(ctx)
+		if err != nil {
+			return err
+		}
+		rounds = append(rounds, m)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "concurrency\tserver\treq/s\tp50\tp99\terrors\tcpu/req\t")
 	var lines []string
 	for _, level := range b.concurrency {
-		rounds := make([]map[string]figures, b.rounds)
+		at := make([]map[string]figures, len(rounds))
 		for i := range rounds {
-			var err error
-			if rounds[i], err = b.round(level); err != nil {
-				return err
-			}
+			at[i] = rounds[i][level]
 		}
-		b.print(table, level, rounds)
-		lines = append(lines, b.compare(level, rounds)...)
+		printLevel(table, level, at)
+		lines = append(lines, b.compare(level, at)...)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -73,11 +81,29 @@ func (b *bench) measure(out io.Writer) error {
 	return nil
 }
 
-// warm lets the tokens meet their servers before anything is measured, so that
-// users exist, keys are fetched and files have grown.
+// round starts all servers anew, because where the memory of a process happens
+// to lie moves its figures by a twentieth for as long as it lives. It runs the
+// targets by turns, so that a noisy moment of the machine meets all of them.
+func (b *bench) round(ctx context.Context) (m measured, err error) {
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.start(ctx); err != nil {
+		return nil, err
+	}
+	m = measured{}
+	for _, level := range b.concurrency {
+		m[level] = map[string]figures{}
+		for _, t := range b.targets {
+			if m[level][t.name], err = t.measure(level, b.duration); err != nil {
+				return nil, fmt.Errorf("%s at %d: %w", t.name, level, err)
+			}
+		}
+	}
+	return m, nil
+}
+
 func (b *bench) warm() error {
 	for _, t := range b.targets {
-		r, err := load{t.addr, t.requests, 32, b.duration}.run()
+		r, err := load{t.addr, t.requests, 32, min(b.duration, time.Second)}.run()
 		if err != nil {
 			return fmt.Errorf("warming %s: %w", t.name, err)
 		}
@@ -86,18 +112,6 @@ func (b *bench) warm() error {
 		}
 	}
 	return nil
-}
-
-func (b *bench) round(level int) (map[string]figures, error) {
-	round := map[string]figures{}
-	for _, t := range b.targets {
-		f, err := t.measure(level, b.duration)
-		if err != nil {
-			return nil, fmt.Errorf("%s at %d: %w", t.name, level, err)
-		}
-		round[t.name] = f
-	}
-	return round, nil
 }
 
 func (t target) measure(level int, d time.Duration) (figures, error) {
@@ -113,10 +127,10 @@ func (t target) measure(level int, d time.Duration) (figures, error) {
 	return figures{r.perSecond(), r.p50, r.p99, r.errors, (after - before) / time.Duration(r.requests)}, err
 }
 
-func (b *bench) print(out io.Writer, level int, rounds []map[string]figures) {
-	for _, t := range b.targets {
-		f := medians(rounds, t.name)
-		fmt.Fprintf(out, "%d\t%s\t%.0f\t%v\t%v\t%d\t%v\t\n", level, t.name, f.perSecond,
+func printLevel(out io.Writer, level int, rounds []map[string]figures) {
+	for _, name := range names {
+		f := medians(rounds, name)
+		fmt.Fprintf(out, "%d\t%s\t%.0f\t%v\t%v\t%d\t%v\t\n", level, name, f.perSecond,
 			f.p50.Round(time.Microsecond), f.p99.Round(10*time.Microsecond), f.errors, f.cpu.Round(time.Microsecond))
 	}
 }

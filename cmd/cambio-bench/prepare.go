@@ -20,17 +20,11 @@ const (
 	withSession = "cambio, session"
 )
 
-// prepare builds the server, seeds its store, and starts it and the
-// yardsticks, each in a process of its own.
-func prepare(ctx context.Context, dir string, opts options, out io.Writer) (_ *bench, err error) {
-	b := &bench{options: opts, ratios: []ratio{
+// prepare signs the tokens, builds the server and seeds its store.
+func prepare(ctx context.Context, dir string, opts options, out io.Writer) (*bench, error) {
+	b := &bench{options: opts, dir: dir, binary: filepath.Join(dir, "cambio"), ratios: []ratio{
 		{noWrite, yardCrypto, 1.0}, {withSession, yardWritten, 0.9},
 	}}
-	defer func() {
-		if err != nil {
-			b.stop()
-		}
-	}()
 	fmt.Fprintf(out, "%d tokens, %d issuers, %d users beside the tokens', %d rounds of %v\n\n",
 		opts.tokens, opts.issuers, opts.users, opts.rounds, opts.duration)
 	issuer, err := newIssuer()
@@ -38,62 +32,78 @@ func prepare(ctx context.Context, dir string, opts options, out io.Writer) (_ *b
 		return nil, err
 	}
 	context.AfterFunc(ctx, issuer.close)
-	tokens, err := issuer.tokens(opts.tokens)
-	if err != nil {
+	if b.signed, err = issuer.tokens(opts.tokens); err != nil {
 		return nil, err
 	}
-	if err := b.startYardsticks(ctx, dir, issuer, tokens); err != nil {
+	if b.key, err = issuer.writePEM(dir); err != nil {
 		return nil, err
 	}
-	return b, b.startCambio(ctx, dir, issuer, tokens)
+	return b, b.prepareCambio(ctx, issuer)
 }
 
-func (b *bench) startYardsticks(ctx context.Context, dir string, issuer *issuer, tokens []string) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	key, err := issuer.writePEM(dir)
-	if err != nil {
-		return err
-	}
-	for _, kind := range []string{yardBare, yardCrypto, yardWritten} {
-		p, err := startProcess(ctx, listening, self, "yardstick", kind, key, dir)
-		if err != nil {
-			return err
-		}
-		b.processes = append(b.processes, p)
-		b.targets = append(b.targets, target{kind, p, p.addr, exchanges(p.addr, "spa", tokens)})
-	}
-	return nil
-}
-
-func (b *bench) startCambio(ctx context.Context, dir string, issuer *issuer, tokens []string) error {
-	binary := filepath.Join(dir, "cambio")
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "cambio/cmd/cambio")
+func (b *bench) prepareCambio(ctx context.Context, issuer *issuer) error {
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "cambio/cmd/cambio")
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the server: %w\n%s", err, text)
 	}
-	if err := seed(ctx, dir, issuer.url, b.users); err != nil {
+	if err := seed(ctx, b.dir, issuer.url, b.users); err != nil {
 		return fmt.Errorf("seeding the store: %w", err)
 	}
 	public, admin, err := freePorts()
 	if err != nil {
 		return err
 	}
-	config, err := writeConfig(dir, public, admin, issuer, b.issuers)
+	b.public = public
+	b.config, err = writeConfig(b.dir, public, admin, issuer, b.issuers)
+	return err
+}
+
+// start starts every server in a process of its own. The tokens meet them
+// before anything is measured, so that users exist, keys are fetched and files
+// have grown.
+func (b *bench) start(ctx context.Context) error {
+	if err := errors.Join(b.startYardsticks(ctx), b.startCambio(ctx)); err != nil {
+		return err
+	}
+	return b.warm()
+}
+
+func (b *bench) startYardsticks(ctx context.Context) error {
+	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	p, err := startServer(ctx, binary, config, public)
+	for _, kind := range []string{yardBare, yardCrypto, yardWritten} {
+		p, err := startProcess(ctx, listening, self, "yardstick", kind, b.key, b.dir)
+		if err != nil {
+			return err
+		}
+		b.processes = append(b.processes, p)
+		b.targets = append(b.targets, target{kind, p, p.addr, exchanges(p.addr, "spa", b.signed)})
+	}
+	return nil
+}
+
+func (b *bench) startCambio(ctx context.Context) error {
+	p, err := startServer(ctx, b.binary, b.config, b.public)
 	if err != nil {
 		return err
 	}
 	b.processes = append(b.processes, p)
 	b.targets = append(b.targets,
-		target{noWrite, p, public, exchanges(public, "stateless", tokens)},
-		target{withSession, p, public, exchanges(public, "sessions", tokens)})
+		target{noWrite, p, b.public, exchanges(b.public, "stateless", b.signed)},
+		target{withSession, p, b.public, exchanges(b.public, "sessions", b.signed)})
 	return nil
+}
+
+// stop stops what start started.
+func (b *bench) stop() error {
+	var err error
+	for _, p := range b.processes {
+		err = errors.Join(err, p.stop())
+	}
+	b.processes, b.targets = nil, nil
+	return err
 }
 
 // exchanges are token exchanges, one for each token, ready to be sent.
