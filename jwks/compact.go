@@ -34,7 +34,8 @@ func split(token string) (compact, error) {
 	if strings.Count(token, ".") != 2 {
 		return compact{}, malformed("token", "exactly two dots")
 	}
-	first, last := strings.IndexByte(token, '.'), strings.LastIndexByte(token, '.')
+	first := strings.IndexByte(token, '.')
+	last := first + 1 + strings.IndexByte(token[first+1:], '.')
 	c := compact{
 		header:    token[:first],
 		payload:   token[first+1 : last],

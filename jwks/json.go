@@ -18,7 +18,7 @@ const (
 var (
 	errJSON      = errors.New("not valid JSON")
 	errDepth     = errors.New("JSON deeper than 16 levels")
-	errUTF8      = errors.New("JSON string is not valid UTF-8")
+	errUTF8      = errors.New("JSON is not valid UTF-8")
 	errTrailing  = errors.New("data after the JSON value")
 	errDuplicate = errors.New("duplicate JSON member")
 )
@@ -94,6 +94,9 @@ type jsonReader struct {
 }
 
 func (r *jsonReader) document(read func() error) error {
+	if !utf8.Valid(r.data) { // outside of strings it would be no JSON either
+		return errUTF8
+	}
 	r.space()
 	if err := read(); err != nil {
 		return err
@@ -221,11 +224,7 @@ func (r *jsonReader) rawText() ([]byte, error) {
 	if !r.take('"') {
 		return nil, errJSON
 	}
-	raw := r.data[start:r.pos]
-	if !utf8.Valid(raw) {
-		return nil, errUTF8
-	}
-	return raw, nil
+	return r.data[start:r.pos], nil
 }
 
 // plain counts the bytes up to one that means something in a string.

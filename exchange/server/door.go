@@ -87,8 +87,8 @@ func appendDoorResponse(b []byte, res *grant.Response, externalID string) []byte
 }
 
 func appendTokens(b []byte, res *grant.Response) []byte {
-	b = text(b, "accessToken", res.AccessToken)
-	b = text(b, "refreshToken", res.RefreshToken)
+	b = token(b, "accessToken", res.AccessToken)
+	b = token(b, "refreshToken", res.RefreshToken)
 	b = number(b, "expiresIn", int64(res.ExpiresIn/time.Second))
 	b = text(b, "tokenType", res.TokenType)
 	return text(b, "sessionId", res.Session)

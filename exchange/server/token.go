@@ -69,15 +69,15 @@ func (c *call) noDPoP() error {
 // appendResponse writes a successful answer (RFC 6749 §5.1, RFC 8693 §2.2.1).
 func appendResponse(b []byte, res *grant.Response) []byte {
 	b = append(b, '{')
-	b = text(b, "access_token", res.AccessToken)
+	b = token(b, "access_token", res.AccessToken)
 	b = text(b, "issued_token_type", res.IssuedTokenType)
 	b = text(b, "token_type", res.TokenType)
 	b = number(b, "expires_in", int64(res.ExpiresIn/time.Second))
 	if len(res.Scopes) > 0 {
 		b = text(b, "scope", strings.Join(res.Scopes, " "))
 	}
-	b = text(b, "refresh_token", res.RefreshToken)
-	b = text(b, "id_token", res.IDToken)
+	b = token(b, "refresh_token", res.RefreshToken)
+	b = token(b, "id_token", res.IDToken)
 	b = raw(b, "authorization_details", res.Details)
 	b = text(b, "session_id", res.Session)
 	if u := res.User; u != nil {

@@ -57,6 +57,17 @@ func text(b []byte, name, value string) []byte {
 	return appendString(key(b, name), value)
 }
 
+// token appends a member that is a token of ours, or nothing if it is empty.
+// Tokens are long, and consist of what needs no escapes.
+func token(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(key(b, name), '"')
+	b = append(b, value...)
+	return append(b, '"')
+}
+
 func number(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(key(b, name), value, 10)
 }
