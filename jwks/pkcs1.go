@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rsa"
+	"strings"
 
 	"filippo.io/bigmod"
 )
@@ -56,13 +57,14 @@ func encodePKCS1(message []byte, hash crypto.Hash, digest []byte) []byte {
 		return nil
 	}
 	out := append(message[:0], 0, 1)
-	for range padding {
-		out = append(out, 0xff)
-	}
+	out = append(out, filling[:padding]...)
 	out = append(out, 0)
 	out = append(out, info...)
 	return append(out, digest...)
 }
+
+// filling is the padding of the longest key.
+var filling = strings.Repeat("\xff", maxSignature)
 
 // digestInfo is what stands before a digest in DER: its algorithm (RFC 8017
 // §9.2, note 1).
