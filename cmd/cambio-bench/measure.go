@@ -54,8 +54,8 @@ type measured map[int]map[string]figures
 // measure prints medians over the rounds, and of the ratios in each.
 func (b *bench) measure(ctx context.Context, out io.Writer) error {
 	var rounds []measured
-	for range b.rounds {
-		m, err := b.round(ctx)
+	for i := range b.rounds {
+		m, err := b.round(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -83,16 +83,20 @@ func (b *bench) measure(ctx context.Context, out io.Writer) error {
 
 // round starts all servers anew, because where the memory of a process happens
 // to lie moves its figures by a twentieth for as long as it lives. It runs the
-// targets by turns, so that a noisy moment of the machine meets all of them.
-func (b *bench) round(ctx context.Context) (m measured, err error) {
+// targets by turns, so that a noisy moment of the machine meets all of them,
+// and each round begins with another, so that none always follows the one that
+// leaves the disk busy.
+func (b *bench) round(ctx context.Context, number int) (m measured, err error) {
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
+	first := number % len(b.targets)
+	turns := slices.Concat(b.targets[first:], b.targets[:first])
 	m = measured{}
 	for _, level := range b.concurrency {
 		m[level] = map[string]figures{}
-		for _, t := range b.targets {
+		for _, t := range turns {
 			if m[level][t.name], err = t.measure(level, b.duration); err != nil {
 				return nil, fmt.Errorf("%s at %d: %w", t.name, level, err)
 			}
