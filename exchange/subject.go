@@ -25,6 +25,17 @@ type Subject struct {
 	Also []Identity
 	// Known lets in only who has a user already, whatever the client creates.
 	Known bool
+
+	link string // LinkKey, once somebody asked
+}
+
+// LinkKey is where the subject's link is kept. Issuer and ID do not change once
+// it was asked for.
+func (s *Subject) LinkKey() string {
+	if s.link == "" {
+		s.link = LinkKey(s.Issuer, s.ID)
+	}
+	return s.link
 }
 
 // Identity is who somebody is in a namespace: that of an issuer, or one of ours.

@@ -154,7 +154,7 @@ func (e *Endpoint) start(ctx context.Context, n *entry, user string, d *exchange
 	if keep {
 		sess = n.session(user, d, now)
 	} else {
-		t.Origin = exchange.Origin{Issuer: n.subject.Issuer, Key: n.subject.Proof.Key, Link: exchange.LinkKey(n.subject.Issuer, n.subject.ID)}
+		t.Origin = exchange.Origin{Issuer: n.subject.Issuer, Key: n.subject.Proof.Key, Link: n.subject.LinkKey()}
 	}
 	tokens, err := e.cfg.Sessions.Start(ctx, sess, t, n.client.Idle(), keep, now, writes...)
 	return tokens, t, err

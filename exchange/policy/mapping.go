@@ -113,7 +113,15 @@ func unwrap(value ref.Val) ref.Val {
 // clean says whether s has at most most bytes of UTF-8 and no control
 // characters.
 func clean(s string, most int) bool {
-	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+	if len(s) > most {
+		return false
+	}
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b >= 0x7f { // a control character, or not ASCII
+			return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+		}
+	}
+	return true
 }
 
 // show describes a claim for people, in few words.

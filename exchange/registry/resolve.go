@@ -33,7 +33,7 @@ func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool
 	if len(s.Also) > 0 {
 		return r.resolveAll(ctx, s, create, now)
 	}
-	key := exchange.LinkKey(s.Issuer, s.ID)
+	key := s.LinkKey()
 	link, err := r.tables.links.Get(ctx, key)
 	switch {
 	case errors.Is(err, storage.ErrNotFound) && create:
