@@ -50,7 +50,7 @@ func (s *Store) sign(typ string, t *exchange.AccessToken, claims func(*object, *
 		return "", fmt.Errorf("signing %s: it would expire when it is issued", typ)
 	}
 	o := s.objects.Get().(*object)
-	defer s.objects.Put(o)
+	defer s.release(o)
 	o.restart()
 	claims(o, t)
 	o.end()
@@ -58,6 +58,16 @@ func (s *Store) sign(typ string, t *exchange.AccessToken, claims func(*object, *
 		return "", fmt.Errorf("signing %s: %w", typ, o.err)
 	}
 	return s.ring.Sign(typ, o.b)
+}
+
+// release keeps an object for later tokens, without the claims that were in it,
+// unless one large token made room in it.
+func (s *Store) release(o *object) {
+	if cap(o.b) > 8<<10 {
+		return
+	}
+	clear(o.b)
+	s.objects.Put(o)
 }
 
 // expired says whether t has no second to live: NumericDates have no smaller
