@@ -56,9 +56,11 @@ func (a *algorithm) digest(input string) []byte {
 	case crypto.SHA384:
 		sum := sha512.Sum384(data)
 		return sum[:]
+	case crypto.SHA512:
+		sum := sha512.Sum512(data)
+		return sum[:]
 	}
-	sum := sha512.Sum512(data)
-	return sum[:]
+	panic("jwks: " + a.name + " has no digest")
 }
 
 func checkPKCS1(a *algorithm, k *key, input string, signature []byte) bool {

@@ -176,3 +176,23 @@ func TestPrepared(t *testing.T) {
 		t.Errorf("prepared: %v, FIPS 140-3 mode: %v", k.pkcs1 != nil, fips140.Enabled())
 	}
 }
+
+// TestPKCS1LargestModulus: signatures by the largest key that is admitted fit
+// where they are put.
+func TestPKCS1LargestModulus(t *testing.T) {
+	n := make([]byte, maxRSA/8)
+	rand.Read(n)
+	n[0], n[len(n)-1] = n[0]|0x80, n[len(n)-1]|1
+	pub := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: publicExponent}
+	p, err := newPKCS1(pub)
+	if err != nil || checkRSA(pub) != nil {
+		t.Fatal(err, checkRSA(pub))
+	}
+	digest := digestOf(crypto.SHA512, "header.payload")
+	for _, first := range []byte{0, 0x7f} {
+		signature := append([]byte{first}, n[1:]...)
+		if p.verify(crypto.SHA512, digest, signature) || rsa.VerifyPKCS1v15(pub, crypto.SHA512, digest, signature) == nil {
+			t.Errorf("a signature by nobody holds")
+		}
+	}
+}
