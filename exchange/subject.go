@@ -29,8 +29,8 @@ type Subject struct {
 	link string // LinkKey, once somebody asked
 }
 
-// LinkKey is where the subject's link is kept. Issuer and ID do not change once
-// it was asked for.
+// LinkKey is where the subject's link is kept. Issuer and ID may not change once
+// it was asked for, in a copy neither; it is not for concurrent use.
 func (s *Subject) LinkKey() string {
 	if s.link == "" {
 		s.link = LinkKey(s.Issuer, s.ID)

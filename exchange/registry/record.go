@@ -48,14 +48,14 @@ type linkRecord struct {
 	Disabled bool   `json:"disabled,omitempty"`
 }
 
-// ReadRecord implements [storage.RecordReader]. The link of a user who gets in
-// has one form; any other is left to encoding/json.
+// ReadRecord implements [storage.RecordReader]. Of what encoding/json writes,
+// the link of a user who gets in has one form; any other is left to it.
 func (l *linkRecord) ReadRecord(data []byte) error {
 	user, ok := bytes.CutPrefix(data, []byte(`{"user":"`))
 	if ok {
 		user, ok = bytes.CutSuffix(user, []byte(`"}`))
 	}
-	if ok && !bytes.ContainsAny(user, `"\\`) {
+	if ok && !bytes.ContainsAny(user, `"\`) {
 		l.User = string(user)
 		return nil
 	}

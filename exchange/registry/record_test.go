@@ -10,7 +10,7 @@ import (
 )
 
 // TestLinkRecord: whatever link is written, ReadRecord reads what encoding/json
-// reads, and what it does not know is encoding/json's to refuse.
+// reads, and what is cut short is refused.
 func TestLinkRecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		link := linkRecord{User: rapid.String().Draw(t, "user"), Disabled: rapid.Bool().Draw(t, "disabled")}
