@@ -70,15 +70,18 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request) *call {
 // release gives the call back without what was in it: tokens. One that a large
 // request made room in is let go.
 func (c *call) release() {
-	if cap(c.in)+cap(c.out) > 32<<10 {
-		return
+	if cap(c.in)+cap(c.out) <= 32<<10 {
+		c.forget()
+		calls.Put(c)
 	}
+}
+
+func (c *call) forget() {
 	clear(c.in)
 	clear(c.out)
 	in, out := c.in[:0], c.out[:0]
 	*c = call{}
 	c.in, c.out = in, out
-	calls.Put(c)
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }

@@ -10,17 +10,19 @@ import (
 	"cambio/exchange/grant"
 )
 
-// TestReleaseForgets: a call that waits for its next request holds nothing of
+// TestCallForgets: a call that waits for its next request holds nothing of
 // the last one, in its fields or in the room of its bodies.
-func TestReleaseForgets(t *testing.T) {
+func TestCallForgets(t *testing.T) {
 	c := &call{
 		r: &http.Request{}, id: "id", origin: "https://app.example", params: parameters{clientSecret: "secret"},
-		req:    grant.Request{SubjectToken: "token", Trail: grant.Trail{Subject: "alice", Checks: []exchange.Check{{Got: "alice"}}}},
+		req:    grant.Request{SubjectToken: "token", Trail: grant.Trail{Subject: "alice"}},
 		proven: true, vouched: true, bearer: true, tried: true, status: http.StatusTeapot,
 		in: append(make([]byte, 0, 64), "subject_token=secret"...), out: append(make([]byte, 0, 64), `{"access_token":"secret"}`...),
 	}
+	c.checks[0] = exchange.Check{Got: "alice"}
+	c.req.Trail.Checks = c.checks[:1]
 	in, out := c.in, c.out
-	c.release()
+	c.forget()
 	if !bytes.Equal(in, make([]byte, len(in))) || !bytes.Equal(out, make([]byte, len(out))) {
 		t.Errorf("bodies are %q and %q", in, out)
 	}

@@ -62,3 +62,15 @@ func TestResponseMembers(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// TestTokenNeedsNoEscapes: what tokens of ours consist of is written alike by
+// token and text.
+func TestTokenNeedsNoEscapes(t *testing.T) {
+	const ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+	if got, want := token([]byte{'{'}, "t", ours), text([]byte{'{'}, "t", ours); string(got) != string(want) {
+		t.Errorf("token writes %s, text %s", got, want)
+	}
+	if got := token([]byte{'{'}, "t", ""); string(got) != "{" {
+		t.Errorf("no token is written as %s", got)
+	}
+}
