@@ -85,7 +85,7 @@ func (b *bench) measure(ctx context.Context, out io.Writer) error {
 // to lie moves its figures by a twentieth for as long as it lives. It runs the
 // targets by turns, so that a noisy moment of the machine meets all of them,
 // and each round begins with another, so that none always follows the one that
-// leaves the disk busy.
+// leaves the disk busy. Stores keep what earlier rounds wrote.
 func (b *bench) round(ctx context.Context, number int) (m measured, err error) {
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if err := b.start(ctx); err != nil {

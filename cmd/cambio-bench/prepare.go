@@ -62,7 +62,10 @@ func (b *bench) prepareCambio(ctx context.Context, issuer *issuer) error {
 // before anything is measured, so that users exist, keys are fetched and files
 // have grown.
 func (b *bench) start(ctx context.Context) error {
-	if err := errors.Join(b.startYardsticks(ctx), b.startCambio(ctx)); err != nil {
+	if err := b.startYardsticks(ctx); err != nil {
+		return err
+	}
+	if err := b.startCambio(ctx); err != nil {
 		return err
 	}
 	return b.warm()
