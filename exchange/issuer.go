@@ -221,7 +221,7 @@ type KeySet interface {
 
 // Signed is the content of a JWS whose signature holds.
 type Signed struct {
-	Payload []byte
+	Payload string
 	Type    string // typ header
 	Alg     string
 	Key     string // RFC 7638 thumbprint of the key, or the ID of the secret

@@ -54,7 +54,7 @@ func (f *fields) texts(name string) []string {
 // bytes is a member that must be base64url (RFC 7518 §6).
 func (f *fields) bytes(name string) []byte {
 	s := f.text(name)
-	out, err := decode(s)
+	out, err := decode(nil, s)
 	if f.err == nil && (err != nil || s == "") {
 		f.err = fmt.Errorf("%s is not base64url", name)
 	}

@@ -14,7 +14,7 @@ func Issuer(token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	payload, err := decodePart("payload", parts.payload)
+	payload, err := decodePart(nil, "payload", parts.payload)
 	if err != nil {
 		return "", err
 	}

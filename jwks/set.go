@@ -12,7 +12,7 @@ import (
 
 // Token is what a compact JWS says whose signature holds.
 type Token struct {
-	Payload    []byte // decoded; not looked into
+	Payload    string // decoded; not looked into
 	Type       string // typ header as written; empty when absent
 	Alg        string
 	KeyID      string // kid header; empty when absent
@@ -107,7 +107,7 @@ func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, e
 	if err != nil {
 		return Token{}, err
 	}
-	payload, err := decodePart("payload", parts.payload)
+	payload, err := decodePayload(parts.payload)
 	if err != nil {
 		return Token{}, err
 	}
@@ -170,7 +170,7 @@ func (s *Set) seek(ctx context.Context, h header) (r *resolved, err error) {
 // read reads a raw header and refuses algorithms that the operator did not
 // name, before any key is looked for.
 func (s *Set) read(raw string) (header, error) {
-	decoded, err := decodePart("header", raw)
+	decoded, err := decodePart(nil, "header", raw)
 	if err != nil {
 		return header{}, err
 	}

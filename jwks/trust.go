@@ -73,7 +73,7 @@ func readPins(pins []string) (map[[sha256.Size]byte]bool, error) {
 }
 
 func isThumbprint(s string) bool {
-	sum, err := decode(s)
+	sum, err := decode(nil, s)
 	return err == nil && len(sum) == sha256.Size
 }
 

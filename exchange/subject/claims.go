@@ -19,8 +19,8 @@ var known = []string{
 }
 
 // decodeClaims is decode for the claims of a token.
-func decodeClaims(payload []byte) (map[string]any, error) {
-	d := decoder{in: string(payload), outermost: oneCase}
+func decodeClaims(payload string) (map[string]any, error) {
+	d := decoder{in: payload, outermost: oneCase}
 	return d.document()
 }
 

@@ -16,7 +16,7 @@ func FuzzIssuer(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		claims, err := decodeClaims(payload)
+		claims, err := decodeClaims(string(payload))
 		if err != nil {
 			return
 		}

@@ -133,7 +133,7 @@ func (l *list) headerType(got, tokenType string, types []string) {
 }
 
 // claims reads a payload, once and strictly.
-func (l *list) claims(payload []byte) map[string]any {
+func (l *list) claims(payload string) map[string]any {
 	if l.refused() {
 		return nil
 	}

@@ -83,7 +83,7 @@ func (l *list) object(text string, members ...string) map[string]any {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	var m map[string]any
 	if err == nil {
-		m, err = decode(raw)
+		m, err = decode(string(raw))
 	}
 	if c.Passed = err == nil && base64.RawURLEncoding.EncodeToString(raw) == text; !l.check(c) {
 		return nil
