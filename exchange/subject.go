@@ -127,4 +127,7 @@ type SubjectToken struct {
 	// RequestID and CodeVerifier (RFC 7636 §4.5) belong to a one-time token.
 	RequestID    string
 	CodeVerifier string
+	// Explain asks for what every check wanted and got. Without it those that
+	// passed may leave out what it takes time to write.
+	Explain bool
 }

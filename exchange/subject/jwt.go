@@ -104,7 +104,9 @@ func (l *list) signed(ctx context.Context, keys exchange.KeySet, token exchange.
 		return nil
 	}
 	l.key = signed.Key
-	l.check(exchange.Check{Name: "signature", Want: "by a key of the issuer", Got: signed.Alg + " " + signed.Key, Passed: true})
+	l.checkSaying(exchange.Check{Name: "signature", Passed: true}, func() (want, got string) {
+		return "by a key of the issuer", signed.Alg + " " + signed.Key
+	})
 	l.headerType(signed.Type, token.Type, types)
 	return l.claims(signed.Payload)
 }
@@ -126,9 +128,8 @@ func (l *list) headerType(got, tokenType string, types []string) {
 	if tokenType == exchange.TypeIDToken && (same("at+jwt") || same("application/at+jwt")) {
 		ok = false
 	}
-	l.check(exchange.Check{
-		Name: "typ", Want: strings.Join(append([]string{"JWT"}, types...), " "), Got: got,
-		Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted,
+	l.checkSaying(exchange.Check{Name: "typ", Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted}, func() (string, string) {
+		return strings.Join(append([]string{"JWT"}, types...), " "), got
 	})
 }
 
@@ -138,13 +139,13 @@ func (l *list) claims(payload string) map[string]any {
 		return nil
 	}
 	claims, err := decodeClaims(payload)
-	c := exchange.Check{Name: "claims", Want: "one JSON object", Passed: err == nil, Reason: exchange.ReasonSubjectTokenMalformed}
-	if err != nil {
-		c.Got = err.Error()
-	} else {
-		c.Got = strconv.Itoa(len(payload)) + " bytes"
-	}
-	l.check(c)
+	c := exchange.Check{Name: "claims", Passed: err == nil, Reason: exchange.ReasonSubjectTokenMalformed}
+	l.checkSaying(c, func() (want, got string) {
+		if err != nil {
+			return "one JSON object", err.Error()
+		}
+		return "one JSON object", strconv.Itoa(len(payload)) + " bytes"
+	})
 	return claims
 }
 

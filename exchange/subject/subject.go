@@ -75,7 +75,7 @@ func New(cfg Config) *Verifier {
 // which is of type *exchange.Error, there is no subject; the issuer is there as
 // soon as it is known, for the audit trail.
 func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
-	l := &list{checks: checks}
+	l := &list{checks: checks, explain: token.Explain}
 	l.size(token.Text)
 	verify := v.kind(l, token.Type)
 	if l.refused() {
@@ -99,9 +99,10 @@ func (v *Verifier) kind(l *list, typ string) kind {
 
 // list collects checks. Once one has refused, later ones do not run.
 type list struct {
-	checks []exchange.Check
-	err    error  // of type *exchange.Error
-	key    string // that signed, once that is known
+	checks  []exchange.Check
+	explain bool   // see exchange.SubjectToken
+	err     error  // of type *exchange.Error
+	key     string // that signed, once that is known
 	// reason, if set, stands for the reason of every check that refuses.
 	reason exchange.Reason
 }
@@ -124,6 +125,15 @@ func (l *list) check(c exchange.Check) bool {
 	return !l.refused()
 }
 
+// checkSaying is check for a c that takes time to say what it wants and got:
+// say is asked only where somebody will read it.
+func (l *list) checkSaying(c exchange.Check, say func() (want, got string)) bool {
+	if !l.refused() && (l.explain || !c.Passed) {
+		c.Want, c.Got = say()
+	}
+	return l.check(c)
+}
+
 // fail notes c, which did not pass, with the error that says why. What is not
 // the token's fault keeps its own reason.
 func (l *list) fail(c exchange.Check, err *exchange.Error) {
@@ -135,8 +145,7 @@ func (l *list) fail(c exchange.Check, err *exchange.Error) {
 }
 
 func (l *list) size(text string) bool {
-	return l.check(exchange.Check{
-		Name: "size", Want: "1 to 16384 bytes", Got: strconv.Itoa(len(text)),
-		Passed: text != "" && len(text) <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
-	})
+	return l.checkSaying(exchange.Check{
+		Name: "size", Passed: text != "" && len(text) <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
+	}, func() (want, got string) { return "1 to 16384 bytes", strconv.Itoa(len(text)) })
 }

@@ -100,7 +100,8 @@ func TestVerify(t *testing.T) {
 	claims := p.Claims("alice", "app")
 	claims["auth_time"], claims["acr"], claims["amr"] = p.now.Unix()-5, "2", []string{"pwd", "otp"}
 	claims["email"], claims["email_verified"], claims["name"] = "alice@example.com", true, "Alice"
-	s, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken})
+	token := exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken, Explain: true}
+	s, checks, err := p.verify(token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,9 +114,7 @@ func TestVerify(t *testing.T) {
 		!slices.Equal(proof.Audience, []string{"app"}) || !proof.Expires.Equal(p.now.Add(time.Hour)) {
 		t.Errorf("proof %+v", proof)
 	}
-	var names []string
 	for _, c := range checks {
-		names = append(names, c.Name)
 		if !c.Passed || c.Want == "" {
 			t.Errorf("check %+v of an accepted token", c)
 		}
@@ -124,9 +123,20 @@ func TestVerify(t *testing.T) {
 		"size", "subject_token_type", "issuer", "issuer.tokenTypes", "signature", "typ", "claims",
 		"iss", "aud", "aud", "exp", "iat", "lifetime", "claimMappings.subject", "jti",
 	}
-	if !slices.Equal(names, want) {
+	if names := namesOf(checks); !slices.Equal(names, want) {
 		t.Errorf("checks %v, want %v", names, want)
 	}
+	token.Explain = false
+	if _, checks, err = p.verify(token); err != nil || !slices.Equal(namesOf(checks), want) {
+		t.Errorf("not explained: checks %v, %v", namesOf(checks), err)
+	}
+}
+
+func namesOf(checks []exchange.Check) (names []string) {
+	for _, c := range checks {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // TestReplay: what identifies a token is its jti or what is signed, not its

@@ -15,20 +15,18 @@ func (l *list) times(claims map[string]any, skew, most time.Duration, now time.T
 	if !ok {
 		l.check(exchange.Check{Name: "exp", Want: "a time", Reason: exchange.ReasonSubjectTokenClaimInvalid})
 	}
-	l.check(exchange.Check{
-		Name: "exp", Want: stamp("after ", now.Add(-skew)), Got: stamp("", expires),
-		Passed: now.Before(expires.Add(skew)), Reason: exchange.ReasonSubjectTokenExpired,
-	})
+	l.checkSaying(exchange.Check{
+		Name: "exp", Passed: now.Before(expires.Add(skew)), Reason: exchange.ReasonSubjectTokenExpired,
+	}, func() (want, got string) { return stamp("after ", now.Add(-skew)), stamp("", expires) })
 	l.begun("nbf", claims, now.Add(skew))
 	issued, ok := l.begun("iat", claims, now.Add(skew))
 	if !ok {
 		issued = now // its life so far is unknown; what is left is capped
 	}
 	life := expires.Sub(issued)
-	l.check(exchange.Check{
-		Name: "lifetime", Want: "at most " + most.String(), Got: life.String(),
-		Passed: life <= most, Reason: exchange.ReasonSubjectTokenLifetimeTooLong,
-	})
+	l.checkSaying(exchange.Check{
+		Name: "lifetime", Passed: life <= most, Reason: exchange.ReasonSubjectTokenLifetimeTooLong,
+	}, func() (want, got string) { return "at most " + most.String(), life.String() })
 	return expires
 }
 
@@ -36,10 +34,9 @@ func (l *list) times(claims map[string]any, skew, most time.Duration, now time.T
 func (l *list) begun(name string, claims map[string]any, latest time.Time) (time.Time, bool) {
 	t, ok := l.date(name, claims)
 	if ok {
-		l.check(exchange.Check{
-			Name: name, Want: stamp("at most ", latest), Got: stamp("", t),
-			Passed: !t.After(latest), Reason: exchange.ReasonSubjectTokenNotYetValid,
-		})
+		l.checkSaying(exchange.Check{
+			Name: name, Passed: !t.After(latest), Reason: exchange.ReasonSubjectTokenNotYetValid,
+		}, func() (want, got string) { return stamp("at most ", latest), stamp("", t) })
 	}
 	return t, ok
 }
@@ -74,7 +71,4 @@ func date(v any) (time.Time, bool) {
 }
 
 // stamp shows a time to operators, after a word.
-func stamp(word string, t time.Time) string {
-	var room [48]byte
-	return string(t.UTC().AppendFormat(append(room[:0], word...), time.RFC3339))
-}
+func stamp(word string, t time.Time) string { return word + t.UTC().Format(time.RFC3339) }
