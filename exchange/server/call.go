@@ -208,13 +208,16 @@ func (s *Server) record(c *call, reason exchange.Reason, err error) {
 	s.cfg.Audit.Write(e)
 }
 
-// send writes the answer. Content-Length lets net/http send a long one whole.
+// send writes the answer. net/http knows the length of a short one, which it
+// holds back until the request has been answered; with a Content-Length it sends
+// a long one whole too.
 func (s *Server) send(c *call) {
+	const short = 2 << 10
 	h := c.w.Header()
 	if len(c.out) > 0 {
 		h["Content-Type"] = c.media
 	}
-	if c.status != http.StatusNotModified {
+	if c.status != http.StatusNotModified && (len(c.out) >= short || c.r.Method == http.MethodHead) {
 		h["Content-Length"] = []string{strconv.Itoa(len(c.out))}
 	}
 	c.w.WriteHeader(c.status)

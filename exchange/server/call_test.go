@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"testing"
 
@@ -28,5 +29,31 @@ func TestCallForgets(t *testing.T) {
 	}
 	if want := (call{in: in[:0], out: out[:0]}); !reflect.DeepEqual(*c, want) {
 		t.Errorf("call is %+v", *c)
+	}
+}
+
+// TestSendSaysTheLength: no answer comes in chunks, however long it is, and HEAD
+// says the length that GET has.
+func TestSendSaysTheLength(t *testing.T) {
+	var size int
+	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(&Server{}).send(&call{w: w, r: r, status: http.StatusOK, media: jsonMedia, out: make([]byte, size)})
+	}))
+	defer ours.Close()
+	for _, size = range []int{0, 1, 2<<10 - 1, 2 << 10, 2<<10 + 1, 64 << 10} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			r, err := http.NewRequest(method, ours.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := ours.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.ContentLength != int64(size) {
+				t.Errorf("%s of %d bytes: Content-Length %d", method, size, res.ContentLength)
+			}
+		}
 	}
 }
