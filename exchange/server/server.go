@@ -231,12 +231,14 @@ func (s *Server) Handler() http.Handler { return s }
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // HTTPServer is an http.Server with the time and size limits that a public
-// server needs: a sender has 10 s for a header and 20 s for a whole request.
+// server needs: a sender has 10 s for a whole request. Its header has no limit
+// of its own, so that the timer of a connection is set once less per request.
 func HTTPServer(h http.Handler) *http.Server {
+	const sending = 10 * time.Second
 	return &http.Server{
 		Handler:                      h,
-		ReadHeaderTimeout:            10 * time.Second,
-		ReadTimeout:                  20 * time.Second,
+		ReadHeaderTimeout:            sending,
+		ReadTimeout:                  sending,
 		WriteTimeout:                 60 * time.Second,
 		IdleTimeout:                  2 * time.Minute,
 		MaxHeaderBytes:               16 << 10,
