@@ -3,7 +3,7 @@
 // A single goroutine writes. It takes all commits that wait at that moment
 // into one transaction, so that they share its fsync, and never waits for more
 // of them. Readers see the last transaction that was written and hold up
-// nobody.
+// nobody; short records that are read again and again are kept in memory.
 //
 // bbolt keeps no checksums of its pages and follows them wherever they lead.
 // Here what a page does to it, panics and memory faults, becomes
@@ -39,6 +39,7 @@ type Options struct {
 type Engine struct {
 	db   *bbolt.DB
 	file *os.File // the one that db writes to
+	kept kept
 
 	mu      sync.Mutex
 	waiting []*commit     // in order of arrival
@@ -112,6 +113,7 @@ func (e *Engine) Close() error {
 	e.mu.Unlock()
 	e.ring()
 	<-e.stopped
+	e.kept.close()
 	if errors.Is(e.err, storage.ErrCorrupt) {
 		return nil // bbolt panicked and may hold its locks; exiting releases the file
 	}
@@ -120,6 +122,14 @@ func (e *Engine) Close() error {
 
 // Get implements [storage.Engine].
 func (e *Engine) Get(ctx context.Context, table, key string) (value []byte, err error) {
+	at := place{table, key}
+	kept, asked := e.kept.get(at)
+	if kept != nil {
+		if err := e.takes(ctx); err != nil {
+			return nil, err
+		}
+		return kept, nil
+	}
 	err = e.view(ctx, func(tx *bbolt.Tx) error {
 		found, err := find(tx.Bucket([]byte(table)), []byte(key))
 		if err == nil && found == nil {
@@ -128,6 +138,9 @@ func (e *Engine) Get(ctx context.Context, table, key string) (value []byte, err 
 		value = bytes.Clone(found)
 		return err
 	})
+	if err == nil {
+		e.kept.keep(at, value, asked)
+	}
 	return value, err
 }
 
@@ -202,15 +215,20 @@ func (e *Engine) batch(ctx context.Context, s span) (batch []storage.Record, mor
 	return batch, more, err
 }
 
-// view runs a short reading transaction.
-func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) (err error) {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+// takes says whether readers are still answered.
+func (e *Engine) takes(ctx context.Context) error {
 	select {
 	case <-e.failed:
 		return storage.ErrFailed
 	default:
+		return ctx.Err()
+	}
+}
+
+// view runs a short reading transaction.
+func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) (err error) {
+	if err := e.takes(ctx); err != nil {
+		return err
 	}
 	defer caught(debug.SetPanicOnFault(true), &err)
 	if err = e.db.View(read); errors.Is(err, berrors.ErrDatabaseNotOpen) {

@@ -102,6 +102,8 @@ func (e *Engine) transact(group []*commit) error {
 		return storage.ErrFailed
 	default:
 	}
+	e.kept.begin(group)
+	defer e.kept.end()
 	var id int
 	err := e.update(func(tx *bbolt.Tx) error {
 		id = tx.ID()
