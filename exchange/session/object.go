@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // object appends a JSON object member by member. It takes a fraction of the
@@ -61,14 +62,73 @@ func (o *object) list(name string, v []string) {
 	o.b = append(o.b, ']')
 }
 
+// texts writes an array of strings; an empty one is an absent member.
+func (o *object) texts(name string, v []string) {
+	if len(v) > 0 {
+		o.list(name, v)
+	}
+}
+
+// instant writes a time as encoding/json does.
+func (o *object) instant(name string, t time.Time) {
+	o.name(name)
+	b, err := t.AppendText(append(o.b, '"'))
+	if err != nil {
+		o.fail(name, err)
+		return
+	}
+	o.b = append(b, '"')
+}
+
 // value writes anything else, by encoding/json.
 func (o *object) value(name string, v any) {
 	o.name(name)
+	o.other(name, v)
+}
+
+func (o *object) other(name string, v any) {
 	b, err := json.Marshal(v)
-	if err != nil && o.err == nil {
-		o.err = fmt.Errorf("claim %.128q: %w", name, err)
+	if err != nil {
+		o.fail(name, err)
 	}
 	o.b = append(o.b, b...)
+}
+
+func (o *object) fail(name string, err error) {
+	if o.err == nil {
+		o.err = fmt.Errorf("claim %.128q: %w", name, err)
+	}
+}
+
+// claim writes the value of a claim that was read from JSON. The members of an
+// object come in any order. An error names the claim.
+func (o *object) claim(name string, v any) {
+	switch v := v.(type) {
+	case string:
+		o.string(v)
+	case int64:
+		o.b = strconv.AppendInt(o.b, v, 10)
+	case bool:
+		o.b = strconv.AppendBool(o.b, v)
+	case []any:
+		o.b = append(o.b, '[')
+		for i, element := range v {
+			if i > 0 {
+				o.b = append(o.b, ',')
+			}
+			o.claim(name, element)
+		}
+		o.b = append(o.b, ']')
+	case map[string]any:
+		o.b = append(o.b, '{')
+		for member, value := range v {
+			o.name(member)
+			o.claim(name, value)
+		}
+		o.b = append(o.b, '}')
+	default:
+		o.other(name, v)
+	}
 }
 
 // string writes a JSON string. What needs no escape, which is nearly all there

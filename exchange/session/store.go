@@ -40,25 +40,6 @@ type Store struct {
 	cursors  cursors
 }
 
-// record is a session as it is kept: its birth, which does not change, and its
-// turn, which each refresh replaces. They are one record because a turn that
-// was lost on its own would make spent tokens good again.
-type record struct {
-	Session exchange.Session `json:"session"`
-	Turn    turn             `json:"turn"`
-}
-
-// turn says how often the refresh token was exchanged and when last. Generation
-// is that of the token that is good now; the first is 1.
-type turn struct {
-	Generation uint64    `json:"generation"`
-	Turned     time.Time `json:"turned"`
-	IdleUntil  time.Time `json:"idleUntil"`
-}
-
-// end is when the session is over unless it is refreshed before.
-func (r *record) end() time.Time { return earlier(r.Turn.IdleUntil, r.Session.NotAfter) }
-
 // New is the sessions in e, with tokens signed by r. The MAC keys of the
 // records and of the refresh tokens are derived from r's root secret.
 func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
