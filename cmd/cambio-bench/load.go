@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// load is one run of the generator: fixed connections, each sending its next
-// request as soon as the last was answered.
+// load drives a server over fixed connections, each sending its next request as
+// soon as the last was answered. It may be run again and again.
 type load struct {
-	addr        string
-	requests    [][]byte // whole HTTP requests, sent in turn
-	concurrency int
-	duration    time.Duration
+	requests [][]byte // whole HTTP requests, sent in turn
+	next     atomic.Int64
+	workers  []worker
+	elapsed  time.Duration // of all runs
 }
 
-// result is what a run measured.
+// result is what the runs of a load measured.
 type result struct {
 	requests int
 	errors   int // answers other than 200
@@ -33,63 +33,75 @@ type result struct {
 
 func (r result) perSecond() float64 { return float64(r.requests) / r.elapsed.Seconds() }
 
-// run drives the load and returns once every connection has stopped.
-func (l load) run() (result, error) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	workers := make([]worker, l.concurrency)
-	start := time.Now()
-	for i := range workers {
-		workers[i] = worker{load: l, next: &next, until: start.Add(l.duration)}
-		wg.Go(workers[i].work)
+// connect opens the connections.
+func connect(addr string, requests [][]byte, connections int) (*load, error) {
+	l := &load{requests: requests, workers: make([]worker, connections)}
+	for i := range l.workers {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l.workers[i] = worker{conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}
 	}
-	wg.Wait()
-	return collect(workers, time.Since(start))
+	return l, nil
 }
 
-// collect merges what the workers saw.
-func collect(workers []worker, elapsed time.Duration) (result, error) {
-	r := result{elapsed: elapsed}
-	var all []time.Duration
+func (l *load) close() {
+	for i := range l.workers {
+		if conn := l.workers[i].conn; conn != nil {
+			conn.Close()
+		}
+	}
+}
+
+// run drives the load for a while and returns once every connection has
+// stopped.
+func (l *load) run(d time.Duration) error {
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i := range l.workers {
+		wg.Go(func() { l.workers[i].work(l, start.Add(d)) })
+	}
+	wg.Wait()
+	l.elapsed += time.Since(start)
 	var errs error
-	for i := range workers {
-		all = append(all, workers[i].took...)
-		r.errors += workers[i].errors
-		errs = errors.Join(errs, workers[i].err)
+	for i := range l.workers {
+		errs = errors.Join(errs, l.workers[i].err)
+	}
+	return errs
+}
+
+// result merges what the workers saw.
+func (l *load) result() (result, error) {
+	r := result{elapsed: l.elapsed}
+	var all []time.Duration
+	for i := range l.workers {
+		all = append(all, l.workers[i].took...)
+		r.errors += l.workers[i].errors
 	}
 	if len(all) == 0 {
-		return r, errors.Join(errors.New("nothing was answered"), errs)
+		return r, errors.New("nothing was answered")
 	}
 	slices.Sort(all)
 	r.requests, r.p50, r.p99 = len(all), all[len(all)/2], all[len(all)*99/100]
-	return r, errs
+	return r, nil
 }
 
 // worker is one keep-alive connection. It speaks just enough HTTP/1.1 to cost
 // little beside the server that shares the machine with it.
 type worker struct {
-	load
-	next   *atomic.Int64
-	until  time.Time
+	conn   net.Conn
+	in     *bufio.Reader
 	took   []time.Duration
 	errors int
 	err    error
 }
 
-func (w *worker) work() {
-	conn, err := net.Dial("tcp", w.addr)
-	if err != nil {
-		w.err = err
-		return
-	}
-	defer conn.Close()
-	in := bufio.NewReaderSize(conn, 16<<10)
-	for now := time.Now(); now.Before(w.until); {
-		request := w.requests[int(w.next.Add(1)-1)%len(w.requests)]
-		if _, w.err = conn.Write(request); w.err != nil {
-			return
-		}
-		status, err := readAnswer(in)
+func (w *worker) work(l *load, until time.Time) {
+	for now := time.Now(); now.Before(until) && w.err == nil; {
+		request := l.requests[int(l.next.Add(1)-1)%len(l.requests)]
+		status, err := w.ask(request)
 		if err != nil {
 			w.err = err
 			return
@@ -101,6 +113,13 @@ func (w *worker) work() {
 		w.took = append(w.took, done.Sub(now))
 		now = done
 	}
+}
+
+func (w *worker) ask(request []byte) (status int, err error) {
+	if _, err := w.conn.Write(request); err != nil {
+		return 0, err
+	}
+	return readAnswer(w.in)
 }
 
 // readAnswer reads one response with a Content-Length and returns its status.

@@ -69,8 +69,8 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("cambio-bench", flag.ContinueOnError)
 	flags.IntVar(&o.tokens, "tokens", 1000, "pre-signed subject tokens, each of its own user")
 	levels := flags.String("c", "1,32,256", "concurrency levels")
-	flags.DurationVar(&o.duration, "d", 3*time.Second, "length of one run")
-	flags.IntVar(&o.rounds, "rounds", 5, "times that all servers are started and measured; medians are printed")
+	flags.DurationVar(&o.duration, "d", time.Second, "how long each server is driven at each level, in each round")
+	flags.IntVar(&o.rounds, "rounds", 9, "times that all servers are started and measured; medians are printed")
 	flags.IntVar(&o.issuers, "issuers", 1, "registered issuers")
 	flags.IntVar(&o.users, "users", 0, "users that exist beside those of the tokens")
 	if err := flags.Parse(args); err != nil {

@@ -54,8 +54,8 @@ type measured map[int]map[string]figures
 // measure prints medians over the rounds, and of the ratios in each.
 func (b *bench) measure(ctx context.Context, out io.Writer) error {
 	var rounds []measured
-	for i := range b.rounds {
-		m, err := b.round(ctx, i)
+	for range b.rounds {
+		m, err := b.round(ctx)
 		if err != nil {
 			return err
 		}
@@ -82,53 +82,119 @@ func (b *bench) measure(ctx context.Context, out io.Writer) error {
 }
 
 // round starts all servers anew, because where the memory of a process happens
-// to lie moves its figures by a twentieth for as long as it lives. It runs the
-// targets by turns, so that a noisy moment of the machine meets all of them,
-// and each round begins with another, so that none always follows the one that
-// leaves the disk busy. Stores keep what earlier rounds wrote.
-func (b *bench) round(ctx context.Context, number int) (m measured, err error) {
+// to lie moves its figures by a twentieth for as long as it lives. Stores keep
+// what earlier rounds wrote.
+func (b *bench) round(ctx context.Context) (m measured, err error) {
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if err := b.start(ctx); err != nil {
 		return nil, err
 	}
-	first := number % len(b.targets)
-	turns := slices.Concat(b.targets[first:], b.targets[:first])
 	m = measured{}
 	for _, level := range b.concurrency {
-		m[level] = map[string]figures{}
-		for _, t := range turns {
-			if m[level][t.name], err = t.measure(level, b.duration); err != nil {
-				return nil, fmt.Errorf("%s at %d: %w", t.name, level, err)
-			}
+		if m[level], err = b.level(level); err != nil {
+			return nil, fmt.Errorf("at %d: %w", level, err)
 		}
 	}
 	return m, nil
 }
 
+// slice is how long one target runs at a time.
+const slice = 200 * time.Millisecond
+
+// level runs the targets by turns, in slices that are short beside the moods of
+// a shared machine, so that each of them meets all targets. Each turn begins
+// with another target, so that none always follows the one that leaves the disk
+// busy.
+func (b *bench) level(connections int) (map[string]figures, error) {
+	runs, err := b.connect(connections)
+	defer func() {
+		for _, r := range runs {
+			r.load.close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	for done, first := time.Duration(0), 0; done < b.duration; done, first = done+slice, first+1 {
+		for i := range runs {
+			if err := runs[(first+i)%len(runs)].run(min(slice, b.duration-done)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out := map[string]figures{}
+	for _, r := range runs {
+		if out[r.name], err = r.figures(); err != nil {
+			return nil, fmt.Errorf("%s: %w", r.name, err)
+		}
+	}
+	return out, nil
+}
+
+// turn is a target while it is measured.
+type turn struct {
+	target
+	load *load
+	cpu  time.Duration // of the server, while the load ran
+}
+
+func (b *bench) connect(connections int) ([]*turn, error) {
+	var out []*turn
+	for _, t := range b.targets {
+		l, err := connect(t.addr, t.requests, connections)
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", t.name, err)
+		}
+		out = append(out, &turn{target: t, load: l})
+	}
+	return out, nil
+}
+
+func (t *turn) run(d time.Duration) error {
+	before, err := t.process.cpu()
+	if err != nil {
+		return err
+	}
+	if err := t.load.run(d); err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	after, err := t.process.cpu()
+	t.cpu += after - before
+	return err
+}
+
+func (t *turn) figures() (figures, error) {
+	r, err := t.load.result()
+	if err != nil {
+		return figures{}, err
+	}
+	return figures{r.perSecond(), r.p50, r.p99, r.errors, t.cpu / time.Duration(r.requests)}, nil
+}
+
+// warm lets the tokens meet every server.
 func (b *bench) warm() error {
 	for _, t := range b.targets {
-		r, err := load{t.addr, t.requests, 32, min(b.duration, time.Second)}.run()
-		if err != nil {
+		if err := t.warm(min(b.duration, 500*time.Millisecond)); err != nil {
 			return fmt.Errorf("warming %s: %w", t.name, err)
-		}
-		if r.errors > 0 {
-			return fmt.Errorf("warming %s: %d of %d requests were refused", t.name, r.errors, r.requests)
 		}
 	}
 	return nil
 }
 
-func (t target) measure(level int, d time.Duration) (figures, error) {
-	before, err := t.process.cpu()
+func (t target) warm(d time.Duration) error {
+	l, err := connect(t.addr, t.requests, 32)
 	if err != nil {
-		return figures{}, err
+		return err
 	}
-	r, err := load{t.addr, t.requests, level, d}.run()
-	if err != nil {
-		return figures{}, err
+	defer l.close()
+	if err := l.run(d); err != nil {
+		return err
 	}
-	after, err := t.process.cpu()
-	return figures{r.perSecond(), r.p50, r.p99, r.errors, (after - before) / time.Duration(r.requests)}, err
+	r, err := l.result()
+	if err == nil && r.errors > 0 {
+		err = fmt.Errorf("%d of %d requests were refused", r.errors, r.requests)
+	}
+	return err
 }
 
 func printLevel(out io.Writer, level int, rounds []map[string]figures) {
