@@ -7,8 +7,8 @@ import (
 	"cambio/storage"
 )
 
-// Records that are kept have at most keptSize bytes, and there are at most twice
-// keptCount of them.
+// Records that are kept have at most keptSize bytes with their keys, and there
+// are at most twice keptCount of them.
 const (
 	keptSize  = 256
 	keptCount = 16 << 10
@@ -50,7 +50,7 @@ func (k *kept) get(at place) (value []byte, asked uint64) {
 
 // keep keeps what was read of a record that was asked for at a moment.
 func (k *kept) keep(at place, value []byte, asked uint64) {
-	if len(value) > keptSize {
+	if len(at.key)+len(value) > keptSize {
 		return
 	}
 	k.mu.Lock()

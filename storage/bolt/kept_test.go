@@ -60,8 +60,8 @@ func TestKept(t *testing.T) {
 // asked for all the time outlives those that are not.
 func TestKeptIsBounded(t *testing.T) {
 	k, hot := &kept{}, place{"t", "hot"}
-	k.keep(place{"t", "long"}, make([]byte, keptSize+1), 0)
-	k.keep(hot, make([]byte, keptSize), 0)
+	k.keep(place{"t", "long"}, make([]byte, keptSize+1-len("long")), 0)
+	k.keep(hot, make([]byte, keptSize-len(hot.key)), 0)
 	for i := range 5 * keptCount {
 		k.keep(place{"t", strconv.Itoa(i)}, []byte("cold"), 0)
 		if value, _ := k.get(hot); value == nil {
