@@ -39,7 +39,7 @@ type Options struct {
 type Engine struct {
 	db   *bbolt.DB
 	file *os.File // the one that db writes to
-	kept kept
+	kept *kept
 
 	mu      sync.Mutex
 	waiting []*commit     // in order of arrival
@@ -53,7 +53,7 @@ type Engine struct {
 // it does not exist. It returns [storage.ErrLocked] when another process has
 // it open for longer than a second.
 func Open(path string, opts Options) (*Engine, error) {
-	e := &Engine{wake: make(chan struct{}, 1), failed: make(chan struct{}), stopped: make(chan struct{})}
+	e := &Engine{kept: newKept(), wake: make(chan struct{}, 1), failed: make(chan struct{}), stopped: make(chan struct{})}
 	err := e.open(path, opts)
 	if errors.Is(err, berrors.ErrTimeout) {
 		err = storage.ErrLocked
@@ -122,13 +122,13 @@ func (e *Engine) Close() error {
 
 // Get implements [storage.Engine].
 func (e *Engine) Get(ctx context.Context, table, key string) (value []byte, err error) {
+	if err := e.takes(ctx); err != nil {
+		return nil, err
+	}
 	at := place{table, key}
-	kept, asked := e.kept.get(at)
-	if kept != nil {
-		if err := e.takes(ctx); err != nil {
-			return nil, err
-		}
-		return kept, nil
+	value, asked := e.kept.get(at)
+	if value != nil {
+		return value, nil
 	}
 	err = e.view(ctx, func(tx *bbolt.Tx) error {
 		found, err := find(tx.Bucket([]byte(table)), []byte(key))

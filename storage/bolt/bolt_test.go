@@ -59,7 +59,10 @@ func TestBrokenDiskEndsTheEngine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	e := openAt(t, path, bolt.Options{})
 	write := storage.Write{Table: "t", Key: "k", Value: []byte("v")}
-	if err := e.Commit(ctx, write); err != nil {
+	if err := e.Commit(ctx, write, storage.Write{Table: "t", Key: "kept", Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Get(ctx, "t", "kept"); err != nil {
 		t.Fatal(err)
 	}
 	bolt.BreakFile(e)
@@ -68,8 +71,10 @@ func TestBrokenDiskEndsTheEngine(t *testing.T) {
 			t.Errorf("commit: %v, want ErrFailed", err)
 		}
 	}
-	if _, err := e.Get(ctx, "t", "k"); !errors.Is(err, storage.ErrFailed) {
-		t.Errorf("get: %v, want ErrFailed", err)
+	for _, key := range []string{"k", "kept"} {
+		if _, err := e.Get(ctx, "t", key); !errors.Is(err, storage.ErrFailed) {
+			t.Errorf("get %s: %v, want ErrFailed", key, err)
+		}
 	}
 	for _, err := range e.Scan(ctx, "t", "", "", 0) {
 		if !errors.Is(err, storage.ErrFailed) {

@@ -35,7 +35,7 @@ func TestKept(t *testing.T) {
 		{"closed afterwards", at, nil, nil, (*kept).close, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			k := &kept{}
+			k := newKept()
 			run := func(step func(*kept)) {
 				if step != nil {
 					step(k)
@@ -59,43 +59,49 @@ func TestKept(t *testing.T) {
 // TestKeptIsBounded, in the size of a record and in their number; one that is
 // asked for all the time outlives those that are not.
 func TestKeptIsBounded(t *testing.T) {
-	k, hot := &kept{}, place{"t", "hot"}
+	const most = 2 * shelves * shelfCount
+	k, hot := newKept(), place{"t", "hot"}
 	k.keep(place{"t", "long"}, make([]byte, keptSize+1-len("long")), 0)
 	k.keep(hot, make([]byte, keptSize-len(hot.key)), 0)
-	for i := range 5 * keptCount {
+	for i := range 3 * most {
 		k.keep(place{"t", strconv.Itoa(i)}, []byte("cold"), 0)
 		if value, _ := k.get(hot); value == nil {
 			t.Fatalf("the hot record is gone after %d", i)
 		}
-		if i%1000 == 0 && len(k.young)+len(k.old) > 2*keptCount {
-			t.Fatalf("%d records", len(k.young)+len(k.old))
+	}
+	n := 0
+	for i := range k.shelves {
+		n += len(k.shelves[i].young) + len(k.shelves[i].old)
+	}
+	if n > most || n < most/4 {
+		t.Errorf("%d records are kept, want at most %d and not much fewer", n, most)
+	}
+	for _, gone := range []string{"long", "0"} {
+		if value, _ := k.get(place{"t", gone}); value != nil {
+			t.Errorf("%s is kept", gone)
 		}
-	}
-	if value, _ := k.get(place{"t", "long"}); value != nil {
-		t.Error("a long record is kept")
-	}
-	if value, _ := k.get(place{"t", "0"}); value != nil {
-		t.Error("the first cold record is still there")
 	}
 }
 
 // TestWritesDropTheOld: what is written is dropped from both generations.
 func TestWritesDropTheOld(t *testing.T) {
-	k := &kept{}
-	for i := range keptCount + 1 {
-		k.keep(place{"t", strconv.Itoa(i)}, []byte("old"), 0)
+	s := &shelf{}
+	young, old, unwritten := place{"t", strconv.Itoa(shelfCount)}, place{"t", "0"}, place{"t", "1"}
+	for i := range shelfCount + 1 {
+		s.keep(place{"t", strconv.Itoa(i)}, []byte("old"), 0)
 	}
-	if len(k.young) != 1 || len(k.old) != keptCount {
-		t.Fatalf("%d young and %d old", len(k.young), len(k.old))
+	if s.young[young] == nil || s.old[old] == nil || s.old[unwritten] == nil {
+		t.Fatalf("%d young and %d old", len(s.young), len(s.old))
 	}
-	k.begin([]*commit{{writes: []storage.Write{{Table: "t", Key: "0"}, {Table: "t", Key: strconv.Itoa(keptCount)}}}})
-	k.end()
-	for _, key := range []string{"0", strconv.Itoa(keptCount)} {
-		if value, _ := k.get(place{"t", key}); value != nil {
-			t.Errorf("%s is still %q", key, value)
+	s.drop(young)
+	s.drop(old)
+	s.written()
+	for _, at := range []place{young, old} {
+		if value, _ := s.get(at); value != nil {
+			t.Errorf("%v is still %q", at, value)
 		}
 	}
-	if value, _ := k.get(place{"t", "1"}); value == nil {
+	if value, _ := s.get(unwritten); value == nil {
 		t.Error("what was not written is gone")
 	}
 }

@@ -35,11 +35,13 @@ func getReturnsWhatWasCommitted(t *testing.T, open opener) {
 func bytesAreTheCallersOwn(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "value"))
-	v, err := e.Get(context.Background(), table, "a")
-	if err != nil {
-		t.Fatal(err)
+	for range 3 { // an engine may keep what was read before
+		v, err := e.Get(context.Background(), table, "a")
+		if err != nil || string(v) != "value" {
+			t.Fatalf("get: %q, %v", v, err)
+		}
+		copy(v, "stain")
 	}
-	copy(v, "stain")
 	for r, err := range e.Scan(context.Background(), table, "", "", 0) {
 		if err != nil {
 			t.Fatal(err)
@@ -156,6 +158,7 @@ func conflictFailsOnlyItself(t *testing.T, open opener) {
 func endedContextChangesNothing(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "1"))
+	want(t, e, "a", "1") // which an engine may keep
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := e.Commit(ctx, put("a", "2")); !errors.Is(err, context.Canceled) {

@@ -221,6 +221,7 @@ func closeWaitsForCommits(t *testing.T, open opener) {
 func closedEngineAnswersErrClosed(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "1"))
+	want(t, e, "a", "1") // which an engine may keep
 	if err := errors.Join(e.Close(), e.Close()); err != nil {
 		t.Errorf("close: %v", err)
 	}
