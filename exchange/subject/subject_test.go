@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,10 @@ func checkRefused(t *testing.T, s *exchange.Subject, checks []exchange.Check, er
 	if last.Name != name || last.Passed || last.Reason != reason {
 		t.Errorf("last check %+v, want %s to refuse with %s", last, name, reason)
 	}
+	nothing := name == "aud" || name == "iss" // may be both what is registered and what came
+	if !nothing && strings.Contains(err.Error(), `want "", got ""`) {
+		t.Errorf("%s refuses without saying why: %v", name, err)
+	}
 	if i := slices.IndexFunc(checks, func(c exchange.Check) bool { return !c.Passed && !c.Audit }); i != len(checks)-1 {
 		t.Errorf("check %d of %d refused and others ran after it", i, len(checks))
 	}
@@ -129,6 +134,9 @@ func TestVerify(t *testing.T) {
 	token.Explain = false
 	if _, checks, err = p.verify(token); err != nil || !slices.Equal(namesOf(checks), want) {
 		t.Errorf("not explained: checks %v, %v", namesOf(checks), err)
+	}
+	if size := checks[0]; size.Want != "" || size.Got != "" {
+		t.Errorf("not explained: %+v", size)
 	}
 }
 
