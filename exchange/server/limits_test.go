@@ -235,7 +235,7 @@ func TestACallerThatLeaves(t *testing.T) {
 
 func TestHTTPServerHasLimits(t *testing.T) {
 	h := server.HTTPServer(http.NotFoundHandler())
-	if h.ReadHeaderTimeout != 10*time.Second || h.ReadTimeout == 0 || h.WriteTimeout == 0 || h.IdleTimeout == 0 || h.MaxHeaderBytes == 0 {
+	if h.ReadHeaderTimeout != 10*time.Second || h.ReadTimeout != h.ReadHeaderTimeout || h.WriteTimeout == 0 || h.IdleTimeout == 0 || h.MaxHeaderBytes == 0 {
 		t.Errorf("%+v", h)
 	}
 	p := newParty(t)

@@ -231,8 +231,8 @@ func (s *Server) Handler() http.Handler { return s }
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // HTTPServer is an http.Server with the time and size limits that a public
-// server needs: a sender has 10 s for a whole request. Its header has no limit
-// of its own, so that the timer of a connection is set once less per request.
+// server needs: a sender has 10 s for a whole request. The limit of its header is
+// the same, for which net/http sets the timer of a connection once.
 func HTTPServer(h http.Handler) *http.Server {
 	const sending = 10 * time.Second
 	return &http.Server{
