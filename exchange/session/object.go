@@ -96,7 +96,7 @@ func (o *object) other(name string, v any) {
 
 func (o *object) fail(name string, err error) {
 	if o.err == nil {
-		o.err = fmt.Errorf("claim %.128q: %w", name, err)
+		o.err = fmt.Errorf("member %.128q: %w", name, err)
 	}
 }
 
@@ -110,6 +110,8 @@ func (o *object) claim(name string, v any) {
 		o.b = strconv.AppendInt(o.b, v, 10)
 	case bool:
 		o.b = strconv.AppendBool(o.b, v)
+	case nil:
+		o.b = append(o.b, "null"...)
 	case []any:
 		o.b = append(o.b, '[')
 		for i, element := range v {

@@ -26,7 +26,7 @@ type turn struct {
 // end is when the session is over unless it is refreshed before.
 func (r *record) end() time.Time { return earlier(r.Turn.IdleUntil, r.Session.NotAfter) }
 
-// AppendRecord implements [storage.RecordWriter].
+// AppendRecord implements [storage.RecordWriter]. An empty list is none.
 func (r *record) AppendRecord(b []byte) ([]byte, error) {
 	o := object{b: append(b, '{')}
 	o.begin("session")

@@ -17,7 +17,7 @@ import (
 var _ storage.RecordWriter = (*record)(nil)
 
 // TestRecord: what a record writes of itself reads as what encoding/json writes
-// of it, whatever is in it.
+// of it, whatever is in it; that an empty list reads as none is all the same.
 func TestRecord(t *testing.T) {
 	check := func(t interface{ Fatalf(string, ...any) }, r record) {
 		ours, err := r.AppendRecord(nil)
