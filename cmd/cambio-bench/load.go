@@ -99,7 +99,7 @@ type worker struct {
 }
 
 func (w *worker) work(l *load, until time.Time) {
-	for now := time.Now(); now.Before(until) && w.err == nil; {
+	for now := time.Now(); now.Before(until); {
 		request := l.requests[int(l.next.Add(1)-1)%len(l.requests)]
 		status, err := w.ask(request)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -102,9 +103,8 @@ func (b *bench) round(ctx context.Context) (m measured, err error) {
 const slice = 200 * time.Millisecond
 
 // level runs the targets by turns, in slices that are short beside the moods of
-// a shared machine, so that each of them meets all targets. Each turn begins
-// with another target, so that none always follows the one that leaves the disk
-// busy.
+// a shared machine, so that each of them meets all targets. The order is drawn
+// anew each time, so that none always follows the one that leaves the disk busy.
 func (b *bench) level(connections int) (map[string]figures, error) {
 	runs, err := b.connect(connections)
 	defer func() {
@@ -115,9 +115,9 @@ func (b *bench) level(connections int) (map[string]figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	for done, first := time.Duration(0), 0; done < b.duration; done, first = done+slice, first+1 {
-		for i := range runs {
-			if err := runs[(first+i)%len(runs)].run(min(slice, b.duration-done)); err != nil {
+	for done := time.Duration(0); done < b.duration; done += slice {
+		for _, i := range rand.Perm(len(runs)) {
+			if err := runs[i].run(min(slice, b.duration-done)); err != nil {
 				return nil, err
 			}
 		}
@@ -171,24 +171,26 @@ func (t *turn) figures() (figures, error) {
 	return figures{r.perSecond(), r.p50, r.p99, r.errors, t.cpu / time.Duration(r.requests)}, nil
 }
 
-// warm lets the tokens meet every server.
+// warm lets every token meet every server.
 func (b *bench) warm() error {
 	for _, t := range b.targets {
-		if err := t.warm(min(b.duration, 500*time.Millisecond)); err != nil {
+		if err := t.warm(); err != nil {
 			return fmt.Errorf("warming %s: %w", t.name, err)
 		}
 	}
 	return nil
 }
 
-func (t target) warm(d time.Duration) error {
+func (t target) warm() error {
 	l, err := connect(t.addr, t.requests, 32)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	if err := l.run(d); err != nil {
-		return err
+	for l.next.Load() < int64(len(t.requests)) {
+		if err := l.run(slice); err != nil {
+			return err
+		}
 	}
 	r, err := l.result()
 	if err == nil && r.errors > 0 {
