@@ -5,6 +5,9 @@
 //	go run ./cmd/cambio-bench
 //	go run ./cmd/cambio-bench -issuers 10000 -users 1000000
 //
+// With more than one issuer, or users beside those of the tokens, a second server
+// with neither runs by turns with the first, for the ratio between the two.
+//
 // Servers and generator share the machine, so the figures that carry over to
 // another one are the ratios.
 package main

@@ -21,22 +21,33 @@ func TestMain(m *testing.M) {
 // The harness drives every server and is refused by none. How fast they are is
 // not the question here.
 func TestRun(t *testing.T) {
-	var out strings.Builder
-	args := []string{"-tokens", "5", "-c", "2", "-d", "200ms", "-rounds", "1", "-issuers", "3", "-users", "10"}
-	if err := run(t.Context(), args, &out); err != nil {
-		t.Fatalf("%v\n%s", err, &out)
-	}
-	for _, name := range []string{yardBare, yardCrypto, yardWritten, noWrite, withSession} {
-		row := regexp.MustCompile(fmt.Sprintf(`(?m)^ +2 +%s +[1-9]\d* +\S+ +\S+ +0 +\S+ *$`, regexp.QuoteMeta(name)))
-		if !row.MatchString(out.String()) {
-			t.Errorf("no row of %s without errors", name)
-		}
-	}
-	if n := strings.Count(out.String(), "goal"); n != 2 {
-		t.Errorf("%d ratios, want 2", n)
-	}
-	if t.Failed() {
-		t.Log(out.String())
+	for _, c := range []struct {
+		name  string
+		more  []string
+		names []string // of the rows
+	}{
+		{"one issuer", nil, names[:5]},
+		{"more issuers and users", []string{"-issuers", "3", "-users", "10"}, names},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out strings.Builder
+			args := append([]string{"-tokens", "5", "-c", "2", "-d", "200ms", "-rounds", "1"}, c.more...)
+			if err := run(t.Context(), args, &out); err != nil {
+				t.Fatalf("%v\n%s", err, &out)
+			}
+			for _, name := range c.names {
+				row := regexp.MustCompile(fmt.Sprintf(`(?m)^ +2 +%s +[1-9]\d* +\S+ +\S+ +0 +\S+ *$`, regexp.QuoteMeta(name)))
+				if !row.MatchString(out.String()) {
+					t.Errorf("no row of %s without errors", name)
+				}
+			}
+			if n := strings.Count(out.String(), "goal"); n != len(c.names)-3 {
+				t.Errorf("%d ratios, want %d", n, len(c.names)-3)
+			}
+			if t.Failed() {
+				t.Log(out.String())
+			}
+		})
 	}
 }
 

@@ -22,11 +22,11 @@ type target struct {
 // bench is everything that a measurement needs.
 type bench struct {
 	options
-	dir, binary, config string
-	public              string   // the server's address
-	key                 string   // the issuer's public key, in a file
-	signed              []string // the tokens
-	ratios              []ratio
+	dir, binary   string
+	key           string   // the issuer's public key, in a file
+	signed        []string // the tokens
+	installations []*installation
+	ratios        []ratio
 	// Of a round, while it lasts:
 	targets   []target
 	processes []*process
@@ -47,7 +47,7 @@ type figures struct {
 }
 
 // names are the targets' in the order of the table.
-var names = []string{yardBare, yardCrypto, yardWritten, noWrite, withSession}
+var names = []string{yardBare, yardCrypto, yardWritten, noWrite, withSession, smallNoWrite, smallWithSession}
 
 // measured is the figures of a round by level and target.
 type measured map[int]map[string]figures
@@ -201,6 +201,9 @@ func (t target) warm() error {
 
 func printLevel(out io.Writer, level int, rounds []map[string]figures) {
 	for _, name := range names {
+		if _, ok := rounds[0][name]; !ok {
+			continue
+		}
 		f := medians(rounds, name)
 		fmt.Fprintf(out, "%d\t%s\t%.0f\t%v\t%v\t%d\t%v\t\n", level, name, f.perSecond,
 			f.p50.Round(time.Microsecond), f.p99.Round(10*time.Microsecond), f.errors, f.cpu.Round(time.Microsecond))

@@ -14,17 +14,33 @@ import (
 	"path/filepath"
 )
 
-// Names of the targets.
+// Names of the targets. Small is the server with one issuer and the tokens' users,
+// where the measured one has more.
 const (
-	noWrite     = "cambio, no write"
-	withSession = "cambio, session"
+	noWrite          = "cambio, no write"
+	withSession      = "cambio, session"
+	smallNoWrite     = "small, no write"
+	smallWithSession = "small, session"
 )
+
+// installation is a server's files and address.
+type installation struct {
+	noWrite, withSession string // names of its targets
+	issuers, users       int
+	config, public       string
+}
 
 // prepare signs the tokens, builds the server and seeds its store.
 func prepare(ctx context.Context, dir string, opts options, out io.Writer) (*bench, error) {
-	b := &bench{options: opts, dir: dir, binary: filepath.Join(dir, "cambio"), ratios: []ratio{
-		{noWrite, yardCrypto, 1.0}, {withSession, yardWritten, 0.9},
-	}}
+	b := &bench{
+		options: opts, dir: dir, binary: filepath.Join(dir, "cambio"),
+		ratios:        []ratio{{noWrite, yardCrypto, 1.0}, {withSession, yardWritten, 0.9}},
+		installations: []*installation{{noWrite: noWrite, withSession: withSession, issuers: opts.issuers, users: opts.users}},
+	}
+	if opts.issuers > 1 || opts.users > 0 { // which shall cost no more than one
+		b.ratios = append(b.ratios, ratio{noWrite, smallNoWrite, 1.0}, ratio{withSession, smallWithSession, 1.0})
+		b.installations = append(b.installations, &installation{noWrite: smallNoWrite, withSession: smallWithSession, issuers: 1})
+	}
 	fmt.Fprintf(out, "%d tokens, %d issuers, %d users beside the tokens', %d rounds of %v\n\n",
 		opts.tokens, opts.issuers, opts.users, opts.rounds, opts.duration)
 	issuer, err := newIssuer()
@@ -46,15 +62,28 @@ func (b *bench) prepareCambio(ctx context.Context, issuer *issuer) error {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the server: %w\n%s", err, text)
 	}
-	if err := seed(ctx, b.dir, issuer.url, b.users); err != nil {
+	for _, i := range b.installations {
+		dir, err := os.MkdirTemp(b.dir, "cambio-")
+		if err != nil {
+			return err
+		}
+		if err := i.install(ctx, dir, issuer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *installation) install(ctx context.Context, dir string, issuer *issuer) error {
+	if err := seed(ctx, dir, issuer.url, i.users); err != nil {
 		return fmt.Errorf("seeding the store: %w", err)
 	}
 	public, admin, err := freePorts()
 	if err != nil {
 		return err
 	}
-	b.public = public
-	b.config, err = writeConfig(b.dir, public, admin, issuer, b.issuers)
+	i.public = public
+	i.config, err = writeConfig(dir, public, admin, issuer, i.issuers)
 	return err
 }
 
@@ -65,8 +94,10 @@ func (b *bench) start(ctx context.Context) error {
 	if err := b.startYardsticks(ctx); err != nil {
 		return err
 	}
-	if err := b.startCambio(ctx); err != nil {
-		return err
+	for _, i := range b.installations {
+		if err := b.startCambio(ctx, i); err != nil {
+			return err
+		}
 	}
 	return b.warm()
 }
@@ -87,15 +118,15 @@ func (b *bench) startYardsticks(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) startCambio(ctx context.Context) error {
-	p, err := startServer(ctx, b.binary, b.config, b.public)
+func (b *bench) startCambio(ctx context.Context, i *installation) error {
+	p, err := startServer(ctx, b.binary, i.config, i.public)
 	if err != nil {
 		return err
 	}
 	b.processes = append(b.processes, p)
 	b.targets = append(b.targets,
-		target{noWrite, p, b.public, exchanges(b.public, "stateless", b.signed)},
-		target{withSession, p, b.public, exchanges(b.public, "sessions", b.signed)})
+		target{i.noWrite, p, i.public, exchanges(i.public, "stateless", b.signed)},
+		target{i.withSession, p, i.public, exchanges(i.public, "sessions", b.signed)})
 	return nil
 }
 
