@@ -101,7 +101,7 @@ func (o *object) fail(name string, err error) {
 }
 
 // claim writes the value of a claim that was read from JSON. The members of an
-// object come in any order. An error names the claim.
+// object come in any order. An error names the member it is for.
 func (o *object) claim(name string, v any) {
 	switch v := v.(type) {
 	case string:
