@@ -31,6 +31,7 @@ type cli struct {
 	environ  []string // NAME=value
 
 	address   string // of the admin listener
+	adminName string // in its certificate
 	tokenFile string
 	output    string // text or json
 }
@@ -63,6 +64,7 @@ command line was not understood and nothing was tried.`, `  # try everything on 
   cambio apply -f trust.yaml`)
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.address, "admin", "", "admin listener `address`: host:port or URL (CAMBIO_ADMIN; default 127.0.0.1:8081)")
+	flags.StringVar(&c.adminName, "admin-name", "", "`name` in the admin listener's certificate, where the server has tls (CAMBIO_ADMIN_NAME)")
 	flags.StringVar(&c.tokenFile, "admin-token-file", "", "`file` with the admin API's token (CAMBIO_ADMIN_TOKEN_FILE; default ./cambio.admin-token)")
 	flags.StringVarP(&c.output, "output", "o", "text", "text or json")
 	root.AddCommand(c.dev(), c.serve(), c.validate(), c.apply(), c.issuer(), c.client(), c.detailType(), c.invoice(),
@@ -163,5 +165,6 @@ func (c *cli) admin() (*admin.Client, error) {
 		return nil, hinted(fmt.Errorf("reading the admin API's token: %w", err),
 			"a server makes this file beside its database when it starts: say where with --admin-token-file, or start one with: cambio serve")
 	}
-	return admin.NewClient(address, strings.TrimSpace(string(bytes.ToValidUTF8(token, nil))))
+	name := cmp.Or(c.adminName, vars["CAMBIO_ADMIN_NAME"])
+	return admin.NewClient(address, strings.TrimSpace(string(bytes.ToValidUTF8(token, nil))), name)
 }

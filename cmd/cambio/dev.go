@@ -98,7 +98,7 @@ func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs, demo d
 	if err != nil {
 		return err
 	}
-	api, err := admin.NewClient(cfg.AdminListen, token)
+	api, err := admin.NewClient(cfg.AdminListen, token, "")
 	if err != nil {
 		return err
 	}

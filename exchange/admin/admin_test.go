@@ -98,7 +98,7 @@ func setup(t *testing.T) *fixture {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	f.url = server.URL
-	f.Client, err = admin.NewClient(server.URL, token)
+	f.Client, err = admin.NewClient(server.URL, token, "")
 	must(t, err)
 	return f
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,14 +30,18 @@ const maxAnswer = 64 << 20
 
 // NewClient is a client of the listener at address (host:port, or a URL) with
 // the token of its token file. Plain http is for loopback only: the token
-// would cross a network in the clear.
-func NewClient(address, token string) (*Client, error) {
+// would cross a network in the clear. A name says that the listener speaks
+// https and that its certificate is for that name, and not for address.
+func NewClient(address, token, name string) (*Client, error) {
 	if !strings.Contains(address, "://") {
-		address = "http://" + address
+		address = schemeFor(name) + address
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q is no address such as 127.0.0.1:8081 or https://admin.example.com", address)
+	}
+	if u.Scheme == "http" && name != "" {
+		return nil, fmt.Errorf("%s has no certificate with a name in it; use https", address)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return nil, fmt.Errorf("%s is not loopback: the token would cross the network in the clear; use https", u.Host)
@@ -46,10 +51,17 @@ func NewClient(address, token string) (*Client, error) {
 		token: token,
 		http: &http.Client{
 			Timeout:       time.Minute,
-			Transport:     &http.Transport{ForceAttemptHTTP2: true},
+			Transport:     &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{ServerName: name}},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
+}
+
+func schemeFor(name string) string {
+	if name == "" {
+		return "http://"
+	}
+	return "https://"
 }
 
 func isLoopback(host string) bool {
@@ -135,6 +147,9 @@ func readProblem(resp *http.Response, body []byte) error {
 	var p struct {
 		Detail string `json:"detail"`
 		Errors []struct{ Location, Message string }
+	}
+	if bytes.HasPrefix(body, []byte("Client sent an HTTP request to an HTTPS server")) { // net/http says so
+		return &Error{Status: resp.StatusCode, Detail: "the listener speaks https: say the name in its certificate, as in --admin-name login.example.com"}
 	}
 	if resp.Header.Get("Content-Type") != "application/problem+json" || json.Unmarshal(body, &p) != nil {
 		return &Error{Status: resp.StatusCode, Detail: "the answer is not that of an admin API: status " + resp.Status}

@@ -362,7 +362,7 @@ func TestNewClientKeepsTheTokenOffNetworks(t *testing.T) {
 		"http://admin.example": false, "10.0.0.1:8081": false, "ftp://127.0.0.1": false, "": false,
 		"http://127.0.0.1.evil.example": false,
 	} {
-		if _, err := admin.NewClient(address, token); (err == nil) != good {
+		if _, err := admin.NewClient(address, token, ""); (err == nil) != good {
 			t.Errorf("%q: %v", address, err)
 		}
 	}

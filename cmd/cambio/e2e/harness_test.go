@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
@@ -31,7 +30,7 @@ func start(t *testing.T, env ...string) *server {
 	return startAt(t, "http", nil, env...)
 }
 
-func startAt(t *testing.T, scheme string, roots *x509.CertPool, env ...string) *server {
+func startAt(t *testing.T, scheme string, trust *tls.Config, env ...string) *server {
 	t.Helper()
 	port := freePorts(t, 2)
 	s := &server{
@@ -41,7 +40,7 @@ func startAt(t *testing.T, scheme string, roots *x509.CertPool, env ...string) *
 		http: &http.Client{
 			Timeout: 30 * time.Second,
 			Transport: &http.Transport{
-				MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+				MaxIdleConnsPerHost: 64, ForceAttemptHTTP2: true, TLSClientConfig: trust,
 			},
 		},
 	}

@@ -4,8 +4,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -22,9 +24,9 @@ import (
 // admin listener too, and plain http gets nothing.
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	certFile, keyFile, roots := selfSigned(t)
+	certFile, keyFile, roots := selfSigned(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	issuer := jwkstest.New(t)
-	s := startAt(t, "https", roots, "CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
+	s := startAt(t, "https", &tls.Config{RootCAs: roots}, "CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
 	s.trust("%s", manifest(issuer.URL, audience))
 	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
 	claims, err := newAPI(s.url, audience, s.http).verify(t.Context(), born.AccessToken)
@@ -53,18 +55,42 @@ func TestTLS(t *testing.T) {
 	s.call("/oauth/token", exchangeForm("x")).refused(t, 400, exchange.InvalidRequest, exchange.ReasonSubjectTokenMalformed)
 }
 
-// selfSigned makes a certificate for loopback that is its own authority.
-func selfSigned(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
+// TestTLSByName: the certificate of a server that is run as README says is for
+// its public name, and the verbs call the admin listener on loopback.
+func TestTLSByName(t *testing.T) {
+	t.Parallel()
+	const name = "login.example.com"
+	certFile, keyFile, roots := selfSigned(t, x509.Certificate{DNSNames: []string{name}})
+	s := startAt(t, "https", &tls.Config{RootCAs: roots, ServerName: name},
+		"CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
+	address := strings.TrimPrefix(s.admin, "https://")
+	s.cambio("", "client", "add", "web", "--audience", audience, "--admin", address, "--admin-name", name)
+	for want, args := range map[string][]string{
+		"--admin-name": {"--admin", address},
+		"not other":    {"--admin", address, "--admin-name", "other.example.com"},
+		"IP SANs":      {"--admin", s.admin},
+		"use https":    {"--admin", "http://" + address, "--admin-name", name},
+	} {
+		cmd := s.command("", append([]string{"client", "list"}, args...)...)
+		text, err := cmd.Output()
+		if said := fmt.Sprint(cmd.Stderr); err == nil || len(text) > 0 || !strings.Contains(said, want) {
+			t.Errorf("%v: %v, %s%s; want %q", args, err, text, said, want)
+		}
+	}
+}
+
+// selfSigned makes a certificate for the names in a template that is its own
+// authority.
+func selfSigned(t *testing.T, template x509.Certificate) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	template.SerialNumber, template.NotAfter = big.NewInt(1), time.Now().Add(time.Hour)
+	template.IsCA, template.BasicConstraintsValid = true, true
+	template.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
