@@ -110,6 +110,34 @@ func TestStoreHints(t *testing.T) {
 	}
 }
 
+// What a start adds and removes is in the audit log, as what commands do is; a
+// start that changes nothing says nothing.
+func TestTrustAtStartIsAudited(t *testing.T) {
+	dir := t.TempDir()
+	cfg := inFolder(dir)
+	cfg.Trust = filepath.Join(dir, "trust.yaml")
+	for _, row := range []struct{ trust, want string }{
+		{"clients: [{id: one, audiences: [a]}]", `"event":"admin.client.add","outcome":"granted","client":"one"`},
+		{"clients: [{id: one, audiences: [a]}]", ""},
+		{"clients: []", `"event":"admin.client.remove","outcome":"granted","client":"one"`},
+	} {
+		if err := os.WriteFile(cfg.Trust, []byte(row.trust), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var audited bytes.Buffer
+		a, err := assemble(t.Context(), cfg, &audited, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := audited.String(); !strings.Contains(got, row.want) || (row.want == "") != (got == "") {
+			t.Errorf("%s: audited %q, want %s", row.trust, got, row.want)
+		}
+	}
+}
+
 // What a start tells of clients that cannot do yet what they are registered for.
 func TestUnreadyClientsAreTold(t *testing.T) {
 	const backend = "clients: [{id: backend, auth: client_secret_basic, proofs: [user-assertion], audiences: [a]}]"

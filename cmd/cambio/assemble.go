@@ -244,6 +244,10 @@ func (a *app) applyTrust(ctx context.Context) error {
 	if err := file.doc.refuse(problems); err != nil {
 		return err
 	}
+	for _, e := range admin.Events(plan) {
+		e.Time = now
+		a.audit.Write(&e)
+	}
 	for _, c := range plan {
 		if c.Action != registry.Unchanged {
 			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)

@@ -61,6 +61,15 @@ func planned(plan registry.Plan, problems []exchange.Problem, err error) (*answe
 }
 
 func (a *api) noteChanges(ctx context.Context, plan registry.Plan) {
+	for _, e := range Events(plan) {
+		a.note(ctx, e)
+	}
+}
+
+// Events are the audit events of a plan that was applied, but for when and by
+// whom.
+func Events(plan registry.Plan) []audit.Event {
+	var out []audit.Event
 	for _, c := range plan {
 		if c.Action == registry.Unchanged {
 			continue
@@ -74,8 +83,9 @@ func (a *api) noteChanges(ctx context.Context, plan registry.Plan) {
 		default:
 			e.Key = c.ID
 		}
-		a.note(ctx, e)
+		out = append(out, e)
 	}
+	return out
 }
 
 // Ends is what [registry.Registry.Apply] commits with a plan: marks that end
