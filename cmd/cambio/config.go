@@ -35,6 +35,7 @@ type Config struct {
 	BehindProxy bool `yaml:"behindProxy" env:"BEHIND_PROXY"`
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, for
 	// limits and for audit. Whoever is in one can pretend to be any address.
+	// BehindProxy needs them: all callers would be one address.
 	TrustedProxies []netip.Prefix `yaml:"trustedProxies" env:"TRUSTED_PROXIES"`
 	TLS            TLSConfig      `yaml:"tls" envPrefix:"TLS_"`
 

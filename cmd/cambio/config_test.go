@@ -104,7 +104,8 @@ func TestProxyOrTLSOpensTheNetwork(t *testing.T) {
 		good    bool
 	}{
 		{[]string{"CAMBIO_LISTEN=0.0.0.0:80"}, false},
-		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_BEHIND_PROXY=true"}, true},
+		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_BEHIND_PROXY=true"}, false},
+		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_BEHIND_PROXY=true", "CAMBIO_TRUSTED_PROXIES=10.0.0.0/8"}, true},
 		{[]string{"CAMBIO_LISTEN=0.0.0.0:80", "CAMBIO_TLS_CERT_FILE=a", "CAMBIO_TLS_KEY_FILE=b"}, true},
 		{[]string{"CAMBIO_LISTEN=[::1]:80"}, true},
 	} {

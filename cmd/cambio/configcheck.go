@@ -23,6 +23,8 @@ func (c *Config) problems() []exchange.Problem {
 		p.note("$.issuer", issuerProblem(c.Issuer))
 	}
 	p.note("$.adminListen", c.addressProblem(c.AdminListen))
+	p.noteIf(c.BehindProxy && len(c.TrustedProxies) == 0, "$.trustedProxies",
+		"behindProxy needs the networks of the proxies: else all callers have one address, and whoever fails ten times holds up everybody")
 	p.noteIf((c.TLS.CertFile == "") != (c.TLS.KeyFile == ""), "$.tls", "certFile and keyFile go together")
 	p.noteIf(len(c.KeyEncryptionKey) > 0 && c.KeyEncryptionKeyFile != "", "$.keyEncryptionKeyFile",
 		"the key itself is in "+envPrefix+"KEY_ENCRYPTION_KEY already")
