@@ -34,9 +34,9 @@ type Invoice struct {
 	Added    time.Time `json:"added,omitzero"`
 }
 
-// CheckoutID says whether a text can be a customer's or an invoice's ID: 1 to
+// ValidCheckoutID says whether a text can be a customer's or an invoice's ID: 1 to
 // 255 bytes of UTF-8 without control characters.
-func CheckoutID(s string) bool {
+func ValidCheckoutID(s string) bool {
 	const most = 255
 	return s != "" && len(s) <= most && printable(s)
 }
@@ -46,8 +46,8 @@ func CheckoutDetails(customer, invoice string) (json.RawMessage, error) {
 	return json.Marshal([]map[string]string{{"type": DetailCheckout, "customer_id": customer, "invoice_id": invoice}})
 }
 
-// AsksCheckout says whether authorization_details have one of type checkout.
-func AsksCheckout(details json.RawMessage) bool {
+// RequestsCheckout says whether authorization_details have one of type checkout.
+func RequestsCheckout(details json.RawMessage) bool {
 	list, err := readDetails(details)
 	if err != nil {
 		return false // which no decision grants
@@ -60,17 +60,17 @@ func AsksCheckout(details json.RawMessage) bool {
 	return false
 }
 
-// OwnToken says whether t is one that the client got for itself, and no less
+// IssuedToItself says whether t is one that the client got for itself, and no less
 // than that (RFC 6749 §4.4): not one of a user's, not one of another client's,
 // not a checkout token and not one that is limited by details.
-func (c *Client) OwnToken(t *AccessToken) bool {
+func (c *Client) IssuedToItself(t *AccessToken) bool {
 	return t.User == c.ID && t.Client == c.ID && t.Session == "" && t.Origin == Origin{} &&
 		t.Purchase == nil && len(t.Details) == 0
 }
 
-// ChecksOut says whether t has the scope by which checkout tokens are made, and
+// MayCheckout says whether t has the scope by which checkout tokens are made, and
 // the client may have it still.
-func (c *Client) ChecksOut(t *AccessToken) bool {
+func (c *Client) MayCheckout(t *AccessToken) bool {
 	return contains(t.Scopes, ScopeCheckout) && contains(c.Scopes, ScopeCheckout)
 }
 
@@ -90,16 +90,16 @@ func (t *AccessToken) kind() string {
 // client could not give itself anew each minute: the registration of checkout
 // is the permission, so that exchangeOwnTokens, which is about users' tokens
 // too, need not be set.
-func DecideCheckout(client *Client, parent *AccessToken, ask Ask) (Decision, *Purchase) {
+func DecideCheckout(client *Client, parent *AccessToken, ask Requested) (Decision, *Purchase) {
 	d := newDecider(client)
-	own := client.OwnToken(parent) && !client.Public()
+	own := client.IssuedToItself(parent) && !client.Public()
 	d.check(Check{
 		Name: "subject token", Want: "the client's own access token", Got: parent.kind(),
 		Passed: own, Reason: ReasonAccessTokenInsufficient,
 	})
 	d.check(Check{
 		Name: "scope", Want: ScopeCheckout, Got: list(common(parent.Scopes, client.Scopes)),
-		Passed: client.ChecksOut(parent), Reason: ReasonAccessTokenInsufficient,
+		Passed: client.MayCheckout(parent), Reason: ReasonAccessTokenInsufficient,
 	})
 	p := d.purchase(ask.Details)
 	d.check(Check{
@@ -174,7 +174,7 @@ func (c *Client) purchase(e detail) (*Purchase, error) {
 		}
 	}
 	for _, id := range []string{p.Customer, p.Invoice} {
-		if !CheckoutID(id) {
+		if !ValidCheckoutID(id) {
 			return nil, errors.New("customer_id and invoice_id must be strings of 1 to 255 bytes without control characters")
 		}
 	}

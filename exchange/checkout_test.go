@@ -87,11 +87,11 @@ func TestDecideCheckout(t *testing.T) {
 
 func TestAsksCheckout(t *testing.T) {
 	made, err := exchange.CheckoutDetails(`"c`, "<i")
-	if err != nil || !exchange.AsksCheckout(made) {
+	if err != nil || !exchange.RequestsCheckout(made) {
 		t.Errorf("%s does not ask: %v", made, err)
 	}
 	for _, none := range []string{``, `[]`, `[{"type":"a"}]`, `{"type":"checkout"}`, `[{"type":"checkout"}`} {
-		if exchange.AsksCheckout([]byte(none)) {
+		if exchange.RequestsCheckout([]byte(none)) {
 			t.Errorf("%s asks", none)
 		}
 	}

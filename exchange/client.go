@@ -119,19 +119,19 @@ type Checkout struct {
 	Audience string `json:"audience" yaml:"audience"`
 	// Invoices says who knows whether an invoice is the customer's: none,
 	// registered (by the admin API) or webhook. Default none.
-	Invoices InvoiceTruth `json:"invoices,omitempty" yaml:"invoices,omitempty"`
+	Invoices InvoiceSource `json:"invoices,omitempty" yaml:"invoices,omitempty"`
 	// Webhook is asked with invoices: webhook.
 	Webhook *Webhook `json:"webhook,omitempty" yaml:"webhook,omitempty"`
 }
 
-// InvoiceTruth is who knows whether an invoice is a customer's.
-type InvoiceTruth string
+// InvoiceSource is who knows whether an invoice is a customer's.
+type InvoiceSource string
 
 // The sources of truth about invoices.
 const (
-	InvoicesNone       InvoiceTruth = "none"
-	InvoicesRegistered InvoiceTruth = "registered"
-	InvoicesWebhook    InvoiceTruth = "webhook"
+	InvoicesNone       InvoiceSource = "none"
+	InvoicesRegistered InvoiceSource = "registered"
+	InvoicesWebhook    InvoiceSource = "webhook"
 )
 
 // Webhook is an URL of the operator's that is asked, and the secret that signs
@@ -155,9 +155,9 @@ type ClientSecret struct {
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
-// Party is a client made ready: its registration and its keys, which are nil
+// CompiledClient is a client made ready: its registration and its keys, which are nil
 // unless it authenticates by private_key_jwt.
-type Party struct {
+type CompiledClient struct {
 	Client *Client
 	Keys   KeySet
 	// SecretNetworks are its SecretAddresses.
@@ -168,15 +168,15 @@ type Party struct {
 	WebhookSecret []byte
 }
 
-// With is the party with another registration, for which the same was compiled.
-func (p *Party) With(c *Client) *Party {
+// WithClient is the party with another registration, for which the same was compiled.
+func (p *CompiledClient) WithClient(c *Client) *CompiledClient {
 	q := *p
 	q.Client = c
 	return &q
 }
 
-// TakesSecretFrom says whether the client's secret counts from an address.
-func (p *Party) TakesSecretFrom(addr netip.Addr) bool {
+// AcceptsSecretFrom says whether the client's secret counts from an address.
+func (p *CompiledClient) AcceptsSecretFrom(addr netip.Addr) bool {
 	addr = addr.WithZone("") // which no network has
 	return len(p.SecretNetworks) == 0 ||
 		slices.ContainsFunc(p.SecretNetworks, func(n netip.Prefix) bool { return n.Contains(addr) })
@@ -207,8 +207,8 @@ func (c *Client) MayUse(grant string) bool {
 	return grant == GrantTokenExchange || grant == GrantRefreshToken && c.RefreshTokens
 }
 
-// Brings says whether it may bring proofs of a token type of ours.
-func (c *Client) Brings(tokenType string) bool {
+// MayPresent says whether it may bring proofs of a token type of ours.
+func (c *Client) MayPresent(tokenType string) bool {
 	word, ours := strings.CutPrefix(tokenType, ownTypePrefix)
 	return ours && contains(c.Proofs, word)
 }

@@ -144,7 +144,7 @@ func audited(c Check) Check {
 
 // givenBy asks an issuer's rules about a scope.
 func givenBy(rules Rules, claims map[string]any) func(string) Check {
-	return func(scope string) Check { return rules.GivesScope(claims, scope) }
+	return func(scope string) Check { return rules.GrantsScope(claims, scope) }
 }
 
 // within asks gives only about scopes that are in had.

@@ -37,7 +37,7 @@ func anyWorld(t *rapid.T) *world {
 	w.rules.conditions = []exchange.Check{outcome(t, "condition", exchange.ReasonConditionFailed)}
 	w.session.Scopes, w.session.Audience = some(t, "session scopes"), some(t, "session audience")
 	w.parent.Scopes, w.parent.Audience = w.session.Scopes, w.session.Audience
-	w.ask = exchange.Ask{Scopes: some(t, "asked scopes"), Audiences: some(t, "asked audiences")}
+	w.ask = exchange.Requested{Scopes: some(t, "asked scopes"), Audiences: some(t, "asked audiences")}
 	return w
 }
 

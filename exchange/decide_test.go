@@ -31,7 +31,7 @@ func (r rules) Map(claims map[string]any) (exchange.Mapped, []exchange.Check) {
 
 func (r rules) Validate(map[string]any) []exchange.Check { return r.conditions }
 
-func (r rules) GivesScope(_ map[string]any, scope string) exchange.Check {
+func (r rules) GrantsScope(_ map[string]any, scope string) exchange.Check {
 	if c, ok := r.gives[scope]; ok {
 		return c
 	}
@@ -65,7 +65,7 @@ type world struct {
 	subject exchange.Subject
 	session exchange.Session
 	parent  exchange.AccessToken
-	ask     exchange.Ask
+	ask     exchange.Requested
 }
 
 func good() *world {
@@ -77,7 +77,7 @@ func good() *world {
 			Scopes: []string{"read", "write", "admin"}, DefaultScopes: []string{"read", "write"},
 			Audiences: []string{"https://api", "https://files"}, DetailTypes: []string{"a", "b", "lost"},
 		},
-		ask:     exchange.Ask{Types: kinds},
+		ask:     exchange.Requested{Types: kinds},
 		rules:   rules{gives: gives("read", "write")},
 		subject: exchange.Subject{Issuer: "google", ID: "alice", Claims: claims, Extra: map[string]any{"tenant": "a"}},
 		session: exchange.Session{
@@ -92,8 +92,8 @@ func good() *world {
 	}
 }
 
-func (w *world) trust() *exchange.Trust {
-	return &exchange.Trust{Issuer: &w.issuer, Rules: w.rules}
+func (w *world) trust() *exchange.CompiledIssuer {
+	return &exchange.CompiledIssuer{Issuer: &w.issuer, Rules: w.rules}
 }
 
 func (w *world) decide() exchange.Decision {
@@ -101,14 +101,16 @@ func (w *world) decide() exchange.Decision {
 }
 
 func (w *world) again() exchange.Decision {
-	return exchange.DecideAgain(w.trust(), &w.client, &w.session, w.ask)
+	return exchange.DecideRefresh(w.trust(), &w.client, &w.session, w.ask)
 }
 
 func (w *world) narrower() exchange.Decision {
-	return exchange.DecideNarrower(&w.client, &w.parent, w.ask)
+	return exchange.DecideNarrowing(&w.client, &w.parent, w.ask)
 }
 
-func (w *world) forClient() exchange.Decision { return exchange.DecideForClient(&w.client, w.ask) }
+func (w *world) forClient() exchange.Decision {
+	return exchange.DecideClientCredentials(&w.client, w.ask)
+}
 
 // row changes one fact and says what is granted, or why it is refused.
 type row struct {

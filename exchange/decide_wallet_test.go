@@ -30,16 +30,16 @@ func TestWalletsChains(t *testing.T) {
 			client := goodShop()
 			client.ID = "shop"
 			row.change(client)
-			trust := exchange.OwnTrust(client, exchange.TypeWalletSignature)
-			claims := exchange.OwnClaims(row.account, "", false, "")
+			trust := exchange.FirstPartyIssuer(client, exchange.TypeWalletSignature)
+			claims := exchange.FirstPartyClaims(row.account, "", false, "")
 			subject := &exchange.Subject{Issuer: "wallet:shop", ID: row.account, Claims: claims, Proof: exchange.Proof{TokenType: exchange.TypeWalletSignature}}
 			session := &exchange.Session{
 				Issuer: "wallet:shop", Subject: row.account, Client: "shop", Proof: exchange.TypeWalletSignature, Claims: claims,
 				Audience: client.Audiences, Created: now, NotAfter: now,
 			}
 			for name, d := range map[string]exchange.Decision{
-				"at first":   exchange.Decide(trust, client, subject, exchange.Ask{}, now),
-				"at refresh": exchange.DecideAgain(trust, client, session, exchange.Ask{}),
+				"at first":   exchange.Decide(trust, client, subject, exchange.Requested{}, now),
+				"at refresh": exchange.DecideRefresh(trust, client, session, exchange.Requested{}),
 			} {
 				if d.Err == nil && row.code != "" || d.Err != nil && exchange.AsError(d.Err).Reason != row.code {
 					t.Errorf("%s: %v, want %s", name, d.Err, row.code)

@@ -33,8 +33,8 @@ func (c Check) Refusal() *Error {
 	return e
 }
 
-// Ask is what a request asks for beyond being let in.
-type Ask struct {
+// Requested is what a request asks for beyond being let in.
+type Requested struct {
 	Scopes    []string
 	Audiences []string        // audience and resource (RFC 8693 §2.1, RFC 8707)
 	Details   json.RawMessage // authorization_details (RFC 9396)
@@ -60,7 +60,7 @@ type Decision struct {
 // Decide is the decision about a subject that an issuer's token proved:
 // whether its client may bring it, whether the issuer's conditions hold, and
 // which scopes and audiences it gets.
-func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Time) Decision {
+func Decide(trust *CompiledIssuer, client *Client, subject *Subject, ask Requested, now time.Time) Decision {
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, subject.Proof.TokenType)
 	d.meantFor(subject.Proof.TokenType, subject.Proof.Audience)
@@ -76,11 +76,11 @@ func Decide(trust *Trust, client *Client, subject *Subject, ask Ask, now time.Ti
 	return d.decision()
 }
 
-// DecideAgain judges a session by today's rules (RFC 6749 §6): asking for
+// DecideRefresh judges a session by today's rules (RFC 6749 §6): asking for
 // nothing keeps what is still given of the session's scopes and audiences,
 // asking for more than the session has is refused. NotAfter is never zero and
 // may have passed: then the session has expired.
-func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decision {
+func DecideRefresh(trust *CompiledIssuer, client *Client, session *Session, ask Requested) Decision {
 	d := newDecider(client)
 	d.mayBring(trust.Issuer, session.Proof)
 	d.meantFor(session.Proof, proofAudience(trust.Issuer, session.Claims))
@@ -98,10 +98,10 @@ func DecideAgain(trust *Trust, client *Client, session *Session, ask Ask) Decisi
 	return d.decision()
 }
 
-// DecideNarrower is the decision about one of our own access tokens: less of
+// DecideNarrowing is the decision about one of our own access tokens: less of
 // it may be had, never more of it, and not for longer. A checkout token is as
 // little as there is: it is in a page's hands and is exchanged for nothing.
-func DecideNarrower(client *Client, parent *AccessToken, ask Ask) Decision {
+func DecideNarrowing(client *Client, parent *AccessToken, ask Requested) Decision {
 	d := newDecider(client)
 	d.mayNarrow(parent)
 	d.narrowAudience(ask.Audiences, parent.Audience)
@@ -111,9 +111,9 @@ func DecideNarrower(client *Client, parent *AccessToken, ask Ask) Decision {
 	return d.decision()
 }
 
-// DecideForClient is the decision about a client that asks for itself
+// DecideClientCredentials is the decision about a client that asks for itself
 // (RFC 6749 §4.4): its registration is all there is to ask.
-func DecideForClient(client *Client, ask Ask) Decision {
+func DecideClientCredentials(client *Client, ask Requested) Decision {
 	d := newDecider(client)
 	d.audience(ask.Audiences, client.Audiences)
 	d.scopes(ask.Scopes, client.DefaultScopes, always)
@@ -125,10 +125,10 @@ func DecideForClient(client *Client, ask Ask) Decision {
 // proof is one of ours, proofs of its kind: about users of its own or, if the
 // operator says so, about those of an issuer.
 func (d *decider) mayBring(issuer *Issuer, proof string) {
-	if OwnType(proof) {
+	if FirstPartyType(proof) {
 		d.check(Check{
 			Name: "client.proofs", Want: list(d.client.Proofs), Got: strings.TrimPrefix(proof, ownTypePrefix),
-			Passed: d.client.Brings(proof), Reason: ReasonSubjectTokenTypeNotAccepted,
+			Passed: d.client.MayPresent(proof), Reason: ReasonSubjectTokenTypeNotAccepted,
 		})
 		d.check(Check{
 			Name: "namespace", Want: d.client.Namespace(proof), Got: issuer.ID,
@@ -148,7 +148,7 @@ func (d *decider) mayBring(issuer *Issuer, proof string) {
 // audiences of its own among those of the issuer.
 func (d *decider) meantFor(proof string, audience []string) {
 	want := d.client.SubjectAudiences
-	if len(want) == 0 || OwnType(proof) {
+	if len(want) == 0 || FirstPartyType(proof) {
 		return
 	}
 	d.check(Check{

@@ -56,7 +56,7 @@ type detail struct {
 // with scopes may ask for; if none were, all of had stay. Whatever is granted,
 // the client must have the type today: details limit what a token is for, so
 // that dropping one which no longer holds would widen it.
-func (d *decider) details(ask Ask, had json.RawMessage, scopes []string) {
+func (d *decider) details(ask Requested, had json.RawMessage, scopes []string) {
 	if d.refused() || len(ask.Details) == 0 && len(had) == 0 {
 		return
 	}
@@ -76,7 +76,7 @@ func (d *decider) details(ask Ask, had json.RawMessage, scopes []string) {
 	}
 }
 
-func (d *decider) grantable(ask Ask, had json.RawMessage, scopes []string) (json.RawMessage, error) {
+func (d *decider) grantable(ask Requested, had json.RawMessage, scopes []string) (json.RawMessage, error) {
 	have, err := readDetails(had)
 	if err != nil {
 		return nil, fmt.Errorf("reading what was granted: %w", err)

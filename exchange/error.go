@@ -69,17 +69,17 @@ func AsError(err error) *Error {
 // a response, and a label of the metrics. The set is closed.
 type Reason string
 
-// Answer is what a reason tells a client.
-type Answer struct {
+// ErrorResponse is what a reason tells a client.
+type ErrorResponse struct {
 	Code        Code
 	Status      int // HTTP status
 	Description string
 }
 
-// Answer is what the reason tells a client. An unknown reason tells nothing.
-func (r Reason) Answer() Answer {
+// ErrorResponse is what the reason tells a client. An unknown reason tells nothing.
+func (r Reason) Response() ErrorResponse {
 	if a, ok := answers[r]; ok {
 		return a
 	}
-	return Answer{ServerError, 500, "internal error"}
+	return ErrorResponse{ServerError, 500, "internal error"}
 }

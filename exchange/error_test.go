@@ -17,7 +17,7 @@ func TestEveryReasonHasItsAnswer(t *testing.T) {
 	name := regexp.MustCompile(`^[A-Z]+(_[A-Z]+)*$`)
 	said := regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749 §5.2
 	for _, reason := range exchange.Reasons() {
-		a := reason.Answer()
+		a := reason.Response()
 		if !name.MatchString(string(reason)) || a.Code == "" || !said.MatchString(a.Description) {
 			t.Errorf("%s: %+v", reason, a)
 		}
@@ -58,7 +58,7 @@ func TestOnlySessionsEndWithInvalidGrant(t *testing.T) {
 		exchange.ReasonConditionFailed, exchange.ReasonScopeNotAllowed, exchange.ReasonTargetNotAllowed,
 		exchange.ReasonIssuerUnavailable, exchange.ReasonStoreUnavailable, exchange.ReasonSubjectTokenExpired, exchange.ReasonSubjectTokenRevoked,
 	} {
-		if reason.Answer().Code == exchange.InvalidGrant {
+		if reason.Response().Code == exchange.InvalidGrant {
 			t.Errorf("%s would end a session in its client's eyes", reason)
 		}
 	}
@@ -68,14 +68,14 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 	secret := errors.New("pq: password hunter2 is wrong")
 	for _, err := range []error{secret, fmt.Errorf("reading: %w", secret)} {
 		e := exchange.AsError(err)
-		if e.Reason != exchange.ReasonInternal || e.Description != "" || strings.Contains(e.Reason.Answer().Description, "hunter2") {
-			t.Errorf("the caller would read %q %q", e.Reason.Answer().Description, e.Description)
+		if e.Reason != exchange.ReasonInternal || e.Description != "" || strings.Contains(e.Reason.Response().Description, "hunter2") {
+			t.Errorf("the caller would read %q %q", e.Reason.Response().Description, e.Description)
 		}
 		if !errors.Is(e, secret) {
 			t.Error("the operator cannot see the cause")
 		}
 	}
-	if a := exchange.Reason("NEW").Answer(); a.Code != exchange.ServerError || a.Status != http.StatusInternalServerError {
+	if a := exchange.Reason("NEW").Response(); a.Code != exchange.ServerError || a.Status != http.StatusInternalServerError {
 		t.Errorf("an unknown reason answers %+v", a)
 	}
 }

@@ -120,7 +120,7 @@ type ClaimMappings struct {
 	// email and name.
 	Email Mapping `json:"email,omitzero" yaml:"email,omitempty"`
 	Name  Mapping `json:"name,omitzero" yaml:"name,omitempty"`
-	// Extra become claims of our access tokens, 4 KiB of them at most. Names
+	// Extra become claims of our access tokens, 4 KiB of them at most. FindsUser
 	// that are taken are refused: see [ReservedClaim].
 	Extra []ExtraMapping `json:"extra,omitempty" yaml:"extra,omitempty"`
 }
@@ -180,8 +180,8 @@ func (i *Issuer) Accepts(tokenType string) bool {
 	return tokenType == TypeIDToken || tokenType == TypeJWT
 }
 
-// Trust is an issuer made ready: its registration and what was compiled of it.
-type Trust struct {
+// CompiledIssuer is an issuer made ready: its registration and what was compiled of it.
+type CompiledIssuer struct {
 	Issuer *Issuer
 	Rules  Rules
 	Keys   KeySet
@@ -195,8 +195,8 @@ type Rules interface {
 	Map(claims map[string]any) (Mapped, []Check)
 	// Validate runs the conditions in the order they were written.
 	Validate(claims map[string]any) []Check
-	// GivesScope says whether a rule gives scope to the bearer of claims.
-	GivesScope(claims map[string]any, scope string) Check
+	// GrantsScope says whether a rule gives scope to the bearer of claims.
+	GrantsScope(claims map[string]any, scope string) Check
 }
 
 // Mapped is what an issuer's claim mappings made of a token's claims.
@@ -211,16 +211,16 @@ type Mapped struct {
 type KeySet interface {
 	// Verify returns what a compact JWS says if one of the keys signed it. An
 	// error is an *Error.
-	Verify(ctx context.Context, token string, now time.Time) (Signed, error)
-	// Withdrawn says whether the operator took away a key, by what Signed.Key
+	Verify(ctx context.Context, token string, now time.Time) (VerifiedToken, error)
+	// Revoked says whether the operator took away a key, by what VerifiedToken.Key
 	// says of it. One that the issuer merely stopped publishing was not.
-	Withdrawn(key string) bool
+	Revoked(key string) bool
 	// Close ends background fetches.
 	Close()
 }
 
-// Signed is the content of a JWS whose signature holds.
-type Signed struct {
+// VerifiedToken is the content of a JWS whose signature holds.
+type VerifiedToken struct {
 	Payload string
 	Type    string // typ header
 	Alg     string

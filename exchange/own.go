@@ -40,23 +40,23 @@ func Namespaces(clientID string) []string {
 // IsNamespace says whether an issuer's ID is a namespace of ours.
 func IsNamespace(issuerID string) bool { return strings.Contains(issuerID, ":") }
 
-// OwnType says whether a token type is a proof of ours.
-func OwnType(tokenType string) bool { return strings.HasPrefix(tokenType, ownTypePrefix) }
+// FirstPartyType says whether a token type is a proof of ours.
+func FirstPartyType(tokenType string) bool { return strings.HasPrefix(tokenType, ownTypePrefix) }
 
-// OwnTrust stands for the issuer of a client's own namespace. It has no
+// FirstPartyIssuer stands for the issuer of a client's own namespace. It has no
 // conditions, and gives what the client may have: whoever registered the client
 // with this kind of proof said so.
-func OwnTrust(client *Client, tokenType string) *Trust {
-	return &Trust{
+func FirstPartyIssuer(client *Client, tokenType string) *CompiledIssuer {
+	return &CompiledIssuer{
 		Issuer: &Issuer{ID: Namespace(tokenType, client.ID)},
 		Rules:  ownRules{},
 		Keys:   noKeys{},
 	}
 }
 
-// OwnClaims are the claims of a proof of ours, in the words of OpenID Connect
+// FirstPartyClaims are the claims of a proof of ours, in the words of OpenID Connect
 // Core §5.1: rules and refreshes read them as they read a token's.
-func OwnClaims(id, email string, emailVerified bool, name string) map[string]any {
+func FirstPartyClaims(id, email string, emailVerified bool, name string) map[string]any {
 	claims := map[string]any{"sub": id}
 	if email != "" {
 		claims["email"], claims["email_verified"] = email, emailVerified
@@ -85,15 +85,15 @@ func (ownRules) Map(claims map[string]any) (Mapped, []Check) {
 
 func (ownRules) Validate(map[string]any) []Check { return nil }
 
-func (ownRules) GivesScope(_ map[string]any, scope string) Check { return always(scope) }
+func (ownRules) GrantsScope(_ map[string]any, scope string) Check { return always(scope) }
 
 // noKeys are the keys of a namespace of ours: nobody signs for it.
 type noKeys struct{}
 
-func (noKeys) Verify(context.Context, string, time.Time) (Signed, error) {
-	return Signed{}, Refuse(ReasonKeyNotFound, errors.New("nobody signs for this namespace"))
+func (noKeys) Verify(context.Context, string, time.Time) (VerifiedToken, error) {
+	return VerifiedToken{}, Refuse(ReasonKeyNotFound, errors.New("nobody signs for this namespace"))
 }
 
-func (noKeys) Withdrawn(string) bool { return false }
+func (noKeys) Revoked(string) bool { return false }
 
 func (noKeys) Close() {}

@@ -73,7 +73,7 @@ const (
 
 // answers says per reason what the client reads: nothing it could not know, and
 // nothing that tells one failed check of a token from what is behind it.
-var answers = map[Reason]Answer{
+var answers = map[Reason]ErrorResponse{
 	ReasonRequestMalformed:                 {InvalidRequest, 400, "the request is malformed"},
 	ReasonParameterMissing:                 {InvalidRequest, 400, "a required parameter is missing"},
 	ReasonParameterRepeated:                {InvalidRequest, 400, "a parameter is repeated"},

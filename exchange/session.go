@@ -70,23 +70,23 @@ type Tokens struct {
 	Expires      time.Time
 }
 
-// Mark ends everything of a kind that was born at or before a time: the
+// Revocation ends everything of a kind that was born at or before a time: the
 // sessions of a user, a client, an issuer, an issuer's key or a link.
-type Mark struct {
-	Kind MarkKind  `json:"kind"`
-	ID   string    `json:"id"`
-	Time time.Time `json:"time"`
+type Revocation struct {
+	Kind RevocationKind `json:"kind"`
+	ID   string         `json:"id"`
+	Time time.Time      `json:"time"`
 }
 
-// MarkKind is what a Mark is about.
-type MarkKind string
+// RevocationKind is what a Revocation is about.
+type RevocationKind string
 
 // The kinds of marks.
 const (
-	MarkSession MarkKind = "session"
-	MarkUser    MarkKind = "user"
-	MarkClient  MarkKind = "client"
-	MarkIssuer  MarkKind = "issuer"
-	MarkKey     MarkKind = "key" // ID is <issuer ID>/<key>
-	MarkLink    MarkKind = "link"
+	RevocationSession RevocationKind = "session"
+	RevocationUser    RevocationKind = "user"
+	RevocationClient  RevocationKind = "client"
+	RevocationIssuer  RevocationKind = "issuer"
+	RevocationKey     RevocationKind = "key" // ID is <issuer ID>/<key>
+	RevocationLink    RevocationKind = "link"
 )

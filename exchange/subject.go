@@ -20,11 +20,11 @@ type Subject struct {
 	Actor  *Actor // from our own token's act, when that is the proof
 	// Parent is set when the proof is one of our own access tokens.
 	Parent *AccessToken
-	// Also are identities that the proof links to the same user, in the commit
+	// Identities are identities that the proof links to the same user, in the commit
 	// that lets the subject in.
-	Also []Identity
-	// Known lets in only who has a user already, whatever the client creates.
-	Known bool
+	Identities []Identity
+	// MustExist lets in only who has a user already, whatever the client creates.
+	MustExist bool
 
 	link string // LinkKey, once somebody asked
 }
@@ -42,17 +42,17 @@ func (s *Subject) LinkKey() string {
 type Identity struct {
 	Issuer string // Issuer.ID, or [Namespace]
 	ID     string
-	// Names says that the identity may find the user, and not only be linked to
+	// FindsUser says that the identity may find the user, and not only be linked to
 	// the one whom the subject is. It is linked to a new user alone: who bears a
 	// name that nobody has yet is nobody who is known already.
-	Names bool
-	// Moves takes the identity from whomever it is linked to, or, if From is
+	FindsUser bool
+	// Relink takes the identity from whomever it is linked to, or, if RelinkFrom is
 	// set, from that user and from no other.
-	Moves bool
-	From  string // User.ID
-	// Elsewhere is what the client is told if the identity is linked to another
+	Relink     bool
+	RelinkFrom string // User.ID
+	// LinkedElsewhere is what the client is told if the identity is linked to another
 	// user and stays there; empty means the reason's own.
-	Elsewhere string
+	LinkedElsewhere string
 }
 
 // Proof is how a subject was proven.

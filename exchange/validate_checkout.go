@@ -22,7 +22,7 @@ func (p *problems) checkout(c *Client) {
 	if !contains(c.Scopes, ScopeCheckout) {
 		p.add("checkout", "needs the scope %s; add it to scopes, or remove it", ScopeCheckout)
 	}
-	if c.Checkout.PartnerID != "" && !CheckoutID(c.Checkout.PartnerID) {
+	if c.Checkout.PartnerID != "" && !ValidCheckoutID(c.Checkout.PartnerID) {
 		p.add("checkout.partnerID", "%s must be 1 to 255 bytes without control characters", Quote(c.Checkout.PartnerID))
 	}
 	if c.Checkout.Audience == "" {

@@ -7,7 +7,7 @@ func (p *problems) proofs(c *Client) {
 	p.each("proofs", c.Proofs, func(path, word string) {
 		p.oneOf(path, word, "user-assertion", "one-time-token", "otp", "wallet-signature")
 	})
-	asserts := c.Brings(TypeUserAssertion)
+	asserts := c.MayPresent(TypeUserAssertion)
 	if asserts && c.Public() {
 		p.add("proofs", "has user-assertion, which is a client's own word, and auth is none; set auth, or remove it")
 	}

@@ -79,21 +79,21 @@ func TestValidateProofs(t *testing.T) {
 }
 
 func TestTakesSecretFrom(t *testing.T) {
-	listed := &exchange.Party{SecretNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fe80::/10")}}
+	listed := &exchange.CompiledClient{SecretNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fe80::/10")}}
 	for _, row := range []struct {
 		name  string
-		party *exchange.Party
+		party *exchange.CompiledClient
 		addr  netip.Addr
 		want  bool
 	}{
-		{"no list", &exchange.Party{}, netip.MustParseAddr("192.0.2.7"), true},
-		{"no list, no address", &exchange.Party{}, netip.Addr{}, true},
+		{"no list", &exchange.CompiledClient{}, netip.MustParseAddr("192.0.2.7"), true},
+		{"no list, no address", &exchange.CompiledClient{}, netip.Addr{}, true},
 		{"in the first", listed, netip.MustParseAddr("10.1.2.3"), true},
 		{"in the second, with a zone", listed, netip.MustParseAddr("fe80::1%eth0"), true},
 		{"in none", listed, netip.MustParseAddr("10.2.0.1"), false},
 		{"no address", listed, netip.Addr{}, false},
 	} {
-		if got := row.party.TakesSecretFrom(row.addr); got != row.want {
+		if got := row.party.AcceptsSecretFrom(row.addr); got != row.want {
 			t.Errorf("%s: %v", row.name, got)
 		}
 	}

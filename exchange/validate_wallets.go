@@ -10,7 +10,7 @@ import (
 // wallets checks what a client's wallets sign, and that there is a client to
 // open their sessions.
 func (p *problems) wallets(c *Client) {
-	brings, w := c.Brings(TypeWalletSignature), c.Wallets
+	brings, w := c.MayPresent(TypeWalletSignature), c.Wallets
 	switch {
 	case w == nil && brings:
 		p.add("wallets", "is missing; wallet-signature in proofs needs it: domain, uri and chains")

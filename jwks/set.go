@@ -88,11 +88,11 @@ func (s *Set) register(src Source, t *trust, now time.Time) error {
 	return nil
 }
 
-// Withdrawn says whether the operator took away the key of a thumbprint, or the
+// Revoked says whether the operator took away the key of a thumbprint, or the
 // secret of an ID: it is revoked, or it is none of the keys that are registered
 // one by one. What the issuer does with keys that are fetched, and that a
 // certificate ends, says nothing about what a key signed before.
-func (s *Set) Withdrawn(thumbprint string) bool {
+func (s *Set) Revoked(thumbprint string) bool {
 	return s.trust.revoked[thumbprint] || s.fetcher == nil && !s.listed[thumbprint]
 }
 

@@ -323,7 +323,7 @@ func TestWithdrawn(t *testing.T) {
 		{"another secret", Source{Secrets: []Secret{secret}}, "s0", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := mustSet(t, row.src, Options{AllowPrivateAddresses: true}).Withdrawn(row.key); got != row.want {
+			if got := mustSet(t, row.src, Options{AllowPrivateAddresses: true}).Revoked(row.key); got != row.want {
 				t.Errorf("withdrawn: %v, want %v", got, row.want)
 			}
 		})
@@ -332,7 +332,7 @@ func TestWithdrawn(t *testing.T) {
 	root := newAuthority(t, "root", nil)
 	src := Source{PEM: []byte(pemOf(root.issue(t, i.PublicKey()))), Anchors: []byte(pemOf(root.cert))}
 	late := Options{Now: func() time.Time { return testTime.Add(1000 * time.Hour) }}
-	if mustSet(t, src, late).Withdrawn(mine) {
+	if mustSet(t, src, late).Revoked(mine) {
 		t.Error("the end of a certificate counts as the operator's word")
 	}
 }

@@ -200,7 +200,7 @@ func TestRun(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if _, err := r.Verify(last, "at+jwt"); !errors.Is(err, ErrNotOurs) {
+		if _, err := r.Verify(last, "at+jwt"); !errors.Is(err, ErrUnknownKey) {
 			t.Errorf("after all its tokens expired the key is still there: %v", err)
 		}
 		stop()

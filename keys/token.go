@@ -12,9 +12,9 @@ import (
 var (
 	// ErrMalformed says that a token is not a compact JWS in its one spelling.
 	ErrMalformed = errors.New("token is malformed")
-	// ErrNotOurs says that a token's header is none that we write: another
+	// ErrUnknownKey says that a token's header is none that we write: another
 	// type, or a key that we do not publish (any more).
-	ErrNotOurs = errors.New("token is not signed by a key of ours")
+	ErrUnknownKey = errors.New("token is not signed by a key of ours")
 	// ErrSignature says that a token names a key of ours that did not sign it.
 	ErrSignature = errors.New("token signature is invalid")
 )
@@ -72,14 +72,14 @@ func plainType(typ string) bool {
 
 // Verify returns the payload of a token of the type that a published key of
 // ours signed. The header is compared, never parsed: it is byte for byte one
-// that Sign writes. The error is ErrMalformed, ErrNotOurs or ErrSignature.
+// that Sign writes. The error is ErrMalformed, ErrUnknownKey or ErrSignature.
 func (r *Ring) Verify(token, typ string) ([]byte, error) {
 	if len(token) > maxToken || strings.Count(token, ".") != 2 {
 		return nil, ErrMalformed
 	}
 	k := r.state.Load().signedBy(token, typ)
 	if k == nil {
-		return nil, ErrNotOurs
+		return nil, ErrUnknownKey
 	}
 	dot := strings.LastIndexByte(token, '.')
 	payload, err := decode(token[len(k.header(typ)):dot])

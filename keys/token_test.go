@@ -103,13 +103,13 @@ func TestVerifyRefuses(t *testing.T) {
 				want             error
 			}{
 				{"as signed", good, "at+jwt", nil},
-				{"another type", good, "JWT", ErrNotOurs},
-				{"another server's", sign(t, other, "good"), "at+jwt", ErrNotOurs},
+				{"another type", good, "JWT", ErrUnknownKey},
+				{"another server's", sign(t, other, "good"), "at+jwt", ErrUnknownKey},
 				{"another's payload", join(p[0], strings.Split(sign(t, r, "evil"), ".")[1], p[2]), "at+jwt", ErrSignature},
 				{"flipped", string(flipped), "at+jwt", ErrSignature},
 				{"no signature", join(p[0], p[1], ""), "at+jwt", ErrSignature},
-				{"alg none", join(encoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)), p[1], ""), "at+jwt", ErrNotOurs},
-				{"header with a space", join(encoding.EncodeToString([]byte(`{"alg":"`+alg+`", "typ":"at+jwt","kid":"`+r.List()[0].ID+`"}`)), p[1], p[2]), "at+jwt", ErrNotOurs},
+				{"alg none", join(encoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`)), p[1], ""), "at+jwt", ErrUnknownKey},
+				{"header with a space", join(encoding.EncodeToString([]byte(`{"alg":"`+alg+`", "typ":"at+jwt","kid":"`+r.List()[0].ID+`"}`)), p[1], p[2]), "at+jwt", ErrUnknownKey},
 				{"stray bits", good[:len(good)-1] + string(alphabet[strings.IndexByte(alphabet, good[len(good)-1])+1]), "at+jwt", ErrMalformed},
 				{"padded", good + "=", "at+jwt", ErrMalformed},
 				{"line break in the payload", join(p[0], p[1][:3]+"\n"+p[1][3:], p[2]), "at+jwt", ErrMalformed},

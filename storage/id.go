@@ -23,9 +23,9 @@ func NewID(now time.Time) string {
 	return id.String()
 }
 
-// BornAt is the time in an ID, to the millisecond, and the zero time of what is
+// CreatedAt is the time in an ID, to the millisecond, and the zero time of what is
 // no ID.
-func BornAt(id string) time.Time {
+func CreatedAt(id string) time.Time {
 	u, err := uuid.Parse(id)
 	if err != nil {
 		return time.Time{}

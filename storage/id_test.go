@@ -17,11 +17,11 @@ func TestNewID(t *testing.T) {
 		if len(a) != storage.IDSize || a[14] != '7' || !strings.ContainsRune("89ab", rune(a[19])) {
 			t.Errorf("%s is no UUIDv7", a)
 		}
-		if !storage.BornAt(a).Equal(at) || a >= b {
-			t.Errorf("%s at %s is born at %s, and before %s", a, at, storage.BornAt(a), b)
+		if !storage.CreatedAt(a).Equal(at) || a >= b {
+			t.Errorf("%s at %s is born at %s, and before %s", a, at, storage.CreatedAt(a), b)
 		}
 	})
-	if at := storage.BornAt("no ID"); !at.IsZero() {
+	if at := storage.CreatedAt("no ID"); !at.IsZero() {
 		t.Errorf("no ID is born at %s", at)
 	}
 }

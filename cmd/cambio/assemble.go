@@ -237,7 +237,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	plan, problems, err := a.users.Apply(ctx, file.Manifest, true, now, admin.Ends(a.sessions, now))
+	plan, problems, err := a.users.Apply(ctx, file.Manifest, true, now, admin.RevocationsOf(a.sessions, now))
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
@@ -268,7 +268,7 @@ func (a *app) wire() error {
 	contracts := wallet.NewContracts()
 	a.closers = append(a.closers, func() error { contracts.Close(); return nil })
 	subjects := subject.New(subject.Config{
-		Trusts: func() subject.Trusts { return a.users.Snapshot() }, Own: a.sessions, OwnIssuer: a.cfg.Issuer,
+		Issuers: func() subject.Issuers { return a.users.Snapshot() }, FirstParty: a.sessions, OwnIssuer: a.cfg.Issuer,
 		Wallets: a.wallets, Contracts: contracts, Requests: a.requests,
 	})
 	grants := grant.New(grant.Config{

@@ -125,7 +125,7 @@ too, remove the issuer or the client, or name the key in revokedKeys.`, `  cambi
 }
 
 func (c *cli) revoke(ctx context.Context, r admin.Revocation) error {
-	if _, err := r.Mark(); err != nil {
+	if _, err := r.Parse(); err != nil {
 		return &usageError{command: "cambio session revoke", err: errors.New("give a session ID, --user, --client, or --issuer with at most one of --key and --subject")}
 	}
 	api, err := c.admin()

@@ -16,7 +16,7 @@ func (a *app) warnUnready() error {
 		if bySecret(&client) && len(client.Secrets) == 0 {
 			a.log.Info("a client has no secret and is refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}
-		if client.Brings(exchange.TypeOTP) {
+		if client.MayPresent(exchange.TypeOTP) {
 			mails++
 		}
 	}

@@ -32,7 +32,7 @@ type Config struct {
 	Sessions *session.Store
 	Keys     *keys.Ring
 	// Compile makes an issuer ready for a preview. It registers nothing.
-	Compile func(exchange.Issuer) (*exchange.Trust, []exchange.Problem)
+	Compile func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// Describe shows the keys of a compiled issuer, and fetches them if need be.
 	Describe func(context.Context, exchange.KeySet) ([]IssuerKey, error)
 	Audit    interface{ Write(*audit.Event) }

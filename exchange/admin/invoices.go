@@ -120,7 +120,7 @@ func (a *api) readInvoices(in *invoiceRequest) ([]exchange.Invoice, error) {
 	}
 	var out []exchange.Invoice
 	for _, r := range in.Body.Invoices {
-		if !exchange.CheckoutID(r.Customer) || !exchange.CheckoutID(r.ID) {
+		if !exchange.ValidCheckoutID(r.Customer) || !exchange.ValidCheckoutID(r.ID) {
 			return nil, &refusal{status: http.StatusUnprocessableEntity,
 				detail: "customer_id and invoice_id must be 1 to 255 bytes without control characters; nothing was changed"}
 		}

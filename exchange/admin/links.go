@@ -72,7 +72,7 @@ func (a *api) removeLink(ctx context.Context, in *answer[SubjectName]) (*answer[
 	if err == nil {
 		err = a.ending(ctx, func(writes []storage.Write) error {
 			return a.cfg.Registry.Unlink(ctx, s.Issuer, s.Subject, writes...)
-		}, exchange.Mark{Kind: exchange.MarkLink, ID: exchange.LinkKey(s.Issuer, s.Subject)})
+		}, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(s.Issuer, s.Subject)})
 	}
 	if err != nil {
 		return nil, missingSubject(err, s)

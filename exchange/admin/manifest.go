@@ -37,7 +37,7 @@ func (a *api) plan(ctx context.Context, in *manifestRequest) (*answer[Plan], err
 
 func (a *api) apply(ctx context.Context, in *manifestRequest) (*answer[Plan], error) {
 	now := a.now()
-	plan, problems, err := a.cfg.Registry.Apply(ctx, in.Body, in.Prune, now, Ends(a.cfg.Sessions, now))
+	plan, problems, err := a.cfg.Registry.Apply(ctx, in.Body, in.Prune, now, RevocationsOf(a.cfg.Sessions, now))
 	if err == nil && len(problems) == 0 {
 		a.endAgain(ctx, marks(plan))
 		a.noteChanges(ctx, plan)
@@ -88,14 +88,14 @@ func Events(plan registry.Plan) []audit.Event {
 	return out
 }
 
-// Ends is what [registry.Registry.Apply] commits with a plan: marks that end
+// RevocationsOf is what [registry.Registry.Apply] commits with a plan: marks that end
 // what was born from the issuers, clients and keys that it takes away.
-func Ends(sessions *session.Store, now time.Time) func(registry.Plan) ([]storage.Write, error) {
+func RevocationsOf(sessions *session.Store, now time.Time) func(registry.Plan) ([]storage.Write, error) {
 	return func(plan registry.Plan) ([]storage.Write, error) {
 		var writes []storage.Write
 		for _, m := range marks(plan) {
 			m.Time = now
-			w, err := sessions.MarkWrite(m)
+			w, err := sessions.RevocationWrite(m)
 			if err != nil {
 				return nil, err
 			}
@@ -105,17 +105,17 @@ func Ends(sessions *session.Store, now time.Time) func(registry.Plan) ([]storage
 	}
 }
 
-func marks(plan registry.Plan) []exchange.Mark {
-	var out []exchange.Mark
+func marks(plan registry.Plan) []exchange.Revocation {
+	var out []exchange.Revocation
 	for _, c := range plan {
 		switch {
 		case c.Action == registry.Remove && c.Kind == registry.KindIssuer:
-			out = append(out, exchange.Mark{Kind: exchange.MarkIssuer, ID: c.ID})
+			out = append(out, exchange.Revocation{Kind: exchange.RevocationIssuer, ID: c.ID})
 		case c.Action == registry.Remove && c.Kind == registry.KindClient:
 			out = append(out, clientMarks(c.ID)...)
 		}
-		for _, key := range c.Withdrawn {
-			out = append(out, exchange.Mark{Kind: exchange.MarkKey, ID: c.ID + "/" + key})
+		for _, key := range c.RevokedKeys {
+			out = append(out, exchange.Revocation{Kind: exchange.RevocationKey, ID: c.ID + "/" + key})
 		}
 	}
 	return out
@@ -123,10 +123,10 @@ func marks(plan registry.Plan) []exchange.Mark {
 
 // clientMarks end what was born at a client, and what others made of the tokens
 // of its own users.
-func clientMarks(id string) []exchange.Mark {
-	out := []exchange.Mark{{Kind: exchange.MarkClient, ID: id}}
+func clientMarks(id string) []exchange.Revocation {
+	out := []exchange.Revocation{{Kind: exchange.RevocationClient, ID: id}}
 	for _, namespace := range exchange.Namespaces(id) {
-		out = append(out, exchange.Mark{Kind: exchange.MarkIssuer, ID: namespace})
+		out = append(out, exchange.Revocation{Kind: exchange.RevocationIssuer, ID: namespace})
 	}
 	return out
 }

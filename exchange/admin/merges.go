@@ -49,7 +49,7 @@ func (a *api) merge(ctx context.Context, in *answer[MergeRequest]) (*answer[Merg
 	err := a.ending(ctx, func(writes []storage.Write) (err error) {
 		made, err = a.cfg.Registry.Merge(ctx, r.From, r.Into, r.Version, by(ctx), a.now(), writes...)
 		return err
-	}, exchange.Mark{Kind: exchange.MarkUser, ID: r.From})
+	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: r.From})
 	if err != nil {
 		return nil, a.missingSide(ctx, err, r)
 	}
@@ -70,11 +70,11 @@ func (a *api) missingSide(ctx context.Context, err error, r MergeRequest) error 
 // unmerge ends what the moved links bore since the merge: it speaks of the user
 // that they led to.
 func (a *api) unmerge(ctx context.Context, in *byID) (*answer[Unmerged], error) {
-	var marks []exchange.Mark
+	var marks []exchange.Revocation
 	done, err := a.cfg.Registry.Unmerge(ctx, in.ID, a.now(), func(links []exchange.Link) ([]storage.Write, error) {
 		marks = nil
 		for _, l := range links {
-			marks = append(marks, exchange.Mark{Kind: exchange.MarkLink, ID: exchange.LinkKey(l.Issuer, l.Subject)})
+			marks = append(marks, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(l.Issuer, l.Subject)})
 		}
 		return a.markWrites(marks)
 	})

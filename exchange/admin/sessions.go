@@ -56,7 +56,7 @@ func (a *api) listSessions(ctx context.Context, in *sessionsRequest) (*answer[Se
 }
 
 func (a *api) revokeSessions(ctx context.Context, in *answer[Revocation]) (*nothing, error) {
-	mark, err := in.Body.Mark()
+	mark, err := in.Body.Parse()
 	if err != nil {
 		return nil, &refusal{status: http.StatusUnprocessableEntity, detail: err.Error()}
 	}
@@ -64,7 +64,7 @@ func (a *api) revokeSessions(ctx context.Context, in *answer[Revocation]) (*noth
 		return nil, err
 	}
 	mark.Time = a.now()
-	if err := a.cfg.Sessions.End(ctx, mark); err != nil {
+	if err := a.cfg.Sessions.Revoke(ctx, mark); err != nil {
 		return nil, err
 	}
 	r := in.Body

@@ -63,7 +63,7 @@ type Secret struct {
 }
 
 // Revocation names what ends: exactly one of session, user, client and issuer.
-// With issuer, key or subject narrows it to what one of the issuer's keys
+// WithClient issuer, key or subject narrows it to what one of the issuer's keys
 // proved, or to one of its subjects.
 type Revocation struct {
 	Session string `json:"session,omitempty"`
@@ -119,26 +119,26 @@ type (
 	}
 )
 
-// Mark is what r says to the session store, without a time.
-func (r Revocation) Mark() (exchange.Mark, error) {
-	var marks []exchange.Mark
-	for kind, id := range map[exchange.MarkKind]string{
-		exchange.MarkSession: r.Session, exchange.MarkUser: r.User,
-		exchange.MarkClient: r.Client, exchange.MarkIssuer: r.Issuer,
+// Revocation is what r says to the session store, without a time.
+func (r Revocation) Parse() (exchange.Revocation, error) {
+	var marks []exchange.Revocation
+	for kind, id := range map[exchange.RevocationKind]string{
+		exchange.RevocationSession: r.Session, exchange.RevocationUser: r.User,
+		exchange.RevocationClient: r.Client, exchange.RevocationIssuer: r.Issuer,
 	} {
 		if id != "" {
-			marks = append(marks, exchange.Mark{Kind: kind, ID: id})
+			marks = append(marks, exchange.Revocation{Kind: kind, ID: id})
 		}
 	}
 	narrow := r.Key != "" || r.Subject != ""
 	if len(marks) != 1 || narrow && r.Issuer == "" || r.Key != "" && r.Subject != "" {
-		return exchange.Mark{}, errRevocation
+		return exchange.Revocation{}, errRevocation
 	}
 	switch {
 	case r.Key != "":
-		return exchange.Mark{Kind: exchange.MarkKey, ID: r.Issuer + "/" + r.Key}, nil
+		return exchange.Revocation{Kind: exchange.RevocationKey, ID: r.Issuer + "/" + r.Key}, nil
 	case r.Subject != "":
-		return exchange.Mark{Kind: exchange.MarkLink, ID: exchange.LinkKey(r.Issuer, r.Subject)}, nil
+		return exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(r.Issuer, r.Subject)}, nil
 	}
 	return marks[0], nil
 }

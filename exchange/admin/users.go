@@ -114,7 +114,7 @@ func (a *api) exportUser(ctx context.Context, in *byID) (*answer[UserExport], er
 func (a *api) disableUser(ctx context.Context, id string) error {
 	err := a.ending(ctx, func(writes []storage.Write) error {
 		return a.cfg.Registry.Disable(ctx, id, true, writes...)
-	}, exchange.Mark{Kind: exchange.MarkUser, ID: id})
+	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
 	if err != nil {
 		return a.missingUser(ctx, err, id)
 	}
@@ -133,7 +133,7 @@ func (a *api) enableUser(ctx context.Context, id string) error {
 func (a *api) deleteUser(ctx context.Context, id string) error {
 	err := a.ending(ctx, func(writes []storage.Write) error {
 		return a.cfg.Registry.RemoveUser(ctx, id, writes...)
-	}, exchange.Mark{Kind: exchange.MarkUser, ID: id})
+	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
 	if err != nil {
 		return a.missingUser(ctx, err, id)
 	}
@@ -145,7 +145,7 @@ func (a *api) deleteUser(ctx context.Context, id string) error {
 // exchange that read who its subject is before that commit, and answered after
 // it, made a session that is younger than the marks; so they are moved to where
 // no such one is left.
-func (a *api) ending(ctx context.Context, change func([]storage.Write) error, marks ...exchange.Mark) error {
+func (a *api) ending(ctx context.Context, change func([]storage.Write) error, marks ...exchange.Revocation) error {
 	writes, err := a.markWrites(marks)
 	if err == nil {
 		err = change(writes)
@@ -156,12 +156,12 @@ func (a *api) ending(ctx context.Context, change func([]storage.Write) error, ma
 	return err
 }
 
-func (a *api) markWrites(marks []exchange.Mark) ([]storage.Write, error) {
+func (a *api) markWrites(marks []exchange.Revocation) ([]storage.Write, error) {
 	now := a.now()
 	var writes []storage.Write
 	for _, m := range marks {
 		m.Time = now
-		w, err := a.cfg.Sessions.MarkWrite(m)
+		w, err := a.cfg.Sessions.RevocationWrite(m)
 		if err != nil {
 			return nil, err
 		}
@@ -172,12 +172,12 @@ func (a *api) markWrites(marks []exchange.Mark) ([]storage.Write, error) {
 
 // endAgain moves marks to now. If it fails, the change is made all the same: the
 // log tells of it.
-func (a *api) endAgain(ctx context.Context, marks []exchange.Mark) {
+func (a *api) endAgain(ctx context.Context, marks []exchange.Revocation) {
 	now := a.now()
 	for i := range marks {
 		marks[i].Time = now
 	}
-	if err := a.cfg.Sessions.End(ctx, marks...); err != nil {
+	if err := a.cfg.Sessions.Revoke(ctx, marks...); err != nil {
 		a.log.ErrorContext(ctx, "ending what began while it was taken away", "error", err)
 	}
 }

@@ -37,9 +37,9 @@ func (f *fixture) login(t *testing.T, sub string) login {
 		return &exchange.AccessToken{User: u.ID, Client: "shop", Audience: s.Audience, Expires: f.now.Add(time.Minute)}
 	}
 	l := login{f: f, subject: sub, user: u.ID}
-	l.tokens, err = f.sessions.Start(t.Context(), s, token(), time.Hour, true, f.now, writes...)
+	l.tokens, err = f.sessions.Create(t.Context(), s, token(), time.Hour, true, f.now, writes...)
 	must(t, err)
-	free, err := f.sessions.Start(t.Context(), s, token(), 0, false, f.now)
+	free, err := f.sessions.Create(t.Context(), s, token(), 0, false, f.now)
 	must(t, err)
 	l.id, l.free = s.ID, free.AccessToken
 	return l
@@ -61,7 +61,7 @@ func (l login) goes(t *testing.T) bool {
 	})
 	if err == nil {
 		good++
-	} else if e := exchange.AsError(err); e.Reason.Answer().Code != exchange.InvalidGrant {
+	} else if e := exchange.AsError(err); e.Reason.Response().Code != exchange.InvalidGrant {
 		t.Errorf("refresh: %v", err)
 	}
 	if good != 0 && good != 4 {
@@ -193,7 +193,7 @@ func TestNothingIsBornMeanwhile(t *testing.T) {
 			at := before.Add(1500 * time.Millisecond) // after its first look, before what it answers with
 			s := exchange.Session{User: alice.user, Client: "shop", Issuer: "google", Subject: "alice", Audience: []string{"x"}, NotAfter: at.Add(time.Hour)}
 			token := &exchange.AccessToken{User: alice.user, Client: "shop", Audience: s.Audience, Expires: at.Add(time.Hour)}
-			tokens, err := f.sessions.Start(t.Context(), &s, token, time.Hour, true, at)
+			tokens, err := f.sessions.Create(t.Context(), &s, token, time.Hour, true, at)
 			must(t, err)
 			if in, err := f.sessions.Introspect(t.Context(), tokens.AccessToken, f.now); err != nil || in.Active {
 				t.Errorf("active %v, %v", in.Active, err)

@@ -35,7 +35,7 @@ func (f *fixture) born(t *testing.T, s exchange.Session) string {
 	f.now = f.now.Add(time.Millisecond)
 	s.Audience, s.NotAfter = []string{"https://api.example"}, f.now.Add(time.Hour)
 	token := &exchange.AccessToken{User: s.User, Client: s.Client, Audience: s.Audience, Expires: f.now.Add(time.Minute)}
-	_, err := f.sessions.Start(t.Context(), &s, token, time.Hour, true, f.now)
+	_, err := f.sessions.Create(t.Context(), &s, token, time.Hour, true, f.now)
 	must(t, err)
 	return s.ID
 }
@@ -135,7 +135,7 @@ func TestRemovedClientsTakeTheirNamespaces(t *testing.T) {
 			User: "u", Client: "backend", Audience: []string{"https://api.example"}, Expires: f.now.Add(time.Minute),
 			Origin: exchange.Origin{Issuer: from, Link: exchange.LinkKey(from, "1")},
 		}
-		made, err := f.sessions.Start(t.Context(), nil, narrowed, 0, false, f.now)
+		made, err := f.sessions.Create(t.Context(), nil, narrowed, 0, false, f.now)
 		must(t, err)
 		tokens[from] = made.AccessToken
 	}
@@ -374,7 +374,7 @@ func (f *fixture) user(t *testing.T, issuer, sub string) string {
 	u, _, writes, err := f.registry.Resolve(t.Context(), &exchange.Subject{Issuer: issuer, ID: sub}, true, f.now)
 	must(t, err)
 	token := &exchange.AccessToken{User: u.ID, Client: "shop", Audience: []string{"x"}, Expires: f.now.Add(time.Minute)}
-	_, err = f.sessions.Start(t.Context(), nil, token, 0, false, f.now, writes...)
+	_, err = f.sessions.Create(t.Context(), nil, token, 0, false, f.now, writes...)
 	must(t, err)
 	return u.ID
 }

@@ -153,7 +153,7 @@ func digest(random []byte) []byte {
 // record is what is kept of an opening that is fit for the client.
 func (o Opening) record(client *exchange.Client) (clientSession, error) {
 	var none clientSession
-	if client.Wallets == nil || !client.Brings(exchange.TypeWalletSignature) {
+	if client.Wallets == nil || !client.MayPresent(exchange.TypeWalletSignature) {
 		return none, exchange.Refuse(exchange.ReasonClientNotAllowed, fmt.Errorf("client %s is not registered for wallets", client.ID))
 	}
 	typ, network, err := o.chain(client.Wallets)

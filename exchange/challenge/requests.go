@@ -81,7 +81,7 @@ func NewRequests(e storage.Engine, cfg RequestsConfig) *Requests {
 	return r
 }
 
-// Ask is what a client asks for. It has been authenticated by the signature.
+// Requested is what a client asks for. It has been authenticated by the signature.
 type Ask struct {
 	Client *exchange.Client
 	Key    string // the auth key
@@ -119,7 +119,7 @@ func (r *Requests) Open(ctx context.Context, a Ask, now time.Time) (Opened, erro
 		Email: a.Email, Expires: now.Add(requestLife).UTC(), CodeChallenge: a.CodeChallenge,
 	}
 	out := Opened{ID: id + "." + secret, Subject: rec.Key, Expires: rec.Expires}
-	if a.Passwordless && a.Client.Brings(exchange.TypeOneTimeToken) {
+	if a.Passwordless && a.Client.MayPresent(exchange.TypeOneTimeToken) {
 		user, err := r.user(ctx, exchange.Namespace(exchange.TypeOneTimeToken, a.Client.ID), rec.Key, now)
 		if err != nil {
 			return Opened{}, err

@@ -40,8 +40,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func party(id string, truth exchange.InvoiceTruth) *exchange.Party {
-	return &exchange.Party{Client: &exchange.Client{ID: id, Checkout: &exchange.Checkout{Invoices: truth}}}
+func party(id string, truth exchange.InvoiceSource) *exchange.CompiledClient {
+	return &exchange.CompiledClient{Client: &exchange.Client{ID: id, Checkout: &exchange.Checkout{Invoices: truth}}}
 }
 
 func invoice(customer, id string) exchange.Invoice {
@@ -72,7 +72,7 @@ func TestRegistered(t *testing.T) {
 	must(t, i.Add(t.Context(), "shop", []exchange.Invoice{invoice("c-1", "i-1"), invoice("c-1", "i-2"), invoice("c/2", "i-1"), invoice("c-1", "i-1")}, noon))
 	for _, row := range []struct {
 		name              string
-		party             *exchange.Party
+		party             *exchange.CompiledClient
 		customer, invoice string
 		want              exchange.Reason
 	}{
@@ -149,7 +149,7 @@ type hook struct {
 	answer http.HandlerFunc
 }
 
-func newHook(t *testing.T, answer http.HandlerFunc) (*hook, *exchange.Party) {
+func newHook(t *testing.T, answer http.HandlerFunc) (*hook, *exchange.CompiledClient) {
 	h := &hook{answer: answer}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -251,16 +251,16 @@ func TestWebhookQuestion(t *testing.T) {
 }
 
 func TestWebhookThatCannotBeAsked(t *testing.T) {
-	for name, change := range map[string]func(*hook, *exchange.Party){
-		"down":                     func(h *hook, _ *exchange.Party) { h.Close() },
-		"on loopback, not allowed": func(_ *hook, p *exchange.Party) { p.Client.Checkout.Webhook.AllowPrivateAddresses = false },
-		"on a name that is loopback": func(h *hook, p *exchange.Party) {
+	for name, change := range map[string]func(*hook, *exchange.CompiledClient){
+		"down":                     func(h *hook, _ *exchange.CompiledClient) { h.Close() },
+		"on loopback, not allowed": func(_ *hook, p *exchange.CompiledClient) { p.Client.Checkout.Webhook.AllowPrivateAddresses = false },
+		"on a name that is loopback": func(h *hook, p *exchange.CompiledClient) {
 			p.Client.Checkout.Webhook.URL = strings.Replace(h.URL, "127.0.0.1", "localhost", 1)
 			p.Client.Checkout.Webhook.AllowPrivateAddresses = false
 		},
-		"where clouds keep metadata": func(_ *hook, p *exchange.Party) { p.Client.Checkout.Webhook.URL = "http://169.254.169.254/" },
-		"no secret":                  func(_ *hook, p *exchange.Party) { p.WebhookSecret = nil },
-		"no URL":                     func(_ *hook, p *exchange.Party) { p.Client.Checkout.Webhook.URL = "" },
+		"where clouds keep metadata": func(_ *hook, p *exchange.CompiledClient) { p.Client.Checkout.Webhook.URL = "http://169.254.169.254/" },
+		"no secret":                  func(_ *hook, p *exchange.CompiledClient) { p.WebhookSecret = nil },
+		"no URL":                     func(_ *hook, p *exchange.CompiledClient) { p.Client.Checkout.Webhook.URL = "" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, _ := open(t)

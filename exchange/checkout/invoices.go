@@ -42,7 +42,7 @@ func New(e storage.Engine, cfg Config) *Invoices {
 // Accept refuses an invoice that is not the customer's by the source that the
 // client's registration names: exchange.ReasonInvoiceNotAccepted. While that
 // cannot be known it is exchange.ReasonInvoicesUnavailable.
-func (i *Invoices) Accept(ctx context.Context, party *exchange.Party, p exchange.Purchase, requestID string, now time.Time) error {
+func (i *Invoices) Accept(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
 	switch c := party.Client.Checkout; c.Invoices {
 	case "", exchange.InvoicesNone:
 		return nil

@@ -52,7 +52,7 @@ type question struct {
 	Time     time.Time `json:"time"`
 }
 
-func (h *hooks) ask(ctx context.Context, party *exchange.Party, p exchange.Purchase, requestID string, now time.Time) error {
+func (h *hooks) ask(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
 	client := party.Client
 	if !h.enter(client.ID) {
 		return unavailable(fmt.Errorf("%d questions to the webhook of %s are under way", mostAsking, client.ID))
@@ -72,7 +72,7 @@ func (h *hooks) ask(ctx context.Context, party *exchange.Party, p exchange.Purch
 	return nil
 }
 
-func (h *hooks) call(ctx context.Context, party *exchange.Party, q question, now time.Time) (bool, error) {
+func (h *hooks) call(ctx context.Context, party *exchange.CompiledClient, q question, now time.Time) (bool, error) {
 	hook := party.Client.Checkout.Webhook
 	if hook == nil || len(party.WebhookSecret) == 0 {
 		return false, errors.New("it has no URL or no secret")

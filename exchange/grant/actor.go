@@ -15,7 +15,7 @@ import (
 // may add one, and tokens must not grow for ever.
 const maxActors = 8
 
-// act decides who acts for the subject (RFC 8693 §1.1, §4.1). With an actor
+// act decides who acts for the subject (RFC 8693 §1.1, §4.1). WithClient an actor
 // token it is who that proves, and those who acted before come after it;
 // without, nothing changes. What strangers' tokens say in act is not believed.
 func (e *Endpoint) act(ctx context.Context, req *Request, n *entry, now time.Time) error {
@@ -40,7 +40,7 @@ func (e *Endpoint) act(ctx context.Context, req *Request, n *entry, now time.Tim
 
 // proveActor verifies the actor token as it would verify a subject token that
 // the client brings, conditions and all.
-func (e *Endpoint) proveActor(ctx context.Context, req *Request, client *exchange.Client, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
+func (e *Endpoint) proveActor(ctx context.Context, req *Request, client *exchange.Client, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	actor, trust, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: req.ActorToken, Type: req.ActorTokenType}, nil, now)
 	for _, c := range checks {
 		c.Name = "actor: " + c.Name
@@ -62,7 +62,7 @@ func (e *Endpoint) proveActor(ctx context.Context, req *Request, client *exchang
 // known at the moment is no fault of the token's.
 func actorInvalid(err error) error {
 	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || e.Reason.Answer().Code == exchange.TemporarilyUnavailable {
+	if !ok || e.Reason.Response().Code == exchange.TemporarilyUnavailable {
 		return err
 	}
 	return exchange.Refuse(exchange.ReasonActorTokenInvalid, err)
@@ -90,7 +90,7 @@ func (e *Endpoint) ownActor(ctx context.Context, req *Request, client *exchange.
 
 // admissible wants an issuer whose tokens the client may bring, and its
 // conditions to hold.
-func admissible(req *Request, client *exchange.Client, actor *exchange.Subject, trust *exchange.Trust) error {
+func admissible(req *Request, client *exchange.Client, actor *exchange.Subject, trust *exchange.CompiledIssuer) error {
 	checks := append([]exchange.Check{{
 		Name: "client.issuers", Got: trust.Issuer.ID, Want: "an issuer of the client",
 		Passed: slices.Contains(client.Issuers, trust.Issuer.ID), Reason: exchange.ReasonIssuerUnknown,
@@ -108,7 +108,7 @@ func admissible(req *Request, client *exchange.Client, actor *exchange.Subject, 
 // mayAct asks who may let the actor act: the client's registration, or the
 // issuer by a may_act claim (RFC 8693 §4.4) if its own registration lets it. A
 // may_act that names somebody else forbids in any case.
-func (e *Endpoint) mayAct(req *Request, n *entry, actor *exchange.Subject, trust *exchange.Trust) error {
+func (e *Endpoint) mayAct(req *Request, n *entry, actor *exchange.Subject, trust *exchange.CompiledIssuer) error {
 	claim, present := n.subject.Claims["may_act"]
 	named := present && names(claim, e.identity(n.subject, n.trust), e.identity(actor, trust))
 	byIssuer := named && n.trust != nil && n.trust.Issuer.MayAct
@@ -126,7 +126,7 @@ func (e *Endpoint) mayAct(req *Request, n *entry, actor *exchange.Subject, trust
 // stillActs wants the actor of a session to be let act today, as far as that
 // can be seen without the actor's token: by the client or the issuer, and being
 // a user or client of ours or of an issuer that the client may bring.
-func (e *Endpoint) stillActs(ctx context.Context, client *exchange.Client, s *exchange.Session, trust *exchange.Trust) error {
+func (e *Endpoint) stillActs(ctx context.Context, client *exchange.Client, s *exchange.Session, trust *exchange.CompiledIssuer) error {
 	if s.Actor == nil {
 		return nil
 	}
@@ -184,7 +184,7 @@ func names(claim any, subject, actor map[string]any) bool {
 }
 
 // identity is the claims that say who somebody is.
-func (e *Endpoint) identity(s *exchange.Subject, trust *exchange.Trust) map[string]any {
+func (e *Endpoint) identity(s *exchange.Subject, trust *exchange.CompiledIssuer) map[string]any {
 	if trust != nil {
 		return s.Claims
 	}
@@ -193,7 +193,7 @@ func (e *Endpoint) identity(s *exchange.Subject, trust *exchange.Trust) map[stri
 
 // issuerOf is the iss of an actor: none for our own users, whose sub means the
 // same as that of the token it stands in.
-func issuerOf(trust *exchange.Trust) string {
+func issuerOf(trust *exchange.CompiledIssuer) string {
 	if trust == nil {
 		return ""
 	}

@@ -94,7 +94,7 @@ func TestActorToken(t *testing.T) {
 		{"of a type nobody knows", func(_ *world, r *grant.Request) { r.ActorTokenType = "x" }, exchange.ReasonActorTokenInvalid},
 		{"of an issuer the client may not bring", func(w *world, r *grant.Request) {
 			w.changeClient("backend", func(c *exchange.Client) { c.Issuers = []string{"one"} })
-			r.Party = w.registry.Snapshot().Client("backend")
+			r.Client = w.registry.Snapshot().Client("backend")
 		}, exchange.ReasonActorTokenInvalid},
 		{"against its issuer's condition", func(w *world, _ *grant.Request) {
 			w.changeIssuer("other", func(i *exchange.Issuer) {
@@ -179,7 +179,7 @@ func TestOwnActor(t *testing.T) {
 	w.changeClient("spa", func(c *exchange.Client) { c.Delegate = true })
 	spa, _ := w.wide("spa")
 	plain, _ := w.wide("plain")
-	client, _ := w.granted(&grant.Request{GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client("backend")})
+	client, _ := w.granted(&grant.Request{GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("backend")})
 	for _, tc := range []struct {
 		name, client, actor string
 		reason              exchange.Reason
@@ -292,7 +292,7 @@ func TestActorIsJudgedAgain(t *testing.T) {
 		bob := w.exchange("spa", "sub", "robin")
 		bobs, _ := w.granted(bob)
 		robin = bobs.User.ID
-		req.Party = w.registry.Snapshot().Client("spa")
+		req.Client = w.registry.Snapshot().Client("spa")
 		req.ActorToken, req.ActorTokenType = bobs.AccessToken, exchange.TypeAccessToken
 		return req
 	}
@@ -322,7 +322,7 @@ func TestActorIsJudgedAgain(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			req := tc.enter(w)
-			req.Party = w.registry.Snapshot().Client("spa")
+			req.Client = w.registry.Snapshot().Client("spa")
 			born, _ := w.granted(req)
 			tc.after(w)
 			if tc.ends {

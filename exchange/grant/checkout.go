@@ -43,7 +43,7 @@ func (e *Endpoint) checkout(ctx context.Context, req *Request, n *entry, now tim
 
 // accepted asks whether the invoice is the customer's.
 func (e *Endpoint) accepted(ctx context.Context, req *Request, p exchange.Purchase, now time.Time) error {
-	truth := req.Party.Client.Checkout.Invoices
+	truth := req.Client.Client.Checkout.Invoices
 	var err error
 	switch {
 	case truth == "" || truth == exchange.InvoicesNone:
@@ -51,7 +51,7 @@ func (e *Endpoint) accepted(ctx context.Context, req *Request, p exchange.Purcha
 	case e.cfg.Invoices == nil:
 		err = exchange.Refuse(exchange.ReasonInvoicesUnavailable, errors.New("nobody knows invoices here"))
 	default:
-		err = e.cfg.Invoices.Accept(ctx, req.Party, p, req.ID, now)
+		err = e.cfg.Invoices.Accept(ctx, req.Client, p, req.ID, now)
 	}
 	c := exchange.Check{
 		Name: "invoice", Want: "one of the customer's by " + string(truth), Got: exchange.Clip(p.Invoice), Passed: err == nil,

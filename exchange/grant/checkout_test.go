@@ -38,7 +38,7 @@ func (w *world) shop(edit func(*exchange.Checkout)) {
 func (w *world) own(client string, scopes ...string) string {
 	w.Helper()
 	resp, _ := w.granted(&grant.Request{
-		GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client(client), Scopes: scopes,
+		GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client(client), Scopes: scopes,
 	})
 	return resp.AccessToken
 }
@@ -71,7 +71,7 @@ func TestCheckout(t *testing.T) {
 	if resp.ExpiresIn != 14*time.Minute || resp.RefreshToken != "" || resp.IDToken != "" || resp.User != nil || len(resp.Scopes) != 0 {
 		t.Errorf("answered %+v", resp)
 	}
-	if tr := req.Trail; tr.Client != "shop" || req.Party.Client.ID != "shop" || len(tr.Checks) < 4 {
+	if tr := req.Trail; tr.Client != "shop" || req.Client.Client.ID != "shop" || len(tr.Checks) < 4 {
 		t.Errorf("trail %+v", tr)
 	}
 }
@@ -143,7 +143,7 @@ func TestCheckoutRefused(t *testing.T) {
 		{"an issuer's token", func(w *world, r *grant.Request) { r.SubjectToken = w.issuer.Sign(w.claims("spa")) }, exchange.ReasonSubjectTokenTypeNotAccepted},
 		{"the client lost checkout", func(w *world, r *grant.Request) {
 			w.changeClient("shop", func(c *exchange.Client) { c.Checkout, c.DetailTypes = nil, nil })
-			r.Party = w.registry.Snapshot().Client("shop")
+			r.Client = w.registry.Snapshot().Client("shop")
 		}, exchange.ReasonAuthorizationDetailsInvalid},
 		{"for a refresh token", func(_ *world, r *grant.Request) { r.RequestedTokenType = exchange.TypeRefreshToken }, exchange.ReasonParameterInvalid},
 		{"for an ID token", func(_ *world, r *grant.Request) { r.RequestedTokenType = exchange.TypeIDToken }, exchange.ReasonParameterInvalid},
@@ -196,7 +196,7 @@ func TestCheckoutTokensDoNotClimb(t *testing.T) {
 	req.ActorToken, req.ActorTokenType = resp.AccessToken, exchange.TypeAccessToken
 	w.refused(req, exchange.ReasonActorTokenInvalid)
 	w.refused(&grant.Request{
-		GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client("shop"), Scopes: []string{"checkout:create"}, Details: resp.Details,
+		GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("shop"), Scopes: []string{"checkout:create"}, Details: resp.Details,
 	}, exchange.ReasonAuthorizationDetailsInvalid)
 }
 
@@ -259,7 +259,7 @@ func TestCheckoutAudience(t *testing.T) {
 		{[]string{"checkout:create"}, []string{api}, api},
 	} {
 		_, token := w.granted(&grant.Request{
-			GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client("shop"), Scopes: row.scopes, Audiences: row.asked,
+			GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("shop"), Scopes: row.scopes, Audiences: row.asked,
 		})
 		if !slices.Equal(token.Audience, []string{row.want}) {
 			t.Errorf("%v for %v is for %v", row.scopes, row.asked, token.Audience)

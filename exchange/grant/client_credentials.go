@@ -16,7 +16,7 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 		return nil, err
 	}
 	ask := e.ask(req)
-	d := exchange.DecideForClient(client, ask)
+	d := exchange.DecideClientCredentials(client, ask)
 	if err := req.Trail.decided(d); err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 		User: client.ID, Client: client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details,
 		IssuedAt: now, Expires: now.Add(client.AccessLifetime()),
 	}
-	tokens, err := e.cfg.Sessions.Start(ctx, nil, t, 0, false, now)
+	tokens, err := e.cfg.Sessions.Create(ctx, nil, t, 0, false, now)
 	if err != nil {
 		return nil, err
 	}

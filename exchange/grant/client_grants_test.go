@@ -12,7 +12,7 @@ func TestClientCredentials(t *testing.T) {
 	w := newWorld(t)
 	ask := func(client string) *grant.Request {
 		return &grant.Request{
-			GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client(client), Scopes: []string{"admin"},
+			GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client(client), Scopes: []string{"admin"},
 		}
 	}
 	before := w.engine.commits.Load()
@@ -39,12 +39,12 @@ func TestClientCredentials(t *testing.T) {
 		edit   func(*grant.Request)
 		reason exchange.Reason
 	}{
-		{"no client", func(r *grant.Request) { r.Party = nil }, exchange.ReasonClientUnknown},
-		{"a public client", func(r *grant.Request) { r.Party = w.registry.Snapshot().Client("spa") }, exchange.ReasonGrantNotAllowed},
+		{"no client", func(r *grant.Request) { r.Client = nil }, exchange.ReasonClientUnknown},
+		{"a public client", func(r *grant.Request) { r.Client = w.registry.Snapshot().Client("spa") }, exchange.ReasonGrantNotAllowed},
 		{"a public client that would have the grant", func(r *grant.Request) {
 			c := *w.registry.Snapshot().Client("spa").Client
 			c.Grants = []string{exchange.GrantClientCredentials}
-			r.Party = &exchange.Party{Client: &c}
+			r.Client = &exchange.CompiledClient{Client: &c}
 		}, exchange.ReasonClientNotAllowed},
 		{"a scope it may not have", func(r *grant.Request) { r.Scopes = []string{"root"} }, exchange.ReasonScopeNotAllowed},
 		{"an audience it may not have", func(r *grant.Request) { r.Audiences = []string{"x"} }, exchange.ReasonTargetNotAllowed},
@@ -75,7 +75,7 @@ func TestJWTBearer(t *testing.T) {
 	w := newWorld(t)
 	ask := func(claims ...any) *grant.Request {
 		return &grant.Request{
-			GrantType: exchange.GrantJWTBearer, Party: w.registry.Snapshot().Client("backend"), Scopes: []string{"read"},
+			GrantType: exchange.GrantJWTBearer, Client: w.registry.Snapshot().Client("backend"), Scopes: []string{"read"},
 			Assertion: w.issuer.Sign(w.claims("backend", claims...)),
 		}
 	}
@@ -103,8 +103,8 @@ func TestJWTBearer(t *testing.T) {
 		code   exchange.Code
 	}{
 		{"no assertion", ask(), func(r *grant.Request) { r.Assertion = "" }, exchange.ReasonParameterMissing, exchange.InvalidRequest},
-		{"no client", ask(), func(r *grant.Request) { r.Party = nil }, exchange.ReasonClientUnknown, exchange.InvalidClient},
-		{"a public client", ask(), func(r *grant.Request) { r.Party = w.registry.Snapshot().Client("spa") }, exchange.ReasonGrantNotAllowed, exchange.UnauthorizedClient},
+		{"no client", ask(), func(r *grant.Request) { r.Client = nil }, exchange.ReasonClientUnknown, exchange.InvalidClient},
+		{"a public client", ask(), func(r *grant.Request) { r.Client = w.registry.Snapshot().Client("spa") }, exchange.ReasonGrantNotAllowed, exchange.UnauthorizedClient},
 		{"expired", ask("exp", w.now.Unix()-61), nil, exchange.ReasonAssertionInvalid, exchange.InvalidGrant},
 		{"for another", ask("aud", "x"), nil, exchange.ReasonAssertionInvalid, exchange.InvalidGrant},
 		{"no token", ask(), func(r *grant.Request) { r.Assertion = "foobar" }, exchange.ReasonAssertionInvalid, exchange.InvalidGrant},
@@ -117,7 +117,7 @@ func TestJWTBearer(t *testing.T) {
 			if tc.edit != nil {
 				tc.edit(tc.req)
 			}
-			if code := row.refused(tc.req, tc.reason).Reason.Answer().Code; code != tc.code {
+			if code := row.refused(tc.req, tc.reason).Reason.Response().Code; code != tc.code {
 				t.Errorf("code %s, want %s", code, tc.code)
 			}
 		})

@@ -104,7 +104,7 @@ func TestDetailsOfAClient(t *testing.T) {
 	w := newWorld(t)
 	w.pays("backend")
 	req := &grant.Request{
-		GrantType: exchange.GrantClientCredentials, Party: w.registry.Snapshot().Client("backend"),
+		GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("backend"),
 		Scopes: []string{"write"}, Details: []byte(payment),
 	}
 	if _, token := w.granted(req); string(token.Details) != payment {

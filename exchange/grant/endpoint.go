@@ -27,11 +27,11 @@ type Config struct {
 	Issuer string
 }
 
-// Subjects proves subject tokens and appends what was checked to checks. With an
+// Subjects proves subject tokens and appends what was checked to checks. WithClient an
 // error, of type *exchange.Error, there is no subject; the issuer is nil for our
 // own tokens, and may be known even though the token was refused.
 type Subjects interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
+	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
 	// Recipient says whether claims that were verified before are for somebody
 	// whom the issuer's registration names.
 	Recipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)
@@ -49,9 +49,9 @@ type Users interface {
 
 // Sessions makes tokens.
 type Sessions interface {
-	// Start signs t and, with keep, stores sess; writes go into the same
+	// Create signs t and, with keep, stores sess; writes go into the same
 	// commit. Without either it commits nothing.
-	Start(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error)
+	Create(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error)
 	// Refresh turns the session of a refresh token if judge says what it gets.
 	// It changes nothing when judge refuses, and may ask again after a conflict.
 	Refresh(ctx context.Context, token string, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
@@ -75,14 +75,14 @@ type Challenges interface {
 // party's registration names. It refuses one that is not, and while it cannot
 // know.
 type Invoices interface {
-	Accept(ctx context.Context, party *exchange.Party, p exchange.Purchase, requestID string, now time.Time) error
+	Accept(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error
 }
 
 // Registry is the registered issuers, clients and types of
 // authorization_details, nil where there is none.
 type Registry interface {
-	Issuer(id string) *exchange.Trust
-	Client(id string) *exchange.Party
+	Issuer(id string) *exchange.CompiledIssuer
+	Client(id string) *exchange.CompiledClient
 	DetailType(name string) *exchange.DetailKind
 }
 
@@ -114,8 +114,8 @@ func New(cfg Config) *Endpoint {
 // Token answers a token request (RFC 6749 §3.2). A refusal is an
 // *exchange.Error, and has changed nothing.
 func (e *Endpoint) Token(ctx context.Context, req *Request, now time.Time) (*Response, error) {
-	if req.Party != nil {
-		req.Trail.Client = req.Party.Client.ID
+	if req.Client != nil {
+		req.Trail.Client = req.Client.Client.ID
 	}
 	if req.GrantType == "" {
 		return nil, missing("grant_type")
@@ -137,10 +137,10 @@ func (e *Endpoint) Token(ctx context.Context, req *Request, now time.Time) (*Res
 
 // client is the authenticated client, if it may use the grant it asks for.
 func (e *Endpoint) client(req *Request) (*exchange.Client, error) {
-	if req.Party == nil {
+	if req.Client == nil {
 		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("the request names no client"))
 	}
-	c := req.Party.Client
+	c := req.Client.Client
 	if !c.MayUse(req.GrantType) {
 		return nil, exchange.Refuse(exchange.ReasonGrantNotAllowed, fmt.Errorf("client %s: grant_type %s", c.ID, req.GrantType))
 	}

@@ -17,11 +17,11 @@ const attempts = 8
 
 // entry is a proven subject on its way in.
 type entry struct {
-	trust   *exchange.Trust // nil when the proof is a token of ours
+	trust   *exchange.CompiledIssuer // nil when the proof is a token of ours
 	client  *exchange.Client
 	subject *exchange.Subject
 	actor   *exchange.Actor
-	ask     exchange.Ask
+	ask     exchange.Requested
 	issue   issue
 	bearer  bool    // never a refresh token
 	once    []spend // tokens that this use spends
@@ -123,7 +123,7 @@ func (n *entry) forItself() error {
 // session, a spent token, together or not at all. Where there is none of these
 // it commits nothing.
 func (e *Endpoint) admit(ctx context.Context, req *Request, n *entry, d *exchange.Decision, now time.Time) (*Response, error) {
-	create := n.client.CreatesUsers() && !n.subject.Known
+	create := n.client.CreatesUsers() && !n.subject.MustExist
 	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, n.subject, create, now)
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (e *Endpoint) start(ctx context.Context, n *entry, user string, d *exchange
 	} else {
 		t.Origin = exchange.Origin{Issuer: n.subject.Issuer, Key: n.subject.Proof.Key, Link: n.subject.LinkKey()}
 	}
-	tokens, err := e.cfg.Sessions.Start(ctx, sess, t, n.client.Idle(), keep, now, writes...)
+	tokens, err := e.cfg.Sessions.Create(ctx, sess, t, n.client.Idle(), keep, now, writes...)
 	return tokens, t, err
 }
 
@@ -174,7 +174,7 @@ func (n *entry) token(user string, d *exchange.Decision, now time.Time) *exchang
 func (n *entry) session(user string, d *exchange.Decision, now time.Time) *exchange.Session {
 	p := &n.subject.Proof
 	var proof string
-	if exchange.OwnType(p.TokenType) {
+	if exchange.FirstPartyType(p.TokenType) {
 		proof = p.TokenType
 	}
 	return &exchange.Session{

@@ -35,7 +35,7 @@ func (e *Endpoint) jwtBearer(ctx context.Context, req *Request, now time.Time) (
 // the same.
 func badAssertion(err error) error {
 	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || e.Reason.Answer().Code != exchange.InvalidRequest {
+	if !ok || e.Reason.Response().Code != exchange.InvalidRequest {
 		return err
 	}
 	bad := exchange.Refuse(exchange.ReasonAssertionInvalid, e)

@@ -18,7 +18,7 @@ func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.
 		return nil, invalid("requested_token_type", "cannot be had for an access token")
 	}
 	parent := n.subject.Parent
-	d := exchange.DecideNarrower(n.client, parent, n.ask)
+	d := exchange.DecideNarrowing(n.client, parent, n.ask)
 	if err := req.Trail.decided(d); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (e *Endpoint) reissue(ctx context.Context, n *entry, t *exchange.AccessToke
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := e.cfg.Sessions.Start(ctx, nil, t, 0, false, now, spent...)
+	tokens, err := e.cfg.Sessions.Create(ctx, nil, t, 0, false, now, spent...)
 	if errors.Is(err, storage.ErrConflict) { // there is no other write to lose by
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, err)
 	}

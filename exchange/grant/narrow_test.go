@@ -12,7 +12,7 @@ import (
 // narrowing is a request of client to exchange a token of ours.
 func (w *world) narrowing(client, token string) *grant.Request {
 	return &grant.Request{
-		GrantType: exchange.GrantTokenExchange, Party: w.registry.Snapshot().Client(client),
+		GrantType: exchange.GrantTokenExchange, Client: w.registry.Snapshot().Client(client),
 		SubjectToken: token, SubjectTokenType: exchange.TypeAccessToken,
 	}
 }
@@ -68,15 +68,15 @@ func TestNarrowRefused(t *testing.T) {
 		{"by the public client it was given to", "spa", func(*world, *grant.Request, *exchange.AccessToken) {}, ""},
 		{"by another public client", "plain", func(w *world, r *grant.Request, _ *exchange.AccessToken) {
 			w.changeClient("plain", func(c *exchange.Client) { c.ExchangeOwnTokens = true })
-			r.Party = w.registry.Snapshot().Client("plain")
+			r.Client = w.registry.Snapshot().Client("plain")
 		}, exchange.ReasonClientNotAllowed},
 		{"by a client that may not", "plain", func(*world, *grant.Request, *exchange.AccessToken) {}, exchange.ReasonSubjectTokenTypeNotAccepted},
-		{"by nobody", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Party = nil }, exchange.ReasonClientUnknown},
+		{"by nobody", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Client = nil }, exchange.ReasonClientUnknown},
 		{"as id_token", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectTokenType = exchange.TypeIDToken }, exchange.ReasonIssuerUnknown},
 		{"a scope it has not", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Scopes = []string{"admin"} }, exchange.ReasonScopeNotAllowed},
 		{"an audience it has not", "backend", func(w *world, r *grant.Request, _ *exchange.AccessToken) {
 			w.changeClient("backend", func(c *exchange.Client) { c.Audiences = append(slices.Clone(c.Audiences), "https://more.example") })
-			r.Party, r.Audiences = w.registry.Snapshot().Client("backend"), []string{"https://more.example"}
+			r.Client, r.Audiences = w.registry.Snapshot().Client("backend"), []string{"https://more.example"}
 		}, exchange.ReasonTargetNotAllowed},
 		{"details it has not", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Details = []byte(`[{"type":"x"}]`) }, exchange.ReasonAuthorizationDetailsInvalid},
 		{"for a refresh token", "spa", func(_ *world, r *grant.Request, _ *exchange.AccessToken) {
@@ -87,7 +87,7 @@ func TestNarrowRefused(t *testing.T) {
 		{"in its last second", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) { w.now = t.Expires.Add(-time.Second) }, ""},
 		{"forged", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectToken += "AAAA" }, exchange.ReasonSubjectTokenSignatureInvalid},
 		{"session ended", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
-			must(w, w.sessions.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: t.Session, Time: w.now}))
+			must(w, w.sessions.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: t.Session, Time: w.now}))
 		}, exchange.ReasonSubjectTokenRevoked},
 		{"user disabled", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
 			must(w, w.registry.Disable(ctx, t.User, true))

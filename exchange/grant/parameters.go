@@ -10,8 +10,8 @@ import (
 
 // ask is what a request asks for. resource (RFC 8707 §2) and audience (RFC
 // 8693 §2.1) name the same thing here: whom the token is for.
-func (e *Endpoint) ask(r *Request) exchange.Ask {
-	return exchange.Ask{
+func (e *Endpoint) ask(r *Request) exchange.Requested {
+	return exchange.Requested{
 		Scopes: r.Scopes, Audiences: slices.Concat(r.Audiences, r.Resources),
 		Details: r.Details, Types: e.cfg.Registry().DetailType,
 	}

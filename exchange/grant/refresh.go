@@ -58,7 +58,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 		return nil, nil, err
 	}
 	ask := e.ask(req)
-	d := exchange.DecideAgain(trust, client, s, ask)
+	d := exchange.DecideRefresh(trust, client, s, ask)
 	if err := req.Trail.decided(d); err != nil {
 		return nil, nil, tooMuchOrEnded(d.Err, ask)
 	}
@@ -73,9 +73,9 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 }
 
 // trust is whom the session's proof is believed of today, nil if nobody.
-func (e *Endpoint) trust(client *exchange.Client, s *exchange.Session) *exchange.Trust {
+func (e *Endpoint) trust(client *exchange.Client, s *exchange.Session) *exchange.CompiledIssuer {
 	if s.Proof != "" && s.Issuer == exchange.Namespace(s.Proof, client.ID) {
-		return exchange.OwnTrust(client, s.Proof)
+		return exchange.FirstPartyIssuer(client, s.Proof)
 	}
 	return e.cfg.Registry().Issuer(s.Issuer)
 }
@@ -105,13 +105,13 @@ func (e *Endpoint) sameUser(ctx context.Context, s *exchange.Session, now time.T
 // sameProof wants the proof to count today: the key that signed it, and whom it
 // was for, must not have been taken away. Of a proof of ours there is nothing to
 // ask but whether the client still brings it, which is part of the decision.
-func (e *Endpoint) sameProof(req *Request, s *exchange.Session, trust *exchange.Trust) error {
+func (e *Endpoint) sameProof(req *Request, s *exchange.Session, trust *exchange.CompiledIssuer) error {
 	if s.Proof != "" {
 		return nil
 	}
 	key := exchange.Check{
 		Name: "key", Want: "one that is not withdrawn", Got: s.Key,
-		Passed: !trust.Keys.Withdrawn(s.Key), Reason: exchange.ReasonKeyNotFound,
+		Passed: !trust.Keys.Revoked(s.Key), Reason: exchange.ReasonKeyNotFound,
 	}
 	req.Trail.Checks = append(req.Trail.Checks, key)
 	if !key.Passed {
@@ -127,7 +127,7 @@ func (e *Endpoint) sameProof(req *Request, s *exchange.Session, trust *exchange.
 
 // ended says that what let a session in is no longer so.
 func ended(cause *exchange.Error) error {
-	if cause.Reason.Answer().Code == exchange.TemporarilyUnavailable {
+	if cause.Reason.Response().Code == exchange.TemporarilyUnavailable {
 		return cause
 	}
 	e := exchange.Refuse(exchange.ReasonSessionEnded, cause)
@@ -137,7 +137,7 @@ func ended(cause *exchange.Error) error {
 
 // tooMuchOrEnded tells a request for more than there is from a session that
 // would get nothing whatever it asked for.
-func tooMuchOrEnded(cause *exchange.Error, ask exchange.Ask) error {
+func tooMuchOrEnded(cause *exchange.Error, ask exchange.Requested) error {
 	asked := map[exchange.Reason]bool{
 		exchange.ReasonScopeNotAllowed:             len(ask.Scopes) > 0,
 		exchange.ReasonTargetNotAllowed:            len(ask.Audiences) > 0,

@@ -99,15 +99,15 @@ func TestRefreshRefused(t *testing.T) {
 			exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
 		{"an access token", func(_ *world, b *grant.Response, r *grant.Request) { r.RefreshToken = b.AccessToken },
 			exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
-		{"no client", func(_ *world, _ *grant.Response, r *grant.Request) { r.Party = nil },
+		{"no client", func(_ *world, _ *grant.Response, r *grant.Request) { r.Client = nil },
 			exchange.ReasonClientUnknown, exchange.InvalidClient, nil},
 		{"another client", func(w *world, _ *grant.Response, r *grant.Request) {
 			w.changeClient("plain", func(c *exchange.Client) { c.RefreshTokens = true })
-			r.Party = w.registry.Snapshot().Client("plain")
+			r.Client = w.registry.Snapshot().Client("plain")
 		}, exchange.ReasonRefreshTokenInvalid, exchange.InvalidGrant, nil},
 		{"a client without the grant", func(w *world, _ *grant.Response, r *grant.Request) {
 			w.changeClient("spa", func(c *exchange.Client) { c.RefreshTokens = false })
-			r.Party = w.registry.Snapshot().Client("spa")
+			r.Client = w.registry.Snapshot().Client("spa")
 		}, exchange.ReasonGrantNotAllowed, exchange.UnauthorizedClient, func(w *world, _ *grant.Response) {
 			w.changeClient("spa", func(c *exchange.Client) { c.RefreshTokens = true })
 		}},
@@ -126,7 +126,7 @@ func TestRefreshRefused(t *testing.T) {
 		}},
 		{"the client may not bring the issuer", func(w *world, _ *grant.Response, r *grant.Request) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"other"} })
-			r.Party = w.registry.Snapshot().Client("spa")
+			r.Client = w.registry.Snapshot().Client("spa")
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"one", "other"} })
 		}},
@@ -144,7 +144,7 @@ func TestRefreshRefused(t *testing.T) {
 		}},
 		{"no audience left", func(w *world, _ *grant.Response, r *grant.Request) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Audiences = []string{files} })
-			r.Party = w.registry.Snapshot().Client("spa")
+			r.Client = w.registry.Snapshot().Client("spa")
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Audiences = []string{api, files} })
 		}},
@@ -192,13 +192,13 @@ func TestRefreshRefused(t *testing.T) {
 			req := w.refresh("spa", born.RefreshToken)
 			tc.before(w, born, req)
 			refusal := w.refused(req, tc.reason)
-			if code := refusal.Reason.Answer().Code; code != tc.code {
+			if code := refusal.Reason.Response().Code; code != tc.code {
 				t.Errorf("code %s, want %s", code, tc.code)
 			}
 			if tc.name == "a condition" && refusal.Description != "staff only" {
 				t.Errorf("description %q, want the operator's", refusal.Description)
 			}
-			if req.Trail.Client == "" && req.Party != nil {
+			if req.Trail.Client == "" && req.Client != nil {
 				t.Errorf("trail %+v", req.Trail)
 			}
 			if tc.name == "unlinked" || tc.name == "another user's now" {
@@ -283,7 +283,7 @@ func TestRefreshAfterRotation(t *testing.T) {
 // asserted is a request of the backend with its word about a user.
 func (w *world) asserted(user string) *grant.Request {
 	return &grant.Request{
-		GrantType: exchange.GrantTokenExchange, Party: w.registry.Snapshot().Client("backend"), Credential: "s1",
+		GrantType: exchange.GrantTokenExchange, Client: w.registry.Snapshot().Client("backend"), Credential: "s1",
 		SubjectTokenType: exchange.TypeUserAssertion,
 		SubjectToken:     base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"externalUserId":%q}`, user)),
 	}

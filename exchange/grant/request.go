@@ -10,11 +10,11 @@ import (
 // Request is a token request (RFC 6749 §3.2, RFC 8693 §2.1), parsed once.
 type Request struct {
 	GrantType string
-	// Party is the authenticated client, or one that what the request brings
+	// CompiledClient is the authenticated client, or one that what the request brings
 	// names: a public client, or that of a client session. It is nil when the
 	// request names none; only token exchange can then find one, by the subject
 	// token's audience.
-	Party *exchange.Party
+	Client *exchange.CompiledClient
 	// ID is the request's in answers and in the audit log.
 	ID string
 	// Credential says which of the client's secrets or keys authenticated it,

@@ -20,7 +20,7 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 	if err := req.complete(); err != nil {
 		return nil, err
 	}
-	if req.Party != nil { // else the subject token has to name it
+	if req.Client != nil { // else the subject token has to name it
 		if _, err := e.client(req); err != nil {
 			return nil, err
 		}
@@ -40,25 +40,25 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 	switch {
 	case subject.Parent == nil:
 		return e.enter(ctx, req, entry, now)
-	case exchange.AsksCheckout(req.Details):
+	case exchange.RequestsCheckout(req.Details):
 		return e.checkout(ctx, req, entry, now)
 	}
 	return e.narrow(ctx, req, entry, now)
 }
 
 // prove verifies the subject token and notes what it says.
-func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
+func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	token := exchange.SubjectToken{
 		Text: req.SubjectToken, Type: req.SubjectTokenType, IssuerID: req.IssuerID, Nonce: req.Nonce,
 		Credential: req.Credential, RequestID: req.RequestID, CodeVerifier: req.CodeVerifier,
 	}
-	if req.Party != nil {
-		token.Client = req.Party.Client
+	if req.Client != nil {
+		token.Client = req.Client.Client
 	}
 	return e.verify(ctx, req, token, now)
 }
 
-func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust, error) {
+func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	t := &req.Trail
 	subject, trust, checks, err := e.cfg.Subjects.Verify(ctx, token, t.Checks, now)
 	t.Checks = checks
@@ -79,9 +79,9 @@ func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.Subj
 // issuer's registration allows it, the one public client whose ID is an
 // audience of the subject token. Such a client proves nothing of itself, so
 // its origins are checked here as the server checks those of named clients.
-func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, trust *exchange.Trust) (*exchange.Client, error) {
-	if req.Party != nil {
-		return req.Party.Client, nil
+func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, trust *exchange.CompiledIssuer) (*exchange.Client, error) {
+	if req.Client != nil {
+		return req.Client.Client, nil
 	}
 	if trust == nil || !trust.Issuer.ClientByAudience {
 		return e.client(req)
@@ -90,7 +90,7 @@ func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, trust *exch
 	if err != nil {
 		return nil, err
 	}
-	req.Party, req.Trail.Client = party, party.Client.ID
+	req.Client, req.Trail.Client = party, party.Client.ID
 	if !party.Client.AllowsOrigin(req.Origin) {
 		return nil, exchange.Refuse(exchange.ReasonOriginNotAllowed, fmt.Errorf("client %s: origin %.128q", party.Client.ID, req.Origin))
 	}
@@ -98,9 +98,9 @@ func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, trust *exch
 }
 
 // byAudience is the one public client among audiences.
-func (e *Endpoint) byAudience(audiences []string) (*exchange.Party, error) {
+func (e *Endpoint) byAudience(audiences []string) (*exchange.CompiledClient, error) {
 	registry := e.cfg.Registry()
-	var found *exchange.Party
+	var found *exchange.CompiledClient
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(audiences))) {
 		party := registry.Client(id)
 		if party == nil || !party.Client.Public() {

@@ -61,7 +61,7 @@ func TestRefused(t *testing.T) {
 		{"an actor without type", "spa", nil, func(r *grant.Request) { r.ActorToken = "x" }, exchange.ReasonParameterMissing},
 		{"a refresh token besides", "spa", nil, func(r *grant.Request) { r.RefreshToken = "x" }, exchange.ReasonParameterInvalid},
 		{"an assertion besides", "spa", nil, func(r *grant.Request) { r.Assertion = "x" }, exchange.ReasonParameterInvalid},
-		{"no client", "spa", nil, func(r *grant.Request) { r.Party = nil }, exchange.ReasonClientUnknown},
+		{"no client", "spa", nil, func(r *grant.Request) { r.Client = nil }, exchange.ReasonClientUnknown},
 		{"expired", "spa", []any{"exp", w.now.Unix() - 61}, nil, exchange.ReasonSubjectTokenExpired},
 		{"for another", "spa", []any{"aud", "x"}, nil, exchange.ReasonAudienceNotAccepted},
 		{"another's signature", "spa", nil, func(r *grant.Request) { r.SubjectToken = w.other.Sign(w.claims("spa")) }, exchange.ReasonSubjectTokenSignatureInvalid},
@@ -93,7 +93,7 @@ func TestRefused(t *testing.T) {
 			if row.users() != 0 {
 				t.Error("a user was made")
 			}
-			if req.Party != nil && req.Trail.Client != tc.client {
+			if req.Client != nil && req.Trail.Client != tc.client {
 				t.Errorf("client %q in the trail", req.Trail.Client)
 			}
 			if tc.name == "a condition" && refusal.Description != "you are banned" {
@@ -293,7 +293,7 @@ func TestClientByAudience(t *testing.T) {
 	w := newWorld(t)
 	ask := func(aud any) *grant.Request {
 		req := w.exchange("spa", "aud", aud)
-		req.Party = nil
+		req.Client = nil
 		return req
 	}
 	w.refused(ask("spa"), exchange.ReasonClientUnknown) // not registered
@@ -338,8 +338,8 @@ func TestStoreFull(t *testing.T) {
 	w := newWorld(t)
 	w.fails(errFull)
 	refusal := w.refused(w.exchange("spa"), exchange.ReasonStoreUnavailable)
-	if refusal.Reason.Answer().Status != 503 {
-		t.Errorf("status %d", refusal.Reason.Answer().Status)
+	if refusal.Reason.Response().Status != 503 {
+		t.Errorf("status %d", refusal.Reason.Response().Status)
 	}
 	w.fails(nil)
 	w.granted(w.exchange("spa"))

@@ -94,7 +94,7 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	t.Cleanup(w.registry.Close)
 	w.sessions = session.New(w.engine, ring, session.Config{Issuer: ownURL})
 	w.subjects = subject.New(subject.Config{
-		Trusts: func() subject.Trusts { return w.registry.Snapshot() }, Own: w.sessions, OwnIssuer: ownURL,
+		Issuers: func() subject.Issuers { return w.registry.Snapshot() }, FirstParty: w.sessions, OwnIssuer: ownURL,
 	})
 	w.invoices = checkout.New(w.engine, checkout.Config{RecordKey: ring.Derive("records"), Transport: jwks.Transport})
 	w.endpoint = grant.New(grant.Config{
@@ -198,15 +198,15 @@ func (w *world) exchange(client string, pairs ...any) *grant.Request {
 }
 
 // presenting is a request of a client with an ID token.
-func presenting(party *exchange.Party, token string) *grant.Request {
+func presenting(party *exchange.CompiledClient, token string) *grant.Request {
 	return &grant.Request{
-		GrantType: exchange.GrantTokenExchange, Party: party, Origin: origin,
+		GrantType: exchange.GrantTokenExchange, Client: party, Origin: origin,
 		SubjectToken: token, SubjectTokenType: exchange.TypeIDToken,
 	}
 }
 
 func (w *world) refresh(client, token string) *grant.Request {
-	return &grant.Request{GrantType: exchange.GrantRefreshToken, Party: w.registry.Snapshot().Client(client), RefreshToken: token}
+	return &grant.Request{GrantType: exchange.GrantRefreshToken, Client: w.registry.Snapshot().Client(client), RefreshToken: token}
 }
 
 func (w *world) token(req *grant.Request) (*grant.Response, error) {

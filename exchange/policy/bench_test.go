@@ -30,7 +30,7 @@ func benchmarkRules(b *testing.B, expressions ...string) {
 				b.Fatal(check)
 			}
 		}
-		if m.Subject == "" || !p.GivesScope(c, "read").Passed {
+		if m.Subject == "" || !p.GrantsScope(c, "read").Passed {
 			b.Fatal("refused")
 		}
 	}

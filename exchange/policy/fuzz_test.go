@@ -95,7 +95,7 @@ func probe(t *testing.T, p *policy.Program, claims map[string]any) string {
 	t.Helper()
 	m, checks := p.Map(claims)
 	refused := false
-	for _, c := range append(append(checks, p.Validate(claims)...), p.GivesScope(claims, "a")) {
+	for _, c := range append(append(checks, p.Validate(claims)...), p.GrantsScope(claims, "a")) {
 		if len(c.Got) > 128 || c.Name == "" || c.Reason == "" {
 			t.Fatalf("%+v", c)
 		}

@@ -184,7 +184,7 @@ func TestDecision(t *testing.T) {
 	decide := func(scopes ...string) exchange.Decision {
 		mapped, _ := p.Map(verified)
 		subject := exchange.Subject{ID: mapped.Subject, Claims: verified, Extra: mapped.Extra}
-		return exchange.Decide(&exchange.Trust{Issuer: &issuer, Rules: p}, &client, &subject, exchange.Ask{Scopes: scopes}, time.Unix(1700000000, 0))
+		return exchange.Decide(&exchange.CompiledIssuer{Issuer: &issuer, Rules: p}, &client, &subject, exchange.Requested{Scopes: scopes}, time.Unix(1700000000, 0))
 	}
 	for asked, want := range map[string]string{
 		"":                         "orders:read | staff",

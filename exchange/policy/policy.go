@@ -189,10 +189,10 @@ func (p *Program) Validate(claims map[string]any) []exchange.Check {
 	return checks
 }
 
-// GivesScope says whether scope is given to everyone, or else which rule gives
+// GrantsScope says whether scope is given to everyone, or else which rule gives
 // it. If none does, the check is that of the first rule, audited if any is: a
 // rule under audit gives its scope whatever it says.
-func (p *Program) GivesScope(claims map[string]any, scope string) exchange.Check {
+func (p *Program) GrantsScope(claims map[string]any, scope string) exchange.Check {
 	rules := p.rules[scope]
 	if p.given[scope] || len(rules) == 0 {
 		return exchange.Check{

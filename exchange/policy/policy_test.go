@@ -366,7 +366,7 @@ func TestGivesScope(t *testing.T) {
 		{"admin", `{"a":1,"b":1}`, "", false, false, false},
 		{"", `{}`, "", false, false, false},
 	} {
-		c := p.GivesScope(claims(t, row.claims), row.scope)
+		c := p.GrantsScope(claims(t, row.claims), row.scope)
 		if c.Passed != row.passed || c.Audit != row.audit || c.Rule != row.rule || c.Message != row.message || c.Reason != exchange.ReasonScopeNotAllowed {
 			t.Errorf("%q of %s: %+v", row.scope, row.claims, c)
 		}
@@ -388,7 +388,7 @@ func TestAuditedConditions(t *testing.T) {
 func TestNoRulesCostNothing(t *testing.T) {
 	p := compile(t, exchange.Issuer{Scopes: []string{"read"}})
 	c := claims(t, google)
-	if n := testing.AllocsPerRun(100, func() { p.Validate(c); p.GivesScope(c, "read") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.Validate(c); p.GrantsScope(c, "read") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { p.Map(c) }); n > 1 {

@@ -365,7 +365,7 @@ func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
 	good := w.cfg
-	w.cfg.CompileIssuer = func(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+	w.cfg.CompileIssuer = func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 		if i.ID == "a" {
 			return nil, []exchange.Problem{{Path: "audiences", Message: "is too long nowadays"}}
 		}
@@ -421,7 +421,7 @@ func TestIssuersAreCompiledWhenFirstNeeded(t *testing.T) {
 	w.reopen(t)
 	s := w.Snapshot()
 	var wg sync.WaitGroup
-	trusts := make([]*exchange.Trust, 64)
+	trusts := make([]*exchange.CompiledIssuer, 64)
 	for n := range trusts {
 		wg.Go(func() { trusts[n] = s.IssuerByURL(issuer("a").URL) })
 	}

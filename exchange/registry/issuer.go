@@ -21,7 +21,7 @@ type issuer struct {
 // compiled is what became of an issuer. One that was removed or has problems
 // has no trust, so nobody gets in through it.
 type compiled struct {
-	trust    *exchange.Trust
+	trust    *exchange.CompiledIssuer
 	problems []exchange.Problem
 }
 
@@ -71,7 +71,7 @@ func (i *issuer) close() {
 	}
 }
 
-// compileIssuer gives the compiler plain secrets. The Trust shows the record,
+// compileIssuer gives the compiler plain secrets. The CompiledIssuer shows the record,
 // in which they are sealed.
 func (r *Registry) compileIssuer(i *issuer) *compiled {
 	if !i.registered() {

@@ -62,7 +62,7 @@ func TestLinkingRacesChanges(t *testing.T) {
 		},
 	}
 	also := subject("alice")
-	also.Also = []exchange.Identity{{Issuer: "a", ID: "wallet"}}
+	also.Identities = []exchange.Identity{{Issuer: "a", ID: "wallet"}}
 	for name, change := range changes {
 		t.Run(name+" first", func(t *testing.T) {
 			w := newWorld(t)

@@ -93,7 +93,7 @@ func (r *Registry) compileClient(c *client) {
 		return
 	}
 	c.compiled = party
-	ready := party.With(&c.record.Client)
+	ready := party.WithClient(&c.record.Client)
 	ready.WebhookSecret = r.webhookSecret(c.record.Client)
 	if webhook(c.record.Client) != nil && len(ready.WebhookSecret) == 0 {
 		closeKeys(party.Keys)

@@ -203,7 +203,7 @@ func TestMergeOfManyLinks(t *testing.T) {
 	alice, bob := w.first(t, subject("alice")), w.first(t, subject("bob"))
 	also := subject("alice")
 	for n := range registry.MostLinks - 2 {
-		also.Also = append(also.Also, exchange.Identity{Issuer: "a", ID: fmt.Sprintf("%s %d", strings.Repeat("\u0001", 200), n)})
+		also.Identities = append(also.Identities, exchange.Identity{Issuer: "a", ID: fmt.Sprintf("%s %d", strings.Repeat("\u0001", 200), n)})
 	}
 	_, _, writes, err := w.Resolve(t.Context(), also, false, noon)
 	if err == nil {
@@ -224,11 +224,11 @@ func TestMergeOfManyLinks(t *testing.T) {
 		t.Errorf("a link more than a user may have: %v", err)
 	}
 	also = subject("alice")
-	also.Also = []exchange.Identity{{Issuer: "a", ID: "one more"}}
+	also.Identities = []exchange.Identity{{Issuer: "a", ID: "one more"}}
 	if u, _, writes, err := w.Resolve(t.Context(), also, true, noon); err == nil || exchange.AsError(err).Reason != exchange.ReasonLinkedElsewhere || u.ID != "" || len(writes) > 0 {
 		t.Errorf("one more by a proof: %v, %d writes, %v", u, len(writes), err)
 	}
-	also.Also[0].ID = "alice"
+	also.Identities[0].ID = "alice"
 	if u, _, writes, err := w.Resolve(t.Context(), also, true, noon); err != nil || u.ID != bob.ID || len(writes) > 0 {
 		t.Errorf("a proof of what is linked: %v, %d writes, %v", u, len(writes), err)
 	}

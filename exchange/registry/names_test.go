@@ -28,11 +28,11 @@ func TestNamedUsers(t *testing.T) {
 			w := newWorld(t)
 			var users []string
 			for _, ids := range row.known {
-				users = append(users, w.first(t, &exchange.Subject{Issuer: ids[0].Issuer, ID: ids[0].ID, Also: ids[1:]}).ID)
+				users = append(users, w.first(t, &exchange.Subject{Issuer: ids[0].Issuer, ID: ids[0].ID, Identities: ids[1:]}).ID)
 			}
 			named := alice
-			named.Names = true
-			u, isNew, writes, err := w.Resolve(t.Context(), &exchange.Subject{Issuer: account.Issuer, ID: account.ID, Also: []exchange.Identity{named}}, true, noon)
+			named.FindsUser = true
+			u, isNew, writes, err := w.Resolve(t.Context(), &exchange.Subject{Issuer: account.Issuer, ID: account.ID, Identities: []exchange.Identity{named}}, true, noon)
 			if row.code != "" {
 				if err == nil || exchange.AsError(err).Reason != row.code || len(writes) > 0 {
 					t.Fatalf("user %s, %d writes, %v", u.ID, len(writes), err)

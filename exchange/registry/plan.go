@@ -40,9 +40,9 @@ type Change struct {
 	// Diff says it field by field: "+ path: new", "- path: old" or
 	// "~ path: old → new". Secrets are not in it, only that they differ.
 	Diff []string `json:"diff,omitempty"`
-	// Withdrawn are keys of an issuer that a change of it takes away: shared
+	// Revoked are keys of an issuer that a change of it takes away: shared
 	// secrets and newly revoked thumbprints. What they proved should end.
-	Withdrawn []string `json:"withdrawn,omitempty"`
+	RevokedKeys []string `json:"withdrawn,omitempty"`
 }
 
 // Plan is the changes in the order of the manifest, then the removals.
@@ -72,7 +72,7 @@ type planner struct {
 	found    []func() // note the problems of that
 }
 
-// planned edits draft into what m declares. With problems, the draft is of no
+// planned edits draft into what m declares. WithClient problems, the draft is of no
 // use but to be released.
 func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
 	p := &planner{Registry: r, before: r.Snapshot(), draft: draft, prune: prune, now: now}
@@ -155,7 +155,7 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 	}
 	change := Change{Action: Add, Kind: KindIssuer, ID: kept.ID, Diff: issuerDiff(stored, kept)}
 	if old.registered() {
-		change.Action, change.Withdrawn = Edit, withdrawn(stored, kept)
+		change.Action, change.RevokedKeys = Edit, withdrawn(stored, kept)
 	}
 	entry := p.newIssuer(issuerRecord{Revision: p.draft.revision, Issuer: kept})
 	p.compile = append(p.compile, func() { entry.ready() })

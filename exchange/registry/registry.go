@@ -25,9 +25,9 @@ type Config struct {
 	// with paths relative to it. The shared secrets it gets are plain. It is
 	// called for each issuer that is applied, and for a stored one when it is
 	// first needed, so it does not wait for anything.
-	CompileIssuer func(exchange.Issuer) (*exchange.Trust, []exchange.Problem)
+	CompileIssuer func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// CompileClient does the same for a client.
-	CompileClient func(exchange.Client) (*exchange.Party, []exchange.Problem)
+	CompileClient func(exchange.Client) (*exchange.CompiledClient, []exchange.Problem)
 	// CompileDetail does the same for a type of authorization_details. Nil means
 	// that none can be registered.
 	CompileDetail func(exchange.DetailType) (*exchange.DetailKind, []exchange.Problem)

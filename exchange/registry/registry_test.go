@@ -48,7 +48,7 @@ func (c *compiler) set(plain string) *keySet {
 	return c.made[len(c.made)-1]
 }
 
-func (c *compiler) issuer(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+func (c *compiler) issuer(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 	for n, r := range i.ClaimValidationRules {
 		if r.Expression == "bad" {
 			return nil, []exchange.Problem{{Path: fmt.Sprintf("claimValidationRules[%d].expression", n), Message: "is bad"}}
@@ -58,14 +58,14 @@ func (c *compiler) issuer(i exchange.Issuer) (*exchange.Trust, []exchange.Proble
 	if len(i.Keys.Secrets) > 0 {
 		plain = i.Keys.Secrets[0].Value
 	}
-	return &exchange.Trust{Issuer: &i, Keys: c.set(plain)}, nil
+	return &exchange.CompiledIssuer{Issuer: &i, Keys: c.set(plain)}, nil
 }
 
-func (c *compiler) client(cl exchange.Client) (*exchange.Party, []exchange.Problem) {
+func (c *compiler) client(cl exchange.Client) (*exchange.CompiledClient, []exchange.Problem) {
 	if cl.Name == "bad" {
 		return nil, []exchange.Problem{{Path: "name", Message: "is bad"}}
 	}
-	return &exchange.Party{Client: &cl, Keys: c.set(""), SecretNetworks: anywhere}, nil
+	return &exchange.CompiledClient{Client: &cl, Keys: c.set(""), SecretNetworks: anywhere}, nil
 }
 
 // compiled is how many registrations were compiled, open how many of their

@@ -30,7 +30,7 @@ import (
 // operators see, are those of the first sight: an exchange never rewrites a
 // user, so it can neither lose to nor undo what an operator does to it.
 func (r *Registry) Resolve(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error) {
-	if len(s.Also) > 0 {
+	if len(s.Identities) > 0 {
 		return r.resolveAll(ctx, s, create, now)
 	}
 	key := s.LinkKey()

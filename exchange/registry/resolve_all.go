@@ -70,8 +70,8 @@ func (r *Registry) another(ctx context.Context, userID string) error {
 
 // identities are the subject's own, first, and what it is also.
 func (r *Registry) identities(ctx context.Context, s *exchange.Subject) ([]identity, error) {
-	all := []identity{{Identity: exchange.Identity{Issuer: s.Issuer, ID: s.ID, Names: true}}}
-	for _, also := range s.Also {
+	all := []identity{{Identity: exchange.Identity{Issuer: s.Issuer, ID: s.ID, FindsUser: true}}}
+	for _, also := range s.Identities {
 		all = append(all, identity{Identity: also})
 	}
 	for i := range all {
@@ -91,7 +91,7 @@ func (r *Registry) identities(ctx context.Context, s *exchange.Subject) ([]ident
 // finder is the first identity that finds a user, nil if none does.
 func finder(all []identity) *identity {
 	for i := range all {
-		if all[i].Names && all[i].linked() {
+		if all[i].FindsUser && all[i].linked() {
 			return &all[i]
 		}
 	}
@@ -103,7 +103,7 @@ func finder(all []identity) *identity {
 // on.
 func namedElsewhere(also []identity, user string) error {
 	for i := range also {
-		if id := &also[i]; id.Names && !id.linked() {
+		if id := &also[i]; id.FindsUser && !id.linked() {
 			return exchange.Refuse(exchange.ReasonLinkedElsewhere, fmt.Errorf("%s of %s is nobody, not user %s", exchange.Quote(id.ID), id.Issuer, user))
 		}
 	}
@@ -147,9 +147,9 @@ func (r *Registry) linkOne(user string, id *identity, now time.Time) ([]storage.
 		return r.newLink(id.key, link)
 	}
 	had := id.link.Value.User
-	if !id.Moves || id.From != "" && id.From != had {
+	if !id.Relink || id.RelinkFrom != "" && id.RelinkFrom != had {
 		return nil, &exchange.Error{
-			Reason: exchange.ReasonLinkedElsewhere, Description: id.Elsewhere,
+			Reason: exchange.ReasonLinkedElsewhere, Description: id.LinkedElsewhere,
 			Err: fmt.Errorf("%s of %s is user %s, not %s", exchange.Quote(id.ID), id.Issuer, had, user),
 		}
 	}

@@ -20,11 +20,11 @@ const (
 
 // proven is a subject by a key that is also other identities.
 func proven(key string, also ...exchange.Identity) *exchange.Subject {
-	return &exchange.Subject{Issuer: keySpace, ID: key, Email: "p@example.com", Also: also}
+	return &exchange.Subject{Issuer: keySpace, ID: key, Email: "p@example.com", Identities: also}
 }
 
 func naming(mail string) exchange.Identity {
-	return exchange.Identity{Issuer: mailSpace, ID: mail, Names: true}
+	return exchange.Identity{Issuer: mailSpace, ID: mail, FindsUser: true}
 }
 
 func joining(account string) exchange.Identity {
@@ -32,7 +32,7 @@ func joining(account string) exchange.Identity {
 }
 
 func moving(i exchange.Identity) exchange.Identity {
-	i.Moves = true
+	i.Relink = true
 	return i
 }
 
@@ -64,7 +64,7 @@ func peopled(t *testing.T) (w *world, users map[string]string) {
 	w, users = newWorld(t), map[string]string{}
 	for name, s := range map[string]*exchange.Subject{
 		"alice":   proven("k-alice", naming("m-alice"), joining("w-alice")),
-		"bob":     {Issuer: mailSpace, ID: "m-bob", Also: []exchange.Identity{joining("w-bob")}},
+		"bob":     {Issuer: mailSpace, ID: "m-bob", Identities: []exchange.Identity{joining("w-bob")}},
 		"mallory": {Issuer: mailSpace, ID: "m-mallory"},
 	} {
 		u, isNew, _, err := w.resolve(t, s, true)
@@ -108,7 +108,7 @@ func TestResolveAll(t *testing.T) {
 		{name: "moved from who is disabled", subject: proven("k-alice", moving(exchange.Identity{Issuer: mailSpace, ID: "m-mallory"})), reason: exchange.ReasonUserDisabled},
 		{name: "moved from who is disabled to who is new", subject: proven("k-new", moving(exchange.Identity{Issuer: mailSpace, ID: "m-mallory"})), reason: exchange.ReasonUserDisabled},
 		{name: "named as who is disabled", subject: proven("k-new", naming("m-mallory")), reason: exchange.ReasonUserDisabled},
-		{name: "who is disabled", subject: &exchange.Subject{Issuer: mailSpace, ID: "m-mallory", Also: []exchange.Identity{joining("w-new")}}, reason: exchange.ReasonUserDisabled},
+		{name: "who is disabled", subject: &exchange.Subject{Issuer: mailSpace, ID: "m-mallory", Identities: []exchange.Identity{joining("w-new")}}, reason: exchange.ReasonUserDisabled},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w, users := peopled(t)
@@ -141,7 +141,7 @@ func (w *world) allOf(t *testing.T, user string, s *exchange.Subject) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, i := range append([]exchange.Identity{{Issuer: s.Issuer, ID: s.ID}}, s.Also...) {
+	for _, i := range append([]exchange.Identity{{Issuer: s.Issuer, ID: s.ID}}, s.Identities...) {
 		shown := slices.ContainsFunc(links, func(l exchange.Link) bool { return l.Issuer == i.Issuer && l.Subject == i.ID && l.User == user })
 		if got := w.whose(t, i); got != user || !shown {
 			t.Errorf("%s of %s is %q, shown at its user: %v", i.ID, i.Issuer, got, shown)
@@ -261,7 +261,7 @@ func TestMovesFromOneUser(t *testing.T) {
 	w, users := peopled(t)
 	from := func(user string) *exchange.Subject {
 		i := moving(joining("w-bob"))
-		i.From, i.Elsewhere = user, "prove more"
+		i.RelinkFrom, i.LinkedElsewhere = user, "prove more"
 		return proven("k-alice", i)
 	}
 	for _, user := range []string{users["alice"], users["mallory"], "nobody"} {

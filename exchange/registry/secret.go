@@ -78,7 +78,7 @@ func (r *Registry) changeSecrets(ctx context.Context, id string, now time.Time, 
 		entry.record.Revision = draft.revision
 		entry.record.Client.Secrets = secrets
 		if old.party != nil {
-			entry.party = old.party.With(&entry.record.Client)
+			entry.party = old.party.WithClient(&entry.record.Client)
 		}
 		draft.clients[id] = entry
 		return nil, nil

@@ -167,8 +167,8 @@ func TestSharedSecrets(t *testing.T) {
 			w := newWorld(t)
 			w.apply(t, manifest(issuer("a", withSecrets(row.from...))), false)
 			plan := w.apply(t, manifest(issuer("a", withSecrets(row.to...))), false)
-			if got := plan[0]; got.Action != row.action || !slices.Equal(got.Diff, row.diff) || len(got.Withdrawn) != row.withdrawn {
-				t.Errorf("got %s %q, withdrawn %q\nwant %s %q, %d withdrawn", got.Action, got.Diff, got.Withdrawn, row.action, row.diff, row.withdrawn)
+			if got := plan[0]; got.Action != row.action || !slices.Equal(got.Diff, row.diff) || len(got.RevokedKeys) != row.withdrawn {
+				t.Errorf("got %s %q, withdrawn %q\nwant %s %q, %d withdrawn", got.Action, got.Diff, got.RevokedKeys, row.action, row.diff, row.withdrawn)
 			}
 			if again := w.apply(t, w.Snapshot().Manifest(), true); again.Changes() {
 				t.Errorf("applying what is registered changes %v", again)

@@ -19,12 +19,12 @@ type Snapshot struct {
 	asked    []string // see [Snapshot.DetailTypes]
 }
 
-// client is a record and what was compiled of it. Party is compiled with the
+// client is a record and what was compiled of it. CompiledClient is compiled with the
 // secrets of the day; a change of only these keeps the keys.
 type client struct {
 	record   clientRecord
-	compiled *exchange.Party // whose Keys it uses; nil when it does not compile
-	party    *exchange.Party
+	compiled *exchange.CompiledClient // whose Keys it uses; nil when it does not compile
+	party    *exchange.CompiledClient
 	problems []exchange.Problem
 }
 
@@ -41,18 +41,18 @@ type Fault struct {
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
 // Issuer is the issuer of an ID, nil if there is none that can be used.
-func (s *Snapshot) Issuer(id string) *exchange.Trust {
+func (s *Snapshot) Issuer(id string) *exchange.CompiledIssuer {
 	return s.issuers[id].ready().trust
 }
 
 // IssuerByURL is the issuer whose URL is url byte for byte, nil if there is
 // none that can be used. No issuer has the empty URL.
-func (s *Snapshot) IssuerByURL(url string) *exchange.Trust {
+func (s *Snapshot) IssuerByURL(url string) *exchange.CompiledIssuer {
 	return s.byURL[url].ready().trust
 }
 
 // Client is the client of an ID, nil if there is none that can be used.
-func (s *Snapshot) Client(id string) *exchange.Party {
+func (s *Snapshot) Client(id string) *exchange.CompiledClient {
 	if c := s.clients[id]; c != nil {
 		return c.party
 	}

@@ -93,10 +93,10 @@ func (h *hands) act(known []string) (made string, err error) {
 	case 0, 1: // an exchange, perhaps with a second identity
 		s := subject(h.subject())
 		if h.pick(2) == 0 {
-			s.Also = []exchange.Identity{{Issuer: "a", ID: h.subject(), Names: h.pick(2) == 0, Moves: h.pick(2) == 0}}
+			s.Identities = []exchange.Identity{{Issuer: "a", ID: h.subject(), FindsUser: h.pick(2) == 0, Relink: h.pick(2) == 0}}
 		}
 		u, isNew, writes, err := h.Resolve(ctx, s, true, now)
-		if err == nil && len(s.Also) > 0 && s.Also[0].ID == s.ID {
+		if err == nil && len(s.Identities) > 0 && s.Identities[0].ID == s.ID {
 			return "", nil // no proof says so
 		}
 		if err == nil {

@@ -23,9 +23,9 @@ func (k *constant) Token(context.Context, *grant.Request, time.Time) (*grant.Res
 	return &k.res, nil
 }
 
-type oneClient struct{ party *exchange.Party }
+type oneClient struct{ party *exchange.CompiledClient }
 
-func (o oneClient) Client(id string) *exchange.Party {
+func (o oneClient) Client(id string) *exchange.CompiledClient {
 	if id == o.party.Client.ID {
 		return o.party
 	}
@@ -54,7 +54,7 @@ func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 func BenchmarkToken(b *testing.B) {
 	log := audit.New(io.Discard, audit.Config{})
 	defer log.Close()
-	clients := oneClient{&exchange.Party{Client: &exchange.Client{ID: "web", Origins: []string{"https://app.example"}}}}
+	clients := oneClient{&exchange.CompiledClient{Client: &exchange.Client{ID: "web", Origins: []string{"https://app.example"}}}}
 	s, err := New(Config{
 		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Clients: func() Clients { return clients },
 		Grants: &constant{grant.Response{

@@ -108,7 +108,7 @@ func decodeBasic(pair []byte) (id, secret string, ok bool) {
 // Without a proof, a client that is not there and one that needs a proof answer
 // alike; with one, a client that is not there and one whose proof is wrong. So
 // nobody learns which confidential clients there are.
-func (s *Server) authenticate(c *call, cred credentials) (*exchange.Party, error) {
+func (s *Server) authenticate(c *call, cred credentials) (*exchange.CompiledClient, error) {
 	party := c.clients.Client(cred.id)
 	if party != nil || mayBeID(cred.id) {
 		c.event.Client = cred.id
@@ -128,7 +128,7 @@ func mayBeID(s string) bool {
 	})
 }
 
-func (s *Server) believeName(c *call, party *exchange.Party, door bool) error {
+func (s *Server) believeName(c *call, party *exchange.CompiledClient, door bool) error {
 	switch {
 	case party == nil:
 		return exchange.Refuse(exchange.ReasonClientUnknown, errors.New("there is no such client"))
@@ -152,7 +152,7 @@ func unproven(c *call, auth exchange.AuthMethod, door bool) error {
 	return errors.New(text)
 }
 
-func (s *Server) believeProof(c *call, party *exchange.Party, cred credentials) error {
+func (s *Server) believeProof(c *call, party *exchange.CompiledClient, cred credentials) error {
 	client := s.decoy
 	if party != nil {
 		client = party.Client
@@ -190,7 +190,7 @@ func decoy() *exchange.Client {
 
 // checkSecret checks a secret, and that it comes from where it may: in this
 // order, so that who has no right one learns nothing of the networks.
-func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) error {
+func (s *Server) checkSecret(c *call, party *exchange.CompiledClient, cred credentials) error {
 	if party == nil {
 		s.cfg.CheckSecret(s.decoy, cred.secret, c.now)
 		return denied("there is no such client")
@@ -205,7 +205,7 @@ func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) e
 	case id == "":
 		return denied("the secret is wrong")
 	}
-	if !party.TakesSecretFrom(c.addr) {
+	if !party.AcceptsSecretFrom(c.addr) {
 		c.req.Trail.Key = id
 		return exchange.Refuse(exchange.ReasonAddressNotAllowed,
 			fmt.Errorf("secret %s was sent from an address that is not in secretAddresses; if nobody moved, revoke it", id))
@@ -216,7 +216,7 @@ func (s *Server) checkSecret(c *call, party *exchange.Party, cred credentials) e
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
-func (s *Server) checkAssertion(c *call, party *exchange.Party, assertion string) error {
+func (s *Server) checkAssertion(c *call, party *exchange.CompiledClient, assertion string) error {
 	switch {
 	case party == nil:
 		return denied("there is no such client")
@@ -239,7 +239,7 @@ func denied(format string, args ...any) error {
 }
 
 // authenticateForm is authenticate for requests with a form.
-func (s *Server) authenticateForm(c *call) (*exchange.Party, error) {
+func (s *Server) authenticateForm(c *call) (*exchange.CompiledClient, error) {
 	cred, err := c.credentials()
 	if err != nil {
 		return nil, err

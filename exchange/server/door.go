@@ -16,7 +16,7 @@ import (
 // that can keep a secret shows it in X-Server-Secret, under whatever vendor's
 // name (X-Acme-Server-Secret), or by Basic. Where none of these is, a pair of
 // headers …-Client-Id and …-Client-Secret says both.
-func (s *Server) authenticateDoor(c *call) (*exchange.Party, error) {
+func (s *Server) authenticateDoor(c *call) (*exchange.CompiledClient, error) {
 	cred, err := c.doorCredentials()
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (s *Server) doorCheckout(c *call) error {
 	if err != nil {
 		return err
 	}
-	if r.Party, err = s.believeBearer(c, token); err != nil {
+	if r.Client, err = s.believeBearer(c, token); err != nil {
 		return err
 	}
 	if err := c.readCheckout(); err != nil {
@@ -56,7 +56,7 @@ func (c *call) readCheckout() error {
 		return err
 	}
 	for name, id := range map[string]string{"customer_id": customer, "invoice_id": invoice} {
-		if !exchange.CheckoutID(id) {
+		if !exchange.ValidCheckoutID(id) {
 			return refused(exchange.ReasonParameterInvalid, "%s must be 1 to 255 bytes without control characters", name)
 		}
 	}
@@ -101,7 +101,7 @@ func (c *call) bearerToken() (string, error) {
 //     that API, and cannot turn around and make checkout tokens with it;
 //   - what pages have in their hands, users' tokens and checkout tokens, does
 //     not count.
-func (s *Server) believeBearer(c *call, token string) (*exchange.Party, error) {
+func (s *Server) believeBearer(c *call, token string) (*exchange.CompiledClient, error) {
 	t, err := s.cfg.Sessions.Parse(c.ctx(), token, c.now)
 	if err != nil {
 		return nil, bearerInvalid(err)
@@ -111,13 +111,13 @@ func (s *Server) believeBearer(c *call, token string) (*exchange.Party, error) {
 	switch keys := c.r.Header["X-Api-Key"]; {
 	case party == nil:
 		return nil, exchange.Refuse(exchange.ReasonAccessTokenInvalid, errors.New("its client is gone"))
-	case !party.Client.OwnToken(t):
+	case !party.Client.IssuedToItself(t):
 		return nil, exchange.Refuse(exchange.ReasonAccessTokenInsufficient, errors.New("it is not one of the client's own"))
 	case !slices.Contains(t.Audience, s.cfg.Issuer):
 		e := exchange.Refuse(exchange.ReasonAccessTokenInvalid, errors.New("it is for "+exchange.Quote(strings.Join(t.Audience, " "))))
 		e.Description = "the access token is for another API: ask for one with the scope " + exchange.ScopeCheckout + " alone"
 		return nil, e
-	case !party.Client.ChecksOut(t): // before an earlier answer is given again
+	case !party.Client.MayCheckout(t): // before an earlier answer is given again
 		return nil, exchange.Refuse(exchange.ReasonAccessTokenInsufficient, errors.New("it is not of scope "+exchange.ScopeCheckout))
 	case t.JKT != "": // RFC 9449 §7.2
 		return nil, exchange.Refuse(exchange.ReasonAccessTokenInvalid, errors.New("it is bound to a key and no bearer token"))
@@ -132,7 +132,7 @@ func (s *Server) believeBearer(c *call, token string) (*exchange.Party, error) {
 // something cannot be known at the moment is no fault of the token's.
 func bearerInvalid(err error) error {
 	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || e.Reason.Answer().Code == exchange.TemporarilyUnavailable {
+	if !ok || e.Reason.Response().Code == exchange.TemporarilyUnavailable {
 		return err
 	}
 	return exchange.Refuse(exchange.ReasonAccessTokenInvalid, err)

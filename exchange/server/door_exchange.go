@@ -64,7 +64,7 @@ func (s *Server) doorGrant(c *call) error {
 
 func (s *Server) doorTokens(c *call) (_ *grant.Response, err error) {
 	c.event.Grant = c.req.GrantType
-	if c.req.Party, err = s.authenticateDoor(c); err != nil {
+	if c.req.Client, err = s.authenticateDoor(c); err != nil {
 		return nil, err
 	}
 	return s.grant(c)

@@ -81,7 +81,7 @@ func forOthers(names ...string) []member {
 
 // signed authenticates the client of a request by the signature over its body,
 // before anything in the body is read.
-func (s *Server) signed(c *call) (*exchange.Party, challenge.Ask, error) {
+func (s *Server) signed(c *call) (*exchange.CompiledClient, challenge.Ask, error) {
 	var ask challenge.Ask
 	cred, err := c.doorCredentials()
 	if err != nil {

@@ -31,7 +31,7 @@ func (s *Server) doorVerify(c *call) error {
 		return c.verified(subject)
 	}
 	refusal := exchange.AsError(err)
-	if refusal.Reason.Answer().Status >= 500 {
+	if refusal.Reason.Response().Status >= 500 {
 		return err // nothing is known about the token
 	}
 	c.event.Reason, c.event.Err = refusal.Reason, refusal.Error()
@@ -54,7 +54,7 @@ func (s *Server) judge(c *call, client *exchange.Client, token exchange.SubjectT
 	if trust == nil {
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenTypeNotAccepted, nil)
 	}
-	d := exchange.Decide(trust, client, subject, exchange.Ask{}, c.now)
+	d := exchange.Decide(trust, client, subject, exchange.Requested{}, c.now)
 	trail.Checks, trail.Rules = append(trail.Checks, d.Checks...), d.Rules
 	if d.Err != nil {
 		return nil, d.Err

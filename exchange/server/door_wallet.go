@@ -194,7 +194,7 @@ func (s *Server) clientSession(c *call) (id string, session challenge.ClientSess
 			return "", session, exchange.Refuse(exchange.ReasonClientSessionInvalid, errors.New("X-API-Key names another client"))
 		}
 	}
-	c.event.Client, c.client, c.req.Party = party.Client.ID, party.Client, party
+	c.event.Client, c.client, c.req.Client = party.Client.ID, party.Client, party
 	return ids[0], session, s.mayCallFrom(party.Client, c.origin)
 }
 

@@ -20,7 +20,7 @@ func (s *Server) refuse(c *call, err error) exchange.Reason {
 	if over := c.ctx().Err(); over != nil && errors.Is(err, over) {
 		e = exchange.Refuse(exchange.ReasonOverloaded, err) // the caller left, or it took too long
 	}
-	answer := e.Reason.Answer()
+	answer := e.Reason.Response()
 	s.tellOperator(c, e)
 	h := c.w.Header()
 	if wants := c.wants(e.Reason, answer.Status); wants != nil {
@@ -54,7 +54,7 @@ func (c *call) wants(reason exchange.Reason, status int) []string {
 }
 
 // appendError writes the body of RFC 6749 §5.2 with our code and request_id.
-func appendError(b []byte, e *exchange.Error, answer exchange.Answer, id string) []byte {
+func appendError(b []byte, e *exchange.Error, answer exchange.ErrorResponse, id string) []byte {
 	description := e.Description
 	if description == "" || answer.Status == http.StatusInternalServerError {
 		description = answer.Description
@@ -117,7 +117,7 @@ func (s *Server) tellOperator(c *call, e *exchange.Error) {
 	switch e.Reason {
 	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable, exchange.ReasonMailUnavailable:
 	default:
-		if e.Reason.Answer().Status != http.StatusInternalServerError {
+		if e.Reason.Response().Status != http.StatusInternalServerError {
 			return
 		}
 	}

@@ -138,7 +138,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.registry,
 	})
 	subjects := subject.New(subject.Config{
-		Trusts: func() subject.Trusts { return p.registry.Snapshot() }, Own: sessions, OwnIssuer: publicURL,
+		Issuers: func() subject.Issuers { return p.registry.Snapshot() }, FirstParty: sessions, OwnIssuer: publicURL,
 		Wallets: wallets, Contracts: contracts, Requests: p.requests,
 	})
 	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
@@ -288,7 +288,7 @@ func (p *party) want(a answer, status int, code exchange.Reason) {
 	if id == "" || code != "" && a.str("request_id") != id {
 		p.Errorf("request id %q in the header, %q in the body", id, a.str("request_id"))
 	}
-	if code != "" && (a.str("error") != string(code.Answer().Code) || a.str("error_description") == "") {
+	if code != "" && (a.str("error") != string(code.Response().Code) || a.str("error_description") == "") {
 		p.Errorf("error is %s", a.text)
 	}
 	if code != "" && a.header.Get("Cache-Control") != "no-store" {

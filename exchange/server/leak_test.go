@@ -44,7 +44,7 @@ func TestServerSecretsInBrowsers(t *testing.T) {
 				return
 			}
 			p.want(a, 403, row.code)
-			if row.code == exchange.ReasonServerSecretInBrowser && a.str("error_description") != row.code.Answer().Description {
+			if row.code == exchange.ReasonServerSecretInBrowser && a.str("error_description") != row.code.Response().Description {
 				t.Errorf("the caller learns %s", a.text)
 			}
 		})

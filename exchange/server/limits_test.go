@@ -190,7 +190,7 @@ func TestErrorsAreSilent(t *testing.T) {
 			}
 			says := row.says
 			if says == "" {
-				says = row.code.Answer().Description
+				says = row.code.Response().Description
 			}
 			if a.str("error_description") != says || len(a.json) != 4 {
 				t.Errorf("the caller reads %s", a.text)

@@ -20,7 +20,7 @@ func TestOriginsThatAreNone(t *testing.T) {
 	log := audit.New(io.Discard, audit.Config{})
 	defer log.Close()
 	const good = "https://app.example"
-	clients := oneClient{&exchange.Party{Client: &exchange.Client{
+	clients := oneClient{&exchange.CompiledClient{Client: &exchange.Client{
 		ID: "web", Origins: []string{"*", "https://*.example", good, "https://bücher.example", "null"},
 	}}}
 	var logged bytes.Buffer

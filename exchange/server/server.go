@@ -93,7 +93,7 @@ type ReadyCheck struct {
 // Clients are the registered clients; a registry's snapshot is one.
 type Clients interface {
 	// Client is the client of an ID, nil if there is none.
-	Client(id string) *exchange.Party
+	Client(id string) *exchange.CompiledClient
 	// Origins are the origins of all clients, sorted.
 	Origins() []string
 	// DetailTypes are the types of authorization_details that some client may
@@ -107,14 +107,14 @@ type granter interface {
 
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
-	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.Ended, error)
+	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.RevokedToken, error)
 	// Parse reads an access token of ours that counts now.
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 
 type verifier interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error)
-	ClientAssertion(ctx context.Context, party *exchange.Party, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error)
+	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
+	ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error)
 	// AssertionClient is the client that an assertion says it is from, to find
 	// the keys that verify it; empty if it does not say.
 	AssertionClient(assertion string) string

@@ -29,7 +29,7 @@ func TestIgnoredMembers(t *testing.T) {
 		if (err == nil) != row.good || err == nil && a != "x" {
 			t.Errorf("%.40s: %q, %v", row.value, a, err)
 		}
-		if err != nil && exchange.AsError(err).Reason.Answer().Status != 400 {
+		if err != nil && exchange.AsError(err).Reason.Response().Status != 400 {
 			t.Errorf("%.40s: %v", row.value, err)
 		}
 	}

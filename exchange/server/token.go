@@ -21,7 +21,7 @@ func (s *Server) token(c *call) error {
 		if err != nil {
 			return err
 		}
-		c.req.Party = party
+		c.req.Client = party
 	}
 	res, err := s.grant(c)
 	if err != nil {
@@ -50,8 +50,8 @@ func (s *Server) grant(c *call) (*grant.Response, error) {
 	}
 	c.req.ID = c.id
 	res, err := s.cfg.Grants.Token(c.ctx(), &c.req, c.now)
-	if c.client == nil && c.req.Party != nil { // found by the token's audience
-		c.client = c.req.Party.Client
+	if c.client == nil && c.req.Client != nil { // found by the token's audience
+		c.client = c.req.Client.Client
 	}
 	c.vouched = err == nil
 	return res, err

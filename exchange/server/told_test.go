@@ -31,7 +31,7 @@ func TestOperatorsAreToldMore(t *testing.T) {
 	for _, row := range rows {
 		a := p.post(row.path, row.body, row.headers...)
 		p.want(a, 401, row.code)
-		if a.str("error_description") != row.code.Answer().Description {
+		if a.str("error_description") != row.code.Response().Description {
 			t.Errorf("%s: the caller learns %s", row.name, a.text)
 		}
 	}

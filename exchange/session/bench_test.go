@@ -70,7 +70,7 @@ func BenchmarkStart(b *testing.B) {
 	}{{"stateless", false, false}, {"stored-nosync", true, false}, {"stored-sync", true, true}} {
 		w := benchWorld(b, tt.sync)
 		run := func() error {
-			_, err := w.Start(context.Background(), aSession(start), aToken(start), idle, tt.keep, start)
+			_, err := w.Create(context.Background(), aSession(start), aToken(start), idle, tt.keep, start)
 			return err
 		}
 		b.Run(tt.name, func(b *testing.B) { each(b, run) })

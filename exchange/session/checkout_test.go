@@ -14,7 +14,7 @@ func TestCheckoutToken(t *testing.T) {
 	token := aToken(start)
 	token.Scopes, token.Purchase = nil, &exchange.Purchase{Partner: "p-1", Customer: "c-1", Invoice: `i"1`}
 	token.Extra = map[string]any{"customer_id": "evil", "Invoice_ID": "evil", "role": "x"}
-	tokens, err := w.Start(t.Context(), nil, token, 0, false, start)
+	tokens, err := w.Create(t.Context(), nil, token, 0, false, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestCheckoutToken(t *testing.T) {
 	}
 	plain := aToken(start)
 	plain.Extra = token.Extra
-	tokens, err = w.Start(t.Context(), nil, plain, 0, false, start)
+	tokens, err = w.Create(t.Context(), nil, plain, 0, false, start)
 	if err != nil {
 		t.Fatal(err)
 	}

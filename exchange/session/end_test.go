@@ -20,23 +20,23 @@ func TestMarks(t *testing.T) {
 	link := exchange.LinkKey("acme", "alice")
 	tests := []struct {
 		name      string
-		mark      exchange.Mark
+		mark      exchange.Revocation
 		session   bool // does it end a stored session?
 		stateless bool // and a token without one?
 	}{
-		{"its user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start}, true, true},
-		{"another user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-2", Time: start}, false, false},
-		{"its client", exchange.Mark{Kind: exchange.MarkClient, ID: "app", Time: start}, true, true},
-		{"its issuer", exchange.Mark{Kind: exchange.MarkIssuer, ID: "acme", Time: start}, true, true},
-		{"its issuer's key", exchange.Mark{Kind: exchange.MarkKey, ID: "acme/acme-key", Time: start}, true, true},
-		{"another key of its issuer", exchange.Mark{Kind: exchange.MarkKey, ID: "acme/other", Time: start}, false, false},
-		{"the key at another issuer", exchange.Mark{Kind: exchange.MarkKey, ID: "other/acme-key", Time: start}, false, false},
-		{"its link", exchange.Mark{Kind: exchange.MarkLink, ID: link, Time: start}, true, true},
-		{"the session itself", exchange.Mark{Kind: exchange.MarkSession, Time: start}, true, false},
-		{"the session itself, by a clock behind", exchange.Mark{Kind: exchange.MarkSession, Time: start.Add(-time.Hour)}, true, false},
-		{"another session", exchange.Mark{Kind: exchange.MarkSession, ID: "other", Time: start}, false, false},
-		{"its user, before it was born", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start.Add(-time.Millisecond)}, false, false},
-		{"a user of the client's name", exchange.Mark{Kind: exchange.MarkUser, ID: "app", Time: start}, false, false},
+		{"its user", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start}, true, true},
+		{"another user", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-2", Time: start}, false, false},
+		{"its client", exchange.Revocation{Kind: exchange.RevocationClient, ID: "app", Time: start}, true, true},
+		{"its issuer", exchange.Revocation{Kind: exchange.RevocationIssuer, ID: "acme", Time: start}, true, true},
+		{"its issuer's key", exchange.Revocation{Kind: exchange.RevocationKey, ID: "acme/acme-key", Time: start}, true, true},
+		{"another key of its issuer", exchange.Revocation{Kind: exchange.RevocationKey, ID: "acme/other", Time: start}, false, false},
+		{"the key at another issuer", exchange.Revocation{Kind: exchange.RevocationKey, ID: "other/acme-key", Time: start}, false, false},
+		{"its link", exchange.Revocation{Kind: exchange.RevocationLink, ID: link, Time: start}, true, true},
+		{"the session itself", exchange.Revocation{Kind: exchange.RevocationSession, Time: start}, true, false},
+		{"the session itself, by a clock behind", exchange.Revocation{Kind: exchange.RevocationSession, Time: start.Add(-time.Hour)}, true, false},
+		{"another session", exchange.Revocation{Kind: exchange.RevocationSession, ID: "other", Time: start}, false, false},
+		{"its user, before it was born", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(-time.Millisecond)}, false, false},
+		{"a user of the client's name", exchange.Revocation{Kind: exchange.RevocationUser, ID: "app", Time: start}, false, false},
 	}
 	for _, tt := range tests {
 		for _, how := range []string{"End", "MarkWrite"} {
@@ -44,15 +44,15 @@ func TestMarks(t *testing.T) {
 				w, mark := newWorld(t), tt.mark
 				s, tokens := w.start(start)
 				free := w.stateless(start)
-				if mark.Kind == exchange.MarkSession && mark.ID == "" {
+				if mark.Kind == exchange.RevocationSession && mark.ID == "" {
 					mark.ID = s.ID
 				}
 				if how == "End" {
-					if err := w.End(t.Context(), mark); err != nil {
+					if err := w.Revoke(t.Context(), mark); err != nil {
 						t.Fatal(err)
 					}
 				} else {
-					write, err := w.MarkWrite(mark)
+					write, err := w.RevocationWrite(mark)
 					if err == nil {
 						err = w.engine.Commit(t.Context(), write)
 					}
@@ -95,7 +95,7 @@ func TestMarksOnlyGrow(t *testing.T) {
 	w := newWorld(t)
 	_, tokens := w.start(start)
 	for _, at := range []time.Duration{0, -time.Hour} {
-		if err := w.End(t.Context(), exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start.Add(at)}); err != nil {
+		if err := w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(at)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,7 +103,7 @@ func TestMarksOnlyGrow(t *testing.T) {
 		t.Errorf("an older mark revived the session: %v", err)
 	}
 	_, tokens = w.start(start.Add(time.Hour))
-	if err := w.End(t.Context(), exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start.Add(2 * time.Hour)}); err != nil {
+	if err := w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(2 * time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.refresh(tokens.RefreshToken, start.Add(2*time.Hour)); reason(t, err) != exchange.ReasonSessionEnded {
@@ -116,7 +116,7 @@ func TestParseRefuses(t *testing.T) {
 	_, tokens := w.start(start)
 	foreign := elsewhere.stateless(start)
 	otherIssuer := New(w.engine, w.ring, Config{Issuer: "https://other.example"})
-	theirs, err := otherIssuer.Start(t.Context(), nil, aToken(start), 0, false, start)
+	theirs, err := otherIssuer.Create(t.Context(), nil, aToken(start), 0, false, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestIntrospect(t *testing.T) {
 	s.JKT = "thumb"
 	full := fullToken(start)
 	full.Extra["sub"] = "evil"
-	tokens, err := w.Start(t.Context(), s, full, idle, true, start)
+	tokens, err := w.Create(t.Context(), s, full, idle, true, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestRevokeToken(t *testing.T) {
 			}
 			narrow := aToken(start)
 			narrow.Client, narrow.Session = "service", s.ID
-			narrowed, err := w.Start(t.Context(), nil, narrow, 0, false, start)
+			narrowed, err := w.Create(t.Context(), nil, narrow, 0, false, start)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -239,7 +239,7 @@ func TestRevokeToken(t *testing.T) {
 			if reason(t, err) != tt.want {
 				t.Fatalf("got %v, want %q", err, tt.want)
 			}
-			if tt.session && ended != (Ended{s.User, s.ID}) || tt.want != "" && ended != (Ended{}) {
+			if tt.session && ended != (RevokedToken{s.User, s.ID}) || tt.want != "" && ended != (RevokedToken{}) {
 				t.Errorf("it says that it ended %+v", ended)
 			}
 			if tt.want != "" && (w.commits.Load() != commits || cmp.Diff(before, w.dump()) != "") {
@@ -280,12 +280,12 @@ func TestList(t *testing.T) {
 		now := start.Add(time.Duration(i) * time.Minute)
 		s := aSession(now)
 		s.User, s.Client = []string{"even", "odd"}[i%2], []string{"a", "b", "c"}[i%3]
-		if _, err := w.Start(t.Context(), s, aToken(now), idle, true, now); err != nil {
+		if _, err := w.Create(t.Context(), s, aToken(now), idle, true, now); err != nil {
 			t.Fatal(err)
 		}
 		ids = append(ids, s.ID)
 	}
-	if err := w.End(t.Context(), exchange.Mark{Kind: exchange.MarkSession, ID: ids[4], Time: start}); err != nil {
+	if err := w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationSession, ID: ids[4], Time: start}); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -338,7 +338,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := w.Find(t.Context(), s.ID)
-	want := Info{*s, Standing{Refreshed: now, Expires: now.Add(idle)}}
+	want := Info{*s, Status{Refreshed: now, Expires: now.Add(idle)}}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v %s", err, d)
 	}
@@ -358,9 +358,9 @@ func TestFind(t *testing.T) {
 func TestSweep(t *testing.T) {
 	w := newWorld(t)
 	const day = 24 * time.Hour
-	end := func(m exchange.Mark) {
+	end := func(m exchange.Revocation) {
 		t.Helper()
-		if err := w.End(t.Context(), m); err != nil {
+		if err := w.Revoke(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -373,9 +373,9 @@ func TestSweep(t *testing.T) {
 	if _, err := w.RevokeToken(t.Context(), free, "app", start); err != nil {
 		t.Fatal(err)
 	}
-	end(exchange.Mark{Kind: exchange.MarkSession, ID: logout.ID, Time: start})
-	end(exchange.Mark{Kind: exchange.MarkUser, ID: "somebody", Time: start.Add(-time.Hour)})
-	end(exchange.Mark{Kind: exchange.MarkUser, ID: "user-2", Time: start.Add(20 * day)})
+	end(exchange.Revocation{Kind: exchange.RevocationSession, ID: logout.ID, Time: start})
+	end(exchange.Revocation{Kind: exchange.RevocationUser, ID: "somebody", Time: start.Add(-time.Hour)})
+	end(exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-2", Time: start.Add(20 * day)})
 	now := start.Add(20 * day)
 	_, alive := w.start(now)
 
@@ -415,16 +415,16 @@ func TestSweep(t *testing.T) {
 func TestSweepOfMarked(t *testing.T) {
 	for _, row := range []struct {
 		name string
-		mark exchange.Mark
+		mark exchange.Revocation
 		ends bool
 	}{
-		{"its user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1"}, true},
-		{"another user", exchange.Mark{Kind: exchange.MarkUser, ID: "user-2"}, false},
-		{"its client", exchange.Mark{Kind: exchange.MarkClient, ID: "app"}, true},
-		{"its issuer", exchange.Mark{Kind: exchange.MarkIssuer, ID: "acme"}, true},
-		{"its key", exchange.Mark{Kind: exchange.MarkKey, ID: "acme/acme-key"}, true},
-		{"its link", exchange.Mark{Kind: exchange.MarkLink, ID: exchange.LinkKey("acme", "alice")}, true},
-		{"its user, before it was born", exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start.Add(-time.Hour)}, false},
+		{"its user", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1"}, true},
+		{"another user", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-2"}, false},
+		{"its client", exchange.Revocation{Kind: exchange.RevocationClient, ID: "app"}, true},
+		{"its issuer", exchange.Revocation{Kind: exchange.RevocationIssuer, ID: "acme"}, true},
+		{"its key", exchange.Revocation{Kind: exchange.RevocationKey, ID: "acme/acme-key"}, true},
+		{"its link", exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey("acme", "alice")}, true},
+		{"its user, before it was born", exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(-time.Hour)}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -432,7 +432,7 @@ func TestSweepOfMarked(t *testing.T) {
 			if row.mark.Time.IsZero() {
 				row.mark.Time = start.Add(time.Hour)
 			}
-			if err := w.End(t.Context(), row.mark); err != nil {
+			if err := w.Revoke(t.Context(), row.mark); err != nil {
 				t.Fatal(err)
 			}
 			for _, after := range []time.Duration{0, linger + time.Minute} {
@@ -453,19 +453,19 @@ func TestSweepOfMarked(t *testing.T) {
 // Several marks are one commit, which leaves out what is marked already.
 func TestEndOfSeveral(t *testing.T) {
 	w := newWorld(t)
-	marks := []exchange.Mark{
-		{Kind: exchange.MarkUser, ID: "user-1", Time: start}, {Kind: exchange.MarkUser, ID: "user-2", Time: start},
+	marks := []exchange.Revocation{
+		{Kind: exchange.RevocationUser, ID: "user-1", Time: start}, {Kind: exchange.RevocationUser, ID: "user-2", Time: start},
 	}
 	before := w.commits.Load()
 	for range 2 {
-		if err := w.End(t.Context(), marks...); err != nil {
+		if err := w.Revoke(t.Context(), marks...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := w.commits.Load() - before; n != 1 || w.tables()["marks"] != 2 {
 		t.Errorf("%d commits, %d marks", n, w.tables()["marks"])
 	}
-	if err := w.End(t.Context()); err != nil || w.commits.Load()-before != 1 {
+	if err := w.Revoke(t.Context()); err != nil || w.commits.Load()-before != 1 {
 		t.Errorf("none: %v", err)
 	}
 }
@@ -506,11 +506,11 @@ func TestMarksOfTheNarrower(t *testing.T) {
 			s, _ := w.start(start)
 			narrow := aToken(start)
 			narrow.Client, narrow.Session = "backend", s.ID
-			tokens, err := w.Start(t.Context(), nil, narrow, 0, false, start)
+			tokens, err := w.Create(t.Context(), nil, narrow, 0, false, start)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.End(t.Context(), exchange.Mark{Kind: exchange.MarkClient, ID: row.client, Time: start}); err != nil {
+			if err := w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationClient, ID: row.client, Time: start}); err != nil {
 				t.Fatal(err)
 			}
 			in, err := w.Introspect(t.Context(), tokens.AccessToken, start)

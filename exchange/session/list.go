@@ -12,11 +12,11 @@ import (
 // Info is a session as an operator sees it.
 type Info struct {
 	exchange.Session
-	Standing
+	Status
 }
 
-// Standing is what became of a session.
-type Standing struct {
+// Status is what became of a session.
+type Status struct {
 	Refreshed time.Time `json:"refreshed"` // last turn; birth if there was none
 	Expires   time.Time `json:"expires"`   // unless it is refreshed before
 	Ended     bool      `json:"ended,omitempty"`
@@ -28,7 +28,7 @@ func (i *Info) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &i.Session); err != nil {
 		return err
 	}
-	return json.Unmarshal(data, &i.Standing)
+	return json.Unmarshal(data, &i.Status)
 }
 
 // Filter says which sessions to list. What is empty filters nothing.
@@ -46,7 +46,7 @@ const (
 )
 
 // List tells of sessions in the order of their births, those that ended too
-// until they are swept. next is the From of the following page, and empty after
+// until they are swept. next is the RelinkFrom of the following page, and empty after
 // the last one; a page can be empty though others follow.
 func (s *Store) List(ctx context.Context, f Filter) (page []Info, next string, err error) {
 	limit := f.Limit
@@ -91,7 +91,7 @@ func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 
 func (s *Store) info(ctx context.Context, r record) (Info, error) {
 	ended, err := s.ended(ctx, &r.Session)
-	return Info{r.Session, Standing{Refreshed: r.Turn.Turned, Expires: r.end(), Ended: ended}}, err
+	return Info{r.Session, Status{Refreshed: r.Turn.Turned, Expires: r.end(), Ended: ended}}, err
 }
 
 // ended says whether a mark ended a session.

@@ -10,12 +10,12 @@ import (
 	"cambio/storage"
 )
 
-// mark is an exchange.Mark as it is kept, at kind/ID.
+// mark is an exchange.Revocation as it is kept, at kind/ID.
 type mark struct {
 	Time time.Time `json:"time"`
 }
 
-func markKey(kind exchange.MarkKind, id string) string { return string(kind) + "/" + id }
+func markKey(kind exchange.RevocationKind, id string) string { return string(kind) + "/" + id }
 
 // birth is what of a session or a token the marks are about.
 type birth struct {
@@ -29,14 +29,14 @@ func birthOf(s *exchange.Session) birth {
 }
 
 // marks are the marks that would end it. What is empty is nobody's.
-func (b birth) marks() []exchange.Mark {
-	all := [...]exchange.Mark{
-		{Kind: exchange.MarkSession, ID: b.session},
-		{Kind: exchange.MarkUser, ID: b.user},
-		{Kind: exchange.MarkClient, ID: b.client},
-		{Kind: exchange.MarkIssuer, ID: b.origin.Issuer},
-		{Kind: exchange.MarkLink, ID: b.origin.Link},
-		{Kind: exchange.MarkKey},
+func (b birth) marks() []exchange.Revocation {
+	all := [...]exchange.Revocation{
+		{Kind: exchange.RevocationSession, ID: b.session},
+		{Kind: exchange.RevocationUser, ID: b.user},
+		{Kind: exchange.RevocationClient, ID: b.client},
+		{Kind: exchange.RevocationIssuer, ID: b.origin.Issuer},
+		{Kind: exchange.RevocationLink, ID: b.origin.Link},
+		{Kind: exchange.RevocationKey},
 	}
 	if b.origin.Key != "" {
 		all[len(all)-1].ID = b.origin.Issuer + "/" + b.origin.Key
@@ -69,16 +69,16 @@ func (s *Store) lives(ctx context.Context, b birth) error {
 
 // endedBy says whether a mark that is about it ended it. A session is born once:
 // its own mark ends it at whatever time.
-func (b birth) endedBy(kind exchange.MarkKind, m mark) bool {
-	return kind == exchange.MarkSession || !b.at.After(m.Time)
+func (b birth) endedBy(kind exchange.RevocationKind, m mark) bool {
+	return kind == exchange.RevocationSession || !b.at.After(m.Time)
 }
 
-// End makes marks, all in one commit: everything of a mark's kind and ID that
+// Revoke makes marks, all in one commit: everything of a mark's kind and ID that
 // was born at or before its time is over, from the next request on. A mark
 // never moves back: what one ended stays ended. A session's own, whose time does
 // not matter, never moves: who has a token of an ended session could else write
 // to the store for ever.
-func (s *Store) End(ctx context.Context, marks ...exchange.Mark) error {
+func (s *Store) Revoke(ctx context.Context, marks ...exchange.Revocation) error {
 	for {
 		var writes []storage.Write
 		for _, m := range marks {
@@ -105,13 +105,13 @@ func (s *Store) End(ctx context.Context, marks ...exchange.Mark) error {
 }
 
 // later is the write of a mark, none if there is one as late already.
-func (s *Store) later(ctx context.Context, m exchange.Mark) (*storage.Write, error) {
+func (s *Store) later(ctx context.Context, m exchange.Revocation) (*storage.Write, error) {
 	row, err := s.marks.Get(ctx, markKey(m.Kind, m.ID))
 	var w storage.Write
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		w, err = s.marks.Insert(markKey(m.Kind, m.ID), mark{m.Time})
-	case err == nil && (m.Kind == exchange.MarkSession || !row.Value.Time.Before(m.Time)):
+	case err == nil && (m.Kind == exchange.RevocationSession || !row.Value.Time.Before(m.Time)):
 		return nil, nil
 	case err == nil:
 		w, err = s.marks.Replace(row, mark{m.Time})
@@ -122,10 +122,10 @@ func (s *Store) later(ctx context.Context, m exchange.Mark) (*storage.Write, err
 	return &w, nil
 }
 
-// MarkWrite is a mark as a write that goes into a commit with others, so that
+// RevocationWrite is a mark as a write that goes into a commit with others, so that
 // what is removed and what ends with it are one change. It replaces an older
 // mark of the same kind and ID unseen; its time is therefore that of the commit.
-func (s *Store) MarkWrite(m exchange.Mark) (storage.Write, error) {
+func (s *Store) RevocationWrite(m exchange.Revocation) (storage.Write, error) {
 	w, err := s.marks.Put(markKey(m.Kind, m.ID), mark{m.Time})
 	if err != nil {
 		return storage.Write{}, fmt.Errorf("making mark: %w", err)

@@ -55,7 +55,7 @@ func reasonOf(err error) exchange.Reason {
 	switch {
 	case errors.Is(err, keys.ErrMalformed):
 		return exchange.ReasonSubjectTokenMalformed
-	case errors.Is(err, keys.ErrNotOurs):
+	case errors.Is(err, keys.ErrUnknownKey):
 		return exchange.ReasonKeyNotFound
 	}
 	return exchange.ReasonSubjectTokenSignatureInvalid

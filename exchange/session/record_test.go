@@ -102,7 +102,7 @@ func TestRecordThatCannotBeWritten(t *testing.T) {
 	} {
 		s := aSession(start)
 		spoil(s)
-		if _, err := w.Start(t.Context(), s, aToken(start), idle, true, start); err == nil {
+		if _, err := w.Create(t.Context(), s, aToken(start), idle, true, start); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -207,7 +207,7 @@ func (s *Store) turn(ctx context.Context, at storage.Row[record], idleUntil, now
 // endReused ends a session one of whose spent tokens came again: the caller or
 // somebody before it stole one (RFC 9700 §4.14.2).
 func (s *Store) endReused(ctx context.Context, id string, generation uint64, at turn, now time.Time) error {
-	if err := s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: id, Time: now}); err != nil {
+	if err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: id, Time: now}); err != nil {
 		return err
 	}
 	return exchange.Refuse(exchange.ReasonRefreshTokenReused,

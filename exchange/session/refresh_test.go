@@ -377,14 +377,14 @@ func TestStoreUnavailable(t *testing.T) {
 	access := w.stateless(start)
 	w.close()
 	errs := map[string]error{}
-	_, errs["start"] = w.Start(t.Context(), aSession(start), aToken(start), idle, true, start)
+	_, errs["start"] = w.Create(t.Context(), aSession(start), aToken(start), idle, true, start)
 	_, errs["refresh"] = w.refresh(tokens.RefreshToken, start)
 	_, errs["reuse"] = w.refresh(w.refreshToken(s.ID, 0), start)
 	_, errs["parse"] = w.Parse(t.Context(), access, start)
 	_, errs["introspect"] = w.Introspect(t.Context(), access, start)
 	_, errs["introspect refresh"] = w.Introspect(t.Context(), tokens.RefreshToken, start)
 	_, errs["revoke"] = w.RevokeToken(t.Context(), tokens.RefreshToken, "app", start)
-	errs["end"] = w.End(t.Context(), exchange.Mark{Kind: exchange.MarkUser, ID: "user-1", Time: start})
+	errs["end"] = w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start})
 	for name, err := range errs {
 		if reason(t, err) != exchange.ReasonStoreUnavailable || !errors.Is(err, storage.ErrClosed) {
 			t.Errorf("%s: %v", name, err)

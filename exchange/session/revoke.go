@@ -9,9 +9,9 @@ import (
 	"cambio/exchange"
 )
 
-// Ended is whose tokens were revoked. It is empty where there was nothing to
+// RevokedToken is whose tokens were revoked. It is empty where there was nothing to
 // revoke.
-type Ended struct {
+type RevokedToken struct {
 	User    string
 	Session string
 }
@@ -22,43 +22,43 @@ type Ended struct {
 // Any other access token (without a session, or narrowed from somebody else's)
 // is noted by its jti until it expires. What is no token of ours, or not any
 // more, needs no revoking and is no error. A token of another client is refused.
-func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) (Ended, error) {
+func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) (RevokedToken, error) {
 	if id, _, ok := s.readRefresh(token); ok {
 		row, err := s.load(ctx, id)
 		if err != nil {
-			return Ended{}, unlessInvalid(err)
+			return RevokedToken{}, unlessInvalid(err)
 		}
 		if owner := row.Value.Session.Client; owner != clientID {
-			return Ended{}, foreign(owner)
+			return RevokedToken{}, foreign(owner)
 		}
 		return s.endSession(ctx, &row.Value.Session, now)
 	}
 	t, err := s.Parse(ctx, token, now)
 	if err != nil {
-		return Ended{}, unlessInvalid(err)
+		return RevokedToken{}, unlessInvalid(err)
 	}
 	if t.Client != clientID {
-		return Ended{}, foreign(t.Client)
+		return RevokedToken{}, foreign(t.Client)
 	}
 	return s.revokeAccess(ctx, t, now)
 }
 
-func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now time.Time) (Ended, error) {
+func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now time.Time) (RevokedToken, error) {
 	if t.Session != "" {
 		row, err := s.load(ctx, t.Session)
 		if err != nil {
-			return Ended{}, unlessInvalid(err)
+			return RevokedToken{}, unlessInvalid(err)
 		}
 		if row.Value.Session.Client == t.Client {
 			return s.endSession(ctx, &row.Value.Session, now)
 		}
 	}
-	return Ended{t.User, t.Session}, s.note(ctx, t)
+	return RevokedToken{t.User, t.Session}, s.note(ctx, t)
 }
 
-func (s *Store) endSession(ctx context.Context, sess *exchange.Session, now time.Time) (Ended, error) {
-	err := s.End(ctx, exchange.Mark{Kind: exchange.MarkSession, ID: sess.ID, Time: now})
-	return Ended{sess.User, sess.ID}, err
+func (s *Store) endSession(ctx context.Context, sess *exchange.Session, now time.Time) (RevokedToken, error) {
+	err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: sess.ID, Time: now})
+	return RevokedToken{sess.User, sess.ID}, err
 }
 
 // note keeps a token's jti until the token expires.

@@ -42,7 +42,7 @@ func TestAccessToken(t *testing.T) {
 	w := newWorld(t)
 	s := aSession(start)
 	full := fullToken(start)
-	tokens, err := w.Start(t.Context(), s, full, idle, true, start)
+	tokens, err := w.Create(t.Context(), s, full, idle, true, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestClientsTokenHasNoOrigin(t *testing.T) {
 	s := aSession(start)
 	s.Issuer, s.Key, s.Subject = "", "", ""
 	for _, sess := range []*exchange.Session{s, nil} {
-		tokens, err := w.Start(t.Context(), sess, aToken(start), 0, false, start)
+		tokens, err := w.Create(t.Context(), sess, aToken(start), 0, false, start)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestParseReadsWhatSignWrote(t *testing.T) {
 	w := newWorld(t)
 	for _, keep := range []bool{true, false} {
 		full := fullToken(start)
-		tokens, err := w.Start(t.Context(), aSession(start), full, idle, keep, start)
+		tokens, err := w.Create(t.Context(), aSession(start), full, idle, keep, start)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestStringsAreEscaped(t *testing.T) {
 		tok := aToken(start)
 		tok.User = rapid.String().Draw(rt, "user") + "x"
 		tok.Extra = map[string]any{rapid.StringN(1, 8, 8).Draw(rt, "name"): rapid.String().Draw(rt, "value")}
-		tokens, err := w.Start(t.Context(), nil, tok, 0, false, start)
+		tokens, err := w.Create(t.Context(), nil, tok, 0, false, start)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestMappedClaimsOverwriteNothing(t *testing.T) {
 	w := newWorld(t)
 	full := fullToken(start)
 	full.Extra = nil
-	tokens, err := w.Start(t.Context(), aSession(start), full, idle, false, start)
+	tokens, err := w.Create(t.Context(), aSession(start), full, idle, false, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestMappedClaimsOverwriteNothing(t *testing.T) {
 	for _, name := range names {
 		full.Extra[name] = "evil"
 	}
-	if tokens, err = w.Start(t.Context(), aSession(start), full, idle, false, start); err != nil {
+	if tokens, err = w.Create(t.Context(), aSession(start), full, idle, false, start); err != nil {
 		t.Fatal(err)
 	}
 	got := payload(t, tokens.AccessToken)
@@ -185,7 +185,7 @@ func TestMappedClaimsOverwriteNothing(t *testing.T) {
 func TestIDToken(t *testing.T) {
 	w := newWorld(t)
 	access := fullToken(start)
-	tokens, err := w.Start(t.Context(), aSession(start), access, idle, true, start)
+	tokens, err := w.Create(t.Context(), aSession(start), access, idle, true, start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func TestStartCommits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
-			tokens, err := w.Start(t.Context(), aSession(start), aToken(start), idle, tt.keep, start, tt.writes...)
+			tokens, err := w.Create(t.Context(), aSession(start), aToken(start), idle, tt.keep, start, tt.writes...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,7 +248,7 @@ func TestStartConflict(t *testing.T) {
 	w := newWorld(t)
 	taken := storage.Write{Table: "other", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("gone")}
 	for _, keep := range []bool{true, false} {
-		tokens, err := w.Start(t.Context(), aSession(start), aToken(start), idle, keep, start, taken)
+		tokens, err := w.Create(t.Context(), aSession(start), aToken(start), idle, keep, start, taken)
 		if !errors.Is(err, storage.ErrConflict) || tokens != (exchange.Tokens{}) {
 			t.Errorf("keep %v: %v, want ErrConflict and no tokens", keep, err)
 		}
@@ -275,7 +275,7 @@ func TestStartRefusesWhatEndsNow(t *testing.T) {
 		w := newWorld(t)
 		s, tok := aSession(start), aToken(start)
 		s.NotAfter, tok.Expires = start.Add(tt.notAfter), start.Add(tt.expires)
-		_, err := w.Start(t.Context(), s, tok, idle, tt.keep, start)
+		_, err := w.Create(t.Context(), s, tok, idle, tt.keep, start)
 		if reason(t, err) != tt.want {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -286,7 +286,7 @@ func TestStartRefusesWhatEndsNow(t *testing.T) {
 	w := newWorld(t)
 	s := aSession(start)
 	s.NotAfter = time.Time{}
-	if _, err := w.Start(t.Context(), s, aToken(start), idle, true, start); err == nil {
+	if _, err := w.Create(t.Context(), s, aToken(start), idle, true, start); err == nil {
 		t.Error("a session without an end was started")
 	}
 }
@@ -302,7 +302,7 @@ func TestExpiryComesAfterIssue(t *testing.T) {
 		born := at("birth")
 		s := aSession(born)
 		s.NotAfter = at("end")
-		tokens, err := w.Start(t.Context(), s, aToken(at("token's clock")), idle, true, born)
+		tokens, err := w.Create(t.Context(), s, aToken(at("token's clock")), idle, true, born)
 		if err == nil {
 			ordered(rt, tokens)
 			tokens, err = w.Refresh(t.Context(), tokens.RefreshToken, at("refresh"), allow(at("judge's clock")))

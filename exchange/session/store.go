@@ -57,9 +57,9 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 	return s
 }
 
-// Start makes tokens. It fills t's Issuer, ID and IssuedAt, and signs it.
+// Create makes tokens. It fills t's Issuer, ID and IssuedAt, and signs it.
 //
-// With keep it gives sess an ID and a time of birth, stores it in one commit
+// WithClient keep it gives sess an ID and a time of birth, stores it in one commit
 // with writes, and adds a refresh token that is good until idle has passed;
 // sess.NotAfter caps both tokens. Without, it stores nothing of the session and
 // commits writes if there are any; then sess is where t.Origin comes from if
@@ -67,7 +67,7 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 //
 // An error is an *exchange.Error where t would expire at once, and
 // storage.ErrConflict where a condition of writes did not hold.
-func (s *Store) Start(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error) {
+func (s *Store) Create(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error) {
 	var refresh string
 	if keep {
 		born, err := s.bear(sess, t, idle, now)

@@ -89,7 +89,7 @@ func (s *Store) dead(ctx context.Context, row storage.Row[record], before time.T
 		if born.endedBy(m.Kind, at.Value) {
 			end = earlier(end, at.Value.Time)
 		}
-		if m.Kind == exchange.MarkSession {
+		if m.Kind == exchange.RevocationSession {
 			deletions = append(deletions, s.marks.Delete(at))
 		}
 	}
@@ -106,7 +106,7 @@ func (s *Store) sweepMarks(ctx context.Context, d *deleter, before time.Time) er
 		if err != nil && oldest.Key == "" {
 			return err
 		}
-		before = earlier(before, storage.BornAt(oldest.Key))
+		before = earlier(before, storage.CreatedAt(oldest.Key))
 	}
 	next, err := walk(ctx, s.marks, s.cursors.marks, func(row storage.Row[mark]) error {
 		if row.Value.Time.Before(before) {

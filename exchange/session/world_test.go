@@ -100,7 +100,7 @@ const idle = 30 * 24 * time.Hour
 func (w *world) start(now time.Time) (*exchange.Session, exchange.Tokens) {
 	w.t.Helper()
 	s := aSession(now)
-	tokens, err := w.Start(context.Background(), s, aToken(now), idle, true, now)
+	tokens, err := w.Create(context.Background(), s, aToken(now), idle, true, now)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func (w *world) start(now time.Time) (*exchange.Session, exchange.Tokens) {
 func (w *world) stateless(now time.Time) string {
 	w.t.Helper()
 	before := w.commits.Load()
-	tokens, err := w.Start(context.Background(), aSession(now), aToken(now), idle, false, now)
+	tokens, err := w.Create(context.Background(), aSession(now), aToken(now), idle, false, now)
 	if err != nil {
 		w.t.Fatal(err)
 	}

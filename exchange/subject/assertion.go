@@ -20,7 +20,7 @@ const maxAssertion = 5 * time.Minute
 // the ways listed in audiences. It answers the jti, which the caller must
 // spend before it believes the client, and until when. Refusals all have the
 // same reason, so that a stranger learns nothing of a client.
-func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.Party, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
+func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
 	if party.Keys == nil {
 		return "", time.Time{}, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the client has no keys"))
 	}

@@ -11,7 +11,7 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-func newClient(t *testing.T, keys *exchange.Keys) *exchange.Party {
+func newClient(t *testing.T, keys *exchange.Keys) *exchange.CompiledClient {
 	t.Helper()
 	p, problems := CompileClient(jwks.Options{AllowPrivateAddresses: true})(exchange.Client{
 		ID: "backend", Auth: exchange.AuthPrivateKeyJWT, Keys: keys,
@@ -92,10 +92,10 @@ func TestClientAssertionOfAnotherKind(t *testing.T) {
 	p := newParty(t)
 	for _, tc := range []struct {
 		name   string
-		party  *exchange.Party
+		party  *exchange.CompiledClient
 		reason exchange.Reason
 	}{
-		{"client without keys", &exchange.Party{Client: &exchange.Client{ID: "backend"}}, exchange.ReasonClientAuthenticationFailed},
+		{"client without keys", &exchange.CompiledClient{Client: &exchange.Client{ID: "backend"}}, exchange.ReasonClientAuthenticationFailed},
 		{"keys cannot be had", newClient(t, &exchange.Keys{JWKSURL: p.URL + "/nothing"}), exchange.ReasonIssuerUnavailable},
 		{"another's keys", newClient(t, &exchange.Keys{JWKS: string(jwkstest.New(t).JWKS())}), exchange.ReasonClientAuthenticationFailed},
 	} {

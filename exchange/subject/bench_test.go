@@ -45,11 +45,11 @@ func benchmark(b *testing.B, p *party) {
 // believing verifies nothing.
 type believing struct{}
 
-func (believing) Verify(_ context.Context, token string, _ time.Time) (exchange.Signed, error) {
+func (believing) Verify(_ context.Context, token string, _ time.Time) (exchange.VerifiedToken, error) {
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
-	return exchange.Signed{Payload: string(payload), Type: "JWT", Alg: "RS256", Key: "key"}, err
+	return exchange.VerifiedToken{Payload: string(payload), Type: "JWT", Alg: "RS256", Key: "key"}, err
 }
 
-func (believing) Withdrawn(string) bool { return false }
+func (believing) Revoked(string) bool { return false }
 
 func (believing) Close() {}

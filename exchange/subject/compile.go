@@ -12,8 +12,8 @@ import (
 // CompileIssuer answers a function that makes an issuer ready: its keys under
 // the limits of base, where the registration does not set its own, and its
 // rules. The shared secrets it gets are plain. It fetches nothing.
-func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
-	return func(i exchange.Issuer) (*exchange.Trust, []exchange.Problem) {
+func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
+	return func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 		rules, problems := policy.Compile(&i)
 		set, err := jwks.New(source(i.URL, i.Keys), options(base, i.Algorithms, i.Keys))
 		if err != nil {
@@ -23,16 +23,16 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.Trust, []
 			closeSet(set)
 			return nil, problems
 		}
-		return &exchange.Trust{Issuer: &i, Rules: rules, Keys: keySet{set}}, nil
+		return &exchange.CompiledIssuer{Issuer: &i, Rules: rules, Keys: keySet{set}}, nil
 	}
 }
 
 // CompileClient answers a function that makes a client ready: the networks that
 // its secret counts from, the keys that sign its requests, and its keys, if it
 // authenticates by private_key_jwt.
-func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.Party, []exchange.Problem) {
-	return func(c exchange.Client) (*exchange.Party, []exchange.Problem) {
-		party := &exchange.Party{Client: &c}
+func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.CompiledClient, []exchange.Problem) {
+	return func(c exchange.Client) (*exchange.CompiledClient, []exchange.Problem) {
+		party := &exchange.CompiledClient{Client: &c}
 		var problems []exchange.Problem
 		if party.SecretNetworks, problems = networks(c.SecretAddresses); len(problems) > 0 {
 			return nil, problems

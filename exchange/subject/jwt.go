@@ -21,7 +21,7 @@ const (
 )
 
 // external verifies a JWT of a registered issuer.
-func (v *Verifier) external(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) external(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	trust := v.issuer(l, token)
 	if trust == nil {
 		return nil, nil
@@ -54,13 +54,13 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 // says it itself must be of the same issuer. We are nobody's external issuer,
 // whatever is registered: our own tokens come as access tokens, and only where
 // the client may bring them.
-func (v *Verifier) issuer(l *list, token exchange.SubjectToken) *exchange.Trust {
+func (v *Verifier) issuer(l *list, token exchange.SubjectToken) *exchange.CompiledIssuer {
 	iss, err := jwks.Issuer(token.Text)
 	if err != nil {
 		l.fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
 		return nil
 	}
-	trusts := v.cfg.Trusts()
+	trusts := v.cfg.Issuers()
 	trust := trusts.IssuerByURL(iss)
 	if token.IssuerID != "" {
 		trust = trusts.Issuer(token.IssuerID)

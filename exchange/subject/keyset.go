@@ -13,16 +13,16 @@ import (
 type keySet struct{ set *jwks.Set }
 
 // Verify implements exchange.KeySet.
-func (k keySet) Verify(ctx context.Context, token string, now time.Time) (exchange.Signed, error) {
+func (k keySet) Verify(ctx context.Context, token string, now time.Time) (exchange.VerifiedToken, error) {
 	t, err := k.set.Verify(ctx, token, now)
 	if err != nil {
-		return exchange.Signed{}, refusal(err)
+		return exchange.VerifiedToken{}, refusal(err)
 	}
-	return exchange.Signed{Payload: t.Payload, Type: t.Type, Alg: t.Alg, Key: t.Thumbprint}, nil
+	return exchange.VerifiedToken{Payload: t.Payload, Type: t.Type, Alg: t.Alg, Key: t.Thumbprint}, nil
 }
 
-// Withdrawn implements exchange.KeySet.
-func (k keySet) Withdrawn(key string) bool { return k.set.Withdrawn(key) }
+// Revoked implements exchange.KeySet.
+func (k keySet) Revoked(key string) bool { return k.set.Revoked(key) }
 
 // Close implements exchange.KeySet.
 func (k keySet) Close() { k.set.Close() }

@@ -19,7 +19,7 @@ type Requests interface {
 // together with the ID of the request and, if the request asked for one, the
 // code_verifier (RFC 7636 §4.5). It speaks of the user to whom the key is
 // linked, and of nobody new.
-func (v *Verifier) oneTimeToken(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) oneTimeToken(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := l.broughtBy(token)
 	if client == nil || !l.check(exchange.Check{
 		Name: "request_id", Want: "that of the request", Got: presence(token.RequestID != ""),
@@ -27,14 +27,14 @@ func (v *Verifier) oneTimeToken(ctx context.Context, l *list, token exchange.Sub
 	}) {
 		return nil, nil
 	}
-	trust := exchange.OwnTrust(client, token.Type)
+	trust := exchange.FirstPartyIssuer(client, token.Type)
 	proven, err := v.cfg.Requests.ProveToken(ctx, client, token.RequestID, token.Text, token.CodeVerifier, now)
 	if !l.challenge("one_time_token", "that of the request, unspent", err) {
 		return nil, trust
 	}
 	token.Credential = proven.Signer
-	s := l.own(trust, exchange.OwnClaims(proven.Key, "", false, ""), token)
-	s.Known, s.Proof.Challenge = true, proven.Challenge
+	s := l.own(trust, exchange.FirstPartyClaims(proven.Key, "", false, ""), token)
+	s.MustExist, s.Proof.Challenge = true, proven.Challenge
 	return s, trust
 }
 

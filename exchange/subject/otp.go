@@ -17,7 +17,7 @@ const moreProofNeeded = "the key belongs to another user; prove the address of t
 // previousEmailId?, previousOtp?}. It proves the address, and the auth key of
 // the request is linked to the same user. A key that belongs to another user
 // stays there, unless the previous code proves that one's address too.
-func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := l.broughtBy(token)
 	if client == nil {
 		return nil, nil
@@ -35,17 +35,17 @@ func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken
 	if l.refused() {
 		return nil, nil
 	}
-	trust := exchange.OwnTrust(client, token.Type)
+	trust := exchange.FirstPartyIssuer(client, token.Type)
 	proven, err := v.cfg.Requests.ProveCode(ctx, client, reply, now)
 	if !l.challenge("otp", "that of the mail, unspent", err) {
 		return nil, trust
 	}
 	token.Credential = proven.Signer
-	s := l.own(trust, exchange.OwnClaims(proven.Address, proven.Address, true, ""), token)
+	s := l.own(trust, exchange.FirstPartyClaims(proven.Address, proven.Address, true, ""), token)
 	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = proven.Challenge, now.Unix(), []string{"otp"} // RFC 8176 §2
-	s.Also = []exchange.Identity{{
+	s.Identities = []exchange.Identity{{
 		Issuer: exchange.Namespace(exchange.TypeOneTimeToken, client.ID), ID: proven.Key,
-		Moves: proven.MovesFrom != "", From: proven.MovesFrom, Elsewhere: moreProofNeeded,
+		Relink: proven.MovesFrom != "", RelinkFrom: proven.MovesFrom, LinkedElsewhere: moreProofNeeded,
 	}}
 	return s, trust
 }

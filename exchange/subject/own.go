@@ -10,7 +10,7 @@ import (
 
 // accessToken verifies an access token: ours if it says so, else an external
 // issuer's.
-func (v *Verifier) accessToken(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) accessToken(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	if iss, err := jwks.Issuer(token.Text); err == nil && iss == v.cfg.OwnIssuer {
 		return v.own(ctx, l, token, now), nil
 	}
@@ -21,7 +21,7 @@ func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken
 	if l.namesNobody(token); l.refused() {
 		return nil
 	}
-	parent, err := v.cfg.Own.Parse(ctx, token.Text, now)
+	parent, err := v.cfg.FirstParty.Parse(ctx, token.Text, now)
 	if err != nil {
 		l.fail(exchange.Check{Name: "access token", Want: "a live one of ours", Got: err.Error()}, revoked(exchange.AsError(err)))
 		return nil

@@ -46,7 +46,7 @@ func TestOwn(t *testing.T) {
 		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ours{err: ended}, exchange.ReasonSubjectTokenRevoked, "access token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			v := New(Config{Trusts: func() Trusts { return p.trusts }, Own: tc.own, OwnIssuer: ownURL})
+			v := New(Config{Issuers: func() Issuers { return p.trusts }, FirstParty: tc.own, OwnIssuer: ownURL})
 			s, trust, checks, err := v.Verify(context.Background(), tc.token, nil, p.now)
 			if tc.reason != "" {
 				checkRefused(t, s, checks, err, tc.reason, tc.check)

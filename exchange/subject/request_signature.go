@@ -28,7 +28,7 @@ const (
 // as it came. It answers which key signed and the signature's bytes, of which
 // there is one spelling: the base64 is strict, and RSA takes no number that is
 // not below its modulus. Whoever the client is, refusals have one reason.
-func RequestSignature(party *exchange.Party, body []byte, text string) (signer string, signature []byte, err error) {
+func RequestSignature(party *exchange.CompiledClient, body []byte, text string) (signer string, signature []byte, err error) {
 	refuse := func(format string, args ...any) (string, []byte, error) {
 		return "", nil, exchange.Refuse(exchange.ReasonRequestSignatureInvalid, fmt.Errorf(format, args...))
 	}

@@ -32,7 +32,7 @@ var signingKeys = sync.OnceValue(func() [3]*rsa.PrivateKey {
 })
 
 // partner is a client whose requests the keys sign.
-func partner(t testing.TB, keys ...*rsa.PrivateKey) *exchange.Party {
+func partner(t testing.TB, keys ...*rsa.PrivateKey) *exchange.CompiledClient {
 	t.Helper()
 	text := ""
 	for _, key := range keys {
@@ -84,7 +84,7 @@ func TestRequestSignature(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	for _, row := range []struct {
 		name, body, signature string
-		party                 *exchange.Party
+		party                 *exchange.CompiledClient
 		signer                *rsa.PrivateKey // nil: refused
 	}{
 		{"good", body, b64(good), party, keys[0]},
@@ -92,7 +92,7 @@ func TestRequestSignature(t *testing.T) {
 		{"by another's key", body, b64(signPSS(t, keys[2], body, 64, hexOfHash)), party, nil},
 		{"of another client", body, b64(good), partner(t, keys[2]), nil},
 		{"no such client", body, b64(good), nil, nil},
-		{"a client without keys", body, b64(good), &exchange.Party{Client: &exchange.Client{}}, nil},
+		{"a client without keys", body, b64(good), &exchange.CompiledClient{Client: &exchange.Client{}}, nil},
 		{"another body", strings.Replace(body, "k", "l", 1), b64(good), party, nil},
 		{"the body without its line break", strings.TrimSpace(body), b64(good), party, nil},
 		{"over the body itself", body, b64(signPSS(t, keys[0], body, 64, func(s string) string { return s })), party, nil},

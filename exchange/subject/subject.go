@@ -13,10 +13,10 @@ const maxToken = 16 << 10
 
 // Config is what a Verifier needs. Fields without a stated default are required.
 type Config struct {
-	// Trusts answers the issuers as of now. It is called once for each token.
-	Trusts func() Trusts
-	// Own reads our own access tokens.
-	Own Own
+	// Issuers answers the issuers as of now. It is called once for each token.
+	Issuers func() Issuers
+	// FirstParty reads our own access tokens.
+	FirstParty FirstParty
 	// OwnIssuer is the iss of our tokens.
 	OwnIssuer string
 	// Wallets are the challenges that wallets answer, and Contracts asks about
@@ -28,15 +28,15 @@ type Config struct {
 	Requests Requests
 }
 
-// Trusts are the registered issuers, nil where there is none.
-type Trusts interface {
-	Issuer(id string) *exchange.Trust
-	IssuerByURL(url string) *exchange.Trust
+// Issuers are the registered issuers, nil where there is none.
+type Issuers interface {
+	Issuer(id string) *exchange.CompiledIssuer
+	IssuerByURL(url string) *exchange.CompiledIssuer
 }
 
-// Own verifies an access token of ours: signature, typ, iss, exp, and that
+// FirstParty verifies an access token of ours: signature, typ, iss, exp, and that
 // nothing it came from was ended. Its errors are of type *exchange.Error.
-type Own interface {
+type FirstParty interface {
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 
@@ -48,7 +48,7 @@ type Verifier struct {
 
 // kind verifies one kind of token. What it answers counts only if no check
 // refused.
-type kind func(context.Context, *list, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.Trust)
+type kind func(context.Context, *list, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.CompiledIssuer)
 
 // New makes a Verifier.
 func New(cfg Config) *Verifier {
@@ -71,10 +71,10 @@ func New(cfg Config) *Verifier {
 
 // Verify proves a subject token. It answers the subject, the issuer that
 // proved it (nil when we did), and checks with those appended that it made, in
-// the order they ran, the last of which is the one that refused. With an error,
+// the order they ran, the last of which is the one that refused. WithClient an error,
 // which is of type *exchange.Error, there is no subject; the issuer is there as
 // soon as it is known, for the audit trail.
-func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
+func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
 	l := &list{checks: checks, explain: token.Explain}
 	l.size(token.Text)
 	verify := v.kind(l, token.Type)
@@ -137,7 +137,7 @@ func (l *list) checkSaying(c exchange.Check, say func() (want, got string)) bool
 // fail notes c, which did not pass, with the error that says why. What is not
 // the token's fault keeps its own reason.
 func (l *list) fail(c exchange.Check, err *exchange.Error) {
-	if l.reason != "" && err.Reason.Answer().Code != exchange.TemporarilyUnavailable {
+	if l.reason != "" && err.Reason.Response().Code != exchange.TemporarilyUnavailable {
 		err = exchange.Refuse(l.reason, err)
 	}
 	c.Passed, c.Reason, c.Got = false, err.Reason, exchange.Clip(c.Got)

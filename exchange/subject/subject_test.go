@@ -14,11 +14,11 @@ import (
 )
 
 // trusts are issuers by ID.
-type trusts map[string]*exchange.Trust
+type trusts map[string]*exchange.CompiledIssuer
 
-func (t trusts) Issuer(id string) *exchange.Trust { return t[id] }
+func (t trusts) Issuer(id string) *exchange.CompiledIssuer { return t[id] }
 
-func (t trusts) IssuerByURL(url string) *exchange.Trust {
+func (t trusts) IssuerByURL(url string) *exchange.CompiledIssuer {
 	for _, trust := range t {
 		if trust.Issuer.URL == url && url != "" {
 			return trust
@@ -49,7 +49,7 @@ func newParty(t testing.TB, opts ...jwkstest.Option) *party {
 	p := &party{now: time.Now().Truncate(time.Second), trusts: trusts{}}
 	p.Issuer = jwkstest.New(t, append(opts, jwkstest.WithClock(func() time.Time { return p.now }))...)
 	p.register(t, p.registration())
-	p.verifier = New(Config{Trusts: func() Trusts { return p.trusts }, Own: noneOfOurs{}, OwnIssuer: ownURL})
+	p.verifier = New(Config{Issuers: func() Issuers { return p.trusts }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL})
 	return p
 }
 
@@ -182,7 +182,7 @@ func TestUnavailable(t *testing.T) {
 	p.Fail(500)
 	_, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(p.Claims("alice", "app")), Type: exchange.TypeIDToken})
 	refused := exchange.AsError(err)
-	if refused.Reason != exchange.ReasonIssuerUnavailable || refused.Reason.Answer().Status != 503 {
+	if refused.Reason != exchange.ReasonIssuerUnavailable || refused.Reason.Response().Status != 503 {
 		t.Fatalf("got %v", err)
 	}
 	if last := checks[len(checks)-1]; last.Passed || last.Reason != exchange.ReasonIssuerUnavailable {

@@ -18,7 +18,7 @@ import (
 // operator said the client speaks of: then that issuer's mappings and
 // conditions count, and see the members as claims sub, email, email_verified
 // and name.
-func (v *Verifier) userAssertion(_ context.Context, l *list, token exchange.SubjectToken, _ time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) userAssertion(_ context.Context, l *list, token exchange.SubjectToken, _ time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := l.broughtBy(token)
 	if client == nil || !l.check(exchange.Check{
 		Name: "client.auth", Want: "a client that authenticates", Got: string(client.Auth),
@@ -28,7 +28,7 @@ func (v *Verifier) userAssertion(_ context.Context, l *list, token exchange.Subj
 	}
 	m := l.object(token.Text, "externalUserId", "email", "emailVerified", "name")
 	id, email, name := l.text(m, "externalUserId"), l.text(m, "email"), l.text(m, "name")
-	claims := exchange.OwnClaims(id, email, l.flag(m, "emailVerified"), name)
+	claims := exchange.FirstPartyClaims(id, email, l.flag(m, "emailVerified"), name)
 	trust := v.ownTrust(l, client, token.Type)
 	if l.refused() {
 		return nil, nil
@@ -38,12 +38,12 @@ func (v *Verifier) userAssertion(_ context.Context, l *list, token exchange.Subj
 
 // ownTrust stands for who speaks of the users that a client brings by a proof
 // of ours.
-func (v *Verifier) ownTrust(l *list, client *exchange.Client, tokenType string) *exchange.Trust {
+func (v *Verifier) ownTrust(l *list, client *exchange.Client, tokenType string) *exchange.CompiledIssuer {
 	id := client.Namespace(tokenType)
 	if exchange.IsNamespace(id) {
-		return exchange.OwnTrust(client, tokenType)
+		return exchange.FirstPartyIssuer(client, tokenType)
 	}
-	trust := v.cfg.Trusts().Issuer(id)
+	trust := v.cfg.Issuers().Issuer(id)
 	l.check(exchange.Check{
 		Name: "client.asIssuer", Want: "a registered issuer", Got: id,
 		Passed: trust != nil, Reason: exchange.ReasonIssuerUnknown,
@@ -52,7 +52,7 @@ func (v *Verifier) ownTrust(l *list, client *exchange.Client, tokenType string) 
 }
 
 // own is the subject of a proof of ours with the claims that it makes.
-func (l *list) own(trust *exchange.Trust, claims map[string]any, token exchange.SubjectToken) *exchange.Subject {
+func (l *list) own(trust *exchange.CompiledIssuer, claims map[string]any, token exchange.SubjectToken) *exchange.Subject {
 	mapped := l.mapped(trust.Rules, claims)
 	return &exchange.Subject{
 		Issuer: trust.Issuer.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,

@@ -85,7 +85,7 @@ func TestUserAssertion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Issuer != tc.issuer || s.ID != tc.id || s.Email != tc.email || len(s.Also) != 0 || s.Known {
+			if s.Issuer != tc.issuer || s.ID != tc.id || s.Email != tc.email || len(s.Identities) != 0 || s.MustExist {
 				t.Errorf("subject %+v", s)
 			}
 			if pr := s.Proof; pr.TokenType != exchange.TypeUserAssertion || pr.Key != "s1" || pr.Challenge != "" || pr.Replay != "" {
@@ -121,7 +121,7 @@ func FuzzUserAssertion(f *testing.F) {
 		f.Add(b64([]byte(seed)))
 	}
 	f.Add(b64([]byte(`{"externalUserId":"7"}`)) + "=")
-	v := New(Config{Trusts: func() Trusts { return trusts{} }, Own: noneOfOurs{}, OwnIssuer: ownURL})
+	v := New(Config{Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL})
 	f.Fuzz(func(t *testing.T, text string) {
 		token := exchange.SubjectToken{Type: exchange.TypeUserAssertion, Text: text, Client: asserting()}
 		s, trust, _, err := v.Verify(context.Background(), token, nil, time.Unix(1_700_000_000, 0))

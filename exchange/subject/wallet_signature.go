@@ -34,12 +34,12 @@ type Contracts interface {
 // namespace. The user is that of the client session, if the backend that opened
 // it named one, or if another account was proven in it before. The client's
 // secret that opened it is the key of the proof.
-func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.Trust) {
+func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := l.broughtBy(token)
 	if client == nil {
 		return nil, nil
 	}
-	trust := exchange.OwnTrust(client, token.Type)
+	trust := exchange.FirstPartyIssuer(client, token.Type)
 	m := l.object(token.Text, "challengeId", "walletAddress", "signature", "publicKey", "walletType")
 	id, address, typ := l.needed(m, "challengeId"), l.needed(m, "walletAddress"), l.text(m, "walletType")
 	proof := wallet.Proof{Signature: l.needed(m, "signature"), PublicKey: l.text(m, "publicKey")}
@@ -53,9 +53,9 @@ func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.
 		return nil, trust
 	}
 	token.Credential = c.Session.Credential
-	s := l.own(trust, exchange.OwnClaims(c.Account.String(), "", false, ""), token)
+	s := l.own(trust, exchange.FirstPartyClaims(c.Account.String(), "", false, ""), token)
 	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = c.Name, now.Unix(), []string{"pop"} // RFC 8176 §2
-	s.Also = alsoKnown(client, c)
+	s.Identities = alsoKnown(client, c)
 	return s, trust
 }
 
@@ -150,10 +150,10 @@ func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c chal
 func alsoKnown(client *exchange.Client, c challenge.WalletChallenge) []exchange.Identity {
 	var also []exchange.Identity
 	if id := c.Session.ExternalUserID; id != "" {
-		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, Names: true})
+		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, FindsUser: true})
 	}
 	if first := c.Session.Account; first != "" && first != c.Account.String() {
-		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeWalletSignature, client.ID), ID: first, Names: true})
+		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeWalletSignature, client.ID), ID: first, FindsUser: true})
 	}
 	return also
 }

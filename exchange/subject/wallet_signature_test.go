@@ -78,7 +78,7 @@ func newWalletParty(t testing.TB) *walletParty {
 		sessions: challenge.NewClientSessions(e, make([]byte, 32)), engine: e, now: time.Now(),
 	}
 	p.verifier = New(Config{
-		Trusts: func() Trusts { return trusts{} }, Own: noneOfOurs{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
+		Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
 	})
 	return p
 }
@@ -102,7 +102,7 @@ func (p *walletParty) started(t testing.TB, id, address, chain string) challenge
 	return c
 }
 
-func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.Trust, []exchange.Check, error) {
+func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
 	text, _ := json.Marshal(members)
 	token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString(text), Type: exchange.TypeWalletSignature, Client: p.client}
 	return p.verifier.Verify(context.Background(), token, nil, p.now)
@@ -172,7 +172,7 @@ func TestWalletSignature(t *testing.T) {
 				t.Fatal(err)
 			}
 			if trust.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name || s.Proof.Key != "s1" ||
-				s.Proof.AuthTime != p.now.Unix() || len(s.Also) > 0 || s.Email != "" {
+				s.Proof.AuthTime != p.now.Unix() || len(s.Identities) > 0 || s.Email != "" {
 				t.Errorf("subject %+v", s)
 			}
 		})
@@ -215,8 +215,8 @@ func TestWalletIsAlso(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alice := exchange.Identity{Issuer: "client:shop", ID: "alice", Names: true}
-	first := exchange.Identity{Issuer: "wallet:shop", ID: "eip155:1:" + address, Names: true}
+	alice := exchange.Identity{Issuer: "client:shop", ID: "alice", FindsUser: true}
+	first := exchange.Identity{Issuer: "wallet:shop", ID: "eip155:1:" + address, FindsUser: true}
 	for i, row := range []struct {
 		chain string
 		want  []exchange.Identity
@@ -230,8 +230,8 @@ func TestWalletIsAlso(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(s.Also, row.want) {
-			t.Errorf("proof %d: also %+v, want %+v", i, s.Also, row.want)
+		if !reflect.DeepEqual(s.Identities, row.want) {
+			t.Errorf("proof %d: also %+v, want %+v", i, s.Identities, row.want)
 		}
 		writes, err := challenge.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
 		if err == nil {
@@ -296,7 +296,7 @@ type patient struct{ *challenge.ClientSessions }
 
 func (patient) Failed(context.Context, challenge.WalletChallenge, time.Time) error { return nil }
 
-// With an error there is no subject, whatever the text; without one it is the
+// WithClient an error there is no subject, whatever the text; without one it is the
 // account that was challenged.
 func FuzzWalletSignature(f *testing.F) {
 	p, key := newWalletParty(f), keyOf(1)

@@ -39,10 +39,10 @@ func TestRemovalCounts(t *testing.T) {
 			if c.exchange == "" {
 				now.granted(t)
 			} else {
-				a := c.exchange.Answer()
+				a := c.exchange.Response()
 				now.refused(t, a.Status, a.Code, c.exchange)
 			}
-			a := c.refresh.Answer()
+			a := c.refresh.Response()
 			s.refresh(again.RefreshToken).refused(t, a.Status, a.Code, c.refresh)
 			for _, token := range []string{again.AccessToken, again.RefreshToken} {
 				found := s.call("/oauth/introspect", url.Values{"token": {token}}, proof)
