@@ -104,7 +104,7 @@ for token in sys.argv[1:]:
     try:
         serve(token)
         print(200)
-    except (jwt.PyJWTError, AssertionError):
+    except (jwt.PyJWTError, PermissionError):
         print(401)
 `
 
