@@ -11,8 +11,8 @@ import (
 	"cambio/exchange/admin"
 )
 
-// exampleManifest says every field of a manifest. `cambio apply --help` shows it,
-// and a test compares.
+// exampleManifest shows every field of a manifest. `cambio apply --help` prints
+// it, and a test checks that it is complete.
 //
 //go:embed manifest.yaml
 var exampleManifest string
@@ -21,18 +21,18 @@ func (c *cli) apply() *cobra.Command {
 	var file string
 	var dry, prune bool
 	cmd := c.verb("apply -f trust.yaml [--dry-run] [--prune]", "Register what a manifest declares",
-		`Makes a running server's issuers and clients what a manifest declares, all of
-them or, if anything is wrong, none. What it will change is printed: + added,
-~ changed with the fields that differ, - removed. Applying it again changes
-nothing. A change counts from the next request.
+		`Registers the issuers and clients that a manifest declares with a running server,
+all of them or, if anything is wrong, none. The changes are printed: + added,
+~ changed with the fields that differ, - removed. Applying a manifest again changes
+nothing. A change takes effect from the next request.
 
 What is registered but not in the manifest stays, unless --prune removes it;
-sessions born from a removed issuer or of a removed client end.
+sessions of a removed issuer or client end.
 
 A shared secret is written as value, or as valueFile: a path relative to the
-manifest. A client's own secret is in no manifest: cambio client rotate makes it.
+manifest. A client's own secret is in no manifest: cambio client rotate creates it.
 
-Everything that a manifest can say, with defaults where there are any:
+All fields of a manifest, with defaults where there are any:
 
 `+exampleManifest, `  cat > trust.yaml <<'EOF'
   issuers:
@@ -61,22 +61,6 @@ Everything that a manifest can say, with defaults where there are any:
 	return cmd
 }
 
-// required makes the absence of a flag a usage error.
-func required(cmd *cobra.Command, flags ...string) {
-	args := cmd.Args
-	cmd.Args = func(cmd *cobra.Command, given []string) error {
-		if err := args(cmd, given); err != nil {
-			return err
-		}
-		for _, name := range flags {
-			if !cmd.Flags().Changed(name) {
-				return usage(cmd, fmt.Errorf("--%s is missing", name))
-			}
-		}
-		return nil
-	}
-}
-
 func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error {
 	t, err := readTrust(file, c.in)
 	if err != nil {
@@ -102,7 +86,7 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 	})
 }
 
-// locate shows what the server found wrong at its place in the file.
+// locate places the problems that the server found in the file.
 func (t *trustFile) locate(err error) error {
 	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
 		return t.doc.refuse(e.Problems)

@@ -12,16 +12,16 @@ import (
 )
 
 func (c *cli) client() *cobra.Command {
-	return c.group("client", "The apps that may call",
-		`A client is an app that may bring tokens. What it may do is listed in its
+	return c.group("client", "Manage clients",
+		`A client is an app that may present tokens. What it may do is listed in its
 registration; what is not listed is refused. A public client (--auth none) is a
 page or an app that cannot keep a secret: its browser origins are checked.`, `  cambio client add shop --issuer google --audience https://api.example.com --origin https://shop.example.com
   cambio client list`,
 		c.clientAdd(), c.clientList(), c.clientShow(), c.clientRemove(), c.clientRotate(),
-		c.group("secret", "The secrets of a client",
+		c.group("secret", "Manage the secrets of a client",
 			`A client that authenticates by client_secret_basic or client_secret_post has at
-most two live secrets. They are kept as MACs: one that was lost cannot be shown
-again, only replaced by cambio client rotate.`, `  cambio client secret list backend
+most two valid secrets. Only their MACs are stored: a lost secret cannot be shown
+again, only replaced with cambio client rotate.`, `  cambio client secret list backend
   cambio client secret revoke backend SECRET-ID`,
 			c.secretList(), c.secretRevoke()))
 }
@@ -40,7 +40,7 @@ checkout and keys, is declared in a manifest: see cambio apply.`, `  # a browser
     --audience https://api.example.com --scope orders:read --default-scope orders:read \
     --refresh-tokens --page-refresh --origin https://shop.example.com --secret-address 10.1.0.0/16
 
-  # a backend that asks for itself
+  # a backend that gets tokens for itself
   cambio client add backend --auth client_secret_basic --grant client_credentials \
     --audience https://api.example.com --scope orders:write`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
@@ -48,24 +48,24 @@ checkout and keys, is declared in a manifest: see cambio apply.`, `  # a browser
 			return c.addClient(ctx, client)
 		})
 	f := cmd.Flags()
-	f.StringVar(&client.Name, "name", "", "what people call it")
+	f.StringVar(&client.Name, "name", "", "its display `name`")
 	f.StringVar((*string)(&client.Auth), "auth", "none", "`method`: none, client_secret_basic or client_secret_post")
 	f.StringArrayVar(&client.Audiences, "audience", nil, "an `API` its tokens are for, the default first; repeatable")
-	f.StringArrayVar(&client.Issuers, "issuer", nil, "`ID` of an issuer whose tokens it may bring; repeatable")
+	f.StringArrayVar(&client.Issuers, "issuer", nil, "`ID` of an issuer whose tokens it may present; repeatable")
 	f.StringArrayVar(&client.Origins, "origin", nil, "a browser `origin` it may be called from; repeatable")
-	f.StringArrayVar(&client.Scopes, "scope", nil, "a `scope` it may ask for; repeatable")
-	f.StringArrayVar(&client.DefaultScopes, "default-scope", nil, "a `scope` it gets when it asks for none; repeatable")
+	f.StringArrayVar(&client.Scopes, "scope", nil, "a `scope` it may request; repeatable")
+	f.StringArrayVar(&client.DefaultScopes, "default-scope", nil, "a `scope` it gets when it requests none; repeatable")
 	f.StringArrayVar(&client.Grants, "grant", nil, "a `grant_type` it may use (default: token exchange, and refresh_token with --refresh-tokens); repeatable")
-	f.BoolVar(&client.RefreshTokens, "refresh-tokens", false, "its sessions last: they have a refresh token")
-	f.StringArrayVar(&client.Proofs, "proof", nil, "a `proof` it may bring: user-assertion; the others, one-time-token, otp and wallet-signature, need a manifest; repeatable")
+	f.BoolVar(&client.RefreshTokens, "refresh-tokens", false, "its sessions have refresh tokens")
+	f.StringArrayVar(&client.Proofs, "proof", nil, "a `proof` it may present: user-assertion; the others, one-time-token, otp and wallet-signature, need a manifest; repeatable")
 	f.StringVar(&client.AsIssuer, "as-issuer", "", "`ID` of the issuer whose users its user assertions are about (default: its own users)")
-	f.StringArrayVar(&client.SecretAddresses, "secret-address", nil, "a `network` from which its secret counts, such as 10.1.0.0/16 (default: any); repeatable")
+	f.StringArrayVar(&client.SecretAddresses, "secret-address", nil, "a `network` from which its secret is accepted, such as 10.1.0.0/16 (default: any); repeatable")
 	f.BoolVar(&client.PageRefresh, "page-refresh", false, "pages at its origins refresh and log out its sessions without its secret")
 	required(cmd, "audience")
 	return cmd
 }
 
-// added is what client add did. Secret is there for confidential clients.
+// added is what client add shows. Confidential clients have a Secret.
 type added struct {
 	Client exchange.Client  `json:"client"`
 	Secret *admin.NewSecret `json:"secret,omitempty"`
@@ -88,7 +88,7 @@ func (c *cli) addClient(ctx context.Context, client exchange.Client) error {
 	if bySecret(&client) {
 		s, err := api.RotateSecret(ctx, client.ID)
 		if err != nil {
-			return fmt.Errorf("client %s is registered, but making its secret: %w", client.ID, err)
+			return fmt.Errorf("client %s is registered, but creating its secret failed: %w", client.ID, err)
 		}
 		out.Secret = &s
 	}
@@ -100,113 +100,72 @@ func (c *cli) addClient(ctx context.Context, client exchange.Client) error {
 	})
 }
 
-// printSecret writes nothing but the secret to standard output, so that it
-// can go straight to where it is kept.
+// printSecret writes only the secret to standard output, so that it can be
+// redirected to where it is kept.
 func (c *cli) printSecret(client string, s admin.NewSecret) {
 	fmt.Fprintf(c.err, "secret %s of client %s, shown this once:\n", s.ID, client)
 	fmt.Fprintln(c.out, s.Secret)
 }
 
 func (c *cli) clientList() *cobra.Command {
+	clients := table[exchange.Client]{"ID AUTH ISSUERS ORIGINS SCOPES", func(x exchange.Client) []string {
+		return []string{x.ID, cmp.Or(string(x.Auth), "none"), join(x.Issuers), join(x.Origins), join(x.Scopes)}
+	}}
 	return c.verb("list", "List the clients",
 		`Lists the registered clients in the order of their IDs.`, `  cambio client list
   cambio client list -o json`,
-		cobra.NoArgs, func(ctx context.Context, _ []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
-			}
-			clients, err := api.Clients(ctx)
-			return c.showUnless(err, clients, func() {
-				var rows [][]string
-				for _, x := range clients {
-					rows = append(rows, []string{x.ID, cmp.Or(string(x.Auth), "none"), join(x.Issuers), join(x.Origins), join(x.Scopes)})
-				}
-				table(c.out, "ID AUTH ISSUERS ORIGINS SCOPES", rows)
-			})
-		})
+		cobra.NoArgs, list(c, clients, (*admin.Client).Clients))
 }
 
 func (c *cli) clientShow() *cobra.Command {
 	return c.verb("show ID", "Show a client",
-		`Shows a client as a manifest declares it. Of its secrets, which no manifest
-declares, comments say what there is and when each was last used.`, `  cambio client show shop`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
+		`Shows a client as a manifest declares it. Comments list its secrets, which no
+manifest declares, and when each was last used.`, `  cambio client show shop`,
+		cobra.ExactArgs(1), get(c, (*admin.Client).Client, func(client exchange.Client) {
+			c.yaml(client)
+			for _, s := range client.Secrets {
+				fmt.Fprintf(c.out, "# secret %s: created %s, expires %s, last used %s\n",
+					s.ID, stamp(s.Created), cmp.Or(stamp(s.Expires), "never"), cmp.Or(stamp(s.LastUsed), "never"))
 			}
-			client, err := api.Client(ctx, args[0])
-			return c.showUnless(err, client, func() {
-				c.yaml(client)
-				for _, s := range client.Secrets {
-					fmt.Fprintf(c.out, "# secret %s: made %s, expires %s, last used %s\n",
-						s.ID, stamp(s.Created), cmp.Or(stamp(s.Expires), "never"), cmp.Or(stamp(s.LastUsed), "never"))
-				}
-			})
-		})
+		}))
 }
 
 func (c *cli) clientRemove() *cobra.Command {
 	return c.verb("remove ID", "Remove a client",
-		`Removes a client. From the next request it is unknown and its sessions have
-ended. Its own users, such as those of client:ID, stay, and are those of a client
-that is registered under the ID again: another application needs another ID.`, `  cambio client remove shop`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err == nil {
-				err = api.RemoveClient(ctx, args[0])
-			}
-			return c.showUnless(err, done{"client", args[0], "removed"}, nil)
-		})
+		`Removes a client. From the next request on it is unknown and its sessions have
+ended. Its own users, such as those of client:ID, stay: a new client that reuses
+the ID inherits them. Give another application another ID.`, `  cambio client remove shop`,
+		cobra.ExactArgs(1), c.act("client", "removed", (*admin.Client).RemoveClient))
 }
 
 func (c *cli) clientRotate() *cobra.Command {
-	return c.verb("rotate ID", "Make a client's next secret",
-		`Makes a new secret for a client and prints it, this once, on standard output.
-The one before lives for 24 hours more, so that the client can be told in
-between; one that is older still ends at once. cambio client secret revoke ends one sooner.`, `  cambio client rotate backend > backend.secret`,
+	return c.verb("rotate ID", "Create a client's next secret",
+		`Creates a new secret for a client and prints it, this once, on standard output.
+The previous one stays valid for 24 hours, so that the client can be reconfigured
+meanwhile; an older one expires at once. cambio client secret revoke ends one sooner.`, `  cambio client rotate backend > backend.secret`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
-			}
-			s, err := api.RotateSecret(ctx, args[0])
-			return c.showUnless(err, s, func() { c.printSecret(args[0], s) })
+			return get(c, (*admin.Client).RotateSecret, func(s admin.NewSecret) { c.printSecret(args[0], s) })(ctx, args)
 		})
 }
 
 func (c *cli) secretList() *cobra.Command {
+	secrets := table[admin.Secret]{"ID CREATED EXPIRES USED", func(s admin.Secret) []string {
+		return []string{s.ID, stamp(s.Created), stamp(s.Expires), stamp(s.LastUsed)}
+	}}
 	return c.verb("list CLIENT", "List a client's secrets",
 		`Lists the secrets of a client by ID, without the secrets themselves, and when the
 client last authenticated by each.`, `  cambio client secret list backend`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
-			}
-			secrets, err := api.Secrets(ctx, args[0])
-			return c.showUnless(err, secrets, func() {
-				var rows [][]string
-				for _, s := range secrets {
-					rows = append(rows, []string{s.ID, stamp(s.Created), stamp(s.Expires), stamp(s.LastUsed)})
-				}
-				table(c.out, "ID CREATED EXPIRES USED", rows)
-			})
-		})
+		cobra.ExactArgs(1), get(c, (*admin.Client).Secrets, func(list []admin.Secret) { secrets.print(c.out, list...) }))
 }
 
 func (c *cli) secretRevoke() *cobra.Command {
-	return c.verb("revoke CLIENT SECRET-ID", "End a client's secret at once",
-		`Ends a secret from the next request on. Sessions of the client go on. If somebody
-else had the secret, end those of the users that it vouched for, with cambio session
-revoke --issuer client:CLIENT --key SECRET-ID, or all with --client CLIENT.`, `  cambio client secret list backend
+	return c.verb("revoke CLIENT SECRET-ID", "Revoke a client's secret",
+		`Revokes a secret from the next request on. Sessions of the client go on. If the
+secret was compromised, also revoke the sessions of users that it authenticated, with
+cambio session revoke --issuer client:CLIENT --key SECRET-ID, or all of the client's
+with --client CLIENT.`, `  cambio client secret list backend
   cambio client secret revoke backend SECRET-ID`,
-		cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err == nil {
-				err = api.RevokeSecret(ctx, args[0], args[1])
-			}
-			return c.showUnless(err, done{"secret", args[1], "revoked"}, nil)
-		})
+		cobra.ExactArgs(2), request(c, func(ctx context.Context, api *admin.Client, args []string) (outcome, error) {
+			return outcome{"secret", args[1], "revoked"}, api.RevokeSecret(ctx, args[0], args[1])
+		}, c.printOutcome))
 }

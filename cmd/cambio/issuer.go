@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -14,12 +13,12 @@ import (
 )
 
 func (c *cli) issuer() *cobra.Command {
-	return c.group("issuer", "The parties whose tokens are accepted",
-		`An issuer is a party whose tokens are accepted: an OpenID provider, or anyone
-who signs JWTs with keys that can be had. Its ID is part of every user's
-identity here, so an ID stays bound to its URL even after it was removed.
+	return c.group("issuer", "Manage issuers",
+		`An issuer is a party whose tokens are accepted: an OpenID provider, or any other
+that signs JWTs with keys the server can get. Its ID is part of every user's
+identity here, so an ID stays bound to its URL even after the issuer was removed.
 
-What these verbs do not offer, such as conditions on claims, a manifest does:
+What these commands do not offer, such as conditions on claims, a manifest does:
 see cambio apply --help.`, `  cambio issuer add https://accounts.google.com --id google --audience 1234.apps.googleusercontent.com
   cambio issuer list`,
 		c.issuerAdd(), c.issuerList(), c.issuerShow(), c.issuerRemove())
@@ -28,13 +27,13 @@ see cambio apply --help.`, `  cambio issuer add https://accounts.google.com --id
 func (c *cli) issuerAdd() *cobra.Command {
 	var i exchange.Issuer
 	var yes bool
-	cmd := c.verb("add URL --audience A [--id ID] [--scope S] [--yes]", "Trust an issuer",
+	cmd := c.verb("add URL --audience A [--id ID] [--scope S] [--yes]", "Register an issuer",
 		`Has the server fetch the issuer's keys, shows them, and registers the issuer
 once you have confirmed. Off a terminal, --yes confirms; without it the keys
 are shown and nothing is registered.
 
 The audience is what the issuer writes into aud for your app, mostly its client
-ID there: without one, tokens that were meant for others would be accepted.`, `  cambio issuer add https://accounts.google.com --id google \
+ID there: without one, tokens that were issued to others would be accepted.`, `  cambio issuer add https://accounts.google.com --id google \
     --audience 1234567890.apps.googleusercontent.com --scope orders:read
 
   # an issuer on this machine, for trying out
@@ -49,7 +48,7 @@ ID there: without one, tokens that were meant for others would be accepted.`, ` 
 	f.StringArrayVar(&i.Scopes, "scope", nil, "a `scope` that all its users get; repeatable")
 	f.StringVar(&i.Keys.DiscoveryURL, "discovery-url", "", "`URL` of its discovery document, if it is not below its own")
 	f.StringVar(&i.Keys.JWKSURL, "jwks-url", "", "`URL` of its keys, if it has no discovery document")
-	f.BoolVar(&i.Keys.AllowPrivateAddresses, "allow-private-addresses", false, "its keys may be fetched from loopback and private networks, in plain http too")
+	f.BoolVar(&i.Keys.AllowPrivateAddresses, "allow-private-addresses", false, "its keys may be fetched from loopback and private networks, and over plain http")
 	f.BoolVar(&yes, "yes", false, "register without asking")
 	required(cmd, "audience")
 	return cmd
@@ -71,12 +70,8 @@ func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error 
 	if err != nil {
 		return fmt.Errorf("fetching the keys of %s: %w", i.URL, err)
 	}
-	w := c.out
-	if c.output == "json" {
-		w = c.err
-	}
-	fmt.Fprintf(w, "issuer %s at %s, for tokens to %v, signs with\n", i.ID, i.URL, i.Audiences)
-	printKeys(w, preview.Keys)
+	fmt.Fprintf(c.preview(), "issuer %s at %s, for tokens to %v, signs with\n", i.ID, i.URL, i.Audiences)
+	issuerKeyTable.print(c.preview(), preview.Keys...)
 	if err := c.confirm("Accept tokens signed by these keys, and by those that the issuer publishes later?", yes); err != nil {
 		return err
 	}
@@ -87,8 +82,8 @@ func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error 
 	return c.show(preview, func() { c.printPlan(plan, false) })
 }
 
-// addsOnly refuses what would change a registration: a verb that adds must
-// not drop what a manifest says beyond its flags.
+// addsOnly refuses what would change a registration: a command that adds must
+// not drop what a manifest declares beyond its flags.
 func addsOnly(ctx context.Context, api *admin.Client, m exchange.Manifest) error {
 	plan, err := api.Plan(ctx, m, false)
 	if err != nil {
@@ -103,74 +98,50 @@ func addsOnly(ctx context.Context, api *admin.Client, m exchange.Manifest) error
 	return nil
 }
 
-func printKeys(w io.Writer, keys []admin.IssuerKey) {
-	var rows [][]string
-	for _, k := range keys {
-		state := "accepted"
-		if k.Refused != "" {
-			state = "refused: " + k.Refused
-		}
-		rows = append(rows, []string{k.KeyID, k.Type, k.Algorithm, k.Thumbprint, stamp(k.NotAfter), state})
+var issuerKeyTable = table[admin.IssuerKey]{"KID TYPE ALG THUMBPRINT NOT-AFTER STATE", func(k admin.IssuerKey) []string {
+	state := "accepted"
+	if k.Refused != "" {
+		state = "refused: " + k.Refused
 	}
-	table(w, "KID TYPE ALG THUMBPRINT NOT-AFTER STATE", rows)
-}
+	return []string{k.KeyID, k.Type, k.Algorithm, k.Thumbprint, stamp(k.NotAfter), state}
+}}
 
 func (c *cli) issuerList() *cobra.Command {
+	issuers := table[exchange.Issuer]{"ID URL AUDIENCES SCOPES", func(i exchange.Issuer) []string {
+		return []string{i.ID, i.URL, join(i.Audiences), join(i.Scopes)}
+	}}
 	return c.verb("list", "List the issuers",
 		`Lists the registered issuers in the order of their IDs.`, `  cambio issuer list
   cambio issuer list -o json`,
-		cobra.NoArgs, func(ctx context.Context, _ []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
-			}
-			issuers, err := api.Issuers(ctx)
-			if err != nil {
-				return err
-			}
-			return c.show(issuers, func() {
-				var rows [][]string
-				for _, i := range issuers {
-					rows = append(rows, []string{i.ID, i.URL, join(i.Audiences), join(i.Scopes)})
-				}
-				table(c.out, "ID URL AUDIENCES SCOPES", rows)
-			})
-		})
+		cobra.NoArgs, list(c, issuers, (*admin.Client).Issuers))
 }
 
 func (c *cli) issuerShow() *cobra.Command {
 	var keys bool
+	show := get(c, (*admin.Client).Issuer, func(i exchange.Issuer) { c.yaml(i) })
+	showKeys := get(c, (*admin.Client).IssuerKeys, func(p admin.Preview) {
+		c.yaml(p.Issuer)
+		issuerKeyTable.print(c.out, p.Keys...)
+	})
 	cmd := c.verb("show ID [--keys]", "Show an issuer",
 		`Shows an issuer as a manifest declares it, without its shared secrets. With
---keys the server fetches and shows the keys it publishes at the moment; the
+--keys the server fetches and shows the keys that it publishes now; the
 thumbprints are what revokedKeys and cambio session revoke --key take.`, `  cambio issuer show google
   cambio issuer show google --keys`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err != nil {
-				return err
+			if keys {
+				return showKeys(ctx, args)
 			}
-			i, err := api.Issuer(ctx, args[0])
-			if err != nil || !keys {
-				return c.showUnless(err, i, func() { c.yaml(i) })
-			}
-			preview, err := api.IssuerKeys(ctx, i.ID)
-			return c.showUnless(err, preview, func() { c.yaml(i); printKeys(c.out, preview.Keys) })
+			return show(ctx, args)
 		})
 	cmd.Flags().BoolVar(&keys, "keys", false, "fetch and show its keys")
 	return cmd
 }
 
 func (c *cli) issuerRemove() *cobra.Command {
-	return c.verb("remove ID", "Trust an issuer no longer",
-		`Removes an issuer. From the next request its tokens are refused and the
-sessions born from them have ended. Its users stay: registered again under the
-same ID and URL, they are who they were.`, `  cambio issuer remove google`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			api, err := c.admin()
-			if err == nil {
-				err = api.RemoveIssuer(ctx, args[0])
-			}
-			return c.showUnless(err, done{"issuer", args[0], "removed"}, nil)
-		})
+	return c.verb("remove ID", "Remove an issuer",
+		`Removes an issuer. From the next request on its tokens are refused, and sessions
+created from them have ended. Its users stay: if the issuer is registered again
+with the same ID and URL, its tokens resolve to the same users.`, `  cambio issuer remove google`,
+		cobra.ExactArgs(1), c.act("issuer", "removed", (*admin.Client).RemoveIssuer))
 }

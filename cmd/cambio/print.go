@@ -16,8 +16,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// show prints v as JSON when that was asked for, and as text prints it
-// otherwise.
+// show prints v as JSON if the command line requests that, and otherwise as
+// text prints it.
 func (c *cli) show(v any, text func()) error {
 	if c.output != "json" {
 		text()
@@ -29,32 +29,28 @@ func (c *cli) show(v any, text func()) error {
 	return enc.Encode(v)
 }
 
-// showUnless shows v unless err came instead of it. A nil text prints v.
-func (c *cli) showUnless(err error, v any, text func()) error {
-	if err != nil {
-		return err
+// preview returns where a command shows what it is about to do: with -o json,
+// standard output is for the outcome alone.
+func (c *cli) preview() io.Writer {
+	if c.output == "json" {
+		return c.err
 	}
-	if text == nil {
-		text = func() { fmt.Fprintln(c.out, v) }
-	}
-	return c.show(v, text)
+	return c.out
 }
 
-// done is what a verb did that answers nothing else.
-type done struct {
-	Kind   string `json:"kind"`
-	ID     string `json:"id"`
-	Action string `json:"action"`
+// table prints records of one type in columns.
+type table[T any] struct {
+	head string // the names of the columns, separated by spaces
+	row  func(T) []string
 }
 
-func (d done) String() string { return d.Kind + " " + d.ID + " " + d.Action }
-
-// table prints rows below head in columns. What others chose is printed
-// without what could act on the terminal.
-func table(out io.Writer, head string, rows [][]string) {
+// print replaces what could act on the terminal: the cells hold text that
+// users and clients chose.
+func (t table[T]) print(out io.Writer, records ...T) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(head, " ", "\t"))
-	for _, row := range rows {
+	fmt.Fprintln(w, strings.ReplaceAll(t.head, " ", "\t"))
+	for _, r := range records {
+		row := t.row(r)
 		for i, cell := range row {
 			row[i] = cmp.Or(printable(cell), "-")
 		}
@@ -91,20 +87,20 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// confirm asks question on a terminal. Elsewhere nobody can answer, so yes
-// must have been said by a flag.
+// confirm puts a question to the terminal. Off a terminal, a flag must have
+// set yes.
 func (c *cli) confirm(question string, yes bool) error {
 	if yes {
 		return nil
 	}
-	nobody := hinted(errors.New("not confirmed: nobody is there to answer"), "look at what is printed above, then add --yes")
+	unasked := hinted(errors.New("not confirmed: standard input is not a terminal"), "look at what is printed above, then add --yes")
 	if !terminal(c.in) {
-		return nobody
+		return unasked
 	}
 	fmt.Fprintf(c.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
 	if err != nil && answer == "" {
-		return nobody
+		return unasked
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return errors.New("not confirmed: nothing was changed")

@@ -5,16 +5,16 @@ import (
 	"cambio/exchange/admin"
 )
 
-// A registration can be sound and yet of no use before something else is done,
-// of which nothing but a refusal would speak later.
+// A sound registration can need a further step before it is of use. Without a
+// hint, the first sign of that would be a refused request.
 
-// warnUnready tells of clients that cannot yet do what they are registered for.
-// That one has no secret yet is no fault: it is made once the server runs.
+// warnUnready logs which clients cannot yet do what they are registered for.
+// A missing secret is no fault: it is created once the server runs.
 func (a *app) warnUnready() error {
 	mails := 0
 	for _, client := range a.users.Snapshot().Manifest().Clients {
 		if bySecret(&client) && len(client.Secrets) == 0 {
-			a.log.Info("a client has no secret and is refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
+			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}
 		if client.MayPresent(exchange.TypeOTP) {
 			mails++
@@ -26,7 +26,7 @@ func (a *app) warnUnready() error {
 	return nil
 }
 
-// hintSecrets tells how clients that a manifest added get their first secret.
+// hintSecrets says how clients that a manifest added get their first secret.
 func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
 	added := map[string]bool{}
 	for _, change := range plan.Changes {
@@ -34,7 +34,7 @@ func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
 	}
 	for _, client := range clients {
 		if added[client.ID] && bySecret(&client) {
-			c.say("hint", "client "+client.ID+" has no secret yet; make one with: cambio client rotate "+client.ID)
+			c.say("hint", "client "+client.ID+" has no secret yet; create one with: cambio client rotate "+client.ID)
 		}
 	}
 }

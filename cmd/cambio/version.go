@@ -8,22 +8,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is what was built, as the toolchain noted it.
+// release describes the binary, as the toolchain recorded it.
 type release struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
 	Go       string `json:"go"`
 }
 
-func (r release) String() string {
-	return fmt.Sprintf("cambio %s %s %s", r.Version, r.Revision, r.Go)
-}
-
 func (c *cli) version() *cobra.Command {
-	return c.verb("version", "Print what was built",
+	return c.verb("version", "Print the version",
 		`Prints the version, the commit it was built from and the Go version.`, `  cambio version -o json`,
 		cobra.NoArgs, func(context.Context, []string) error {
-			return c.showUnless(nil, built(), nil)
+			r := built()
+			return c.show(r, func() { fmt.Fprintln(c.out, "cambio", r.Version, r.Revision, r.Go) })
 		})
 }
 
