@@ -1,5 +1,10 @@
 package exchange
 
+import (
+	"maps"
+	"slices"
+)
+
 // The reasons. Adding one is a change of the wire; renaming one breaks clients.
 const (
 	ReasonRequestMalformed                 Reason = "REQUEST_MALFORMED"
@@ -142,3 +147,6 @@ var answers = map[Reason]ErrorResponse{
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the server cannot store anything at the moment"},
 	ReasonInternal:                         {ServerError, 500, "internal error"},
 }
+
+// Reasons returns all reasons, sorted.
+func Reasons() []Reason { return slices.Sorted(maps.Keys(answers)) }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -35,8 +36,30 @@ other ways in are registered, with the secrets that it prints.`,
 		`  cambio dev
   cambio dev --port 9080`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error { return c.runDev(ctx, port) })
-	cmd.Flags().IntVar(&port, "port", 8080, "the first of five `ports`")
+	cmd.PersistentFlags().IntVar(&port, "port", 8080, "the first of five `ports`")
+	cmd.AddCommand(c.devLogin(&port))
 	return cmd
+}
+
+func (c *cli) devLogin(port *int) *cobra.Command {
+	return c.verb("login [USER]", "Print an ID token of a demo user",
+		`Logs alice or bob in at the provider of a running cambio dev, as an app would,
+and prints the ID token.`, `  cambio dev login
+  cambio dev login bob`,
+		cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
+			user := "alice"
+			if len(args) > 0 {
+				user = args[0]
+			}
+			token, err := dev.IDToken(ctx, dev.NewURLs(*port, ""), user)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				return hinted(err, "start the demo in another shell first: cambio dev")
+			}
+			if err != nil {
+				return err
+			}
+			return c.show(token, func() { fmt.Fprintln(c.out, token) })
+		})
 }
 
 func (c *cli) runDev(ctx context.Context, port int) (err error) {

@@ -54,7 +54,7 @@ Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is
 Demo API   {{.API}}/orders
 Admin      {{.Admin}}   try: go run ./cmd/cambio session list --admin {{.Admin}} --admin-token-file {{.Folder}}/cambio.admin-token
 Mail       {{.Mail}}   is shown here instead of sent
-Clients    {{.RP}}, and for the other ways in (README, "Other ways in"):
+Clients    {{.RP}}, and for the other proofs (cambio docs proofs):
            {{.Backend}}  secret {{.BackendSecret}}
            {{.Partner}}  signs with {{.Folder}}/partner.pem
            {{.Wallets}}  secret {{.WalletsSecret}}

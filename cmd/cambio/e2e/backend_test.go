@@ -40,10 +40,10 @@ const injection = "Server session injection"
 // backendApps are one for each sample.
 var backendApps = []backendApp{
 	{"express", func(t *testing.T, s *server, secret string) string {
-		return onNode(t, "express", readmeBlocks(t, injection, "js")[0], s, secret)
+		return onNode(t, "express", samplesOfProofs(t, injection, "js")[0], s, secret)
 	}},
 	{"next", func(t *testing.T, s *server, secret string) string {
-		return onNode(t, "next", readmeBlocks(t, injection, "js")[1], s, secret)
+		return onNode(t, "next", samplesOfProofs(t, injection, "js")[1], s, secret)
 	}},
 	{"fastapi", onFastAPI},
 }
@@ -65,7 +65,7 @@ func onFastAPI(t *testing.T, s *server, secret string) (url string) {
 		missing(t, fmt.Errorf("%s with FastAPI, httpx and uvicorn: %w", python, err))
 	}
 	dir, port := t.TempDir(), fmt.Sprint(freePorts(t, 1))
-	code := fastAPI + s.instead(readmeBlocks(t, injection, "python")[0])
+	code := fastAPI + s.instead(samplesOfProofs(t, injection, "python")[0])
 	if err := os.WriteFile(filepath.Join(dir, "backend.py"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ type pageSession struct{ AccessToken, RefreshToken string }
 // visit lets the README's page run at an origin, with its backend.
 func visit(t *testing.T, s *server, origin, backend string) (sessions []pageSession) {
 	t.Helper()
-	blocks := readmeBlocks(t, injection, "js")
+	blocks := samplesOfProofs(t, injection, "js")
 	var printed json.RawMessage
 	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": origin, "backend": backend}, &printed)
 	if err := json.Unmarshal(printed, &sessions); err != nil {
@@ -110,7 +110,7 @@ func visit(t *testing.T, s *server, origin, backend string) (sessions []pageSess
 // and answers its secret.
 func (s *server) addShop() (secret string) {
 	s.t.Helper()
-	command := strings.ReplaceAll(readmeBlocks(s.t, injection, "sh")[0], "\\\n", " ")
+	command := strings.ReplaceAll(samplesOfProofs(s.t, injection, "sh")[0], "\\\n", " ")
 	lines := strings.Fields(s.cambio("", strings.Fields(command)[1:]...))
 	secret = lines[len(lines)-1]
 	s.seen.add(secret)
@@ -174,7 +174,7 @@ func TestServerSessionInjectionRefused(t *testing.T) {
 	}
 	express := backendApps[0].start(t, s, s.secret("shop"))
 	var failed struct{ Error string }
-	blocks := readmeBlocks(t, injection, "js")
+	blocks := samplesOfProofs(t, injection, "js")
 	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": "https://attacker.example", "backend": express}, &failed)
 	if failed.Error != "Failed to fetch" {
 		t.Errorf("a page of another origin refreshed: %s", failed.Error)

@@ -18,24 +18,31 @@ import (
 // made to trust issuer and to be the API at audience.
 func sample(t *testing.T, language, issuer, audience string) string {
 	t.Helper()
-	blocks := readmeBlocks(t, "Verify access tokens in your API", language)
+	blocks := samplesIn(t, "../../../README.md", "Verify access tokens in your API", language)
 	return strings.NewReplacer("https://login.example.com", issuer, "https://api.example.com", audience).Replace(blocks[0])
 }
 
-// readmeBlocks is the code in a language below a heading of the README.
-func readmeBlocks(t *testing.T, heading, language string) (code []string) {
+// samplesOfProofs returns the code in a language below a heading of `cambio docs
+// proofs`.
+func samplesOfProofs(t *testing.T, heading, language string) []string {
 	t.Helper()
-	readme, err := os.ReadFile("../../../README.md")
+	return samplesIn(t, "../docs/proofs.md", heading, language)
+}
+
+// samplesIn returns the code in a language below a heading of a document.
+func samplesIn(t *testing.T, document, heading, language string) (code []string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(readme), "# "+heading+"\n")
+	_, section, _ := strings.Cut(string(text), "# "+heading+"\n")
 	section = regexp.MustCompile("\n##").Split(section, 2)[0]
 	for _, block := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1) {
 		code = append(code, block[1])
 	}
 	if len(code) == 0 {
-		t.Fatalf("the README has no %s in %q", language, heading)
+		t.Fatalf("%s has no %s in %q", document, language, heading)
 	}
 	return code
 }

@@ -35,6 +35,7 @@ func TestTranscript(t *testing.T) {
 		t.Errorf("alice and bob are both user %s", alice)
 	}
 	trySessions(t, intro, 2)
+	pasteReadme(t, regexp.MustCompile(`Cambio\s+(\S+)`).FindStringSubmatch(intro)[1])
 
 	folder := regexp.MustCompile(`Everything is in (\S+),`).FindStringSubmatch(intro)
 	if _, err := os.Stat(folder[1]); err != nil {
@@ -82,6 +83,25 @@ func paste(t *testing.T, script string) (userID string) {
 		t.Errorf("the last refresh printed %s", lines[4])
 	}
 	return born.User.ID
+}
+
+// pasteReadme runs the README's commands in a second shell beside a running
+// demo, whose address is server.
+func pasteReadme(t *testing.T, server string) {
+	t.Helper()
+	port := server[strings.LastIndexByte(server, ':')+1:]
+	script := samplesIn(t, "../../../README.md", "Cambio", "sh")[1]
+	script = strings.NewReplacer("go run ./cmd/cambio dev login", binary+" dev login --port "+port, "http://127.0.0.1:8080", server).Replace(script)
+	cmd := exec.CommandContext(t.Context(), "bash")
+	cmd.Stdin = strings.NewReader(script)
+	out, err := cmd.Output()
+	var session answer
+	if err == nil {
+		err = json.Unmarshal(out, &session)
+	}
+	if err != nil || session.AccessToken == "" || session.RefreshToken == "" || session.Scope != scope {
+		t.Errorf("the README's commands printed %s: %v", out, err)
+	}
 }
 
 // trySessions runs the admin command that the introduction offers.

@@ -29,11 +29,11 @@ func TestOtherWaysIn(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "curl", "openssl")
 	folder := startDemo(t)
-	setup := readmeBlocks(t, "Other ways in", "sh")[0]
+	setup := samplesOfProofs(t, "Ways in: the six proofs", "sh")[0]
 	setup = regexp.MustCompile(`/tmp/cambio-dev-\S+/`).ReplaceAllString(setup, folder+"/")
 	for _, w := range ways {
 		t.Run(w.heading, func(t *testing.T) {
-			blocks := readmeBlocks(t, w.heading, "sh")
+			blocks := samplesOfProofs(t, w.heading, "sh")
 			w.check(t, exec.CommandContext(t.Context(), "bash"), setup+blocks[len(blocks)-1])
 		})
 	}
@@ -42,7 +42,7 @@ func TestOtherWaysIn(t *testing.T) {
 		// In a shell that has the demo's environment, as a reader would.
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", `. "$1/demo.env" && exec node --input-type=module -`, "bash", folder)
 		cmd.Dir = npmDir
-		walletsWay.check(t, cmd, readmeBlocks(t, walletsWay.heading, "js")[0])
+		walletsWay.check(t, cmd, samplesOfProofs(t, walletsWay.heading, "js")[0])
 	})
 }
 
