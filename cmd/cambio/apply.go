@@ -89,7 +89,7 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 // locate places the problems that the server found in the file.
 func (t *trustFile) locate(err error) error {
 	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
-		return t.doc.refuse(e.Problems)
+		return t.doc.Refuse(e.Problems)
 	}
 	return err
 }

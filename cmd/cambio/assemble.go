@@ -241,7 +241,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
-	if err := file.doc.refuse(problems); err != nil {
+	if err := file.doc.Refuse(problems); err != nil {
 		return err
 	}
 	for _, e := range admin.Events(plan) {

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"cambio/cmd/cambio/yamlfile"
 )
 
 // settingsOf are the names of all settings, nested ones by their last part.
@@ -171,13 +173,13 @@ func TestABadListenIsOneProblem(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := loadConfig(writeConfig(t, row.text+"\n"), nil)
-			told, ok := errors.AsType[*faults](err)
-			if !ok || len(told.list) != len(row.problems) {
+			told, ok := errors.AsType[yamlfile.Errors](err)
+			if !ok || len(told) != len(row.problems) {
 				t.Fatal(err)
 			}
 			for i, want := range row.problems {
-				if !strings.HasPrefix(told.list[i].message, want) {
-					t.Errorf("%s, want %s", told.list[i].message, want)
+				if !strings.HasPrefix(told[i].Message, want) {
+					t.Errorf("%s, want %s", told[i].Message, want)
 				}
 			}
 		})

@@ -3,14 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"os"
 	"reflect"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
 
+	"cambio/cmd/cambio/yamlfile"
 	"cambio/exchange"
 )
 
@@ -21,15 +20,15 @@ const envPrefix = "CAMBIO_"
 // over it, fills in the defaults and judges the whole.
 func loadConfig(name string, environ []string) (Config, error) {
 	var c Config
-	doc := &document{name: "configuration"}
+	doc, err := yamlfile.Parse("configuration", nil)
 	if name != "" {
-		var err error
-		if doc, err = readDocument(name, os.Stdin); err != nil {
-			return Config{}, err
-		}
-		if err := doc.decode(&c); err != nil {
-			return Config{}, err
-		}
+		doc, err = yamlfile.Read(name, os.Stdin)
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	if err := doc.Decode(&c); err != nil {
+		return Config{}, err
 	}
 	vars := env.ToMap(environ)
 	if err := c.overlay(vars); err != nil {
@@ -60,49 +59,28 @@ func (c *Config) overlay(vars map[string]string) error {
 func cause(err error, value string) error {
 	if all, ok := errors.AsType[env.AggregateError](err); ok && len(all.Errors) > 0 {
 		if p, ok := errors.AsType[env.ParseError](all.Errors[0]); ok {
-			return misread(p.Type, value, p.Err)
+			return yamlfile.Misread(p.Type, value, p.Err)
 		}
 		return all.Errors[0]
 	}
 	return err
 }
 
-// misread says what was wanted where a value could not be read. Types of ours
-// say so themselves, and do not repeat a value that is secret.
-func misread(t reflect.Type, value string, err error) error {
-	var want string
-	switch t {
-	case reflect.TypeFor[bool]():
-		want = "true or false"
-	case reflect.TypeFor[int]():
-		want = "a whole number"
-	case reflect.TypeFor[slog.Level]():
-		want = "debug, info, warn or error"
-	case reflect.TypeFor[netip.Prefix]():
-		want = "a network such as 10.0.0.0/8"
-	case reflect.TypeFor[[]netip.Prefix]():
-		want = "networks such as 10.0.0.0/8,fd00::/8"
-	default:
-		return err
-	}
-	return fmt.Errorf("want %s, got %s", want, exchange.Quote(value))
-}
-
 // refuseConfig shows each problem where its value comes from: the environment
 // or the file.
-func refuseConfig(doc *document, vars map[string]string, problems []exchange.Problem) error {
+func refuseConfig(doc *yamlfile.Document, vars map[string]string, problems []exchange.Problem) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	e := &faults{doc: doc}
+	var all yamlfile.Errors
 	for _, p := range problems {
-		f := fault{at: doc.at(p.Path), message: describe(p)}
+		e := doc.Locate(p)
 		if key := variable(reflect.TypeFor[Config](), p.Path[2:], envPrefix); vars[key] != "" {
-			f = fault{source: "environment variable " + key, message: p.Message}
+			e = yamlfile.Error{Place: "environment variable " + key, Message: p.Message}
 		}
-		e.list = append(e.list, f)
+		all = append(all, e)
 	}
-	return e
+	return all
 }
 
 // variable is the environment variable of the field at path, such as

@@ -7,11 +7,12 @@ import (
 	"strings"
 	"syscall"
 
+	"cambio/cmd/cambio/yamlfile"
 	"cambio/exchange/admin"
 )
 
-// What is told to the operator follows these rules: it goes to standard error;
-// it says what happened with the name and value concerned, lower case, without
+// Messages to the operator follow these rules: they go to standard error; they
+// say what happened, with the name and value concerned, in lower case and without
 // a final period; and where a command or a setting helps, a hint names it.
 
 // hintError is an error and what to do about it.
@@ -25,7 +26,7 @@ func (e *hintError) Unwrap() error { return e.err }
 
 func hinted(err error, hint string) error { return &hintError{err, hint} }
 
-// report tells what err says and returns the exit code.
+// report prints err and returns the exit code.
 func (c *cli) report(err error) int {
 	if err == nil {
 		return exitDone
@@ -35,8 +36,8 @@ func (c *cli) report(err error) int {
 		c.say("hint", "see: "+e.command+" --help")
 		return exitUsage
 	}
-	if e, ok := errors.AsType[*faults](err); ok {
-		c.sayFaults(e)
+	if e, ok := errors.AsType[yamlfile.Errors](err); ok {
+		c.sayErrors(e)
 	} else {
 		c.say("error", err.Error())
 	}
@@ -46,23 +47,23 @@ func (c *cli) report(err error) int {
 	return exitFailed
 }
 
-// say writes text with what it is before it. Further lines belong to the
-// first and are indented.
+// say writes text after its kind. Further lines belong to the first and are
+// indented.
 func (c *cli) say(kind, text string) {
 	fmt.Fprintf(c.err, "cambio: %s: %s\n", kind, strings.ReplaceAll(text, "\n", "\n    "))
 }
 
-func (c *cli) sayFaults(e *faults) {
-	for _, f := range e.list {
-		c.say("error", e.doc.place(f)+f.message)
-		fmt.Fprint(c.err, e.doc.excerpt(f))
-		if f.hint != "" {
-			c.say("hint", f.hint)
+func (c *cli) sayErrors(all yamlfile.Errors) {
+	for _, e := range all {
+		c.say("error", e.Place+": "+e.Message)
+		fmt.Fprint(c.err, e.Excerpt)
+		if e.Hint != "" {
+			c.say("hint", e.Hint)
 		}
 	}
 }
 
-// hintFor is what to do about err, empty if its text is all there is to say.
+// hintFor returns what to do about err, or nothing if its text says enough.
 func hintFor(err error) string {
 	if e, ok := errors.AsType[*hintError](err); ok {
 		return e.hint

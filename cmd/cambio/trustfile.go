@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"cambio/cmd/cambio/yamlfile"
 	"cambio/exchange"
 )
 
@@ -14,22 +15,22 @@ import (
 // in the file each thing stands.
 type trustFile struct {
 	exchange.Manifest
-	doc *document
+	doc *yamlfile.Document
 }
 
 // readTrust reads a manifest from the file name, or from in when name is "-",
 // and judges it as far as that needs no server.
 func readTrust(name string, in io.Reader) (*trustFile, error) {
-	doc, err := readDocument(name, in)
+	doc, err := yamlfile.Read(name, in)
 	if err != nil {
 		return nil, err
 	}
 	t := &trustFile{doc: doc}
-	if err := doc.decode(&t.Manifest); err != nil {
+	if err := doc.Decode(&t.Manifest); err != nil {
 		return nil, err
 	}
 	problems := t.readSecrets(filepath.Dir(name))
-	return t, doc.refuse(append(problems, check(&t.Manifest)...))
+	return t, doc.Refuse(append(problems, check(&t.Manifest)...))
 }
 
 // readSecrets fills each Value from its ValueFile.
@@ -77,25 +78,4 @@ func readSecret(s *exchange.SharedSecret, dir string) error {
 	s.Value = string(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")))
 	s.ValueFile = ""
 	return nil
-}
-
-// refuse is an error that shows each problem at its place in the file, or nil
-// if there is none.
-func (d *document) refuse(problems []exchange.Problem) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	e := &faults{doc: d}
-	for _, p := range problems {
-		e.list = append(e.list, fault{at: d.at(p.Path), message: describe(p)})
-	}
-	return e
-}
-
-// describe drops the root of the path: the file's name says it.
-func describe(p exchange.Problem) string {
-	if len(p.Path) < 3 {
-		return p.Message
-	}
-	return p.Path[2:] + ": " + p.Message
 }

@@ -85,7 +85,7 @@ func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 	for _, name := range manifests {
 		t, err := readTrust(name, c.in)
 		if err == nil && name == served {
-			err = t.doc.refuse(alone(&t.Manifest))
+			err = t.doc.Refuse(alone(&t.Manifest))
 		}
 		if err != nil {
 			return nil, err

@@ -1,4 +1,4 @@
-package main
+package yamlfile
 
 import (
 	"reflect"
@@ -9,9 +9,9 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// at is the token of what a path such as $.issuers[0].audiences names, or of
-// the nearest thing above it that the file has. It is nil in an empty file.
-func (d *document) at(path string) *token.Token {
+// at returns the token of the value at a path such as $.issuers[0].audiences, or
+// of its nearest parent that the file has. It returns nil in an empty file.
+func (d *Document) at(path string) *token.Token {
 	rest := strings.TrimPrefix(path, "$")
 	node, at := d.root, (*token.Token)(nil)
 	if node != nil {
@@ -27,8 +27,8 @@ func (d *document) at(path string) *token.Token {
 	return at
 }
 
-// step goes one segment of a path down. A key may itself contain dots, so
-// the keys that are there decide where it ends.
+// step follows one segment of a path. A key may itself contain dots, so the
+// keys of the node decide where the segment ends.
 func step(n ast.Node, path string) (ast.Node, *token.Token, string) {
 	if seq, ok := n.(*ast.SequenceNode); ok && path[0] == '[' {
 		index, tail, _ := strings.Cut(path[1:], "]")
@@ -58,7 +58,7 @@ func pairsOf(n ast.Node) ([]*ast.MappingValueNode, bool) {
 	return nil, false
 }
 
-// keyOf is a mapping key as it is compared: without its quotes.
+// keyOf returns a mapping key without its quotes.
 func keyOf(pair *ast.MappingValueNode) string {
 	if s, ok := pair.Key.(*ast.StringNode); ok {
 		return s.Value
@@ -66,8 +66,8 @@ func keyOf(pair *ast.MappingValueNode) string {
 	return pair.Key.GetToken().Value
 }
 
-// first is where a reader sees n begin. The tree's own token of a mapping is
-// its first colon.
+// first returns the first token of n. The tree's own token of a mapping is its
+// first colon.
 func first(n ast.Node) *token.Token {
 	if pairs, ok := pairsOf(n); ok && len(pairs) > 0 {
 		return pairs[0].Key.GetToken()
