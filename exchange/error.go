@@ -56,13 +56,34 @@ func (e *Error) Error() string {
 // Unwrap makes errors.Is and errors.AsType see the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// AsError finds the refusal in err. Anything else is an internal error, of
-// which the client learns nothing.
+// AsError returns the refusal in err. It is the one place that tells what an
+// error of the store means: STORE_UNAVAILABLE if the error has a method
+// Unavailable that returns true, OVERLOADED if it has such a method Overloaded,
+// whatever package returned it. Any other error is an internal one, of which the
+// client learns nothing.
 func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
+	if e, ok := errors.AsType[unavailable](err); ok && e.Unavailable() {
+		return Refuse(ReasonStoreUnavailable, err)
+	}
+	if e, ok := errors.AsType[overloaded](err); ok && e.Overloaded() {
+		return Refuse(ReasonOverloaded, err)
+	}
 	return Refuse(ReasonInternal, err)
+}
+
+// unavailable is an error of a store that cannot be read or written now.
+type unavailable interface {
+	error
+	Unavailable() bool
+}
+
+// overloaded is an error of a store that gave up after too many conflicts.
+type overloaded interface {
+	error
+	Overloaded() bool
 }
 
 // Reason is our stable name of why something was refused: the code member of

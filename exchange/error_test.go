@@ -80,6 +80,30 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 	}
 }
 
+// storeError is an error as packages of the store return them.
+type storeError struct{ unavailable, overloaded bool }
+
+func (storeError) Error() string       { return "store" }
+func (e storeError) Unavailable() bool { return e.unavailable }
+func (e storeError) Overloaded() bool  { return e.overloaded }
+
+func TestStoreErrorsHaveReasons(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want exchange.Reason
+	}{
+		{storeError{unavailable: true}, exchange.ReasonStoreUnavailable},
+		{storeError{overloaded: true}, exchange.ReasonOverloaded},
+		{storeError{}, exchange.ReasonInternal},
+		{exchange.Refuse(exchange.ReasonMailTooSoon, storeError{unavailable: true}), exchange.ReasonMailTooSoon},
+	} {
+		e := exchange.AsError(fmt.Errorf("reading: %w", row.err))
+		if e.Reason != row.want || !errors.Is(e, row.err) || e.Description != "" {
+			t.Errorf("%#v: %v, want %s", row.err, e, row.want)
+		}
+	}
+}
+
 func TestOperatorsReadNoLess(t *testing.T) {
 	cause := errors.New("kid 7")
 	for _, row := range []struct {

@@ -14,31 +14,41 @@ import (
 	"iter"
 )
 
-// Errors of engines and tables. Callers branch on them with errors.Is.
+// Errors of engines and tables. Callers branch on them with errors.Is. Those
+// after which the store cannot be read or written now have a method
+// Unavailable() bool that returns true.
 var (
-	// ErrNotFound says that a table has no record of a key.
+	// ErrNotFound means that a table has no record of a key.
 	ErrNotFound = errors.New("not found")
-	// ErrConflict says that a commit changed nothing because a condition did
-	// not hold. The caller reads again and decides anew.
+	// ErrConflict means that a commit changed nothing because a condition did
+	// not hold. The caller reads and decides again, see [Retry].
 	ErrConflict = errors.New("conflict")
-	// ErrFull says that a commit changed nothing because the disk is full.
+	// ErrFull means that a commit changed nothing because the disk is full.
 	// The engine goes on serving, and later commits may succeed.
-	ErrFull = errors.New("disk is full")
-	// ErrCorrupt says that a record is not what was written: its MAC differs.
+	ErrFull error = unavailable("disk is full")
+	// ErrCorrupt means that a record is not what was written: its MAC differs.
 	ErrCorrupt = errors.New("record is corrupt")
-	// ErrLocked says that another process holds the store.
+	// ErrLocked means that another process has the store open.
 	ErrLocked = errors.New("in use by another process")
-	// ErrFailed says that an earlier commit may or may not have been written.
-	// The engine answers nothing more; the process exits and opens it anew.
-	ErrFailed = errors.New("store failed")
-	// ErrClosed says that the engine was closed.
-	ErrClosed = errors.New("store is closed")
+	// ErrFailed means that an earlier commit may or may not have been written.
+	// Every further call returns it; the process exits and opens the store anew.
+	ErrFailed error = unavailable("store failed")
+	// ErrClosed means that the engine was closed.
+	ErrClosed error = unavailable("store is closed")
 )
 
-// Unavailable says that err is no answer to what was asked: the store takes
-// nothing at the moment, whoever asks.
+// unavailable is an error that says nothing of what was asked, only that the
+// store cannot be read or written now.
+type unavailable string
+
+func (e unavailable) Error() string   { return string(e) }
+func (unavailable) Unavailable() bool { return true }
+
+// Unavailable reports whether err means that the store cannot be read or written
+// now.
 func Unavailable(err error) bool {
-	return errors.Is(err, ErrFull) || errors.Is(err, ErrFailed) || errors.Is(err, ErrClosed)
+	_, ok := errors.AsType[unavailable](err)
+	return ok
 }
 
 // Engine is a store. Its methods are safe for concurrent use. Keys are bytes

@@ -56,7 +56,7 @@ func (s *Store) List(ctx context.Context, f Filter) (page []Info, next string, e
 	looked := 0
 	for row, err := range s.sessions.Scan(ctx, f.From, "", lookMost+1) {
 		if err != nil {
-			return nil, "", failed("listing sessions", err)
+			return nil, "", err
 		}
 		if len(page) == limit || looked == lookMost {
 			return page, row.Key, nil
@@ -84,7 +84,7 @@ func (f Filter) takes(s *exchange.Session) bool {
 func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 	row, err := s.sessions.Get(ctx, id)
 	if err != nil {
-		return Info{}, failed("reading session", err)
+		return Info{}, err
 	}
 	return s.info(ctx, row.Value)
 }

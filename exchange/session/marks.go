@@ -58,7 +58,7 @@ func (s *Store) lives(ctx context.Context, b birth) error {
 			continue
 		}
 		if err != nil {
-			return failed("reading marks", err)
+			return err
 		}
 		if b.endedBy(m.Kind, row.Value) {
 			return exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("%s %.128q was ended", m.Kind, m.ID))
@@ -98,7 +98,7 @@ func (s *Store) Revoke(ctx context.Context, marks ...exchange.Revocation) error 
 			continue
 		}
 		if err != nil {
-			return failed("storing marks", err)
+			return fmt.Errorf("storing revocations: %w", err)
 		}
 		return nil
 	}
@@ -117,7 +117,7 @@ func (s *Store) later(ctx context.Context, m exchange.Revocation) (*storage.Writ
 		w, err = s.marks.Replace(row, mark{m.Time})
 	}
 	if err != nil {
-		return nil, failed("making mark", err)
+		return nil, err
 	}
 	return &w, nil
 }

@@ -19,7 +19,7 @@ import (
 // Parse reads one of our access tokens: signed by a key of ours, of type
 // at+jwt, from our issuer, not expired, not revoked, and ended by no mark.
 // IssuedAt is to the millisecond where the token has no session. The error is
-// an *exchange.Error.
+// an *exchange.Error or the store's.
 func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*exchange.AccessToken, error) {
 	t, err := s.read(accessToken)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Store) stands(ctx context.Context, t *exchange.AccessToken) error {
 			return exchange.Refuse(exchange.ReasonSessionEnded, errors.New("its session is gone"))
 		}
 		if err != nil {
-			return failed("reading session", err)
+			return err
 		}
 		born = birthOf(&row.Value.Session)
 		if t.Client != born.client { // it was narrowed by another, who has an end too
@@ -87,7 +87,7 @@ func (s *Store) stands(ctx context.Context, t *exchange.AccessToken) error {
 		return exchange.Refuse(exchange.ReasonSessionEnded, errors.New("the token was revoked"))
 	}
 	if !errors.Is(err, storage.ErrNotFound) {
-		return failed("reading revoked tokens", err)
+		return err
 	}
 	return nil
 }

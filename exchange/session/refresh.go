@@ -83,7 +83,7 @@ var errTurned = errors.New("session turned meanwhile")
 // longer. ReasonRefreshTokenInvalid says that the session is another client's:
 // then nothing changes, even if the token was spent.
 //
-// An error is what judge returned or an *exchange.Error, and the token that
+// An error is what judge returned, an *exchange.Error or the store's, and the token that
 // came is as good as before, except after ReasonRefreshTokenReused: then the
 // session has ended, durably.
 func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error) {
@@ -154,7 +154,7 @@ func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error
 		return row, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is gone", id))
 	}
 	if err != nil {
-		return row, failed("reading session", err)
+		return row, err
 	}
 	return row, nil
 }
@@ -199,7 +199,7 @@ func (s *Store) turn(ctx context.Context, at storage.Row[record], idleUntil, now
 		return errTurned
 	}
 	if err != nil {
-		return failed("turning session", err)
+		return fmt.Errorf("rotating session: %w", err)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (s *Store) note(ctx context.Context, t *exchange.AccessToken) error {
 		err = s.engine.Commit(ctx, w)
 	}
 	if err != nil {
-		return failed("revoking token", err)
+		return fmt.Errorf("revoking token: %w", err)
 	}
 	return nil
 }
@@ -85,8 +85,7 @@ func sweepKey(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }
 // unlessInvalid keeps what is wrong with the store and drops what is wrong with
 // the token.
 func unlessInvalid(err error) error {
-	refused, ok := errors.AsType[*exchange.Error](err)
-	if ok && refused.Reason != exchange.ReasonStoreUnavailable {
+	if _, refused := errors.AsType[*exchange.Error](err); refused {
 		return nil
 	}
 	return err

@@ -89,7 +89,7 @@ func (s *Store) Create(ctx context.Context, sess *exchange.Session, t *exchange.
 	}
 	if len(writes) > 0 {
 		if err := s.engine.Commit(ctx, writes...); err != nil {
-			return exchange.Tokens{}, failed("storing session", err)
+			return exchange.Tokens{}, fmt.Errorf("storing session: %w", err)
 		}
 	}
 	return exchange.Tokens{AccessToken: access, RefreshToken: refresh, Expires: t.Expires}, nil
@@ -117,14 +117,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// failed says what was being done when the store failed. A store that cannot
-// take anything at the moment is a refusal with a reason of its own.
-func failed(doing string, err error) error {
-	err = fmt.Errorf("%s: %w", doing, err)
-	if storage.Unavailable(err) {
-		return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
-	}
-	return err
 }

@@ -50,11 +50,11 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 		err = d.flush(ctx)
 	}
 	if err != nil {
-		return d.deleted, failed("sweeping", err)
+		return d.deleted, err
 	}
 	n, err := s.revoked.Sweep(ctx, sweepKey(before), sweepBatch)
 	if err != nil {
-		return d.deleted + n, failed("sweeping", err)
+		return d.deleted + n, err
 	}
 	return d.deleted + n, nil
 }
