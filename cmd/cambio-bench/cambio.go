@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/registry"
-	"cambio/exchange/subject"
-	"cambio/jwks"
+	"cambio/exchange/users"
 	"cambio/keys"
 	"cambio/storage"
 	"cambio/storage/bolt"
@@ -71,8 +69,8 @@ func startServer(ctx context.Context, binary, config, public string) (*process, 
 }
 
 // seed puts users into a new store, as if each had come once from the issuer.
-func seed(ctx context.Context, dir, issuerURL string, users int) error {
-	if users == 0 {
+func seed(ctx context.Context, dir, issuerURL string, n int) error {
+	if n == 0 {
 		return nil
 	}
 	kek, err := keys.CreateKEK(filepath.Join(dir, "cambio.kek"))
@@ -88,27 +86,19 @@ func seed(ctx context.Context, dir, issuerURL string, users int) error {
 	if err != nil {
 		return err
 	}
-	reg, err := registry.Open(ctx, engine, registry.Config{
-		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("client secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
-		CompileIssuer: subject.CompileIssuer(jwks.Options{}), CompileClient: subject.CompileClient(jwks.Options{}),
-	})
-	if err != nil {
-		return err
-	}
-	defer reg.Close()
-	return addUsers(ctx, engine, reg, users)
+	return addUsers(ctx, engine, users.New(engine, ring.Derive("records")), n)
 }
 
 // addUsers commits a thousand users at a time.
-func addUsers(ctx context.Context, engine storage.Engine, reg *registry.Registry, users int) error {
+func addUsers(ctx context.Context, engine storage.Engine, store *users.Store, n int) error {
 	var batch []storage.Write
-	for n := range users {
-		s := &exchange.Subject{Issuer: "bench", ID: fmt.Sprintf("seeded-%d", n), Email: fmt.Sprintf("%d@example.com", n)}
-		_, _, writes, err := reg.Resolve(ctx, s, true, time.Now())
+	for i := range n {
+		s := &exchange.Subject{Issuer: "bench", ID: fmt.Sprintf("seeded-%d", i), Email: fmt.Sprintf("%d@example.com", i)}
+		_, _, writes, err := store.Resolve(ctx, s, true, time.Now())
 		if err != nil {
 			return err
 		}
-		if batch = append(batch, writes...); n%1000 == 999 || n == users-1 {
+		if batch = append(batch, writes...); i%1000 == 999 || i == n-1 {
 			if err := engine.Commit(ctx, batch...); err != nil {
 				return err
 			}

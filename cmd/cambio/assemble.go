@@ -29,6 +29,7 @@ import (
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/users"
 	"cambio/exchange/wallet"
 	"cambio/jwks"
 	"cambio/keys"
@@ -43,7 +44,9 @@ type app struct {
 	base   jwks.Options // the one bound of all key sets
 	engine *bolt.Engine
 	ring   *keys.Ring
-	users  *registry.Registry
+	// registry is what is registered; users are the users and their links.
+	registry *registry.Registry
+	users    *users.Store
 	// invoices are what checkout tokens may be for.
 	invoices *checkout.Invoices
 	// sessions, replays, answers, requests, wallets and limiter are swept in the
@@ -171,7 +174,7 @@ func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
 }
 
 func (a *app) openRegistry(ctx context.Context) error {
-	users, err := registry.Open(ctx, a.engine, registry.Config{
+	reg, err := registry.Open(ctx, a.engine, registry.Config{
 		RecordKey: a.ring.Derive("records"), SecretKey: a.ring.Derive("client secrets"),
 		Seal: a.ring.Seal, Unseal: a.ring.Unseal,
 		CompileIssuer: subject.CompileIssuer(a.base), CompileClient: subject.CompileClient(a.base),
@@ -180,16 +183,16 @@ func (a *app) openRegistry(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
-	a.users = users
+	a.registry, a.users = reg, users.New(a.engine, a.ring.Derive("records"))
 	a.closers = append(a.closers, func() error {
 		a.keepUses()
-		users.Close()
+		reg.Close()
 		return nil
 	})
 	a.sessions = session.New(a.engine, a.ring, session.Config{Issuer: a.cfg.Issuer})
 	a.replays = challenge.NewReplays(a.engine, a.ring.Derive("records"))
 	a.requests = challenge.NewRequests(a.engine, challenge.RequestsConfig{
-		RecordKey: a.ring.Derive("records"), Secret: a.ring.Derive("auth keys"), Replays: a.replays, Users: users,
+		RecordKey: a.ring.Derive("records"), Secret: a.ring.Derive("auth keys"), Replays: a.replays, Users: a.users,
 	})
 	a.invoices = checkout.New(a.engine, checkout.Config{RecordKey: a.ring.Derive("records"), Transport: jwks.Transport})
 	a.wallets = challenge.NewClientSessions(a.engine, a.ring.Derive("records"))
@@ -204,7 +207,7 @@ func (a *app) openRegistry(ctx context.Context) error {
 func (a *app) keepUses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := a.users.FlushUses(ctx); err != nil {
+	if err := a.registry.FlushUses(ctx); err != nil {
 		a.log.Error("noting which secrets were used", "error", err)
 	}
 }
@@ -237,7 +240,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 		return err
 	}
 	now := time.Now()
-	plan, problems, err := a.users.Apply(ctx, file.Manifest, true, now, admin.RevocationsOf(a.sessions, now))
+	plan, problems, err := a.registry.Apply(ctx, file.Manifest, true, now, admin.RevocationsOf(a.sessions, now))
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
@@ -268,28 +271,28 @@ func (a *app) wire() error {
 	contracts := wallet.NewContracts()
 	a.closers = append(a.closers, func() error { contracts.Close(); return nil })
 	subjects := subject.New(subject.Config{
-		Issuers: func() subject.Issuers { return a.users.Snapshot() }, FirstParty: a.sessions, OwnIssuer: a.cfg.Issuer,
+		Issuers: func() subject.Issuers { return a.registry.Snapshot() }, FirstParty: a.sessions, OwnIssuer: a.cfg.Issuer,
 		Wallets: a.wallets, Contracts: contracts, Requests: a.requests,
 	})
 	grants := grant.New(grant.Config{
 		Subjects: subjects, Users: a.users, Sessions: a.sessions, Replays: a.replays,
 		Invoices:   a.invoices,
 		Challenges: challenge.Spenders{challenge.WalletKind: a.wallets, challenge.RequestKind: a.requests},
-		Registry:   func() grant.Registry { return a.users.Snapshot() }, Issuer: a.cfg.Issuer,
+		Registry:   func() grant.Registry { return a.registry.Snapshot() }, Issuer: a.cfg.Issuer,
 	})
 	a.limiter = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
 	var err error
 	a.server, err = server.New(a.withMail(server.Config{
 		Issuer: a.cfg.Issuer, Grants: grants, Sessions: a.sessions, Subjects: subjects, Replays: a.replays, Answers: a.answers, Keys: a.ring,
 		ClientSessions: a.wallets, Requests: a.requests,
-		Clients: func() server.Clients { return a.users.Snapshot() }, CheckSecret: a.users.CheckSecret, SecretUsed: a.users.SecretUsed,
+		Clients: func() server.Clients { return a.registry.Snapshot() }, CheckSecret: a.registry.CheckSecret, SecretUsed: a.registry.SecretUsed,
 		Limits: a.limiter, Audit: a.audit, Logger: a.log, Metrics: metrics,
 		TrustedProxies: a.cfg.TrustedProxies, MaxInFlight: a.cfg.Limits.MaxInFlight, Ready: a.ready,
 	}))
 	if err != nil {
 		return err
 	}
-	a.users.OnChange(a.server.ClientsChanged)
+	a.registry.OnChange(a.server.ClientsChanged)
 	return a.wireAdmin(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 }
 
@@ -299,7 +302,7 @@ func (a *app) wireAdmin(metrics http.Handler) error {
 		return err
 	}
 	a.admin, err = admin.New(admin.Config{
-		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.users, Sessions: a.sessions, Keys: a.ring, Invoices: a.invoices,
+		Token: token, Hosts: a.cfg.AdminHosts, Registry: a.registry, Users: a.users, Sessions: a.sessions, Keys: a.ring, Invoices: a.invoices,
 		Compile: subject.CompileIssuer(a.base), Describe: describeKeys, Metrics: metrics,
 		Audit: a.audit, Logger: a.log,
 	})

@@ -17,8 +17,8 @@ const (
 // warm makes every issuer ready before it is asked for, and tells of those that
 // cannot be: their users would be refused without a word to the operator.
 func (a *app) warm(ctx context.Context) {
-	a.users.Warm(ctx)
-	for _, f := range a.users.Snapshot().Faults() {
+	a.registry.Warm(ctx)
+	for _, f := range a.registry.Snapshot().Faults() {
 		for _, p := range f.Problems {
 			a.log.Error("registration cannot be used", "kind", f.Kind, "id", f.ID, "at", p.Path, "problem", p.Message)
 		}
@@ -29,7 +29,7 @@ func (a *app) warm(ctx context.Context) {
 func (a *app) sweep(ctx context.Context) {
 	every(ctx, sweepEvery, func(now time.Time) {
 		a.limiter.Sweep(now)
-		if err := a.users.FlushUses(ctx); err != nil && ctx.Err() == nil {
+		if err := a.registry.FlushUses(ctx); err != nil && ctx.Err() == nil {
 			a.log.Error("noting which secrets are used", "error", err)
 		}
 		if _, err := a.sessions.Sweep(ctx, now); err != nil && ctx.Err() == nil {

@@ -12,7 +12,7 @@ import (
 // A missing secret is no fault: it is created once the server runs.
 func (a *app) warnUnready() error {
 	mails := 0
-	for _, client := range a.users.Snapshot().Manifest().Clients {
+	for _, client := range a.registry.Snapshot().Manifest().Clients {
 		if bySecret(&client) && len(client.Secrets) == 0 {
 			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}

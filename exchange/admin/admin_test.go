@@ -22,6 +22,7 @@ import (
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/users"
 	"cambio/jwks"
 	"cambio/keys"
 	"cambio/storage/bolt"
@@ -34,6 +35,7 @@ type fixture struct {
 	*admin.Client
 	url      string
 	registry *registry.Registry
+	users    *users.Store
 	sessions *session.Store
 	ring     *keys.Ring
 	now      time.Time
@@ -87,9 +89,10 @@ func setup(t *testing.T) *fixture {
 	})
 	must(t, err)
 	t.Cleanup(f.registry.Close)
+	f.users = users.New(engine, f.ring.Derive("registry"))
 	f.sessions = session.New(engine, f.ring, session.Config{Issuer: "https://login.example"})
 	h, err := admin.New(admin.Config{
-		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Sessions: f.sessions, Keys: f.ring,
+		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Users: f.users, Sessions: f.sessions, Keys: f.ring,
 		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: f.clock,
 		Metrics:  http.NotFoundHandler(),
 		Invoices: checkout.New(engine, checkout.Config{RecordKey: f.ring.Derive("records"), Transport: jwks.Transport}),

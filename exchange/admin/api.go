@@ -17,6 +17,7 @@ import (
 	"cambio/exchange/audit"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
+	"cambio/exchange/users"
 	"cambio/keys"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	// loopback addresses.
 	Hosts    []string
 	Registry *registry.Registry
+	Users    *users.Store
 	Sessions *session.Store
 	Keys     *keys.Ring
 	// Compile makes an issuer ready for a preview. It registers nothing.
@@ -56,7 +58,7 @@ type api struct {
 // New is the handler of the admin API: /v1/… and, with the token too,
 // /openapi.json.
 func New(cfg Config) (http.Handler, error) {
-	if len(cfg.Token) < 43 || cfg.Registry == nil || cfg.Sessions == nil || cfg.Keys == nil ||
+	if len(cfg.Token) < 43 || cfg.Registry == nil || cfg.Users == nil || cfg.Sessions == nil || cfg.Keys == nil ||
 		cfg.Compile == nil || cfg.Describe == nil || cfg.Audit == nil {
 		return nil, errors.New("making the admin API: a field of Config is missing")
 	}

@@ -35,7 +35,7 @@ func (a *api) addLink(ctx context.Context, in *answer[LinkRequest]) (*answer[Lin
 	if err := a.knownNamespace(r.Issuer); err != nil {
 		return nil, err
 	}
-	link, added, err := a.cfg.Registry.AddLink(ctx, r.User, r.Issuer, r.Subject, a.now())
+	link, added, err := a.cfg.Users.Link(ctx, r.User, r.Issuer, r.Subject, a.now())
 	if err != nil {
 		return nil, a.missingUser(ctx, refused(err), r.User)
 	}
@@ -68,10 +68,10 @@ func (a *api) knownNamespace(id string) error {
 // Links of issuers that are gone can be removed too.
 func (a *api) removeLink(ctx context.Context, in *answer[SubjectName]) (*answer[exchange.Link], error) {
 	s := in.Body
-	link, err := a.cfg.Registry.Link(ctx, s.Issuer, s.Subject)
+	link, err := a.cfg.Users.FindLink(ctx, s.Issuer, s.Subject)
 	if err == nil {
 		err = a.ending(ctx, func(writes []storage.Write) error {
-			return a.cfg.Registry.Unlink(ctx, s.Issuer, s.Subject, writes...)
+			return a.cfg.Users.Unlink(ctx, s.Issuer, s.Subject, writes...)
 		}, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(s.Issuer, s.Subject)})
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
-	"cambio/exchange/registry"
+	"cambio/exchange/users"
 	"cambio/storage"
 )
 
@@ -26,7 +26,7 @@ func (a *api) merges() {
 	handle(a, huma.Operation{
 		OperationID: "listMerges", Method: http.MethodGet, Path: "/v1/merges", Summary: "List the merges that can be undone, oldest first",
 	}, func(ctx context.Context, _ *struct{}) (*answer[mergeList], error) {
-		all, err := a.cfg.Registry.Merges(ctx, "", a.now())
+		all, err := a.cfg.Users.Merges(ctx, "", a.now())
 		return answering(mergeList{mergesOf(all)}), err
 	})
 	handle(a, huma.Operation{
@@ -36,7 +36,7 @@ func (a *api) merges() {
 }
 
 func (a *api) planMerge(ctx context.Context, in *answer[MergeRequest]) (*answer[MergePlan], error) {
-	p, err := a.cfg.Registry.PlanMerge(ctx, in.Body.From, in.Body.Into)
+	p, err := a.cfg.Users.PlanMerge(ctx, in.Body.From, in.Body.Into)
 	if err != nil {
 		return nil, a.missingSide(ctx, err, in.Body)
 	}
@@ -45,9 +45,9 @@ func (a *api) planMerge(ctx context.Context, in *answer[MergeRequest]) (*answer[
 
 func (a *api) merge(ctx context.Context, in *answer[MergeRequest]) (*answer[Merge], error) {
 	r := in.Body
-	var made registry.Merge
+	var made users.Merge
 	err := a.ending(ctx, func(writes []storage.Write) (err error) {
-		made, err = a.cfg.Registry.Merge(ctx, r.From, r.Into, r.Version, by(ctx), a.now(), writes...)
+		made, err = a.cfg.Users.Merge(ctx, r.From, r.Into, r.Version, by(ctx), a.now(), writes...)
 		return err
 	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: r.From})
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *api) merge(ctx context.Context, in *answer[MergeRequest]) (*answer[Merg
 // missingSide says which of the two users is not there.
 func (a *api) missingSide(ctx context.Context, err error, r MergeRequest) error {
 	for _, id := range []string{r.From, r.Into} {
-		if _, readErr := a.cfg.Registry.User(ctx, id); readErr != nil {
+		if _, readErr := a.cfg.Users.Find(ctx, id); readErr != nil {
 			return a.missingUser(ctx, refused(err), id)
 		}
 	}
@@ -71,7 +71,7 @@ func (a *api) missingSide(ctx context.Context, err error, r MergeRequest) error 
 // that they led to.
 func (a *api) unmerge(ctx context.Context, in *byID) (*answer[Unmerged], error) {
 	var marks []exchange.Revocation
-	done, err := a.cfg.Registry.Unmerge(ctx, in.ID, a.now(), func(links []exchange.Link) ([]storage.Write, error) {
+	done, err := a.cfg.Users.Unmerge(ctx, in.ID, a.now(), func(links []exchange.Link) ([]storage.Write, error) {
 		marks = nil
 		for _, l := range links {
 			marks = append(marks, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(l.Issuer, l.Subject)})
@@ -89,11 +89,11 @@ func (a *api) unmerge(ctx context.Context, in *byID) (*answer[Unmerged], error) 
 	}), nil
 }
 
-func mergeOf(m registry.Merge) Merge {
-	return Merge{ID: m.ID, From: m.From, Into: m.Into, Links: len(m.Links), Time: m.Time, Until: m.Time.Add(registry.UndoWithin), By: m.By}
+func mergeOf(m users.Merge) Merge {
+	return Merge{ID: m.ID, From: m.From, Into: m.Into, Links: len(m.Links), Time: m.Time, Until: m.Time.Add(users.UndoWithin), By: m.By}
 }
 
-func mergesOf(all []registry.Merge) []Merge {
+func mergesOf(all []users.Merge) []Merge {
 	out := []Merge{}
 	for _, m := range all {
 		out = append(out, mergeOf(m))

@@ -83,12 +83,12 @@ func (a *api) known(ctx context.Context, r Revocation) error {
 	case r.Session != "":
 		_, err = a.findSession(ctx, r.Session)
 	case r.User != "":
-		_, err = a.cfg.Registry.User(ctx, r.User)
+		_, err = a.cfg.Users.Find(ctx, r.User)
 		err = missing(err, "user", r.User)
 	case r.Client != "":
 		_, err = a.findClient(r.Client)
 	case r.Subject != "":
-		_, err = a.cfg.Registry.Link(ctx, r.Issuer, r.Subject)
+		_, err = a.cfg.Users.FindLink(ctx, r.Issuer, r.Subject)
 		err = missingSubject(err, SubjectName{r.Issuer, r.Subject})
 	default:
 		err = a.knownNamespace(r.Issuer)

@@ -11,8 +11,8 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
-	"cambio/exchange/registry"
 	"cambio/exchange/session"
+	"cambio/exchange/users"
 	"cambio/storage"
 )
 
@@ -53,10 +53,10 @@ func (a *api) users() {
 }
 
 func (a *api) listUsers(ctx context.Context, in *usersRequest) (*answer[Users], error) {
-	page := a.cfg.Registry.Users
+	page := a.cfg.Users.List
 	if in.Issuer != "" {
 		page = func(ctx context.Context, from string, limit int) ([]exchange.User, string, error) {
-			return a.cfg.Registry.UsersAt(ctx, in.Issuer, from, limit)
+			return a.cfg.Users.ListByIssuer(ctx, in.Issuer, from, limit)
 		}
 	}
 	users, next, err := page(ctx, in.From, in.Limit)
@@ -64,15 +64,15 @@ func (a *api) listUsers(ctx context.Context, in *usersRequest) (*answer[Users], 
 }
 
 func (a *api) userDetails(ctx context.Context, id string) (UserDetails, error) {
-	u, err := a.cfg.Registry.User(ctx, id)
+	u, err := a.cfg.Users.Find(ctx, id)
 	if err != nil {
 		return UserDetails{}, a.missingUser(ctx, err, id)
 	}
-	links, err := a.cfg.Registry.LinksOf(ctx, id)
+	links, err := a.cfg.Users.LinksOf(ctx, id)
 	if err != nil {
 		return UserDetails{}, err
 	}
-	merges, err := a.cfg.Registry.Merges(ctx, id, a.now())
+	merges, err := a.cfg.Users.Merges(ctx, id, a.now())
 	return UserDetails{User: u, Links: append([]exchange.Link{}, links...), Merges: mergesOf(merges)}, err
 }
 
@@ -81,7 +81,7 @@ func (a *api) missingUser(ctx context.Context, err error, id string) error {
 	if !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
-	m, mergeErr := a.cfg.Registry.MergedFrom(ctx, id)
+	m, mergeErr := a.cfg.Users.MergedFrom(ctx, id)
 	if mergeErr != nil {
 		return notFound("user", id)
 	}
@@ -113,7 +113,7 @@ func (a *api) exportUser(ctx context.Context, in *byID) (*answer[UserExport], er
 
 func (a *api) disableUser(ctx context.Context, id string) error {
 	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.Disable(ctx, id, true, writes...)
+		return a.cfg.Users.SetDisabled(ctx, id, true, writes...)
 	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
 	if err != nil {
 		return a.missingUser(ctx, err, id)
@@ -123,7 +123,7 @@ func (a *api) disableUser(ctx context.Context, id string) error {
 }
 
 func (a *api) enableUser(ctx context.Context, id string) error {
-	if err := a.cfg.Registry.Disable(ctx, id, false); err != nil {
+	if err := a.cfg.Users.SetDisabled(ctx, id, false); err != nil {
 		return a.missingUser(ctx, err, id)
 	}
 	a.note(ctx, audit.Event{Name: "admin.user.enable", User: id})
@@ -132,7 +132,7 @@ func (a *api) enableUser(ctx context.Context, id string) error {
 
 func (a *api) deleteUser(ctx context.Context, id string) error {
 	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.RemoveUser(ctx, id, writes...)
+		return a.cfg.Users.Delete(ctx, id, writes...)
 	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
 	if err != nil {
 		return a.missingUser(ctx, err, id)
@@ -184,7 +184,7 @@ func (a *api) endAgain(ctx context.Context, marks []exchange.Revocation) {
 
 // refused turns why the registry does not do something into an answer.
 func refused(err error) error {
-	if e, ok := errors.AsType[*registry.Refusal](err); ok {
+	if e, ok := errors.AsType[*users.Refusal](err); ok {
 		return &refusal{status: http.StatusConflict, detail: e.Error() + "; nothing was changed"}
 	}
 	return err

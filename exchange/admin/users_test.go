@@ -27,7 +27,7 @@ type login struct {
 func (f *fixture) login(t *testing.T, sub string) login {
 	t.Helper()
 	f.now = f.now.Add(time.Millisecond)
-	u, _, writes, err := f.registry.Resolve(t.Context(), &exchange.Subject{Issuer: "google", ID: sub, Email: "same@example.com"}, true, f.now)
+	u, _, writes, err := f.users.Resolve(t.Context(), &exchange.Subject{Issuer: "google", ID: sub, Email: "same@example.com"}, true, f.now)
 	must(t, err)
 	s := &exchange.Session{
 		User: u.ID, Client: "shop", Issuer: "google", Subject: sub, Key: key, Audience: []string{"https://api.example"},
@@ -73,7 +73,7 @@ func (l login) goes(t *testing.T) bool {
 // who is the user of a subject, empty if it is nobody, or kept out.
 func (f *fixture) who(t *testing.T, sub string) string {
 	t.Helper()
-	u, _, _, err := f.registry.Resolve(t.Context(), &exchange.Subject{Issuer: "google", ID: sub}, false, f.now)
+	u, _, _, err := f.users.Resolve(t.Context(), &exchange.Subject{Issuer: "google", ID: sub}, false, f.now)
 	if _, ok := errors.AsType[*exchange.Error](err); err != nil && !ok {
 		t.Fatal(err)
 	}
@@ -337,8 +337,9 @@ func TestLinkNamespaces(t *testing.T) {
 	}
 }
 
-// Links of an issuer that is gone can be looked at and removed.
-func TestUnlinkOfRemovedIssuer(t *testing.T) {
+// The links of a removed issuer stay: its users are the same when it is registered
+// again, and an operator can remove them.
+func TestLinksOutlastTheirIssuer(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice := f.login(t, "alice")
@@ -346,6 +347,11 @@ func TestUnlinkOfRemovedIssuer(t *testing.T) {
 	if u, err := f.User(t.Context(), alice.user); err != nil || len(u.Links) != 1 {
 		t.Errorf("%+v, %v", u, err)
 	}
+	f.apply(t, manifest())
+	if again := f.login(t, "alice"); again.user != alice.user {
+		t.Errorf("the user is %s, was %s", again.user, alice.user)
+	}
+	must(t, f.RemoveIssuer(t.Context(), "google"))
 	must(t, f.unlink(t, "alice"))
 }
 

@@ -371,7 +371,7 @@ func TestNewClientKeepsTheTokenOffNetworks(t *testing.T) {
 // user makes a user by a first sight and returns its ID.
 func (f *fixture) user(t *testing.T, issuer, sub string) string {
 	t.Helper()
-	u, _, writes, err := f.registry.Resolve(t.Context(), &exchange.Subject{Issuer: issuer, ID: sub}, true, f.now)
+	u, _, writes, err := f.users.Resolve(t.Context(), &exchange.Subject{Issuer: issuer, ID: sub}, true, f.now)
 	must(t, err)
 	token := &exchange.AccessToken{User: u.ID, Client: "shop", Audience: []string{"x"}, Expires: f.now.Add(time.Minute)}
 	_, err = f.sessions.Create(t.Context(), nil, token, 0, false, f.now, writes...)

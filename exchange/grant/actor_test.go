@@ -64,7 +64,7 @@ func TestActor(t *testing.T) {
 			req := w.acting("backend", claims...)
 			if tc.reason != "" {
 				w.refused(req, tc.reason)
-				if w.users() != 0 {
+				if w.userCount() != 0 {
 					t.Error("a user was made")
 				}
 				return
@@ -205,7 +205,7 @@ func TestOwnActor(t *testing.T) {
 			}
 		})
 	}
-	must(t, w.registry.Disable(ctx, plain.User.ID, true))
+	must(t, w.users.SetDisabled(ctx, plain.User.ID, true))
 	req := w.exchange("backend", "sub", "bob")
 	req.ActorToken, req.ActorTokenType = plain.AccessToken, exchange.TypeAccessToken
 	w.refused(req, exchange.ReasonActorTokenInvalid)
@@ -317,7 +317,7 @@ func TestActorIsJudgedAgain(t *testing.T) {
 			w.changeIssuer("one", func(i *exchange.Issuer) { i.MayAct = false })
 		}, true},
 		{"nothing, by a user", byUser, func(*world) {}, false},
-		{"the acting user is disabled", byUser, func(w *world) { must(w, w.registry.Disable(ctx, robin, true)) }, true},
+		{"the acting user is disabled", byUser, func(w *world) { must(w, w.users.SetDisabled(ctx, robin, true)) }, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)

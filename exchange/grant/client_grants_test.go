@@ -30,7 +30,7 @@ func TestClientCredentials(t *testing.T) {
 	if req.Trail.Client != "backend" || !slices.Equal(req.Trail.Scopes, []string{"admin"}) {
 		t.Errorf("trail %+v", req.Trail)
 	}
-	if w.users() != 0 {
+	if w.userCount() != 0 {
 		t.Error("a user was made")
 	}
 

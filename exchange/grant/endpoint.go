@@ -43,8 +43,8 @@ type Users interface {
 	// makes a user if create is true, by writes that the caller commits; a
 	// known one costs no writes. It refuses users who may not come in.
 	Resolve(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error)
-	// User is the user of an ID, or storage.ErrNotFound.
-	User(ctx context.Context, id string) (exchange.User, error)
+	// Find returns the user of an ID, or storage.ErrNotFound.
+	Find(ctx context.Context, id string) (exchange.User, error)
 }
 
 // Sessions makes tokens.

@@ -83,7 +83,7 @@ func (e *Endpoint) stands(ctx context.Context, req *Request, t *exchange.AccessT
 
 // user is a user who may come in.
 func (e *Endpoint) user(ctx context.Context, id string) (*User, error) {
-	u, err := e.cfg.Users.User(ctx, id)
+	u, err := e.cfg.Users.Find(ctx, id)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return nil, exchange.Refuse(exchange.ReasonUserNotRegistered, err)

@@ -90,7 +90,7 @@ func TestNarrowRefused(t *testing.T) {
 			must(w, w.sessions.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: t.Session, Time: w.now}))
 		}, exchange.ReasonSubjectTokenRevoked},
 		{"user disabled", "backend", func(w *world, _ *grant.Request, t *exchange.AccessToken) {
-			must(w, w.registry.Disable(ctx, t.User, true))
+			must(w, w.users.SetDisabled(ctx, t.User, true))
 		}, exchange.ReasonUserDisabled},
 		{"its client removed", "backend", func(w *world, _ *grant.Request, _ *exchange.AccessToken) {
 			w.change(func(m *exchange.Manifest) { m.Clients = m.Clients[1:] })

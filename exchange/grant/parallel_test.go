@@ -31,8 +31,8 @@ func TestParallelFirst(t *testing.T) {
 			})
 			seen := 0
 			users.Range(func(any, any) bool { seen++; return true })
-			if seen != 1 || made.Load() != 1 || w.users() != 1 {
-				t.Errorf("%d users answered, %d of them new, %d stored; want 1 each", seen, made.Load(), w.users())
+			if seen != 1 || made.Load() != 1 || w.userCount() != 1 {
+				t.Errorf("%d users answered, %d of them new, %d stored; want 1 each", seen, made.Load(), w.userCount())
 			}
 		})
 	}
@@ -59,8 +59,8 @@ func TestParallelSingleUse(t *testing.T) {
 	if won.Load() != 1 || lost.Load() != many-1 {
 		t.Errorf("%d won and %d lost", won.Load(), lost.Load())
 	}
-	if n := len(w.list()); n != 1 || w.users() != 1 {
-		t.Errorf("%d sessions and %d users, want 1 each", n, w.users())
+	if n := len(w.list()); n != 1 || w.userCount() != 1 {
+		t.Errorf("%d sessions and %d users, want 1 each", n, w.userCount())
 	}
 }
 

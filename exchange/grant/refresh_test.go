@@ -168,15 +168,15 @@ func TestRefreshRefused(t *testing.T) {
 			w.changeIssuer("one", func(i *exchange.Issuer) { i.Audiences = []string{"spa"} })
 		}},
 		{"user disabled", func(w *world, b *grant.Response, _ *grant.Request) {
-			must(w, w.registry.Disable(ctx, b.User.ID, true))
+			must(w, w.users.SetDisabled(ctx, b.User.ID, true))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, b *grant.Response) {
-			must(w, w.registry.Disable(ctx, b.User.ID, false))
+			must(w, w.users.SetDisabled(ctx, b.User.ID, false))
 		}},
 		{"unlinked", func(w *world, _ *grant.Response, _ *grant.Request) {
-			must(w, w.registry.Unlink(ctx, "one", "alice"))
+			must(w, w.users.Unlink(ctx, "one", "alice"))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
 		{"another user's now", func(w *world, _ *grant.Response, _ *grant.Request) {
-			must(w, w.registry.Unlink(ctx, "one", "alice"))
+			must(w, w.users.Unlink(ctx, "one", "alice"))
 			w.granted(w.exchange("spa"))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
 		{"longer than the issuer allows today", func(w *world, _ *grant.Response, _ *grant.Request) {
@@ -360,7 +360,7 @@ func TestRefreshOfAnIssuersUser(t *testing.T) {
 	})
 	own, _ := w.granted(w.exchange("spa"))
 	born, _ := w.granted(w.asserted("alice"))
-	if born.User.ID != own.User.ID || born.User.IsNew || w.users() != 1 {
+	if born.User.ID != own.User.ID || born.User.IsNew || w.userCount() != 1 {
 		t.Errorf("the issuer's alice is user %s, the backend's %s", own.User.ID, born.User.ID)
 	}
 	w.changeIssuer("one", func(i *exchange.Issuer) {
@@ -387,7 +387,7 @@ func TestParallelAssertions(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if made.Load() != 1 || w.users() != 1 {
-		t.Errorf("made %d times, %d users", made.Load(), w.users())
+	if made.Load() != 1 || w.userCount() != 1 {
+		t.Errorf("made %d times, %d users", made.Load(), w.userCount())
 	}
 }

@@ -90,7 +90,7 @@ func TestRefused(t *testing.T) {
 				tc.edit(req)
 			}
 			refusal := row.refused(req, tc.reason)
-			if row.users() != 0 {
+			if row.userCount() != 0 {
 				t.Error("a user was made")
 			}
 			if req.Client != nil && req.Trail.Client != tc.client {
@@ -251,7 +251,7 @@ func TestAutoCreate(t *testing.T) {
 	if first.User.ID != second.User.ID || second.User.IsNew {
 		t.Errorf("users %+v and %+v", first.User, second.User)
 	}
-	must(t, w.registry.Disable(ctx, first.User.ID, true))
+	must(t, w.users.SetDisabled(ctx, first.User.ID, true))
 	w.refused(w.exchange("plain"), exchange.ReasonUserDisabled)
 	w.refused(w.exchange("spa"), exchange.ReasonUserDisabled)
 }

@@ -19,6 +19,7 @@ import (
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/users"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
@@ -62,6 +63,7 @@ type world struct {
 	other    *jwkstest.Issuer
 	engine   *counting
 	registry *registry.Registry
+	users    *users.Store
 	sessions *session.Store
 	subjects *subject.Verifier
 	invoices *checkout.Invoices
@@ -92,13 +94,14 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	})
 	must(t, err)
 	t.Cleanup(w.registry.Close)
+	w.users = users.New(w.engine, ring.Derive("records"))
 	w.sessions = session.New(w.engine, ring, session.Config{Issuer: ownURL})
 	w.subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return w.registry.Snapshot() }, FirstParty: w.sessions, OwnIssuer: ownURL,
 	})
 	w.invoices = checkout.New(w.engine, checkout.Config{RecordKey: ring.Derive("records"), Transport: jwks.Transport})
 	w.endpoint = grant.New(grant.Config{
-		Subjects: w.subjects, Users: w.registry, Sessions: w.sessions,
+		Subjects: w.subjects, Users: w.users, Sessions: w.sessions,
 		Replays:  challenge.NewReplays(w.engine, ring.Derive("replays")),
 		Registry: func() grant.Registry { return w.registry.Snapshot() }, Issuer: ownURL, Invoices: w.invoices,
 	})
@@ -244,9 +247,9 @@ func (w *world) refused(req *grant.Request, reason exchange.Reason) *exchange.Er
 	return refusal
 }
 
-func (w *world) users() int {
+func (w *world) userCount() int {
 	w.Helper()
-	users, _, err := w.registry.Users(ctx, "", 1000)
+	users, _, err := w.users.List(ctx, "", 1000)
 	must(w, err)
 	return len(users)
 }

@@ -33,8 +33,7 @@ type Config struct {
 	CompileDetail func(exchange.DetailType) (*exchange.DetailKind, []exchange.Problem)
 }
 
-// Registry is the issuers, clients, detail types, users and links of a store. Its methods
-// are safe for concurrent use.
+// Registry is the issuers, clients, and detail types of a store. Its methods are safe for concurrent use.
 type Registry struct {
 	engine  storage.Engine
 	cfg     Config

@@ -113,6 +113,13 @@ func (s sealer) unseal(name string, b []byte) ([]byte, error) {
 	return s.aead.Open(nil, nil, b, []byte(name))
 }
 
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // world is a registry over a real store.
 type world struct {
 	*registry.Registry
@@ -212,7 +219,7 @@ func short(p registry.Plan) string {
 func stored(t testing.TB, e storage.Engine) string {
 	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"registry", "issuers", "clients", "links", "users", "user_links"} {
+	for _, table := range []string{"registry", "issuers", "clients", "detail_types"} {
 		for r, err := range e.Scan(t.Context(), table, "", "", 0) {
 			if err != nil {
 				t.Fatal(err)
@@ -223,13 +230,15 @@ func stored(t testing.TB, e storage.Engine) string {
 	return b.String()
 }
 
-// failing is an engine whose commits can be made to fail.
+// failing is an engine that counts commits and can be made to refuse them.
 type failing struct {
 	storage.Engine
-	err error
+	err     error
+	commits atomic.Int32
 }
 
 func (f *failing) Commit(ctx context.Context, w ...storage.Write) error {
+	f.commits.Add(1)
 	if f.err != nil {
 		return f.err
 	}

@@ -30,7 +30,7 @@ func (w *world) flush(t *testing.T) {
 
 func TestLastUses(t *testing.T) {
 	w := newWorld(t)
-	engine := &counting{Engine: w.engine}
+	engine := &failing{Engine: w.engine}
 	w.engine = engine
 	w.Registry = w.another(t)
 	w.apply(t, manifest(confidential("c"), confidential("d")), false)

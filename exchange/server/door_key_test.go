@@ -463,12 +463,12 @@ func TestKeyLoginTakenAway(t *testing.T) {
 	}{
 		{"nothing", func(*partners, string) {}, ""},
 		{"the user disabled", func(p *partners, user string) {
-			if err := p.registry.Disable(p.Context(), user, true); err != nil {
+			if err := p.users.SetDisabled(p.Context(), user, true); err != nil {
 				p.Fatal(err)
 			}
 		}, exchange.ReasonUserDisabled},
 		{"the key unlinked", func(p *partners, _ string) {
-			if err := p.registry.Unlink(p.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+			if err := p.users.Unlink(p.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
 				p.Fatal(err)
 			}
 		}, exchange.ReasonUserNotRegistered},

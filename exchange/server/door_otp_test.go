@@ -58,7 +58,7 @@ func TestOneOfManyAnswers(t *testing.T) {
 		})
 	}
 	all.Wait()
-	users, _, err := p.registry.Users(t.Context(), "", 10)
+	users, _, err := p.users.List(t.Context(), "", 10)
 	if won.Load() != 1 || err != nil || len(users) != 1 {
 		t.Errorf("%d logged in as %d users, %v", won.Load(), len(users), err)
 	}
@@ -84,7 +84,7 @@ func TestOneOfManyLinksAKey(t *testing.T) {
 		})
 	}
 	all.Wait()
-	users, _, err := p.registry.Users(t.Context(), "", 10)
+	users, _, err := p.users.List(t.Context(), "", 10)
 	if won.Load() != 1 || err != nil || len(users) != 1 {
 		t.Errorf("%d got the key, %d users, %v", won.Load(), len(users), err)
 	}
@@ -196,7 +196,7 @@ func TestMailUnavailable(t *testing.T) {
 	if !strings.Contains(without.logged.String(), "mail.host") {
 		t.Errorf("the operator reads %s", without.logged)
 	}
-	if users, _, err := without.registry.Users(t.Context(), "", 1); err != nil || len(users) > 0 {
+	if users, _, err := without.users.List(t.Context(), "", 1); err != nil || len(users) > 0 {
 		t.Errorf("%d users, %v", len(users), err)
 	}
 }
@@ -226,7 +226,7 @@ func TestRelink(t *testing.T) {
 	} else if a := p.redeem(o.str("requestId"), o.str("oneTimeToken")); !strings.Contains(a.text, alice["id"].(string)) {
 		t.Fatalf("the key is another's: %s", a.text)
 	}
-	if users, _, err := p.registry.Users(t.Context(), "", 10); err != nil || len(users) != 2 {
+	if users, _, err := p.users.List(t.Context(), "", 10); err != nil || len(users) != 2 {
 		t.Errorf("a refused login made a user: %d, %v", len(users), err)
 	}
 
@@ -243,7 +243,7 @@ func TestRelink(t *testing.T) {
 		t.Errorf("the key is not bob's: %s", a.text)
 	}
 
-	if err := p.registry.Unlink(t.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+	if err := p.users.Unlink(t.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
 		t.Fatal(err)
 	}
 	if o := p.opened("key-1", true, ""); o.str("next") != "otp" {
@@ -288,7 +288,7 @@ func TestOTPAtTheTokenEndpoint(t *testing.T) {
 	p.want(exchangeOTP(good), 400, exchange.ReasonChallengeInvalid)
 	b := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", a.str("refresh_token")})
 	p.want(b, 200, "")
-	if err := p.registry.Unlink(t.Context(), "mail:partner", "alice@example.com"); err != nil {
+	if err := p.users.Unlink(t.Context(), "mail:partner", "alice@example.com"); err != nil {
 		t.Fatal(err)
 	}
 	c := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", b.str("refresh_token")})

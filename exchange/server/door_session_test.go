@@ -316,7 +316,7 @@ func TestParallelFirstCallsMakeOneUser(t *testing.T) {
 	if len(users) != 1 || len(sessions) != callers || made != 1 {
 		t.Errorf("%d users, %d sessions, made %d times", len(users), len(sessions), made)
 	}
-	stored, _, err := p.registry.Users(t.Context(), "", 10)
+	stored, _, err := p.users.List(t.Context(), "", 10)
 	if err != nil || len(stored) != 1 || stored[0].Name != "First" {
 		t.Errorf("stored %v %v", stored, err)
 	}

@@ -25,6 +25,7 @@ import (
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/users"
 	"cambio/exchange/wallet"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
@@ -49,6 +50,7 @@ type party struct {
 	issuer   *jwkstest.Issuer
 	store    *counted
 	registry *registry.Registry
+	users    *users.Store
 	server   *server.Server
 	url      string
 	requests *challenge.Requests
@@ -124,6 +126,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		CompileDetail: details.Compile,
 	}))
 	t.Cleanup(p.registry.Close)
+	p.users = users.New(engine, ring.Derive("records"))
 	p.apply(p.manifest())
 	p.secret = must(p.registry.NewSecret(ctx, "basic", p.now))
 	post := must(p.registry.NewSecret(ctx, "post", p.now))
@@ -135,7 +138,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	wallets := challenge.NewClientSessions(engine, ring.Derive("records"))
 	replays := challenge.NewReplays(engine, ring.Derive("records"))
 	p.requests = challenge.NewRequests(engine, challenge.RequestsConfig{
-		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.registry,
+		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.users,
 	})
 	subjects := subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return p.registry.Snapshot() }, FirstParty: sessions, OwnIssuer: publicURL,
@@ -146,7 +149,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	cfg := server.Config{
 		Issuer: publicURL,
 		Grants: grant.New(grant.Config{
-			Subjects: subjects, Users: p.registry, Sessions: sessions, Replays: replays,
+			Subjects: subjects, Users: p.users, Sessions: sessions, Replays: replays,
 			Challenges: challenge.Spenders{challenge.WalletKind: wallets, challenge.RequestKind: p.requests},
 			Registry:   func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
 		}),

@@ -1,4 +1,4 @@
-package registry_test
+package users_test
 
 import (
 	"slices"
@@ -7,28 +7,28 @@ import (
 	"cambio/exchange"
 )
 
-// A proof that speaks of two identities: the account of a wallet, and the user
-// whom a backend names for it.
-func TestNamedUsers(t *testing.T) {
+// A proof with two identities: the account of a wallet, and the user that a backend
+// names for it.
+func TestWalletWithNamedUser(t *testing.T) {
 	account, alice := exchange.Identity{Issuer: "wallet:app", ID: "xrpl:0:r1"}, exchange.Identity{Issuer: "client:app", ID: "alice"}
 	for _, row := range []struct {
 		name  string
-		known [][]exchange.Identity // users who are there, by their identities
-		user  int                   // who comes in, of known; -1 for a new one
+		known [][]exchange.Identity // existing users, by their identities
+		user  int                   // index in known of the resolved user; -1 for a new one
 		code  exchange.Reason
 	}{
-		{"nobody is known", nil, -1, ""},
+		{"none is known", nil, -1, ""},
 		{"the named user is known", [][]exchange.Identity{{alice}}, 0, ""},
-		{"both are known as one", [][]exchange.Identity{{account, alice}}, 0, ""},
-		{"both are known as two", [][]exchange.Identity{{account}, {alice}}, 0, exchange.ReasonLinkedElsewhere},
+		{"both are one user's", [][]exchange.Identity{{account, alice}}, 0, ""},
+		{"they are two users'", [][]exchange.Identity{{account}, {alice}}, 0, exchange.ReasonLinkedElsewhere},
 		{"the account is known, the name is not", [][]exchange.Identity{{account}}, 0, exchange.ReasonLinkedElsewhere},
-		{"the account is known by another name", [][]exchange.Identity{{account, {Issuer: "client:app", ID: "bob"}}}, 0, exchange.ReasonLinkedElsewhere},
+		{"the account is known under another name", [][]exchange.Identity{{account, {Issuer: "client:app", ID: "bob"}}}, 0, exchange.ReasonLinkedElsewhere},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
 			var users []string
 			for _, ids := range row.known {
-				users = append(users, w.first(t, &exchange.Subject{Issuer: ids[0].Issuer, ID: ids[0].ID, Identities: ids[1:]}).ID)
+				users = append(users, w.create(t, &exchange.Subject{Issuer: ids[0].Issuer, ID: ids[0].ID, Identities: ids[1:]}).ID)
 			}
 			named := alice
 			named.FindsUser = true

@@ -1,4 +1,4 @@
-package registry_test
+package users_test
 
 import (
 	"context"
@@ -11,27 +11,11 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/users"
 	"cambio/storage"
 )
 
-func subject(id string) *exchange.Subject {
-	return &exchange.Subject{Issuer: "a", ID: id, Email: id + "@example.com", Name: "Name of " + id}
-}
-
-// first makes the user of a subject.
-func (w *world) first(t testing.TB, s *exchange.Subject) exchange.User {
-	t.Helper()
-	u, isNew, writes, err := w.Resolve(t.Context(), s, true, noon)
-	if err == nil {
-		err = w.engine.Commit(t.Context(), writes...)
-	}
-	if err != nil || !isNew {
-		t.Fatalf("new %v: %v", isNew, err)
-	}
-	return u
-}
-
-// counting counts what reaches an engine.
+// counting counts the calls of an engine.
 type counting struct {
 	storage.Engine
 	gets, commits atomic.Int32
@@ -47,10 +31,10 @@ func (c *counting) Commit(ctx context.Context, w ...storage.Write) error {
 	return c.Engine.Commit(ctx, w...)
 }
 
-func TestParallelFirstSightsMakeOneUser(t *testing.T) {
+func TestConcurrentFirstExchangesCreateOneUser(t *testing.T) {
 	w := newWorld(t)
 	const callers = 64
-	users, made := make([]string, callers), atomic.Int32{}
+	ids, created := make([]string, callers), atomic.Int32{}
 	start := make(chan struct{})
 	var wg sync.WaitGroup
 	for n := range callers {
@@ -71,54 +55,50 @@ func TestParallelFirstSightsMakeOneUser(t *testing.T) {
 					t.Error(err)
 				}
 				if isNew {
-					made.Add(1)
+					created.Add(1)
 				}
-				users[n] = u.ID
+				ids[n] = u.ID
 				return
 			}
 		})
 	}
 	close(start)
 	wg.Wait()
-	if slices.Sort(users); users[0] == "" || users[0] != users[callers-1] || made.Load() != 1 {
-		t.Errorf("%d users were made, of IDs %s to %s", made.Load(), users[0], users[callers-1])
+	if slices.Sort(ids); ids[0] == "" || ids[0] != ids[callers-1] || created.Load() != 1 {
+		t.Errorf("%d users were created, of IDs %s to %s", created.Load(), ids[0], ids[callers-1])
 	}
-	all, _, err := w.Users(t.Context(), "", 10)
-	links, _, linkErr := w.Links(t.Context(), "", 10)
-	if len(all) != 1 || len(links) != 1 || err != nil || linkErr != nil {
-		t.Errorf("%d users and %d links are stored: %v %v", len(all), len(links), err, linkErr)
+	if n, links := w.count(t, "users"), w.count(t, "user_links"); n != 1 || links != 1 {
+		t.Errorf("%d users and %d links are stored", n, links)
 	}
 }
 
 func TestKnownSubjectCostsOneRead(t *testing.T) {
 	w := newWorld(t)
-	made := w.first(t, subject("alice"))
+	alice := w.create(t, subject("alice"))
 	engine := &counting{Engine: w.engine}
-	w.engine = engine
-	w.Registry = w.another(t)
-	engine.gets.Store(0)
+	w.Store = users.New(engine, recordKey)
 	s := subject("alice")
 	s.Email, s.Name = "new@example.com", "New Name"
 	u, isNew, writes, err := w.Resolve(t.Context(), s, true, noon.Add(time.Hour))
-	if err != nil || isNew || len(writes) != 0 || u.ID != made.ID {
+	if err != nil || isNew || len(writes) != 0 || u.ID != alice.ID {
 		t.Errorf("got %v new %v, %d writes, %v", u, isNew, len(writes), err)
 	}
 	if u.Email != s.Email || u.Name != s.Name {
-		t.Errorf("e-mail and name are not the proof's: %v", u)
+		t.Errorf("e-mail and name are not those of the proof: %v", u)
 	}
 	if engine.gets.Load() != 1 || engine.commits.Load() != 0 {
 		t.Errorf("%d reads and %d commits", engine.gets.Load(), engine.commits.Load())
 	}
-	if kept, err := w.User(t.Context(), u.ID); err != nil || kept.Email != "alice@example.com" || !kept.Created.Equal(noon) {
-		t.Errorf("stored %v %v", kept, err)
+	if stored, err := w.Find(t.Context(), u.ID); err != nil || stored.Email != "alice@example.com" || !stored.Created.Equal(noon) {
+		t.Errorf("stored %v %v", stored, err)
 	}
 }
 
 func TestResolve(t *testing.T) {
 	w := newWorld(t)
-	alice := w.first(t, subject("alice"))
-	disabled := w.first(t, subject("mallory"))
-	if err := w.Disable(t.Context(), disabled.ID, true); err != nil {
+	alice := w.create(t, subject("alice"))
+	disabled := w.create(t, subject("mallory"))
+	if err := w.SetDisabled(t.Context(), disabled.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	elsewhere := subject("alice")
@@ -133,12 +113,12 @@ func TestResolve(t *testing.T) {
 		reason  exchange.Reason
 	}{
 		{"known", subject("alice"), true, false, ""},
-		{"known where nobody is created", subject("alice"), false, false, ""},
+		{"known, no users created", subject("alice"), false, false, ""},
 		{"unknown", subject("bob"), true, true, ""},
-		{"unknown where nobody is created", subject("bob"), false, false, exchange.ReasonUserNotRegistered},
+		{"unknown, no users created", subject("bob"), false, false, exchange.ReasonUserNotRegistered},
 		{"disabled", subject("mallory"), true, false, exchange.ReasonUserDisabled},
-		{"the same at another issuer", elsewhere, true, true, ""},
-		{"another with the same e-mail", sameMail, true, true, ""},
+		{"the same subject at another issuer", elsewhere, true, true, ""},
+		{"another subject with the same e-mail", sameMail, true, true, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			u, isNew, writes, err := w.Resolve(t.Context(), row.subject, row.create, noon)
@@ -157,45 +137,45 @@ func TestResolve(t *testing.T) {
 
 func TestDisableAndEnable(t *testing.T) {
 	w := newWorld(t)
-	alice := w.first(t, subject("alice"))
-	mark := storage.Write{Table: "marks", Key: "user", Value: []byte("now")}
-	if err := w.Disable(t.Context(), alice.ID, true, mark); err != nil {
+	alice := w.create(t, subject("alice"))
+	revocation := storage.Write{Table: "revocations", Key: "user", Value: []byte("now")}
+	if err := w.SetDisabled(t.Context(), alice.ID, true, revocation); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.engine.Get(t.Context(), "marks", "user"); err != nil {
+	if _, err := w.engine.Get(t.Context(), "revocations", "user"); err != nil {
 		t.Errorf("the caller's write: %v", err)
 	}
-	if u, err := w.User(t.Context(), alice.ID); err != nil || !u.Disabled {
-		t.Errorf("shown as %v %v", u, err)
+	if u, err := w.Find(t.Context(), alice.ID); err != nil || !u.Disabled {
+		t.Errorf("found %v %v", u, err)
 	}
 	if _, _, _, err := w.Resolve(t.Context(), subject("alice"), true, noon); exchange.AsError(err).Reason != exchange.ReasonUserDisabled {
 		t.Errorf("disabled: %v", err)
 	}
-	if err := w.Disable(t.Context(), alice.ID, false); err != nil {
+	if err := w.SetDisabled(t.Context(), alice.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	if u, _, _, err := w.Resolve(t.Context(), subject("alice"), false, noon); err != nil || u.ID != alice.ID {
 		t.Errorf("enabled again: %v %v", u, err)
 	}
-	if u, err := w.User(t.Context(), alice.ID); err != nil || u.Disabled {
-		t.Errorf("shown as %v %v", u, err)
+	if u, err := w.Find(t.Context(), alice.ID); err != nil || u.Disabled {
+		t.Errorf("found %v %v", u, err)
 	}
-	if err := w.Disable(t.Context(), "nobody", true); !errors.Is(err, storage.ErrNotFound) {
+	if err := w.SetDisabled(t.Context(), "unknown", true); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("unknown user: %v", err)
 	}
 }
 
 func TestUnlink(t *testing.T) {
 	w := newWorld(t)
-	alice := w.first(t, subject("alice"))
-	w.first(t, subject("bob"))
+	alice := w.create(t, subject("alice"))
+	w.create(t, subject("bob"))
 	if links, err := w.LinksOf(t.Context(), alice.ID); err != nil || len(links) != 1 || links[0].Subject != "alice" {
 		t.Fatalf("links %v %v", links, err)
 	}
-	if l, err := w.Link(t.Context(), "a", "alice"); err != nil || l.User != alice.ID {
+	if l, err := w.FindLink(t.Context(), "a", "alice"); err != nil || l.User != alice.ID {
 		t.Errorf("link %v %v", l, err)
 	}
-	taken := storage.Write{Table: "marks", Key: "link", Value: []byte("now"), If: storage.IfEqual, Old: []byte("other")}
+	taken := storage.Write{Table: "revocations", Key: "link", Value: []byte("now"), If: storage.IfEqual, Old: []byte("other")}
 	if err := w.Unlink(t.Context(), "a", "alice", taken); !errors.Is(err, storage.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict", err)
 	}
@@ -211,15 +191,15 @@ func TestUnlink(t *testing.T) {
 	if _, _, _, err := w.Resolve(t.Context(), subject("alice"), false, noon); exchange.AsError(err).Reason != exchange.ReasonUserNotRegistered {
 		t.Errorf("got %v", err)
 	}
-	if _, err := w.User(t.Context(), alice.ID); err != nil {
+	if _, err := w.Find(t.Context(), alice.ID); err != nil {
 		t.Errorf("the user: %v", err)
 	}
-	if next := w.first(t, subject("alice")); next.ID == alice.ID {
-		t.Error("the subject became the user again")
+	if next := w.create(t, subject("alice")); next.ID == alice.ID {
+		t.Error("the subject got its former user again")
 	}
 }
 
-func TestUsersArePagedInOrder(t *testing.T) {
+func TestListIsPagedInOrder(t *testing.T) {
 	w := newWorld(t)
 	var want []string
 	for n := range 7 {
@@ -235,46 +215,25 @@ func TestUsersArePagedInOrder(t *testing.T) {
 	w.reopen(t)
 	for _, size := range []int{1, 3, 7, 8} {
 		var got []string
-		links := 0
-		for next, page := "", 0; page == 0 || next != ""; page++ {
-			users, after, err := w.Users(t.Context(), next, size)
-			if err != nil || len(users) > size {
-				t.Fatalf("%d users, %v", len(users), err)
+		for next, first := "", true; first || next != ""; first = false {
+			page, after, err := w.List(t.Context(), next, size)
+			if err != nil || len(page) > size {
+				t.Fatalf("%d users, %v", len(page), err)
 			}
-			for _, u := range users {
+			for _, u := range page {
 				got = append(got, u.ID)
 			}
 			next = after
 		}
-		for next, page := "", 0; page == 0 || next != ""; page++ {
-			some, after, err := w.Links(t.Context(), next, size)
-			if err != nil {
-				t.Fatal(err)
-			}
-			links, next = links+len(some), after
-		}
-		if !slices.Equal(got, want) || links != len(want) {
-			t.Errorf("pages of %d: %q and %d links, want %q", size, got, links, want)
+		if !slices.Equal(got, want) {
+			t.Errorf("pages of %d: %q, want %q", size, got, want)
 		}
 	}
 }
 
-func TestRemovedIssuersUsersComeBackWithIt(t *testing.T) {
+func TestConcurrentUnlinksHaveOneWinner(t *testing.T) {
 	w := newWorld(t)
-	w.apply(t, manifest(issuer("a")), false)
-	alice := w.first(t, subject("alice"))
-	if err := w.RemoveIssuer(t.Context(), "a", noon); err != nil {
-		t.Fatal(err)
-	}
-	w.apply(t, manifest(issuer("a")), false)
-	if u, isNew, _, err := w.Resolve(t.Context(), subject("alice"), true, noon); err != nil || isNew || u.ID != alice.ID {
-		t.Errorf("got %v, new %v, %v", u, isNew, err)
-	}
-}
-
-func TestOneOfManyUnlinks(t *testing.T) {
-	w := newWorld(t)
-	w.first(t, subject("alice"))
+	w.create(t, subject("alice"))
 	var wg sync.WaitGroup
 	var done atomic.Int32
 	for range 16 {
@@ -289,6 +248,6 @@ func TestOneOfManyUnlinks(t *testing.T) {
 	}
 	wg.Wait()
 	if done.Load() != 1 {
-		t.Errorf("%d unlinked the subject", done.Load())
+		t.Errorf("%d unlinks succeeded", done.Load())
 	}
 }

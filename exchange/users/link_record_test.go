@@ -1,4 +1,4 @@
-package registry
+package users
 
 import (
 	"encoding/json"
@@ -9,9 +9,9 @@ import (
 	"cambio/storage"
 )
 
-// TestLinkRecord: whatever link is written, ReadRecord reads what encoding/json
-// reads, and what is cut short is refused.
-func TestLinkRecord(t *testing.T) {
+// Whatever link is written, ReadRecord reads the same as encoding/json and refuses
+// truncated records.
+func TestLinkRecordReadsLikeEncodingJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		link := linkRecord{User: rapid.String().Draw(t, "user"), Disabled: rapid.Bool().Draw(t, "disabled")}
 		data, err := json.Marshal(link)

@@ -1,0 +1,152 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// Find returns the user of an ID, or storage.ErrNotFound.
+func (s *Store) Find(ctx context.Context, id string) (exchange.User, error) {
+	row, err := s.users.Get(ctx, id)
+	if err != nil {
+		return exchange.User{}, fmt.Errorf("user %q: %w", id, err)
+	}
+	return row.Value.User, nil
+}
+
+// List returns at most limit users in the order of their first exchange,
+// beginning at from, and the from of the next page, empty after the last. An
+// empty from is the first page.
+func (s *Store) List(ctx context.Context, from string, limit int) (users []exchange.User, next string, err error) {
+	for row, err := range s.users.Scan(ctx, from, "", limit+1) {
+		if err != nil {
+			return nil, "", fmt.Errorf("reading users: %w", err)
+		}
+		if len(users) == limit {
+			return users, row.Key, nil
+		}
+		users = append(users, row.Value.User)
+	}
+	return users, "", nil
+}
+
+// maxLinksRead bounds the links that one call of ListByIssuer reads. Operators
+// call it rarely; an index by issuer would cost every first exchange a write.
+const maxLinksRead = 20_000
+
+// ListByIssuer is List for the users that have a link of an issuer. A page can be
+// empty although others follow.
+func (s *Store) ListByIssuer(ctx context.Context, issuerID, from string, limit int) (users []exchange.User, next string, err error) {
+	read, last, found := 0, "", ""
+	for row, err := range s.userLinks.Scan(ctx, from, "", 0) {
+		if err != nil {
+			return nil, "", fmt.Errorf("reading links: %w", err)
+		}
+		l := row.Value
+		if l.User != last && (len(users) == limit || read >= maxLinksRead) {
+			return users, l.User, nil
+		}
+		read, last = read+1, l.User
+		if l.Issuer != issuerID || l.User == found {
+			continue
+		}
+		found = l.User
+		u, err := s.Find(ctx, l.User)
+		if err == nil {
+			users = append(users, u)
+		} else if !errors.Is(err, storage.ErrNotFound) { // deleted in between
+			return nil, "", err
+		}
+	}
+	return users, "", nil
+}
+
+// SetDisabled refuses or allows every exchange of a user, in one commit with
+// writes. It returns storage.ErrNotFound if there is no such user and
+// storage.ErrConflict if the user keeps being changed concurrently.
+func (s *Store) SetDisabled(ctx context.Context, userID string, disabled bool, writes ...storage.Write) error {
+	err := s.retry(ctx, writes, func() ([]storage.Write, error) { return s.disabling(ctx, userID, disabled) })
+	if err != nil {
+		return fmt.Errorf("changing user %q: %w", userID, err)
+	}
+	return nil
+}
+
+// retry commits what decide returns together with writes, and decides again if an
+// exchange of the user was faster: a user who logs in again and again must not
+// keep an operator from disabling it.
+func (s *Store) retry(ctx context.Context, writes []storage.Write, decide func() ([]storage.Write, error)) error {
+	const attempts = 16
+	var err error
+	for range attempts {
+		var decided []storage.Write
+		if decided, err = decide(); err == nil {
+			err = s.engine.Commit(ctx, slices.Concat(writes, decided)...)
+		}
+		if !errors.Is(err, storage.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+// disabling returns the writes that change the user and all its links.
+func (s *Store) disabling(ctx context.Context, userID string, disabled bool) ([]storage.Write, error) {
+	user, err := s.users.Get(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	next := user.Value.changed()
+	next.Disabled = disabled
+	change, err := s.users.Replace(user, next)
+	links, linkErr := s.linkRows(ctx, userID)
+	if err := errors.Join(err, linkErr); err != nil {
+		return nil, err
+	}
+	writes := []storage.Write{change}
+	for _, link := range links {
+		change, err := s.links.Replace(link, linkRecord{User: userID, Disabled: disabled})
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, change)
+	}
+	return writes, nil
+}
+
+// Delete deletes a user, its links and the records of merges that led to it, in
+// one commit with writes. A subject that was linked to it is unknown again: where
+// a client creates users, it becomes a new user at its next exchange. Delete
+// returns storage.ErrNotFound if there is no such user.
+func (s *Store) Delete(ctx context.Context, userID string, writes ...storage.Write) error {
+	err := s.retry(ctx, writes, func() ([]storage.Write, error) { return s.deleting(ctx, userID) })
+	if err != nil {
+		return fmt.Errorf("deleting user %q: %w", userID, err)
+	}
+	return nil
+}
+
+func (s *Store) deleting(ctx context.Context, userID string) ([]storage.Write, error) {
+	user, err := s.users.Get(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	links, linkErr := s.linkRows(ctx, userID)
+	merges, mergeErr := s.mergeRows(ctx, userID)
+	if err := errors.Join(linkErr, mergeErr); err != nil {
+		return nil, err
+	}
+	writes := []storage.Write{s.users.Delete(user)}
+	for _, link := range links {
+		writes = append(writes, s.links.Delete(link), s.userLinks.Remove(userLinkKey(userID, link.Key)))
+	}
+	for _, m := range merges {
+		writes = append(writes, s.merges.Delete(m))
+	}
+	return writes, nil
+}
