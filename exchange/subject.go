@@ -116,6 +116,8 @@ func LinkKey(issuer, subject string) string {
 type SubjectToken struct {
 	Text string
 	Type string // subject_token_type
+	// Proof is a first-party token that was decoded already; Text is empty then.
+	Proof FirstPartyProof
 	// IssuerID names the issuer of a token that does not say it itself.
 	IssuerID string
 	// Nonce, if any, is what the token must repeat (OpenID Connect Core §2).

@@ -71,7 +71,7 @@ func (r *Request) issued() (issue, error) {
 // complete checks that what belongs together is there (RFC 8693 §2.1).
 func (r *Request) complete() error {
 	switch {
-	case r.SubjectToken == "":
+	case r.SubjectToken == "" && r.SubjectProof == nil:
 		return missing("subject_token")
 	case r.SubjectTokenType == "":
 		return missing("subject_token_type")

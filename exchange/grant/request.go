@@ -24,8 +24,11 @@ type Request struct {
 	// is needed here only when the client is found by audience.
 	Origin string
 
-	SubjectToken       string
-	SubjectTokenType   string
+	SubjectToken     string
+	SubjectTokenType string
+	// SubjectProof is a first-party subject token that was decoded already; then
+	// SubjectToken is empty.
+	SubjectProof       exchange.FirstPartyProof
 	ActorToken         string
 	ActorTokenType     string
 	RequestedTokenType string

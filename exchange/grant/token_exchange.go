@@ -49,7 +49,7 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 // prove verifies the subject token and notes what it says.
 func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	token := exchange.SubjectToken{
-		Text: req.SubjectToken, Type: req.SubjectTokenType, IssuerID: req.IssuerID, Nonce: req.Nonce,
+		Text: req.SubjectToken, Type: req.SubjectTokenType, Proof: req.SubjectProof, IssuerID: req.IssuerID, Nonce: req.Nonce,
 		Credential: req.Credential, RequestID: req.RequestID, CodeVerifier: req.CodeVerifier,
 	}
 	if req.Client != nil {

@@ -222,13 +222,13 @@ func (noMail) SendCode(context.Context, string, string, string, time.Duration) e
 
 // doorMailAuthenticate is POST /auth/otp/email:authenticate.
 func (s *Server) doorMailAuthenticate(c *call) error {
-	var proof reply
+	var proof exchange.OTP
 	scope := ""
 	err := object(c.in,
-		member{name: "emailId", into: &proof.id, required: true},
-		member{name: "otp", into: &proof.code, required: true},
-		member{name: "previousEmailId", into: &proof.previousID},
-		member{name: "previousOtp", into: &proof.previousCode},
+		member{name: "emailId", into: &proof.EmailID, required: true},
+		member{name: "otp", into: &proof.Code, required: true},
+		member{name: "previousEmailId", into: &proof.PreviousEmailID},
+		member{name: "previousOtp", into: &proof.PreviousCode},
 		member{name: "scope", into: &scope},
 	)
 	if err != nil {
@@ -236,7 +236,7 @@ func (s *Server) doorMailAuthenticate(c *call) error {
 	}
 	r := &c.req
 	r.GrantType, r.SubjectTokenType = exchange.GrantTokenExchange, exchange.TypeOTP
-	r.SubjectToken = proof.token()
+	r.SubjectProof = proof
 	if r.Scopes, err = scopes(scope); err != nil {
 		return err
 	}
@@ -246,17 +246,4 @@ func (s *Server) doorMailAuthenticate(c *call) error {
 	}
 	c.out = appendDoorResponse(c.out, res, "")
 	return nil
-}
-
-// reply is what somebody answers to a code.
-type reply struct{ id, code, previousID, previousCode string }
-
-// token is the reply as a subject token.
-func (r *reply) token() string {
-	b := append(make([]byte, 0, 256), '{')
-	b = text(b, "emailId", r.id)
-	b = text(b, "otp", r.code)
-	b = text(b, "previousEmailId", r.previousID)
-	b = text(b, "previousOtp", r.previousCode)
-	return base64.RawURLEncoding.EncodeToString(append(b, '}'))
 }

@@ -1,21 +1,17 @@
 package server
 
-import (
-	"encoding/base64"
-
-	"cambio/exchange"
-)
+import "cambio/exchange"
 
 // doorSession is POST /auth/external/session: a backend that has its own login
 // says who its user is, and hands the tokens to its page.
 func (s *Server) doorSession(c *call) error {
-	var who assertion
+	var who exchange.UserAssertion
 	scope := ""
 	err := object(c.in,
-		member{name: "externalUserId", into: &who.id, required: true},
-		member{name: "email", into: &who.email},
-		member{name: "emailVerified", flag: &who.emailVerified},
-		member{name: "name", into: &who.name},
+		member{name: "externalUserId", into: &who.ExternalUserID, required: true},
+		member{name: "email", into: &who.Email},
+		member{name: "emailVerified", flag: &who.EmailVerified},
+		member{name: "name", into: &who.Name},
 		member{name: "scope", into: &scope},
 	)
 	if err != nil {
@@ -23,7 +19,7 @@ func (s *Server) doorSession(c *call) error {
 	}
 	r := &c.req
 	r.GrantType, r.SubjectTokenType = exchange.GrantTokenExchange, exchange.TypeUserAssertion
-	r.SubjectToken = who.token()
+	r.SubjectProof = who
 	if r.Scopes, err = scopes(scope); err != nil {
 		return err
 	}
@@ -31,24 +27,6 @@ func (s *Server) doorSession(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.out = appendDoorResponse(c.out, res, who.id)
+	c.out = appendDoorResponse(c.out, res, who.ExternalUserID)
 	return nil
-}
-
-// assertion is what a backend says of one of its users.
-type assertion struct {
-	id, email, name string
-	emailVerified   bool
-}
-
-// token is the assertion as a subject token.
-func (a *assertion) token() string {
-	b := append(make([]byte, 0, 256), '{')
-	b = text(b, "externalUserId", a.id)
-	b = text(b, "email", a.email)
-	if a.emailVerified {
-		b = boolean(b, "emailVerified", true)
-	}
-	b = text(b, "name", a.name)
-	return base64.RawURLEncoding.EncodeToString(append(b, '}'))
 }

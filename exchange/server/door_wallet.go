@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"strings"
 	"time"
@@ -109,13 +108,13 @@ func (s *Server) doorWalletStart(c *call) error {
 
 // doorWalletAuthenticate is POST /v1/auth/cryptoWallet:authenticate.
 func (s *Server) doorWalletAuthenticate(c *call) error {
-	var w signed
+	var w exchange.WalletSignature
 	err := object(c.in,
-		member{name: "walletAddress", into: &w.address, required: true},
-		member{name: "walletType", into: &w.typ, required: true},
-		member{name: "challengeId", into: &w.challenge},
-		member{name: "signature", into: &w.signature, required: true},
-		member{name: "publicKey", into: &w.key},
+		member{name: "walletAddress", into: &w.WalletAddress, required: true},
+		member{name: "walletType", into: &w.WalletType, required: true},
+		member{name: "challengeId", into: &w.ChallengeID},
+		member{name: "signature", into: &w.Signature, required: true},
+		member{name: "publicKey", into: &w.PublicKey},
 	)
 	if err != nil {
 		return err
@@ -125,37 +124,23 @@ func (s *Server) doorWalletAuthenticate(c *call) error {
 	if err != nil {
 		return err
 	}
-	if w.challenge == "" {
-		w.challenge = session.Challenge
+	if w.ChallengeID == "" {
+		w.ChallengeID = session.Challenge
 	}
-	if !session.Has(w.challenge) {
+	if !session.Has(w.ChallengeID) {
 		if err := s.recall(c); err != nil { // it may have been answered before
 			return err
 		}
 		return exchange.Refuse(exchange.ReasonChallengeInvalid, errors.New("the client session has no such challenge"))
 	}
 	c.req.GrantType, c.req.SubjectTokenType = exchange.GrantTokenExchange, exchange.TypeWalletSignature
-	c.req.SubjectToken = w.token()
+	c.req.SubjectProof = w
 	res, err := s.grant(c)
 	if err != nil {
 		return err
 	}
 	c.out = appendWalletResponse(c.out, res, session)
 	return nil
-}
-
-// signed is what a wallet answers.
-type signed struct{ challenge, address, typ, signature, key string }
-
-// token is it as a subject token.
-func (w *signed) token() string {
-	b := append(make([]byte, 0, 512), '{')
-	b = text(b, "challengeId", w.challenge)
-	b = text(b, "walletAddress", w.address)
-	b = text(b, "walletType", w.typ)
-	b = text(b, "signature", w.signature)
-	b = text(b, "publicKey", w.key)
-	return base64.RawURLEncoding.EncodeToString(append(b, '}'))
 }
 
 // appendWalletResponse writes tokens under the names that this door has for them.

@@ -26,7 +26,7 @@ func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.Compiled
 	}
 	l := &list{}
 	l.reason = exchange.ReasonClientAuthenticationFailed
-	l.size(assertion)
+	l.size(len(assertion))
 	claims := l.signed(ctx, party.Keys, exchange.SubjectToken{Text: assertion}, assertionTypes, now)
 	l.exactly("iss", party.Client.ID, claims)
 	l.exactly("sub", party.Client.ID, claims)

@@ -22,8 +22,17 @@ func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken
 	if client == nil {
 		return nil, nil
 	}
-	m := l.object(token.Text, "emailId", "otp", "previousEmailId", "previousOtp")
-	reply := challenge.Reply{ID: l.needed(m, "emailId"), Code: l.needed(m, "otp"), PreviousID: l.text(m, "previousEmailId"), PreviousCode: l.text(m, "previousOtp")}
+	p, decoded := token.Proof.(exchange.OTP)
+	if !decoded {
+		m := l.object(token.Text, "emailId", "otp", "previousEmailId", "previousOtp")
+		p = exchange.OTP{
+			EmailID: l.text(m, "emailId"), Code: l.text(m, "otp"),
+			PreviousEmailID: l.text(m, "previousEmailId"), PreviousCode: l.text(m, "previousOtp"),
+		}
+	}
+	l.needed("emailId", p.EmailID)
+	l.needed("otp", p.Code)
+	reply := challenge.Reply{ID: p.EmailID, Code: p.Code, PreviousID: p.PreviousEmailID, PreviousCode: p.PreviousCode}
 	l.code("otp", reply.Code)
 	if reply.PreviousID != "" || reply.PreviousCode != "" {
 		l.code("previousOtp", reply.PreviousCode)

@@ -76,7 +76,7 @@ func New(cfg Config) *Verifier {
 // soon as it is known, for the audit trail.
 func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
 	l := &list{checks: checks, explain: token.Explain}
-	l.size(token.Text)
+	l.size(size(token))
 	verify := v.kind(l, token.Type)
 	if l.refused() {
 		return nil, nil, l.checks, l.err
@@ -144,8 +144,16 @@ func (l *list) fail(c exchange.Check, err *exchange.Error) {
 	l.checks, l.err = append(l.checks, c), err
 }
 
-func (l *list) size(text string) bool {
+// size returns how many bytes a token has, or would have if it were not decoded yet.
+func size(token exchange.SubjectToken) int {
+	if token.Proof != nil {
+		return token.Proof.Size()
+	}
+	return len(token.Text)
+}
+
+func (l *list) size(n int) bool {
 	return l.checkSaying(exchange.Check{
-		Name: "size", Passed: text != "" && len(text) <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
-	}, func() (want, got string) { return "1 to 16384 bytes", strconv.Itoa(len(text)) })
+		Name: "size", Passed: n > 0 && n <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
+	}, func() (want, got string) { return "1 to 16384 bytes", strconv.Itoa(n) })
 }

@@ -26,9 +26,13 @@ func (v *Verifier) userAssertion(_ context.Context, l *list, token exchange.Subj
 	}) {
 		return nil, nil
 	}
-	m := l.object(token.Text, "externalUserId", "email", "emailVerified", "name")
-	id, email, name := l.text(m, "externalUserId"), l.text(m, "email"), l.text(m, "name")
-	claims := exchange.FirstPartyClaims(id, email, l.flag(m, "emailVerified"), name)
+	a, decoded := token.Proof.(exchange.UserAssertion)
+	if !decoded {
+		m := l.object(token.Text, "externalUserId", "email", "emailVerified", "name")
+		a.ExternalUserID, a.Email, a.Name = l.text(m, "externalUserId"), l.text(m, "email"), l.text(m, "name")
+		a.EmailVerified = l.flag(m, "emailVerified")
+	}
+	claims := exchange.FirstPartyClaims(a.ExternalUserID, a.Email, a.EmailVerified, a.Name)
 	trust := v.ownTrust(l, client, token.Type)
 	if l.refused() {
 		return nil, nil

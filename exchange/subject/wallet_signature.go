@@ -40,15 +40,13 @@ func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.
 		return nil, nil
 	}
 	trust := exchange.FirstPartyIssuer(client, token.Type)
-	m := l.object(token.Text, "challengeId", "walletAddress", "signature", "publicKey", "walletType")
-	id, address, typ := l.needed(m, "challengeId"), l.needed(m, "walletAddress"), l.text(m, "walletType")
-	proof := wallet.Proof{Signature: l.needed(m, "signature"), PublicKey: l.text(m, "publicKey")}
-	c := v.walletChallenge(ctx, l, id, client, now)
+	w := l.walletProof(token)
+	c := v.walletChallenge(ctx, l, w.ChallengeID, client, now)
 	if l.refused() {
 		return nil, trust
 	}
-	l.sameWallet(c.Account, address, typ)
-	v.signature(ctx, l, client, c, proof, now)
+	l.sameWallet(c.Account, w.WalletAddress, w.WalletType)
+	v.signature(ctx, l, client, c, wallet.Proof{Signature: w.Signature, PublicKey: w.PublicKey}, now)
 	if l.refused() {
 		return nil, trust
 	}
@@ -59,15 +57,29 @@ func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.
 	return s, trust
 }
 
-// needed is a member that is a string and not empty.
-func (l *list) needed(m map[string]any, name string) string {
-	s := l.text(m, name)
-	if s == "" {
+// walletProof returns the signature in token, decoded, with all that it needs.
+func (l *list) walletProof(token exchange.SubjectToken) exchange.WalletSignature {
+	w, decoded := token.Proof.(exchange.WalletSignature)
+	if !decoded {
+		m := l.object(token.Text, "challengeId", "walletAddress", "signature", "publicKey", "walletType")
+		w = exchange.WalletSignature{
+			ChallengeID: l.text(m, "challengeId"), WalletAddress: l.text(m, "walletAddress"), WalletType: l.text(m, "walletType"),
+			Signature: l.text(m, "signature"), PublicKey: l.text(m, "publicKey"),
+		}
+	}
+	l.needed("challengeId", w.ChallengeID)
+	l.needed("walletAddress", w.WalletAddress)
+	l.needed("signature", w.Signature)
+	return w
+}
+
+// needed checks that a member is not empty.
+func (l *list) needed(name, value string) {
+	if value == "" {
 		l.check(exchange.Check{
 			Name: name, Want: "a string", Got: "nothing", Reason: exchange.ReasonParameterMissing, Message: name + " is missing",
 		})
 	}
-	return s
 }
 
 func (v *Verifier) walletChallenge(ctx context.Context, l *list, id string, client *exchange.Client, now time.Time) challenge.WalletChallenge {

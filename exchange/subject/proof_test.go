@@ -1,0 +1,93 @@
+package subject
+
+import (
+	"context"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"cambio/exchange"
+	"cambio/exchange/challenge"
+)
+
+// echo proves every code and no wallet, and names in its results what it was asked.
+type echo struct{ Wallets }
+
+func (echo) ProveToken(context.Context, *exchange.Client, string, string, string, time.Time) (challenge.Proven, error) {
+	return challenge.Proven{}, nil
+}
+
+func (echo) ProveCode(_ context.Context, _ *exchange.Client, r challenge.Reply, _ time.Time) (challenge.Proven, error) {
+	return challenge.Proven{Address: r.ID + r.Code, Key: r.PreviousID + r.PreviousCode}, nil
+}
+
+func (echo) Challenge(_ context.Context, id string, _ *exchange.Client, _ time.Time) (challenge.WalletChallenge, error) {
+	return challenge.WalletChallenge{}, &exchange.Error{Reason: exchange.ReasonChallengeInvalid, Description: id}
+}
+
+// FuzzSpellingsOfProofs: a first-party proof passes the same checks whether it
+// comes decoded or as base64url of JSON.
+func FuzzSpellingsOfProofs(f *testing.F) {
+	f.Add("u-1", "u@example.com", "\u00dc <1>", "", "", true)
+	f.Add("a\"b\\\u0001", "", "😀", "x", "", false)
+	f.Add("mail.1.x", "123456", "", "", "", false)
+	f.Add("mail.1.x", "123456", "mail.1.y", "654321", "", false)
+	f.Add("mail.1.x", "123456", "", "654321", "", false)
+	f.Add("challenge.x", "0x1", "EVM", "0x2", "key", false)
+	v := New(Config{
+		Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL, Requests: echo{}, Wallets: echo{},
+		Contracts: noContracts{},
+	})
+	f.Fuzz(func(t *testing.T, a, b, c, d, e string, flag bool) {
+		for _, s := range []string{a, b, c, d, e} {
+			if !utf8.ValidString(s) || len(s) > 1000 {
+				t.Skip()
+			}
+		}
+		for typ, proof := range map[string]exchange.FirstPartyProof{
+			exchange.TypeUserAssertion:   exchange.UserAssertion{ExternalUserID: a, Email: b, Name: c, EmailVerified: flag},
+			exchange.TypeOTP:             exchange.OTP{EmailID: a, Code: b, PreviousEmailID: c, PreviousCode: d},
+			exchange.TypeWalletSignature: exchange.WalletSignature{ChallengeID: a, WalletAddress: b, WalletType: c, Signature: d, PublicKey: e},
+		} {
+			if proof.Size() == 0 {
+				continue // a body without anything is refused as such; its JSON is not empty
+			}
+			decoded := exchange.SubjectToken{Type: typ, Proof: proof, Client: asserting()}
+			text := exchange.SubjectToken{Type: typ, Text: spelled(t, proof), Client: asserting()}
+			s1, _, checks1, err1 := v.Verify(t.Context(), decoded, nil, time.Unix(1_700_000_000, 0))
+			s2, _, checks2, err2 := v.Verify(t.Context(), text, nil, time.Unix(1_700_000_000, 0))
+			// Reading the text is a check of its own.
+			checks2 = slices.DeleteFunc(checks2, func(c exchange.Check) bool { return c.Name == "form" })
+			if !reflect.DeepEqual(s1, s2) || !reflect.DeepEqual(err1, err2) || !reflect.DeepEqual(checks1, checks2) {
+				t.Errorf("%+v: decoded %+v, %v; as text %+v, %v; checks %v and %v", proof, s1, err1, s2, err2, checks1, checks2)
+			}
+		}
+	})
+}
+
+type noContracts struct{ Contracts }
+
+// spelled returns a proof as it comes to the token endpoint.
+func spelled(t *testing.T, proof exchange.FirstPartyProof) string {
+	t.Helper()
+	var m any
+	switch p := proof.(type) {
+	case exchange.UserAssertion:
+		m = map[string]any{"externalUserId": p.ExternalUserID, "email": p.Email, "emailVerified": p.EmailVerified, "name": p.Name}
+	case exchange.OTP:
+		m = map[string]any{"emailId": p.EmailID, "otp": p.Code, "previousEmailId": p.PreviousEmailID, "previousOtp": p.PreviousCode}
+	case exchange.WalletSignature:
+		m = map[string]any{
+			"challengeId": p.ChallengeID, "walletAddress": p.WalletAddress, "walletType": p.WalletType,
+			"signature": p.Signature, "publicKey": p.PublicKey,
+		}
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b64(text)
+}
