@@ -17,8 +17,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// fastAPI is what the README's sample in Python is part of: a backend with a
-// login of its own, at which u-1 is logged in.
+// fastAPI begins the program that the Python sample belongs to: a backend with
+// a login of its own, where u-1 is logged in.
 const fastAPI = `import os, httpx
 from fastapi import Depends, FastAPI, HTTPException
 
@@ -29,7 +29,7 @@ async def current_user():
 
 `
 
-// backendApp is a backend of others that runs the README's sample.
+// backendApp is a backend in another framework that runs a documented sample.
 type backendApp struct {
 	name  string
 	start func(t *testing.T, s *server, secret string) (url string)
@@ -37,7 +37,7 @@ type backendApp struct {
 
 const injection = "Server session injection"
 
-// backendApps are one for each sample.
+// backendApps holds one backend per sample.
 var backendApps = []backendApp{
 	{"express", func(t *testing.T, s *server, secret string) string {
 		return onNode(t, "express", samplesOfProofs(t, injection, "js")[0], s, secret)
@@ -52,7 +52,7 @@ func onNode(t *testing.T, kind, code string, s *server, secret string) (url stri
 	t.Helper()
 	needNode(t)
 	file := filepath.Join(t.TempDir(), "sample.js")
-	if err := os.WriteFile(file, []byte(s.instead(code)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(s.pointHere(code)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return listening(t, run(t, npmDir, []string{"ACME_SERVER_SECRET=" + secret}, "node", "backend.mjs", kind, file))
@@ -65,7 +65,7 @@ func onFastAPI(t *testing.T, s *server, secret string) (url string) {
 		missing(t, fmt.Errorf("%s with FastAPI, httpx and uvicorn: %w", python, err))
 	}
 	dir, port := t.TempDir(), fmt.Sprint(freePorts(t, 1))
-	code := fastAPI + s.instead(samplesOfProofs(t, injection, "python")[0])
+	code := fastAPI + s.pointHere(samplesOfProofs(t, injection, "python")[0])
 	if err := os.WriteFile(filepath.Join(dir, "backend.py"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -83,20 +83,20 @@ func onFastAPI(t *testing.T, s *server, secret string) (url string) {
 	return "http://127.0.0.1:" + port
 }
 
-// instead is a sample that calls this server.
-func (s *server) instead(code string) string {
+// pointHere returns a sample with the documented URL replaced by this server's.
+func (s *server) pointHere(code string) string {
 	return strings.ReplaceAll(code, "https://login.example.com", s.url)
 }
 
-// pageSession is what a page holds of its session.
+// pageSession holds the tokens of a page's session.
 type pageSession struct{ AccessToken, RefreshToken string }
 
-// visit lets the README's page run at an origin, with its backend.
+// visit runs the documented page at an origin, with its backend.
 func visit(t *testing.T, s *server, origin, backend string) (sessions []pageSession) {
 	t.Helper()
 	blocks := samplesOfProofs(t, injection, "js")
 	var printed json.RawMessage
-	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": origin, "backend": backend}, &printed)
+	node(t, "page.mjs", map[string]string{"sample": s.pointHere(blocks[len(blocks)-1]), "origin": origin, "backend": backend}, &printed)
 	if err := json.Unmarshal(printed, &sessions); err != nil {
 		t.Fatalf("the page printed %s", printed)
 	}
@@ -106,8 +106,8 @@ func visit(t *testing.T, s *server, origin, backend string) (sessions []pageSess
 	return sessions
 }
 
-// addShop runs the README's command, which registers the client of the samples,
-// and answers its secret.
+// addShop runs the documented command that registers the samples' client, and
+// returns the client's secret.
 func (s *server) addShop() (secret string) {
 	s.t.Helper()
 	command := strings.ReplaceAll(samplesOfProofs(s.t, injection, "sh")[0], "\\\n", " ")
@@ -117,8 +117,8 @@ func (s *server) addShop() (secret string) {
 	return secret
 }
 
-// TestServerSessionInjection runs the README's backends and its page: the
-// backend injects the session, the page refreshes it, the API accepts it.
+// TestServerSessionInjection runs the documented backends and page: the backend
+// injects the session, the page refreshes it, the API accepts it.
 func TestServerSessionInjection(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -152,8 +152,8 @@ func TestServerSessionInjection(t *testing.T) {
 	s.lastUseOutlastsStop()
 }
 
-// TestServerSessionInjectionRefused: the samples tell their pages what is wrong,
-// and give them no tokens.
+// TestServerSessionInjectionRefused checks that the samples show their pages the
+// code of a refusal, and no tokens.
 func TestServerSessionInjectionRefused(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -168,20 +168,21 @@ func TestServerSessionInjectionRefused(t *testing.T) {
 			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
 			if text := string(body); err != nil || resp.StatusCode != http.StatusBadGateway || !strings.Contains(text, "CLIENT_AUTHENTICATION_FAILED") || strings.Contains(text, "Token\"") {
-				t.Errorf("answered %d %s, %v", resp.StatusCode, body, err)
+				t.Errorf("got %d %s, %v", resp.StatusCode, body, err)
 			}
 		})
 	}
 	express := backendApps[0].start(t, s, s.secret("shop"))
 	var failed struct{ Error string }
 	blocks := samplesOfProofs(t, injection, "js")
-	node(t, "page.mjs", map[string]string{"sample": s.instead(blocks[len(blocks)-1]), "origin": "https://attacker.example", "backend": express}, &failed)
+	node(t, "page.mjs", map[string]string{"sample": s.pointHere(blocks[len(blocks)-1]), "origin": "https://attacker.example", "backend": express}, &failed)
 	if failed.Error != "Failed to fetch" {
 		t.Errorf("a page of another origin refreshed: %s", failed.Error)
 	}
 }
 
-// lastUseOutlastsStop wants a stop to keep when the shop's secret was used.
+// lastUseOutlastsStop checks that the time of a secret's last use survives a
+// restart.
 func (s *server) lastUseOutlastsStop() {
 	s.t.Helper()
 	shown := func() (used []string) {
@@ -202,9 +203,9 @@ func (s *server) lastUseOutlastsStop() {
 	}
 }
 
-// speakers are backends that speak of users: shop and desk of their own, corp
-// of those of the issuer at url.
-func speakers(url string) string {
+// assertingClients returns a manifest of clients that assert users: shop and desk
+// their own, corp those of the issuer at url.
+func assertingClients(url string) string {
 	common := fmt.Sprintf(`auth: client_secret_basic, proofs: [user-assertion], refreshTokens: true, scopes: ["%s"], audiences: ["%s"]`, scope, audience)
 	return manifest(url, audience) + fmt.Sprintf(`  - {id: shop, %[1]s}
   - {id: desk, %[1]s}
@@ -212,7 +213,7 @@ func speakers(url string) string {
 `, common)
 }
 
-// injected is what the door of sessions answers.
+// injected is the response of /auth/external/session.
 type injected struct {
 	AccessToken, RefreshToken, SessionID string
 
@@ -240,7 +241,7 @@ func (s *server) tryInject(ctx context.Context, client, secret, user string) (go
 	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Api-Key": {client}, "X-Acme-Server-Secret": {secret}}
 	a, err := s.do(req)
 	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("answered %s", a)
+		err = fmt.Errorf("got %s", a)
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(a.body), &got)
@@ -249,14 +250,14 @@ func (s *server) tryInject(ctx context.Context, client, secret, user string) (go
 	return got, err
 }
 
-// TestUsersOfBackends: 64 first calls at once make one user, whom a crash does
-// not make again; another client's user of the same name is another; an issuer's
-// is the one that the issuer's own token made.
-func TestUsersOfBackends(t *testing.T) {
+// TestConcurrentFirstCallsCreateOneUser makes 64 first calls at once: they create
+// one user, also after a crash. The same ID at another client is another user; at
+// a client with asIssuer it is the user of the issuer's own tokens.
+func TestConcurrentFirstCallsCreateOneUser(t *testing.T) {
 	t.Parallel()
 	issuer := jwkstest.New(t)
 	s := start(t)
-	s.trust("%s", speakers(issuer.URL))
+	s.trust("%s", assertingClients(issuer.URL))
 	shop, desk, corp := s.secret("shop"), s.secret("desk"), s.secret("corp")
 	const callers = 64
 	all := make([]injected, callers)
@@ -268,28 +269,28 @@ func TestUsersOfBackends(t *testing.T) {
 	})
 	s.kill(t)
 	s.restart()
-	users, sessions, made := map[string]bool{}, map[string]bool{}, 0
+	users, sessions, createdUsers := map[string]bool{}, map[string]bool{}, 0
 	for _, got := range append(all, s.inject("shop", shop, "alice")) {
 		users[got.User.ID], sessions[got.SessionID] = true, true
 		if got.User.IsNew {
-			made++
+			createdUsers++
 		}
 	}
-	if len(users) != 1 || len(sessions) != callers+1 || made != 1 {
-		t.Errorf("%d users, %d sessions, made %d times", len(users), len(sessions), made)
+	if len(users) != 1 || len(sessions) != callers+1 || createdUsers != 1 {
+		t.Errorf("%d users, %d sessions, created %d times", len(users), len(sessions), createdUsers)
 	}
 	other, token := s.inject("desk", desk, "alice"), s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
-	spoken := s.inject("corp", corp, "alice")
-	if users[other.User.ID] || users[spoken.User.ID] || other.User.ID == spoken.User.ID {
-		t.Errorf("alice of three namespaces is %v, %s and %s", users, other.User.ID, spoken.User.ID)
+	asserted := s.inject("corp", corp, "alice")
+	if users[other.User.ID] || users[asserted.User.ID] || other.User.ID == asserted.User.ID {
+		t.Errorf("alice of three namespaces is %v, %s and %s", users, other.User.ID, asserted.User.ID)
 	}
-	if spoken.User.ID != token.User.ID || spoken.User.IsNew {
-		t.Errorf("the issuer's alice is %s, for corp %s", token.User.ID, spoken.User.ID)
+	if asserted.User.ID != token.User.ID || asserted.User.IsNew {
+		t.Errorf("the issuer's alice is %s, for corp %s", token.User.ID, asserted.User.ID)
 	}
-	s.trust("%s", strings.Replace(speakers(issuer.URL), "asIssuer: login, ", "", 1))
-	s.door("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, spoken.RefreshToken), header{"X-API-Key", "corp"}, header{"X-Server-Secret", corp}).
+	s.trust("%s", strings.Replace(assertingClients(issuer.URL), "asIssuer: login, ", "", 1))
+	s.postJSON("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, asserted.RefreshToken), header{"X-API-Key", "corp"}, header{"X-Server-Secret", corp}).
 		refused(t, http.StatusBadRequest, exchange.InvalidGrant, exchange.ReasonSessionEnded)
 	if now := s.inject("corp", corp, "alice"); !now.User.IsNew {
-		t.Error("corp's own alice is somebody who was there")
+		t.Error("corp's own alice is an existing user")
 	}
 }

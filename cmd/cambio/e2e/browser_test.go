@@ -12,20 +12,20 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// callback is where the app would be; nothing listens there.
+// callback is the app's redirect URI; nothing listens there.
 const callback = "http://127.0.0.1:9/callback"
 
-// user is what somebody types into login forms.
+// user holds the credentials for a login form.
 type user struct{ name, password string }
 
-// logIn gets an ID token as the app would: authorization code with PKCE (RFC
-// 7636), with a browser that follows redirects, keeps cookies, and fills and
-// submits every form it is shown.
-func logIn(t *testing.T, endpoint oauth2.Endpoint, who user) (idToken string) {
+// logIn obtains an ID token as the app would: authorization code with PKCE (RFC
+// 7636), with a browser that follows redirects, keeps cookies, and fills in and
+// submits every form.
+func logIn(t *testing.T, endpoint oauth2.Endpoint, u user) (idToken string) {
 	t.Helper()
 	config := oauth2.Config{ClientID: app, RedirectURL: callback, Scopes: []string{"openid", "email", "profile"}, Endpoint: endpoint}
 	verifier := oauth2.GenerateVerifier()
-	at := browse(t, config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)), who)
+	at := browse(t, config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)), u)
 	back, err := url.Parse(at)
 	if err != nil || back.Query().Get("state") != "state" {
 		t.Fatalf("sent back to %q: %v", at, err)
@@ -41,8 +41,8 @@ func logIn(t *testing.T, endpoint oauth2.Endpoint, who user) (idToken string) {
 	return idToken
 }
 
-// browse goes from page to page until it is sent to the callback.
-func browse(t *testing.T, start string, who user) (end string) {
+// browse follows pages until a redirect leads to the callback.
+func browse(t *testing.T, start string, u user) (end string) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -67,21 +67,21 @@ func browse(t *testing.T, start string, who user) (end string) {
 		if fields == nil {
 			t.Fatalf("no form and no way back at %s: %s", resp.Request.URL, page)
 		}
-		fill(fields, who)
+		fill(fields, u)
 		resp, err = client.PostForm(action, fields)
 	}
 	t.Fatal("the login does not end")
 	return ""
 }
 
-func fill(fields url.Values, who user) {
+func fill(fields url.Values, u user) {
 	for _, name := range []string{"login", "username"} {
 		if fields.Has(name) {
-			fields.Set(name, who.name)
+			fields.Set(name, u.name)
 		}
 	}
 	if fields.Has("password") {
-		fields.Set("password", who.password)
+		fields.Set("password", u.password)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"cambio/exchange"
 )
 
-// answer is what an endpoint answered, read as tokens and as an error both.
+// answer is an endpoint's response, decoded as tokens and as an error.
 type answer struct {
 	status int
 	header http.Header
@@ -40,20 +40,20 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("%d %.400s", a.status, a.body) }
 
-// granted wants tokens.
+// granted requires tokens.
 func (a answer) granted(t *testing.T) answer {
 	t.Helper()
 	if a.status != http.StatusOK || a.AccessToken == "" {
-		t.Fatalf("answered %s, want tokens", a)
+		t.Fatalf("got %s, want tokens", a)
 	}
 	return a
 }
 
-// refused wants a refusal, and that there is nothing else in it.
+// refused requires a refusal that contains no tokens.
 func (a answer) refused(t *testing.T, status int, code exchange.Code, reason exchange.Reason) answer {
 	t.Helper()
 	if a.status != status || a.Error != string(code) || a.Code != string(reason) {
-		t.Errorf("answered %s, want %d %s %s", a, status, code, reason)
+		t.Errorf("got %s, want %d %s %s", a, status, code, reason)
 	}
 	if a.AccessToken != "" || a.RefreshToken != "" {
 		t.Errorf("a refusal has tokens: %s", a)

@@ -18,13 +18,14 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// storefront is a backend that makes checkout tokens, its API, and its webhook.
+// storefront is a backend that creates checkout tokens, with its API and its
+// webhook.
 type storefront struct {
 	*server
 	issuer *jwkstest.Issuer
 	proof  header // of the client
-	api    string // takes checkout tokens
-	secret string // signs what the webhook is asked
+	api    string // accepts checkout tokens
+	secret string // signs the requests to the webhook
 
 	mu    sync.Mutex
 	owns  map[string]bool // customer/invoice → the webhook says yes
@@ -37,7 +38,7 @@ func newStorefront(t *testing.T) *storefront {
 	w := &storefront{issuer: jwkstest.New(t), secret: strings.Repeat("webhook secret ", 3), owns: map[string]bool{"c-1/i-1": true}}
 	api := httptest.NewUnstartedServer(nil)
 	w.api = "http://" + api.Listener.Addr().String()
-	hook := httptest.NewServer(http.HandlerFunc(w.answer))
+	hook := httptest.NewServer(http.HandlerFunc(w.webhook))
 	t.Cleanup(hook.Close)
 	w.server = start(t)
 	w.seen.add(w.secret)
@@ -61,9 +62,9 @@ func newStorefront(t *testing.T) *storefront {
 	return w
 }
 
-// answer is the webhook as a shop would write it: it checks who asks, and knows
-// its own invoices.
-func (w *storefront) answer(rw http.ResponseWriter, r *http.Request) {
+// webhook is the webhook as a shop would write it: it verifies the caller's
+// signature, and knows its own invoices.
+func (w *storefront) webhook(rw http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	var at, signature string
 	for part := range strings.SplitSeq(r.Header.Get("Cambio-Signature"), ",") {
@@ -94,13 +95,13 @@ func (w *storefront) answer(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// own is the shop's own access token.
+// own returns the shop's own access token.
 func (w *storefront) own(scopes string) string {
 	w.t.Helper()
 	return w.call("/oauth/token", url.Values{"grant_type": {"client_credentials"}, "scope": {scopes}}, w.proof).granted(w.t).AccessToken
 }
 
-// initiated is what the checkout door answers.
+// initiated is the response of /v1/checkout-auth/init.
 type initiated struct {
 	answer
 	Token     string `json:"token"`
@@ -125,7 +126,7 @@ func (w *storefront) init(bearer, body string) (out initiated) {
 	return out
 }
 
-// get is what the shop's API answers.
+// get returns the status of a request to the shop's API.
 func (w *storefront) get(path, bearer string) int {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.api+path, nil)
@@ -145,7 +146,7 @@ func purchase(customer, invoice string) string {
 	return fmt.Sprintf(`{"customer_id":%q,"invoice_id":%q,"expires_in":600}`, customer, invoice)
 }
 
-// wire is the same on the standard wire (RFC 8693, RFC 9396).
+// wire requests the same by RFC 8693 and RFC 9396.
 func (w *storefront) wire(token, customer, invoice string) answer {
 	w.t.Helper()
 	return w.call("/oauth/token", url.Values{
@@ -154,26 +155,27 @@ func (w *storefront) wire(token, customer, invoice string) answer {
 	}, w.proof)
 }
 
-// TestCheckout goes from a backend's secret to one invoice, and nowhere else.
+// TestCheckout goes from a backend's secret to one invoice: the token opens no
+// other.
 func TestCheckout(t *testing.T) {
 	t.Parallel()
 	w := newStorefront(t)
 	own := w.own("checkout:create")
 	made := w.init(own, purchase("c-1", "i-1"))
 	if made.status != http.StatusOK || made.TokenType != "Bearer" || made.ExpiresIn != 600 || made.ExpiresAt == "" {
-		t.Fatalf("answered %s", made)
+		t.Fatalf("got %s", made)
 	}
 	wire := w.wire(own, "c-1", "i-1").granted(t)
 	if wire.RefreshToken != "" || wire.Scope != "" || wire.IssuedTokenType != exchange.TypeAccessToken {
 		t.Errorf("on the wire: %s", wire)
 	}
 	user := w.exchange(w.issuer.Sign(w.issuer.Claims("alice", app))).granted(t).AccessToken
-	for name, token := range map[string]string{"door": made.Token, "wire": wire.AccessToken} {
+	for name, token := range map[string]string{"endpoint": made.Token, "wire": wire.AccessToken} {
 		for path, want := range map[string]int{
 			"/checkout/c-1/i-1": 200, "/checkout/c-1/i-2": 403, "/checkout/c-2/i-1": 403, "/checkout/i-1/c-1": 403, "/orders": 403,
 		} {
 			if got := w.get(path, token); got != want {
-				t.Errorf("%s: %s answered %d, want %d", name, path, got, want)
+				t.Errorf("%s: %s returned %d, want %d", name, path, got, want)
 			}
 		}
 		in := w.call("/oauth/introspect", url.Values{"token": {token}}, w.proof)
@@ -185,14 +187,14 @@ func TestCheckout(t *testing.T) {
 	}
 	for path, want := range map[string]int{"/orders": 200, "/checkout/c-1/i-1": 403} {
 		if got := w.get(path, user); got != want {
-			t.Errorf("to a user %s answered %d, want %d", path, got, want)
+			t.Errorf("to a user %s returned %d, want %d", path, got, want)
 		}
 	}
 	if got := w.get("/checkout/c-1/i-1", own); got != 401 {
-		t.Errorf("to the backend's own token the API answered %d", got)
+		t.Errorf("to the backend's own token the API returned %d", got)
 	}
 
-	// Nobody climbs.
+	// No token of a page or a user becomes a checkout token.
 	for name, token := range map[string]string{"a user": user, "a page": made.Token} {
 		w.init(token, purchase("c-1", "i-1")).refused(t, 403, exchange.InsufficientScope, exchange.ReasonAccessTokenInsufficient)
 		if a := w.wire(token, "c-1", "i-1"); a.status != 403 || a.Code != string(exchange.ReasonAccessTokenInsufficient) {
@@ -208,8 +210,8 @@ func TestCheckout(t *testing.T) {
 	w.init("", purchase("c-1", "i-1")).refused(t, 401, exchange.InvalidToken, exchange.ReasonAccessTokenInvalid)
 }
 
-// TestCheckoutInvoices: whoever knows the invoices is asked, whichever way the
-// request came.
+// TestCheckoutInvoices checks that the registered source of invoices decides, at
+// the JSON endpoint and by RFC 8693.
 func TestCheckoutInvoices(t *testing.T) {
 	t.Parallel()
 	w := newStorefront(t)
@@ -232,7 +234,7 @@ func TestCheckoutInvoices(t *testing.T) {
 	w.down = false
 	w.mu.Unlock()
 	if a := w.init(own, purchase("c-1", "i-1")); a.Token == "" {
-		t.Errorf("answered %s", a)
+		t.Errorf("got %s", a)
 	}
 
 	shown := w.cambio("", "client", "show", "shop", "-o", "json")
@@ -251,7 +253,7 @@ func TestCheckoutInvoices(t *testing.T) {
 	both("c-1", "i-1", 403, exchange.AccessDenied, exchange.ReasonInvoiceNotAccepted)
 	w.cambio("", "invoice", "add", "shop", "--customer", "c-1", "i-1", "i-2")
 	if a := w.init(own, purchase("c-1", "i-1")); a.Token == "" {
-		t.Errorf("answered %s", a)
+		t.Errorf("got %s", a)
 	}
 	w.stop(t)
 	w.restart()

@@ -67,16 +67,16 @@ func introspectWithZitadel(t *testing.T, s *server, secret, token string) {
 	}
 }
 
-// supplier gives Google's library a login of ours.
+// supplier gives Google's library a subject token of the test's issuer.
 type supplier func() string
 
 func (s supplier) SubjectToken(context.Context, externalaccount.SupplierOptions) (string, error) {
 	return s(), nil
 }
 
-// TestExternalAccount has Google's workload identity client exchange at us. It
-// sends no client_id, and its own header with every request; an issuer may
-// allow that the client is found by the audience of its tokens.
+// TestExternalAccount exchanges with Google's workload identity client. It sends
+// no client_id, and its own header with every request: the issuer lets the client
+// be found by the audience of its tokens.
 func TestExternalAccount(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)

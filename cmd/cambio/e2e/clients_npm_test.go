@@ -8,8 +8,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// TestNpmClients runs clients that were written for other servers: all that
-// they know of us is our metadata.
+// TestNpmClients runs clients written for other servers, which know Cambio by its
+// metadata only.
 func TestNpmClients(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -31,7 +31,8 @@ func TestNpmClients(t *testing.T) {
 	}
 }
 
-// introspection is what oauth4webapi and openid-client made of RFC 7662 §2.2.
+// introspection is the response (RFC 7662 §2.2) as oauth4webapi and openid-client
+// decode it.
 type introspection struct {
 	Active   bool
 	Scope    string
@@ -66,10 +67,10 @@ func clientOnNpm(t *testing.T, s *server, script string, input map[string]string
 	}
 }
 
-// TestAccessTokensElsewhere has libraries of others verify our access tokens,
-// in each algorithm that we sign with, jose by the README's sample. They refuse
-// what they must: a token for another API, one that was changed, an ID token.
-func TestAccessTokensElsewhere(t *testing.T) {
+// TestLibrariesVerifyAccessTokens verifies access tokens with other libraries, in
+// each signing algorithm, with jose by the README's sample. They refuse a token
+// for another API, a changed one and an ID token.
+func TestLibrariesVerifyAccessTokens(t *testing.T) {
 	t.Parallel()
 	for _, alg := range []string{"ES256", "RS256", "EdDSA"} {
 		t.Run(alg, func(t *testing.T) {
@@ -84,11 +85,11 @@ func TestAccessTokensElsewhere(t *testing.T) {
 func elsewhere(t *testing.T, s *server, issuer *jwkstest.Issuer) {
 	t.Helper()
 	token := issuer.Sign(issuer.Claims("alice", app))
-	born := s.exchange(token).granted(t)
+	created := s.exchange(token).granted(t)
 	form := exchangeForm(token)
 	form.Set("requested_token_type", exchange.TypeIDToken)
 	id := s.call("/oauth/token", form).granted(t)
-	parts := strings.Split(born.AccessToken, ".")
+	parts := strings.Split(created.AccessToken, ".")
 	others := strings.Split(s.exchange(token).granted(t).AccessToken, ".")
 	mixed := strings.Join([]string{parts[0], others[1], parts[2]}, ".")
 
@@ -100,9 +101,9 @@ func elsewhere(t *testing.T, s *server, issuer *jwkstest.Issuer) {
 		}
 		Error string
 	}
-	tokens := []string{born.AccessToken, mixed, id.AccessToken, token}
+	tokens := []string{created.AccessToken, mixed, id.AccessToken, token}
 	node(t, "api.mjs", map[string]any{"sample": sample(t, "js", s.url, audience), "tokens": tokens}, &got)
-	if c := got[0].Claims; c.Sub != born.User.ID || c.Scope != scope || c.ClientID != app {
+	if c := got[0].Claims; c.Sub != created.User.ID || c.Scope != scope || c.ClientID != app {
 		t.Errorf("jose read %+v", got[0])
 	}
 	for i, want := range []string{"", "ERR_JWS_SIGNATURE_VERIFICATION_FAILED", "ERR_JWT_CLAIM_VALIDATION_FAILED", "ERR_JWKS_NO_MATCHING_KEY"} {
@@ -117,8 +118,8 @@ func elsewhere(t *testing.T, s *server, issuer *jwkstest.Issuer) {
 	}
 
 	api := newAPI(s.url, audience, s.http)
-	claims, err := api.verify(t.Context(), born.AccessToken)
-	if err != nil || claims.Subject != born.User.ID {
+	claims, err := api.verify(t.Context(), created.AccessToken)
+	if err != nil || claims.Subject != created.User.ID {
 		t.Errorf("op read %+v: %v", claims, err)
 	}
 	if _, err := api.verify(t.Context(), mixed); err == nil {

@@ -13,12 +13,12 @@ import (
 	"cambio/exchange"
 )
 
-// errCORS is what fetch() rejects with: a page learns no more.
+// errCORS is the error of fetch(): a page learns no more.
 var errCORS = errors.New("TypeError: Failed to fetch")
 
 // fetch sends a request as a page at origin does (Fetch Standard, CORS-preflight
-// fetch and CORS check, mode cors without credentials). sent says whether the
-// server got more than a preflight.
+// fetch and CORS check, mode cors without credentials). sent reports whether the
+// server received more than a preflight.
 func (s *server) fetch(origin, path, mediaType, body string, headers ...header) (a answer, sent bool, err error) {
 	req, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -81,8 +81,8 @@ func (s *server) preflight(origin, path string, headers []string) error {
 	return nil
 }
 
-// shared is the CORS check (Fetch Standard §4.9). What it lets a page read may
-// never come with credentials here, nor with a wildcard.
+// shared is the CORS check (Fetch Standard §4.9). A response that a page may read
+// never allows credentials here, nor every origin.
 func shared(h http.Header, origin string) bool {
 	return h.Get("Access-Control-Allow-Origin") == origin && h.Get("Access-Control-Allow-Credentials") == ""
 }
@@ -96,13 +96,14 @@ func list(h http.Header, name string) (values []string) {
 	return values
 }
 
-// TestPages calls from pages of registered and of other origins.
-func TestPages(t *testing.T) {
+// TestPagesOfOtherOriginsReadNothing calls from pages of registered and of other
+// origins.
+func TestPagesOfOtherOriginsReadNothing(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	token := issuer.Sign(issuer.Claims("alice", app))
 	s.seen.addToken(token)
-	door := fmt.Sprintf(`{"token":%q,"scope":%q}`, token, scope)
+	body := fmt.Sprintf(`{"token":%q,"scope":%q}`, token, scope)
 	key := header{"X-API-Key", app}
 
 	a, _, err := s.fetch(origin, "/oauth/token", formType, exchangeForm(token).Encode())
@@ -115,11 +116,11 @@ func TestPages(t *testing.T) {
 	}
 	a, _, err = s.fetch(origin, "/oauth/token", formType, refreshForm(a.RefreshToken).Encode())
 	if err != nil {
-		t.Errorf("a page cannot read why it was refused: %v", err)
+		t.Errorf("a page cannot read the reason of a refusal: %v", err)
 	}
 	a.refused(t, 400, exchange.InvalidGrant, exchange.ReasonSessionEnded)
-	if a, _, err := s.fetch(origin, "/auth/external/exchange", "application/json", door, key); err != nil || !strings.Contains(a.body, "accessToken") {
-		t.Errorf("exchange at the door: %v: %s", err, a)
+	if a, _, err := s.fetch(origin, "/auth/external/exchange", "application/json", body, key); err != nil || !strings.Contains(a.body, "accessToken") {
+		t.Errorf("exchange at the JSON endpoint: %v: %s", err, a)
 	}
 	if _, sent, err := s.fetch(origin, "/oauth/introspect", "application/json", "{}", header{"Authorization", "Basic x"}); err == nil || sent {
 		t.Error("a page may introspect")
@@ -130,7 +131,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("a page of %s reads %v, %s", other, err, a)
 		}
 		a.refused(t, 403, exchange.AccessDenied, exchange.ReasonOriginNotAllowed)
-		if _, sent, err := s.fetch(other, "/auth/external/exchange", "application/json", door, key); !errors.Is(err, errCORS) || sent {
+		if _, sent, err := s.fetch(other, "/auth/external/exchange", "application/json", body, key); !errors.Is(err, errCORS) || sent {
 			t.Errorf("a page of %s got past the preflight: %v", other, err)
 		}
 	}
@@ -145,9 +146,9 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestOriginsChange: origins count from the request after the change, in
-// preflights too.
-func TestOriginsChange(t *testing.T) {
+// TestOriginsChangeAtOnce checks that a change of origins takes effect with the
+// next request and the next preflight.
+func TestOriginsChangeAtOnce(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	const moved = "https://new.example.com"
@@ -159,7 +160,7 @@ func TestOriginsChange(t *testing.T) {
 			t.Errorf("%s: %v", c.allowed, err)
 		}
 		if _, _, err := s.fetch(c.refused, "/oauth/token", formType, body); err == nil {
-			t.Errorf("%s may read answers", c.refused)
+			t.Errorf("%s may read responses", c.refused)
 		}
 		if err := s.preflight(c.allowed, "/oauth/token", dpop); err != nil {
 			t.Errorf("preflight of %s: %v", c.allowed, err)

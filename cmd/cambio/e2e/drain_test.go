@@ -10,17 +10,17 @@ import (
 	"testing"
 )
 
-// TestGracefulStop: a server that is told to stop says so at /readyz, answers
-// the requests under way, and ends with 0.
+// TestGracefulStop checks that SIGTERM turns /readyz to 503, that requests under
+// way finish, and that the server exits with 0.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
-	asked, release := make(chan struct{}), make(chan struct{})
+	requested, release := make(chan struct{}), make(chan struct{})
 	letGo := sync.OnceFunc(func() { close(release) })
 	defer letGo()
 	keys := issuer.JWKS()
 	issuer.Serve(func(w http.ResponseWriter, r *http.Request) { // a slow issuer: exchanges wait for its keys
-		close(asked)
+		close(requested)
 		<-release
 		w.Write(keys)
 	})
@@ -33,20 +33,20 @@ func TestGracefulStop(t *testing.T) {
 		each(t.Context(), requests, func(ctx context.Context, _ int) {
 			a, err := s.post(ctx, "/oauth/token", exchangeForm(token))
 			if err != nil || a.status != http.StatusOK {
-				t.Errorf("a request under way was answered %s, %v", a, err)
+				t.Errorf("a request under way got %s, %v", a, err)
 				return
 			}
 			granted.Add(1)
 		})
 	}()
-	<-asked
+	<-requested
 	await(t, "all requests to be under way", func() bool { return s.inFlight() == requests })
-	for range 2 { // as when the process and its group are told
+	for range 2 { // as when the process and its group are signalled
 		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
 	}
-	await(t, "the server to say that it is stopping", func() bool { return s.ready() == http.StatusServiceUnavailable })
+	await(t, "/readyz to return 503", func() bool { return s.ready() == http.StatusServiceUnavailable })
 	if s.ended() {
 		t.Error("the server ended with requests under way")
 	}
@@ -63,7 +63,7 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
-// inFlight is how many requests the server says it works on.
+// inFlight returns the server's gauge of requests in flight.
 func (s *server) inFlight() int {
 	s.t.Helper()
 	for line := range strings.Lines(s.metrics()) {
@@ -71,7 +71,7 @@ func (s *server) inFlight() int {
 			return int(n[0] - '0')
 		}
 	}
-	s.t.Fatal("there is no gauge of the requests in flight")
+	s.t.Fatal("no gauge of the requests in flight")
 	return 0
 }
 
@@ -89,7 +89,7 @@ func (s *server) metrics() string {
 	return a.body
 }
 
-// granted counts the token requests that the audit log has as granted.
+// granted counts the granted token requests in the audit log.
 func (s *server) granted() (n int) {
 	s.t.Helper()
 	for line := range strings.Lines(s.read("audit.log")) {

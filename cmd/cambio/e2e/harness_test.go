@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// server is a `cambio serve` that a test commands, with its own folder.
+// server is a `cambio serve` of a test, with its own folder.
 type server struct {
 	*process
 	t     *testing.T
@@ -74,8 +74,8 @@ func (s *server) read(name string) string {
 	return string(b)
 }
 
-// restart starts the server on what the one before it left, and waits until
-// it is ready. What was written to standard error stays in one place.
+// restart starts a server on the files of the previous one, and waits until it is
+// ready. Standard error of both is kept together.
 func (s *server) restart() {
 	s.t.Helper()
 	before := ""
@@ -92,7 +92,7 @@ func (s *server) restart() {
 	})
 }
 
-// ready is the status of /readyz on a new connection, 0 if nobody answers.
+// ready returns the status of /readyz on a new connection, 0 without a response.
 func (s *server) ready() int {
 	fresh := &http.Client{Timeout: 5 * time.Second, Transport: s.http.Transport.(*http.Transport).Clone()}
 	defer fresh.CloseIdleConnections()
@@ -104,8 +104,8 @@ func (s *server) ready() int {
 	return resp.StatusCode
 }
 
-// inspect is what the end of every test asks of the server: that it stops as
-// asked, that no race was detected, and that it kept no secret.
+// inspect ends every test: the server stops cleanly, no race was detected, and no
+// secret was stored or logged.
 func (s *server) inspect() {
 	s.http.CloseIdleConnections()
 	if !s.ended() {
@@ -117,8 +117,7 @@ func (s *server) inspect() {
 	s.findSecrets()
 }
 
-// cambio runs a verb against the server's admin API and returns what it
-// printed.
+// cambio runs a command against the server's admin API and returns its output.
 func (s *server) cambio(input string, args ...string) string {
 	s.t.Helper()
 	cmd := s.command(input, args...)
@@ -135,7 +134,7 @@ func (s *server) trust(format string, args ...any) {
 	s.cambio(fmt.Sprintf(format, args...), "apply", "-f", "-")
 }
 
-// secret makes a secret for a client.
+// secret creates a secret for a client.
 func (s *server) secret(client string) string {
 	s.t.Helper()
 	secret := strings.TrimSpace(s.cambio("", "client", "rotate", client))

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// TestIssuers goes the whole way, from a login page to a revoked session, with
-// two OpenID providers that know nothing of us.
+// TestIssuers goes from a login page to a revoked session with two independent
+// OpenID providers.
 func TestIssuers(t *testing.T) {
 	t.Parallel()
 	t.Run("zitadel op", func(t *testing.T) {
@@ -50,7 +50,7 @@ func startProvider(t *testing.T) (issuer string) {
 	return issuer
 }
 
-// worldWithAPI is a server that trusts issuer, and the demo API that accepts
+// worldWithAPI returns a server that trusts issuer, and the demo API that accepts
 // its tokens.
 func worldWithAPI(t *testing.T, issuer string) (s *server, api string) {
 	t.Helper()
@@ -68,31 +68,31 @@ func worldWithAPI(t *testing.T, issuer string) (s *server, api string) {
 func journey(t *testing.T, s *server, api, subjectToken string) {
 	t.Helper()
 	proof := basic(backend, s.secret(backend))
-	born := s.exchange(subjectToken).granted(t)
-	if born.TokenType != "Bearer" || born.IssuedTokenType != exchange.TypeAccessToken || born.Scope != scope || born.ExpiresIn != 900 || !born.User.IsNew {
-		t.Errorf("exchange answered %s", born)
+	created := s.exchange(subjectToken).granted(t)
+	if created.TokenType != "Bearer" || created.IssuedTokenType != exchange.TypeAccessToken || created.Scope != scope || created.ExpiresIn != 900 || !created.User.IsNew {
+		t.Errorf("exchange returned %s", created)
 	}
-	if again := s.exchange(subjectToken).granted(t); again.User.ID != born.User.ID || again.User.IsNew {
-		t.Errorf("the second exchange is of user %+v, the first was of %+v", again.User, born.User)
+	if again := s.exchange(subjectToken).granted(t); again.User.ID != created.User.ID || again.User.IsNew {
+		t.Errorf("the second exchange is of user %+v, the first was of %+v", again.User, created.User)
 	}
-	claims, err := newAPI(s.url, api, s.http).verify(t.Context(), born.AccessToken)
+	claims, err := newAPI(s.url, api, s.http).verify(t.Context(), created.AccessToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if claims.Subject != born.User.ID || claims.ClientID != app {
+	if claims.Subject != created.User.ID || claims.ClientID != app {
 		t.Errorf("the access token says %+v", claims)
 	}
-	callAPI(t, api, born)
+	callAPI(t, api, created)
 
-	next := s.refresh(born.RefreshToken).granted(t)
-	if next.RefreshToken == born.RefreshToken || next.AccessToken == born.AccessToken || next.User.ID != born.User.ID {
-		t.Errorf("refresh answered %s after %s", next, born)
+	next := s.refresh(created.RefreshToken).granted(t)
+	if next.RefreshToken == created.RefreshToken || next.AccessToken == created.AccessToken || next.User.ID != created.User.ID {
+		t.Errorf("refresh returned %s after %s", next, created)
 	}
 	callAPI(t, api, next)
 	introspected(t, s, proof, true, next.AccessToken, next.RefreshToken)
 
 	if a := s.call("/oauth/revoke", url.Values{"client_id": {app}, "token": {next.RefreshToken}}); a.status != http.StatusOK {
-		t.Errorf("revocation answered %s", a)
+		t.Errorf("revocation returned %s", a)
 	}
 	s.refresh(next.RefreshToken).refused(t, 400, exchange.InvalidGrant, exchange.ReasonSessionEnded)
 	introspected(t, s, proof, false, next.AccessToken, next.RefreshToken)
@@ -103,12 +103,12 @@ func introspected(t *testing.T, s *server, proof header, active bool, tokens ...
 	for _, token := range tokens {
 		a := s.call("/oauth/introspect", url.Values{"token": {token}}, proof)
 		if a.status != http.StatusOK || a.Active != active {
-			t.Errorf("introspection answered %s, want active %t", a, active)
+			t.Errorf("introspection returned %s, want active %t", a, active)
 		}
 	}
 }
 
-// callAPI reads alice's orders with the access token, and cannot without.
+// callAPI reads the user's orders with the access token, and is refused without.
 func callAPI(t *testing.T, api string, with answer) {
 	t.Helper()
 	for authorization, want := range map[string]int{
@@ -127,14 +127,14 @@ func callAPI(t *testing.T, api string, with answer) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != want {
-			t.Errorf("the API answered %d, want %d", resp.StatusCode, want)
+			t.Errorf("the API returned %d, want %d", resp.StatusCode, want)
 		}
 	}
 }
 
-// TestIssuerRotates: a key that the issuer makes while its keys are known counts
-// from its first token, and the old one goes on counting.
-func TestIssuerRotates(t *testing.T) {
+// TestIssuerRotatesKeys checks that a new key of the issuer is accepted from its
+// first token, and the old key still is.
+func TestIssuerRotatesKeys(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	old := issuer.Sign(issuer.Claims("alice", app))
@@ -150,8 +150,8 @@ func TestIssuerRotates(t *testing.T) {
 	}
 }
 
-// TestIssuerDown: an issuer that is down fails those whose keys nobody has,
-// and says when to come back; those that are known serve on.
+// TestIssuerDown checks that tokens of an unreachable issuer get 503 with
+// Retry-After while its keys are unknown, and are accepted while they are cached.
 func TestIssuerDown(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
@@ -170,6 +170,6 @@ func TestIssuerDown(t *testing.T) {
 	if strings.Contains(a.body, "refused") || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("the caller learns more than the code: %s", a)
 	}
-	born := s.exchange(issuer.Sign(issuer.Claims("bob", app))).granted(t)
-	s.refresh(born.RefreshToken).granted(t)
+	created := s.exchange(issuer.Sign(issuer.Claims("bob", app))).granted(t)
+	s.refresh(created.RefreshToken).granted(t)
 }

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// TestWrongKEK: with another key-encryption key, or with none, a server does
-// not start and changes nothing; with the right one, sessions go on.
+// TestWrongKEK checks that a server does not start with another key-encryption key,
+// or without one, and changes nothing; with the right one sessions continue.
 func TestWrongKEK(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
-	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	created := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
 	s.stop(t)
 	const file = "cambio.kek"
 	right, before := s.read(file), s.read("cambio.db")
@@ -28,17 +28,17 @@ func TestWrongKEK(t *testing.T) {
 	}
 	s.doesNotStart()
 	if _, err := os.Stat(s.file(file)); !os.IsNotExist(err) {
-		t.Errorf("another key was made: %v", err)
+		t.Errorf("another key was created: %v", err)
 	}
 	if s.read("cambio.db") != before {
 		t.Error("the database was changed")
 	}
 	s.write(file, right)
 	s.restart()
-	s.refresh(born.RefreshToken).granted(t)
+	s.refresh(created.RefreshToken).granted(t)
 }
 
-// doesNotStart wants the server to end with an error and what to do about it.
+// doesNotStart requires the server to exit with an error and a hint.
 func (s *server) doesNotStart() {
 	s.t.Helper()
 	cmd := s.command("", "serve", "-c", "cambio.yaml")
@@ -49,7 +49,7 @@ func (s *server) doesNotStart() {
 	}
 }
 
-// TestOneServer: a second server on the same database is told so.
+// TestOneServer checks that a second server on the same database exits with a hint.
 func TestOneServer(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -59,6 +59,6 @@ func TestOneServer(t *testing.T) {
 		t.Errorf("the second server ended with %v and said %q", err, said)
 	}
 	if s.ready() != 200 {
-		t.Error("the first server suffered")
+		t.Error("the first server is not ready")
 	}
 }

@@ -39,7 +39,7 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// need skips a test whose party is not on this machine, and fails it in CI.
+// need skips a test whose programs are missing, and fails it in CI.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {

@@ -12,8 +12,8 @@ import (
 
 const npmDir = "npm"
 
-// install installs what package-lock.json names, once, and not again while it
-// is there unchanged.
+// install installs the packages of package-lock.json once, and not again while the
+// file is unchanged.
 var install = sync.OnceValue(func() error {
 	want, err := os.Stat(npmDir + "/package-lock.json")
 	if err != nil {
@@ -40,7 +40,7 @@ type installError struct {
 
 func (e *installError) Error() string { return "npm ci: " + e.err.Error() + "\n" + e.out }
 
-// needNode skips a test where the npm parties cannot be had.
+// needNode skips a test where the npm parties are unavailable.
 func needNode(t *testing.T) {
 	t.Helper()
 	need(t, "node", "npm")
@@ -71,8 +71,7 @@ func node(t *testing.T, script string, v, out any) {
 	}
 }
 
-// startIssuer runs npm's oidc-provider until the test ends and answers its
-// URL.
+// startIssuer runs npm's oidc-provider until the test ends and returns its URL.
 func startIssuer(t *testing.T) (url string) {
 	t.Helper()
 	needNode(t)

@@ -24,7 +24,7 @@ import (
 // partnerID is a client that keeps a key for each of its users.
 const partnerID = "partner"
 
-// mailPassword is what the SMTP server asks for.
+// mailPassword is the password at the SMTP server.
 const mailPassword = "the password of the SMTP server"
 
 // partnership is a server, its SMTP server, and a partner's private key.
@@ -55,7 +55,7 @@ func partnerWorld(t *testing.T) *partnership {
 	return p
 }
 
-// register makes the partner's key and registers its public half.
+// register creates the partner's key and registers its public half.
 func (p *partnership) register() {
 	p.t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -84,7 +84,7 @@ func (p *partnership) register() {
 `, partnerID, origin, scope, audience, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
 }
 
-// keyRequest is the answer to a signed request.
+// keyRequest is the response to a signed request.
 type keyRequest struct {
 	RequestID    string `json:"requestId"`
 	Next         string
@@ -92,7 +92,7 @@ type keyRequest struct {
 	ID           string `json:"-"` // X-Request-Id
 }
 
-// open has Node sign and send a request.
+// open signs and sends a request with Node.
 func (p *partnership) open(body map[string]any) keyRequest {
 	p.t.Helper()
 	var got struct {
@@ -102,7 +102,7 @@ func (p *partnership) open(body map[string]any) keyRequest {
 	}
 	node(p.t, "partner.mjs", map[string]any{"url": p.url, "client": partnerID, "privateKey": p.privateKey, "body": body}, &got)
 	if got.Status != http.StatusCreated || got.Answer.RequestID == "" {
-		p.t.Fatalf("answered %+v", got)
+		p.t.Fatalf("got %+v", got)
 	}
 	got.Answer.ID = got.ID
 	p.seen.addToken(got.Answer.RequestID)
@@ -110,7 +110,7 @@ func (p *partnership) open(body map[string]any) keyRequest {
 	return got.Answer
 }
 
-// page calls a door as a page of the partner.
+// page calls a JSON endpoint as a page of the partner.
 func (p *partnership) page(path string, body map[string]string) answer {
 	p.t.Helper()
 	text, err := json.Marshal(body)
@@ -119,25 +119,25 @@ func (p *partnership) page(path string, body map[string]string) answer {
 	}
 	a, sent, err := p.fetch(origin, path, "application/json", string(text), header{"X-API-Key", partnerID})
 	if err != nil || !sent {
-		p.t.Fatalf("the page was not answered: %v", err)
+		p.t.Fatalf("the page got no response: %v", err)
 	}
 	return a
 }
 
-// send asks for a code to an address and answers its emailId.
+// send requests a code for an address and returns its emailId.
 func (p *partnership) send(requestID, address string) (emailID string) {
 	p.t.Helper()
 	a := p.page("/auth/otp/email:send", map[string]string{"requestId": requestID, "emailAddress": address})
 	var got struct{ EmailID, EmailMask string }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.EmailMask == "" {
-		p.t.Fatalf("answered %s", a)
+		p.t.Fatalf("got %s", a)
 	}
 	p.seen.addToken(got.EmailID)
 	return got.EmailID
 }
 
-// doorUser is the user in a door's answer.
-func doorUser(t *testing.T, a answer) (id string, isNew bool) {
+// userOf returns the user in a JSON endpoint's response.
+func userOf(t *testing.T, a answer) (id string, isNew bool) {
 	t.Helper()
 	var got struct {
 		User struct {
@@ -146,7 +146,7 @@ func doorUser(t *testing.T, a answer) (id string, isNew bool) {
 		}
 	}
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.User.ID == "" {
-		t.Fatalf("answered %s", a)
+		t.Fatalf("got %s", a)
 	}
 	return got.User.ID, got.User.IsNew
 }
@@ -156,7 +156,7 @@ func (p *partnership) link(key, address string) (user string, isNew bool) {
 	p.t.Helper()
 	emailID := p.send(p.open(map[string]any{"partnerUserId": key, "passwordless": true}).RequestID, address)
 	a := p.page("/auth/otp/email:authenticate", map[string]string{"emailId": emailID, "otp": p.smtp.Last(p.t).Code(p.t)})
-	return doorUser(p.t, p.tokensOf(a))
+	return userOf(p.t, p.tokensOf(a))
 }
 
 func redeemForm(r keyRequest, verifier string) url.Values {
@@ -170,8 +170,8 @@ func redeemForm(r keyRequest, verifier string) url.Values {
 	return form
 }
 
-// TestAuthKey is a partner's users from the first login to later ones, with
-// requests signed by Node and codes by a real SMTP server over STARTTLS.
+// TestAuthKey logs a partner's users in, first by code and later by one-time token,
+// with requests signed by Node and a real SMTP server over STARTTLS.
 func TestAuthKey(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -202,7 +202,7 @@ func TestAuthKey(t *testing.T) {
 		case a.status == http.StatusOK && a.User.ID == alice && !a.User.IsNew:
 			won.Add(1)
 		case a.Code != string(exchange.ReasonChallengeInvalid) && a.Code != string(exchange.ReasonTooManyFailures):
-			t.Errorf("answered %s", a)
+			t.Errorf("got %s", a)
 		}
 	})
 	if won.Load() != 1 {
@@ -210,7 +210,7 @@ func TestAuthKey(t *testing.T) {
 	}
 }
 
-// What was handed out, spent and limited is so after the process was killed.
+// Requests, spent tokens and limits survive a killed process.
 func TestAuthKeySurvivesKill(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -230,7 +230,7 @@ func TestAuthKeySurvivesKill(t *testing.T) {
 		refused(t, 429, exchange.SlowDown, exchange.ReasonMailTooSoon)
 }
 
-// A key of one user is another's by codes to both, or once the operator has
+// A key moves to another user by codes to both addresses, or after the operator
 // unlinked it.
 func TestAuthKeyRelinks(t *testing.T) {
 	t.Parallel()
@@ -247,7 +247,7 @@ func TestAuthKeyRelinks(t *testing.T) {
 		t.Fatalf("user %s became %s", alice, a.User.ID)
 	}
 
-	// The operator finds the key by the request_id that the partner got.
+	// The operator finds the key by the partner's request_id.
 	r := p.open(ask)
 	subject := ""
 	await(t, "the audit event of a request", func() bool {
@@ -267,15 +267,15 @@ func TestAuthKeyRelinks(t *testing.T) {
 	}
 	p.cambio("", "unlink", "key:"+partnerID, subject)
 	if r := p.open(ask); r.Next != "otp" || r.OneTimeToken != "" {
-		t.Errorf("an unlinked key answers %+v", r)
+		t.Errorf("an unlinked key returns %+v", r)
 	}
 	a := p.page("/auth/otp/email:authenticate", map[string]string{"emailId": toBob, "otp": bobCode})
-	if bob, isNew := doorUser(t, p.tokensOf(a)); bob == alice || !isNew {
+	if bob, isNew := userOf(t, p.tokensOf(a)); bob == alice || !isNew {
 		t.Errorf("bob is %s, new %v", bob, isNew)
 	}
 }
 
-// Without mail nobody is linked, and the operator reads why.
+// Without mail no user is linked, and the log names the reason.
 func TestAuthKeyWithoutMail(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -304,10 +304,10 @@ func TestAuthKeyWithoutMail(t *testing.T) {
 			r := p.open(map[string]any{"partnerUserId": "b7c1b6f0-52c1-4f1f-9d3e-5b3c2d1e0f33"})
 			p.page("/auth/otp/email:send", map[string]string{"requestId": r.RequestID, "emailAddress": "alice@example.com"}).
 				refused(t, 503, exchange.TemporarilyUnavailable, exchange.ReasonMailUnavailable)
-			// The log comes through a pipe, the answer by another way.
+			// The log comes through a pipe and may arrive after the response.
 			await(t, "the operator to read why", func() bool { return strings.Contains(p.out.String(), row.says) })
 			if users := p.cambio("", "user", "list"); strings.Contains(users, "alice") {
-				t.Errorf("somebody was made a user:\n%s", users)
+				t.Errorf("a user was created:\n%s", users)
 			}
 		})
 	}

@@ -100,7 +100,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// stop asks the process to end, as systemd does, and wants it to exit with 0.
+// stop sends SIGTERM, as systemd does, and requires the process to exit with 0.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -120,22 +120,21 @@ func (p *process) kill(t *testing.T) {
 	p.wait(t)
 }
 
-// await polls until what holds, or the test has waited for long enough.
-func await(t *testing.T, what string, holds func() bool) {
+// await polls until the condition holds, and fails the test after 40 s.
+func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
 
-// nextPort is where the search for free ports goes on, so that no two tests
-// are given the same. It stays below the ports that systems give to outgoing
+// nextPort continues the search for free ports, so that no two tests get the same. It stays below the ports that systems give to outgoing
 // connections, which could take one while a server restarts.
 var nextPort atomic.Int64
 
-// freePorts finds n ports in a row that nobody listens on now.
+// freePorts returns the first of n free ports in a row.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 	const lowest, highest = 10_000, 32_000
@@ -150,12 +149,12 @@ func freePorts(t *testing.T, n int) int {
 	return 0
 }
 
-// port is freePorts as an argument of a program.
+// port returns freePorts as a program's argument.
 func port(t *testing.T, n int) string { return strconv.Itoa(freePorts(t, n)) }
 
 // claim keeps other processes that look for ports by freePorts away from n of
 // them until the test ends: between looking and listening, one could take them.
-// What it holds are the UDP ports of the same numbers, which nobody uses.
+// It holds the unused UDP ports of the same numbers.
 func claim(t *testing.T, first, n int) bool {
 	for i := range n {
 		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: first + i})

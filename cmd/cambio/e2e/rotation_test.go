@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestOurKeysRotate rotates our signing keys under load: no request fails, an
-// API that fetches keys only when it sees a new one accepts every token when
-// it is issued, and one that starts now accepts every token that lives.
-func TestOurKeysRotate(t *testing.T) {
+// TestSigningKeysRotateUnderLoad rotates Cambio's signing keys under load: no
+// request fails, an API that fetches keys only for a new kid accepts every token
+// as it is issued, and an API that starts afterwards accepts every valid token.
+func TestSigningKeysRotateUnderLoad(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	token := issuer.Sign(issuer.Claims("alice", app))
@@ -55,7 +55,7 @@ func TestOurKeysRotate(t *testing.T) {
 	fresh := newAPI(s.url, audience, s.http)
 	for _, token := range all.tokens {
 		if _, err := fresh.verify(t.Context(), token); err != nil {
-			t.Fatalf("a token that lives is refused: %v", err)
+			t.Fatalf("a valid token is refused: %v", err)
 		}
 	}
 	if n := states(t, s)["retired"]; n != 5 {
@@ -88,14 +88,14 @@ func states(t *testing.T, s *server) map[string]int {
 	return count
 }
 
-// TestRevokedKey: a key that became known is out of the key set at once, and
-// its tokens are refused; sessions go on with another key.
-func TestRevokedKey(t *testing.T) {
+// TestRevokedSigningKey checks that a revoked signing key leaves the key set at
+// once and its tokens are refused, while sessions continue with another key.
+func TestRevokedSigningKey(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	proof := basic(backend, s.secret(backend))
-	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
-	introspected(t, s, proof, true, born.AccessToken)
+	created := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	introspected(t, s, proof, true, created.AccessToken)
 	var keys []struct {
 		ID    string
 		State string
@@ -108,12 +108,12 @@ func TestRevokedKey(t *testing.T) {
 			s.cambio("", "key", "revoke", k.ID)
 		}
 	}
-	introspected(t, s, proof, false, born.AccessToken)
+	introspected(t, s, proof, false, created.AccessToken)
 	api := newAPI(s.url, audience, s.http)
-	if _, err := api.verify(t.Context(), born.AccessToken); err == nil {
-		t.Error("a token of a revoked key verifies by our key set")
+	if _, err := api.verify(t.Context(), created.AccessToken); err == nil {
+		t.Error("a token of a revoked key verifies by the published key set")
 	}
-	next := s.refresh(born.RefreshToken).granted(t)
+	next := s.refresh(created.RefreshToken).granted(t)
 	if _, err := api.verify(t.Context(), next.AccessToken); err != nil {
 		t.Error(err)
 	}

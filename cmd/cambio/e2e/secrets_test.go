@@ -16,8 +16,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// secrets are texts that a server saw and must not keep. Of very many only
-// the first ones are looked for.
+// secrets holds texts that a server received and must not store: the first
+// manySecrets of them.
 type secrets struct {
 	mu   sync.Mutex
 	text map[string]bool
@@ -32,22 +32,22 @@ func (s *secrets) add(texts ...string) {
 		s.text = make(map[string]bool)
 	}
 	for _, text := range texts {
-		if len(text) >= 16 && len(s.text) < manySecrets { // what is shorter is no secret, and found by chance
+		if len(text) >= 16 && len(s.text) < manySecrets { // shorter texts are no secrets, and match by chance
 			s.text[text] = true
 		}
 	}
 }
 
-// addToken adds what makes a token one: the signature of a JWT, the MAC of a
-// refresh token. What is before it may be known to logs.
+// addToken adds the secret part of a token: the signature of a JWT, the MAC of a
+// refresh token. The rest may appear in logs.
 func (s *secrets) addToken(tokens ...string) {
 	for _, token := range tokens {
 		s.add(token[strings.LastIndexByte(token, '.')+1:])
 	}
 }
 
-// findSecrets looks for the secrets wherever the server writes, as they are
-// and as encoders write bytes.
+// findSecrets searches everything that the server wrote for the secrets, in the
+// usual encodings.
 func (s *server) findSecrets() {
 	places := map[string]string{"standard error": s.out.String(), "standard output": s.printed.String()}
 	for _, name := range []string{"audit.log", "cambio.db"} {
@@ -78,10 +78,9 @@ func spellings(secret string) []string {
 	return out
 }
 
-// TestSecretsStay sends secrets to where they belong and to where they do not,
-// in requests that are granted and in such that are refused. The search is in
-// [server.inspect].
-func TestSecretsStay(t *testing.T) {
+// TestSecretsAreNeitherStoredNorLogged sends secrets in the right and in the wrong
+// places, in granted and in refused requests. [server.inspect] searches for them.
+func TestSecretsAreNeitherStoredNorLogged(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	shared := strings.Repeat("a shared secret ", 3) + "of 64 bytes here"
@@ -96,9 +95,9 @@ func TestSecretsStay(t *testing.T) {
 	proof := basic(backend, secret)
 	token := issuer.Sign(issuer.Claims("alice", app))
 
-	born := s.exchange(token).granted(t)
-	s.seen.add(token, born.AccessToken, born.RefreshToken)
-	next := s.refresh(born.RefreshToken).granted(t)
+	created := s.exchange(token).granted(t)
+	s.seen.add(token, created.AccessToken, created.RefreshToken)
+	next := s.refresh(created.RefreshToken).granted(t)
 	form := exchangeForm(token)
 	form.Del("client_id")
 	s.call("/oauth/token", form, proof).granted(t)
@@ -113,17 +112,17 @@ func TestSecretsStay(t *testing.T) {
 	s.misplace(token, secret, next)
 	s.call("/oauth/revoke", url.Values{"client_id": {app}, "token": {next.RefreshToken}})
 	s.refresh(next.RefreshToken)
-	s.refresh(born.RefreshToken)
+	s.refresh(created.RefreshToken)
 
 	if log := s.read("audit.log"); !strings.Contains(log, `"subject":"alice"`) || !strings.Contains(s.read("cambio.db"), "alice") {
-		t.Error("what is searched for secrets does not even have alice")
+		t.Error("the searched files do not contain alice")
 	}
 	if n := len(s.seen.text); n < 15 {
 		t.Errorf("only %d secrets are looked for", n)
 	}
 }
 
-// refusals are subject tokens that are refused, each for another reason.
+// refusals returns subject tokens that are refused, each for another reason.
 func refusals(issuer *jwkstest.Issuer, token, shared string) []string {
 	expired := issuer.Claims("alice", app)
 	expired["exp"] = time.Now().Add(-time.Hour).Unix()
@@ -157,9 +156,9 @@ func (s *server) misplace(token, secret string, session answer) {
 		{"/oauth/introspect", url.Values{"token": {token}}, header{"Authorization", "Bearer " + session.AccessToken}},
 	} {
 		if a, err := s.post(s.t.Context(), c.path, c.form, c.with); err != nil || a.status == http.StatusOK {
-			s.t.Errorf("%s answered %s, %v", c.path, a, err)
+			s.t.Errorf("%s returned %s, %v", c.path, a, err)
 		} else if strings.Contains(a.body, secret) || strings.Contains(a.body, session.RefreshToken) {
-			s.t.Errorf("the answer repeats a secret: %s", a)
+			s.t.Errorf("the response repeats a secret: %s", a)
 		}
 	}
 }

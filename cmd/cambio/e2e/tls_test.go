@@ -20,20 +20,19 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// TestTLS serves with a certificate of its own: everything is https, the
-// admin listener too, and plain http gets nothing.
+// TestTLS serves with a test certificate: both listeners speak https only.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	certFile, keyFile, roots := selfSigned(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	issuer := jwkstest.New(t)
 	s := startAt(t, "https", &tls.Config{RootCAs: roots}, "CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
 	s.trust("%s", manifest(issuer.URL, audience))
-	born := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
-	claims, err := newAPI(s.url, audience, s.http).verify(t.Context(), born.AccessToken)
+	created := s.exchange(issuer.Sign(issuer.Claims("alice", app))).granted(t)
+	claims, err := newAPI(s.url, audience, s.http).verify(t.Context(), created.AccessToken)
 	if err != nil || claims.Issuer != s.url {
 		t.Errorf("the access token says %+v: %v", claims, err)
 	}
-	s.refresh(born.RefreshToken).granted(t)
+	s.refresh(created.RefreshToken).granted(t)
 
 	resp, err := s.http.Get(s.url + "/readyz")
 	if err != nil {
@@ -49,14 +48,14 @@ func TestTLS(t *testing.T) {
 	if err == nil {
 		defer resp.Body.Close()
 		if resp.StatusCode != 400 || resp.Header.Get("Content-Type") == "application/json" {
-			t.Errorf("plain http was answered %s", resp.Status)
+			t.Errorf("plain http got %s", resp.Status)
 		}
 	}
 	s.call("/oauth/token", exchangeForm("x")).refused(t, 400, exchange.InvalidRequest, exchange.ReasonSubjectTokenMalformed)
 }
 
-// TestTLSByName: the certificate of a server that is run as README says is for
-// its public name, and the verbs call the admin listener on loopback.
+// TestTLSByName checks --admin-name: the certificate is for the public name, and
+// commands call the admin listener on loopback.
 func TestTLSByName(t *testing.T) {
 	t.Parallel()
 	const name = "login.example.com"
@@ -79,8 +78,7 @@ func TestTLSByName(t *testing.T) {
 	}
 }
 
-// selfSigned makes a certificate for the names in a template that is its own
-// authority.
+// selfSigned creates a self-signed certificate for the names in a template.
 func selfSigned(t *testing.T, template x509.Certificate) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

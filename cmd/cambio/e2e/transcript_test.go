@@ -57,23 +57,23 @@ func paste(t *testing.T, script string) (userID string) {
 	if err != nil || len(lines) != 5 {
 		t.Fatalf("the transcript printed %q: %v", out, err)
 	}
-	var born, next, ended answer
+	var created, next, ended answer
 	var orders struct {
 		User   string
 		Orders []any
 	}
-	for i, into := range map[int]any{0: &born, 1: &orders, 2: &next, 4: &ended} {
+	for i, into := range map[int]any{0: &created, 1: &orders, 2: &next, 4: &ended} {
 		if err := json.Unmarshal([]byte(lines[i]), into); err != nil {
 			t.Fatalf("line %d is %q: %v", i+1, lines[i], err)
 		}
 	}
-	if born.AccessToken == "" || born.RefreshToken == "" || born.Scope != scope || !born.User.IsNew {
+	if created.AccessToken == "" || created.RefreshToken == "" || created.Scope != scope || !created.User.IsNew {
 		t.Errorf("the exchange printed %s", lines[0])
 	}
-	if orders.User != born.User.ID || len(orders.Orders) == 0 {
-		t.Errorf("the API printed %s to user %s", lines[1], born.User.ID)
+	if orders.User != created.User.ID || len(orders.Orders) == 0 {
+		t.Errorf("the API printed %s to user %s", lines[1], created.User.ID)
 	}
-	if next.AccessToken == "" || next.RefreshToken == "" || next.RefreshToken == born.RefreshToken || next.SessionID != born.SessionID {
+	if next.AccessToken == "" || next.RefreshToken == "" || next.RefreshToken == created.RefreshToken || next.SessionID != created.SessionID {
 		t.Errorf("the refresh printed %s", lines[2])
 	}
 	if lines[3] != "revoked: 200" {
@@ -82,7 +82,7 @@ func paste(t *testing.T, script string) (userID string) {
 	if ended.Error != string(exchange.InvalidGrant) || ended.Code != string(exchange.ReasonSessionEnded) {
 		t.Errorf("the last refresh printed %s", lines[4])
 	}
-	return born.User.ID
+	return created.User.ID
 }
 
 // pasteReadme runs the README's commands in a second shell beside a running

@@ -17,47 +17,48 @@ import (
 	"cambio/exchange"
 )
 
-// Tokens of a vendor's app, made by npm's jsonwebtoken as the vendor makes
-// them: HS256 by the app's secret, RS256 by a certificate at a …/certs URL.
+// A vendor's app tokens, created by npm's jsonwebtoken: HS256 by the app's secret,
+// RS256 with a certificate at a …/certs URL.
 
-const vendorApp = "b7a5c1e0-5d0c-4b6e-9f37-1a2b3c4d5e6f" // client_id of our app at the vendor
+const vendorApp = "b7a5c1e0-5d0c-4b6e-9f37-1a2b3c4d5e6f" // the app's client_id at the vendor
 
-// signed is what jsonwebtoken makes a token of.
-type signed struct {
+// tokenInput is the input of jsonwebtoken for one token.
+type tokenInput struct {
 	Claims  map[string]any `json:"claims"`
 	Key     string         `json:"key"`
 	Options map[string]any `json:"options"`
 }
 
-func jsonwebtoken(t *testing.T, s *server, asked ...signed) (tokens []string) {
+func jsonwebtoken(t *testing.T, s *server, inputs ...tokenInput) (tokens []string) {
 	t.Helper()
-	node(t, "jsonwebtoken.mjs", asked, &tokens)
+	node(t, "jsonwebtoken.mjs", inputs, &tokens)
 	s.seen.addToken(tokens...)
 	return tokens
 }
 
-// appToken is a token of the vendor's app for a user, as it is for a day.
-func appToken(key, clientID string) signed {
-	return signed{map[string]any{"client_id": clientID, "sub": "rUser", "network": "main"}, key, map[string]any{"algorithm": "HS256", "expiresIn": "24h"}}
+// appToken returns the input for a user's token of the vendor's app, valid for a
+// day.
+func appToken(key, clientID string) tokenInput {
+	return tokenInput{map[string]any{"client_id": clientID, "sub": "rUser", "network": "main"}, key, map[string]any{"algorithm": "HS256", "expiresIn": "24h"}}
 }
 
-// vendorDoors brings a token to both doors: as the page of a public client,
-// and as a backend that wants to know.
-func (s *server) vendorDoors(token, issuerID, secret string) (exchanged, verified answer) {
+// exchangeAndVerify presents a token at both JSON endpoints: the exchange, as the
+// page of a public client, and the verification, as a backend.
+func (s *server) exchangeAndVerify(token, issuerID, secret string) (exchanged, verified answer) {
 	s.t.Helper()
 	member := ""
 	if issuerID != "" {
 		member = fmt.Sprintf(`,"issuerId":%q`, issuerID)
 	}
-	exchanged = s.door("/auth/external/exchange", fmt.Sprintf(`{"token":%q,"tokenType":"jwt"%s}`, token, member), header{"X-API-Key", app})
-	verified = s.door("/auth/external/verify", fmt.Sprintf(`{"token":%q%s}`, token, member), header{"X-API-Key", backend}, header{"X-Server-Secret", secret})
+	exchanged = s.postJSON("/auth/external/exchange", fmt.Sprintf(`{"token":%q,"tokenType":"jwt"%s}`, token, member), header{"X-API-Key", app})
+	verified = s.postJSON("/auth/external/verify", fmt.Sprintf(`{"token":%q%s}`, token, member), header{"X-API-Key", backend}, header{"X-Server-Secret", secret})
 	return exchanged, verified
 }
 
-// taken wants both doors to take a token of the vendor's user.
-func (s *server) taken(token, issuerID, secret string) {
+// accepts requires both endpoints to accept a token of the vendor's user.
+func (s *server) accepts(token, issuerID, secret string) {
 	s.t.Helper()
-	exchanged, verified := s.vendorDoors(token, issuerID, secret)
+	exchanged, verified := s.exchangeAndVerify(token, issuerID, secret)
 	s.tokensOf(exchanged)
 	var session struct {
 		User struct{ ExternalUserID string }
@@ -75,23 +76,23 @@ func (s *server) taken(token, issuerID, secret string) {
 	if err := json.Unmarshal([]byte(verified.body), &said); err != nil {
 		s.t.Fatal(err)
 	}
-	lives := time.Until(time.Unix(said.Exp, 0))
-	if !said.Active || said.Sub != "rUser" || said.ClientID != vendorApp || said.Claims["network"] != "main" || lives < 23*time.Hour || lives > 24*time.Hour {
+	validFor := time.Until(time.Unix(said.Exp, 0))
+	if !said.Active || said.Sub != "rUser" || said.ClientID != vendorApp || said.Claims["network"] != "main" || validFor < 23*time.Hour || validFor > 24*time.Hour {
 		s.t.Errorf("verified %s", verified)
 	}
 }
 
-// notTaken wants both doors to refuse a token.
-func (s *server) notTaken(token, issuerID, secret string, reason exchange.Reason) {
+// rejects requires both endpoints to refuse a token.
+func (s *server) rejects(token, issuerID, secret string, reason exchange.Reason) {
 	s.t.Helper()
-	exchanged, verified := s.vendorDoors(token, issuerID, secret)
+	exchanged, verified := s.exchangeAndVerify(token, issuerID, secret)
 	exchanged.refused(s.t, http.StatusBadRequest, exchange.InvalidRequest, reason)
 	if verified.status != http.StatusOK || verified.body != `{"active":false}` {
 		s.t.Errorf("verified %s", verified)
 	}
 }
 
-// vendorClients may bring the tokens of issuers.
+// vendorClients returns clients that may present the tokens of issuers.
 func vendorClients(issuers string) string {
 	return fmt.Sprintf(`clients:
   - {id: %s, issuers: [%s], scopes: ["%s"], audiences: ["%s"], refreshTokens: true}
@@ -99,8 +100,8 @@ func vendorClients(issuers string) string {
 `, app, issuers, scope, audience, backend)
 }
 
-// TestVendorAppSecrets: two of the app's secrets are live while one takes the
-// other's place.
+// TestVendorAppSecrets checks that two of the app's secrets are active during a
+// rotation.
 func TestVendorAppSecrets(t *testing.T) {
 	t.Parallel()
 	needNode(t)
@@ -128,23 +129,23 @@ func TestVendorAppSecrets(t *testing.T) {
 	tokens := jsonwebtoken(t, s, appToken(old, vendorApp), appToken(next, vendorApp), appToken(last, vendorApp),
 		appToken(old, "another app"), withoutApp, expired, long, hs384)
 
-	s.taken(tokens[0], "vendor", secret)
-	s.taken(tokens[1], "vendor", secret)
-	s.notTaken(tokens[2], "vendor", secret, exchange.ReasonSubjectTokenSignatureInvalid)
-	s.notTaken(tokens[3], "vendor", secret, exchange.ReasonAudienceNotAccepted)
-	s.notTaken(tokens[4], "vendor", secret, exchange.ReasonAudienceNotAccepted)
-	s.notTaken(tokens[5], "vendor", secret, exchange.ReasonSubjectTokenExpired)
-	s.notTaken(tokens[6], "vendor", secret, exchange.ReasonSubjectTokenLifetimeTooLong)
-	s.notTaken(tokens[7], "vendor", secret, exchange.ReasonSubjectTokenAlgorithmNotAccepted)
-	s.notTaken(tokens[0], "", secret, exchange.ReasonIssuerUnknown)
+	s.accepts(tokens[0], "vendor", secret)
+	s.accepts(tokens[1], "vendor", secret)
+	s.rejects(tokens[2], "vendor", secret, exchange.ReasonSubjectTokenSignatureInvalid)
+	s.rejects(tokens[3], "vendor", secret, exchange.ReasonAudienceNotAccepted)
+	s.rejects(tokens[4], "vendor", secret, exchange.ReasonAudienceNotAccepted)
+	s.rejects(tokens[5], "vendor", secret, exchange.ReasonSubjectTokenExpired)
+	s.rejects(tokens[6], "vendor", secret, exchange.ReasonSubjectTokenLifetimeTooLong)
+	s.rejects(tokens[7], "vendor", secret, exchange.ReasonSubjectTokenAlgorithmNotAccepted)
+	s.rejects(tokens[0], "", secret, exchange.ReasonIssuerUnknown)
 
 	rotate(next, last)
-	s.notTaken(tokens[0], "vendor", secret, exchange.ReasonSubjectTokenSignatureInvalid)
-	s.taken(tokens[1], "vendor", secret)
-	s.taken(tokens[2], "vendor", secret)
+	s.rejects(tokens[0], "vendor", secret, exchange.ReasonSubjectTokenSignatureInvalid)
+	s.accepts(tokens[1], "vendor", secret)
+	s.accepts(tokens[2], "vendor", secret)
 }
 
-// certified is an RSA key with a certificate that it signed itself.
+// certified returns an RSA key with a self-signed certificate.
 func certified(t *testing.T) (key *rsa.PrivateKey, private string, certificate []byte) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -162,7 +163,7 @@ func encodePEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// certs are the ways in which vendors publish certificates: path → body.
+// certs returns the forms in which vendors publish certificates: path → body.
 func certs(t *testing.T, key *rsa.PublicKey, certificate []byte) map[string]any {
 	t.Helper()
 	n, e := base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "AQAB"
@@ -177,13 +178,13 @@ func certs(t *testing.T, key *rsa.PublicKey, certificate []byte) map[string]any 
 	}
 }
 
-// TestVendorCertificates: RS256 tokens without kid, against each way in which
-// a …/certs URL publishes the key.
+// TestVendorCertificates presents RS256 tokens without kid, with the key published
+// in each form of a …/certs URL.
 func TestVendorCertificates(t *testing.T) {
 	t.Parallel()
 	needNode(t)
 	key, private, certificate := certified(t)
-	_, stranger, _ := certified(t)
+	_, otherKey, _ := certified(t)
 	published := certs(t, &key.PublicKey, certificate)
 	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -206,17 +207,17 @@ func TestVendorCertificates(t *testing.T) {
 	s.trust("issuers:\n%s%s", issuers, vendorClients("x5c, map, jwks"))
 	secret := s.secret(backend)
 	for _, id := range []string{"x5c", "map", "jwks"} {
-		made := func(key, clientID, algorithm string) signed {
+		made := func(key, clientID, algorithm string) tokenInput {
 			out := appToken(key, clientID)
 			out.Claims["iss"], out.Options["algorithm"] = "https://"+id+".vendor.example", algorithm
 			return out
 		}
-		tokens := jsonwebtoken(t, s, made(private, vendorApp, "RS256"), made(private, "another app", "RS256"), made(stranger, vendorApp, "RS256"),
+		tokens := jsonwebtoken(t, s, made(private, vendorApp, "RS256"), made(private, "another app", "RS256"), made(otherKey, vendorApp, "RS256"),
 			made(encodePEM("CERTIFICATE", certificate), vendorApp, "HS256"))
-		s.taken(tokens[0], "", secret)
-		s.taken(tokens[0], id, secret)
-		s.notTaken(tokens[1], "", secret, exchange.ReasonAudienceNotAccepted)
-		s.notTaken(tokens[2], "", secret, exchange.ReasonSubjectTokenSignatureInvalid)
-		s.notTaken(tokens[3], "", secret, exchange.ReasonSubjectTokenAlgorithmNotAccepted)
+		s.accepts(tokens[0], "", secret)
+		s.accepts(tokens[0], id, secret)
+		s.rejects(tokens[1], "", secret, exchange.ReasonAudienceNotAccepted)
+		s.rejects(tokens[2], "", secret, exchange.ReasonSubjectTokenSignatureInvalid)
+		s.rejects(tokens[3], "", secret, exchange.ReasonSubjectTokenAlgorithmNotAccepted)
 	}
 }

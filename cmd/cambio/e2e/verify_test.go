@@ -11,13 +11,13 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// api accepts access tokens as the README's sample does, in every algorithm.
+// api accepts access tokens like the README's sample, in every algorithm.
 type api struct {
 	audience string
 	verifier *op.AccessTokenVerifier
 }
 
-// newAPI trusts issuer, and fetches its keys when it sees a new one.
+// newAPI returns an API that trusts issuer and fetches its keys for a new kid.
 func newAPI(issuer, audience string, client *http.Client) *api {
 	keys := rp.NewRemoteKeySet(client, issuer+"/.well-known/jwks.json")
 	algorithms := op.WithSupportedAccessTokenSigningAlgorithms("ES256", "RS256", "EdDSA")

@@ -37,8 +37,8 @@ func walletWorld(t *testing.T) (s *server, secret string, port int) {
 	return s, s.secret(shop), port
 }
 
-// walletAnswer is what the door and the token endpoint answer.
-type walletAnswer struct {
+// walletResponse is the response of the JSON endpoint or the token endpoint.
+type walletResponse struct {
 	Status       int
 	AccessToken  string
 	SessionJWT   string `json:"sessionJwt"`
@@ -54,18 +54,18 @@ type walletAnswer struct {
 	}
 }
 
-func (a walletAnswer) token() string { return a.AccessToken + a.Standard }
+func (a walletResponse) token() string { return a.AccessToken + a.Standard }
 
-// TestWallets has the libraries of wallets sign the challenges of a server, at
-// the door and for the token endpoint. Each has a server of its own, which slows
-// down who fails too often.
+// TestWallets signs challenges with the wallets' own libraries, at the JSON endpoint
+// and for the token endpoint. Each has a server of its own, since failures are
+// limited by address.
 func TestWallets(t *testing.T) {
 	t.Parallel()
 	needNode(t)
 	for _, wallet := range []string{"viem", "viem compact", "ethers", "web3", "solana base58", "solana base64", "xrpl secp256k1", "xrpl Ed25519", "contract"} {
 		t.Run(wallet, func(t *testing.T) {
 			s, secret, port := walletWorld(t)
-			for _, at := range []string{"door", "token endpoint"} {
+			for _, at := range []string{"JSON endpoint", "token endpoint"} {
 				t.Run(at, func(t *testing.T) { logInByWallet(t, s, secret, port, wallet, at) })
 			}
 		})
@@ -74,7 +74,7 @@ func TestWallets(t *testing.T) {
 
 func logInByWallet(t *testing.T, s *server, secret string, port int, wallet, at string) {
 	user := ""
-	if at != "door" {
+	if at != "JSON endpoint" {
 		user = "user of " + wallet
 	}
 	var got struct {
@@ -87,7 +87,7 @@ func logInByWallet(t *testing.T, s *server, secret string, port int, wallet, at 
 			Status                         int
 			ChallengeID, Challenge, Format string
 		}
-		Forged, Replaced, Granted, Again walletAnswer
+		Forged, Replaced, Granted, Again walletResponse
 		SIWE                             any
 	}
 	input := map[string]any{"url": s.url, "origin": origin, "client": shop, "secret": secret, "wallet": wallet, "at": at, "port": port}
@@ -102,11 +102,11 @@ func logInByWallet(t *testing.T, s *server, secret string, port int, wallet, at 
 	if got.Granted.Status != http.StatusOK || got.Granted.token() == "" || got.Granted.User.ID == "" || !got.Granted.User.IsNew && !got.Granted.User.IsNewToo {
 		t.Errorf("granted %+v", got.Granted)
 	}
-	if at == "door" && got.Granted.SessionJWT != got.Granted.AccessToken {
+	if at == "JSON endpoint" && got.Granted.SessionJWT != got.Granted.AccessToken {
 		t.Error("sessionJwt is not the access token")
 	}
 	for name, row := range map[string]struct {
-		got  walletAnswer
+		got  walletResponse
 		want exchange.Reason
 	}{
 		"over another message":  {got.Forged, exchange.ReasonWalletSignatureInvalid},

@@ -13,13 +13,13 @@ import (
 const (
 	app      = dev.ClientID  // public client, and audience of its logins
 	backend  = "backend"     // confidential client, a resource server
-	scope    = dev.ScopeRead // what app asks for
+	scope    = dev.ScopeRead // requested by app
 	audience = "https://api.example.com"
 	origin   = "https://shop.example.com"
 )
 
-// manifest trusts the issuer at url, and knows app and backend. Tokens are for
-// the API at audience.
+// manifest returns a manifest with the issuer at url and the clients app and
+// backend, for the API at audience.
 func manifest(url, audience string) string {
 	return fmt.Sprintf(`issuers:
   - id: login
@@ -44,7 +44,7 @@ clients:
 `, url, app, scope, origin, audience, backend)
 }
 
-// world is a server that trusts an issuer.
+// world returns a server and an issuer that it trusts.
 func world(t *testing.T, env ...string) (*server, *jwkstest.Issuer) {
 	t.Helper()
 	issuer := jwkstest.New(t)
@@ -53,8 +53,8 @@ func world(t *testing.T, env ...string) (*server, *jwkstest.Issuer) {
 	return s, issuer
 }
 
-// each calls do with a number for each of n workers at once, and returns when
-// all have.
+// each calls do concurrently with the numbers 0 to n-1, and returns when all
+// calls have.
 func each(ctx context.Context, n int, do func(ctx context.Context, worker int)) {
 	done := make(chan struct{})
 	for i := range n {

@@ -3,7 +3,7 @@
 // port, user} and prints what it got.
 //
 // The wallet "contract" is a contract on a chain that listens at port, an
-// EIP-1271 wallet of one owner, whose answers are viem's reading of the calls.
+// EIP-1271 wallet of one owner, whose responses are viem's reading of the calls.
 import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { Keypair } from '@solana/web3.js';
@@ -137,7 +137,7 @@ async function start() {
 }
 
 async function authenticate(challenge, proof) {
-  if (at === 'door') {
+  if (at === 'JSON endpoint') {
     return post('/v1/auth/cryptoWallet:authenticate',
       { walletAddress: wallet.address, walletType: wallet.type, challengeId: challenge.challengeId, ...proof }, page);
   }

@@ -7,20 +7,20 @@ import (
 	"cambio/exchange"
 )
 
-// TestRemovalCounts: what an operator takes away is gone with the next
-// request, for exchanges, refreshes and introspection.
-func TestRemovalCounts(t *testing.T) {
+// TestRemovalTakesEffectAtOnce checks that what an operator removes is refused from
+// the next request on: at exchanges, refreshes and introspection.
+func TestRemovalTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name     string
-		remove   func(s *server, born answer)
-		exchange exchange.Reason // of a new exchange; none if it goes on
+		remove   func(s *server, created answer)
+		exchange exchange.Reason // of a new exchange; empty if it is granted
 		refresh  exchange.Reason
 	}{
 		{"issuer", func(s *server, _ answer) { s.cambio("", "issuer", "remove", "login") }, exchange.ReasonIssuerUnknown, exchange.ReasonSessionEnded},
 		{"client", func(s *server, _ answer) { s.cambio("", "client", "remove", app) }, exchange.ReasonClientUnknown, exchange.ReasonClientUnknown},
-		{"session", func(s *server, born answer) { s.cambio("", "session", "revoke", born.SessionID) }, "", exchange.ReasonSessionEnded},
-		{"user", func(s *server, born answer) { s.cambio("", "session", "revoke", "--user", born.User.ID) }, "", exchange.ReasonSessionEnded},
+		{"session", func(s *server, created answer) { s.cambio("", "session", "revoke", created.SessionID) }, "", exchange.ReasonSessionEnded},
+		{"user", func(s *server, created answer) { s.cambio("", "session", "revoke", "--user", created.User.ID) }, "", exchange.ReasonSessionEnded},
 		{"subject", func(s *server, _ answer) {
 			s.cambio("", "session", "revoke", "--issuer", "login", "--subject", "alice")
 		}, "", exchange.ReasonSessionEnded},
@@ -30,10 +30,10 @@ func TestRemovalCounts(t *testing.T) {
 			s, issuer := world(t)
 			proof := basic(backend, s.secret(backend))
 			token := issuer.Sign(issuer.Claims("alice", app))
-			born := s.exchange(token).granted(t)
-			again := s.refresh(born.RefreshToken).granted(t)
+			created := s.exchange(token).granted(t)
+			again := s.refresh(created.RefreshToken).granted(t)
 
-			c.remove(s, born)
+			c.remove(s, created)
 
 			now := s.exchange(token)
 			if c.exchange == "" {
@@ -47,7 +47,7 @@ func TestRemovalCounts(t *testing.T) {
 			for _, token := range []string{again.AccessToken, again.RefreshToken} {
 				found := s.call("/oauth/introspect", url.Values{"token": {token}}, proof)
 				if found.status != 200 || found.Active {
-					t.Errorf("introspection answers %s, want an inactive token", found)
+					t.Errorf("introspection returned %s, want an inactive token", found)
 				}
 			}
 		})

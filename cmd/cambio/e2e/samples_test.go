@@ -14,8 +14,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// sample is the README's code in a language that verifies our access tokens,
-// made to trust issuer and to be the API at audience.
+// sample returns the README's code that verifies access tokens in a language, for
+// the given issuer and audience.
 func sample(t *testing.T, language, issuer, audience string) string {
 	t.Helper()
 	blocks := samplesIn(t, "../../../README.md", "Verify access tokens in your API", language)
@@ -47,7 +47,7 @@ func samplesIn(t *testing.T, document, heading, language string) (code []string)
 	return code
 }
 
-// apiInGo is what the README's sample is part of: it answers 401, or 200.
+// apiInGo is a program around the README's sample that prints 200 or 401.
 const apiInGo = `package main
 
 import (
@@ -75,9 +75,8 @@ func main() {
 }
 `
 
-// samples are tokens of which only the first lets anybody read orders at the
-// API: the others are damaged, of a lesser scope, an ID token of ours, and the
-// stranger's.
+// samples returns tokens of which only the first is good at the API: the others
+// are damaged, of another scope, a Cambio ID token, and the issuer's token.
 func samples(t *testing.T, s *server, issuer *jwkstest.Issuer) []string {
 	t.Helper()
 	token := issuer.Sign(issuer.Claims("alice", app))
@@ -98,10 +97,10 @@ func TestSampleInGo(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, apiInGo, sample(t, "go", s.url, audience)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	answers(t, append([]string{"go", "run", file}, samples(t, s, issuer)...))
+	acceptsFirstAlone(t, append([]string{"go", "run", file}, samples(t, s, issuer)...))
 }
 
-// apiInPython is what the README's sample is part of.
+// apiInPython is a program around the README's sample.
 const apiInPython = `import sys, jwt
 
 def serve(token):
@@ -125,16 +124,17 @@ func TestSampleInPython(t *testing.T) {
 	}
 	s, issuer := world(t)
 	code := "    " + strings.ReplaceAll(sample(t, "python", s.url, audience), "\n", "\n    ")
-	answers(t, append([]string{python, "-c", fmt.Sprintf(apiInPython, code)}, samples(t, s, issuer)...))
+	acceptsFirstAlone(t, append([]string{python, "-c", fmt.Sprintf(apiInPython, code)}, samples(t, s, issuer)...))
 }
 
-// answers runs an API with the samples and wants it to accept the first alone.
-func answers(t *testing.T, command []string) {
+// acceptsFirstAlone runs an API with the samples and requires it to accept only
+// the first.
+func acceptsFirstAlone(t *testing.T, command []string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if want := []string{"200", "401", "401", "401", "401"}; err != nil || !slices.Equal(strings.Fields(string(out)), want) {
-		t.Errorf("the sample answered %q, want %s: %v", out, want, err)
+		t.Errorf("the sample printed %q, want %s: %v", out, want, err)
 	}
 }

@@ -10,40 +10,40 @@ import (
 	"cambio/exchange"
 )
 
-// TestRepeat: a page and a backend that lost the answer to a request get it
-// again by its Idempotency-Key, also from the server that comes after a crash.
-// What is kept for that is searched for tokens when the test ends.
-func TestRepeat(t *testing.T) {
+// TestIdempotencyKeyReplaysResponse checks that a page and a backend that lost a
+// response get it again by its Idempotency-Key, also after a crash. The stored
+// responses are searched for tokens when the test ends.
+func TestIdempotencyKeyReplaysResponse(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
 	proof := header{"X-Server-Secret", s.secret(backend)}
 	idToken := issuer.Sign(issuer.Claims("alice", app))
 	s.seen.addToken(idToken)
 	body := fmt.Sprintf(`{"token":%q}`, idToken)
-	ask := func(key string) (answer, answer) {
+	send := func(key string) (answer, answer) {
 		fromPage, _, err := s.fetch(origin, "/auth/external/exchange", "application/json", body,
 			header{"X-API-Key", app}, header{"Idempotency-Key", key})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.tokensOf(fromPage), s.tokensOf(s.door("/auth/external/exchange", body,
+		return s.tokensOf(fromPage), s.tokensOf(s.postJSON("/auth/external/exchange", body,
 			header{"X-API-Key", backend}, proof, header{"Idempotency-Key", key}))
 	}
-	page, back := ask("first")
+	page, back := send("first")
 	s.kill(t)
 	s.restart()
-	if again, backAgain := ask("first"); again.body != page.body || backAgain.body != back.body {
+	if again, backAgain := send("first"); again.body != page.body || backAgain.body != back.body {
 		t.Errorf("got %s and %s, then %s and %s", page, back, again, backAgain)
 	}
-	if other, otherBack := ask("second"); other.body == page.body || otherBack.body == back.body {
-		t.Error("another key got the same answer")
+	if other, otherBack := send("second"); other.body == page.body || otherBack.body == back.body {
+		t.Error("another key got the same response")
 	}
-	s.door("/auth/external/exchange", `{"token":"x"}`, header{"X-API-Key", app}, header{"Idempotency-Key", "first"}).
+	s.postJSON("/auth/external/exchange", `{"token":"x"}`, header{"X-API-Key", app}, header{"Idempotency-Key", "first"}).
 		refused(t, http.StatusUnprocessableEntity, exchange.InvalidRequest, exchange.ReasonIdempotencyKeyReused)
 }
 
-// door posts JSON.
-func (s *server) door(path, body string, headers ...header) answer {
+// postJSON posts to a JSON endpoint.
+func (s *server) postJSON(path, body string, headers ...header) answer {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
 	if err != nil {
@@ -60,12 +60,12 @@ func (s *server) door(path, body string, headers ...header) answer {
 	return a
 }
 
-// tokensOf remembers the tokens in a door's answer as secrets.
+// tokensOf adds the tokens in a JSON endpoint's response to the secrets.
 func (s *server) tokensOf(a answer) answer {
 	s.t.Helper()
 	var tokens struct{ AccessToken, RefreshToken string }
 	if err := json.Unmarshal([]byte(a.body), &tokens); err != nil || tokens.AccessToken == "" {
-		s.t.Fatalf("answered %s", a)
+		s.t.Fatalf("got %s", a)
 	}
 	s.seen.addToken(tokens.AccessToken, tokens.RefreshToken)
 	return a

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// way is one of the README's other ways in: what its last sample prints.
+// way is a documented way in and what its last sample prints.
 type way struct {
 	heading string
 	prints  []string // a member of each line, which is a JSON object
@@ -24,8 +24,9 @@ var ways = []way{
 
 var walletsWay = way{"Wallets", []string{"sessionJwt", "access_token"}}
 
-// TestOtherWaysIn pastes the README's samples into a shell beside `cambio dev`.
-func TestOtherWaysIn(t *testing.T) {
+// TestDocumentedProofs pastes the samples of `cambio docs proofs` into a shell
+// beside `cambio dev`.
+func TestDocumentedProofs(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "curl", "openssl")
 	folder := startDemo(t)
@@ -46,7 +47,7 @@ func TestOtherWaysIn(t *testing.T) {
 	})
 }
 
-// check gives a program a script and reads what it prints.
+// check runs a program with a script and decodes its output.
 func (w way) check(t *testing.T, cmd *exec.Cmd, script string) {
 	t.Helper()
 	cmd.Stdin = strings.NewReader(script)
@@ -63,7 +64,7 @@ func (w way) check(t *testing.T, cmd *exec.Cmd, script string) {
 	}
 }
 
-// startDemo runs `cambio dev` and answers its folder.
+// startDemo runs `cambio dev` and returns its folder.
 func startDemo(t *testing.T) (folder string) {
 	t.Helper()
 	p := run(t, t.TempDir(), nil, binary, "dev", "--port", port(t, 5))
