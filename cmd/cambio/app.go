@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"cambio/cmd/cambio/settings"
 	"cambio/exchange/server"
 	"cambio/storage"
 )
@@ -23,7 +24,7 @@ type Addrs struct {
 
 // Run serves until ctx ends or the store fails, and returns once everything it
 // started has ended. It calls ready when both listeners take connections.
-func Run(ctx context.Context, cfg Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
+func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
 	a, err := assemble(ctx, cfg, stdout, stderr)
 	if err != nil {
 		return err

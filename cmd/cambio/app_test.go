@@ -10,11 +10,21 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cambio/cmd/cambio/settings"
 )
 
-// inFolder is a configuration that keeps everything in dir.
-func inFolder(dir string) Config {
-	return Config{Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Issuer: "http://127.0.0.1", Database: filepath.Join(dir, "cambio.db")}.withDefaults()
+// inFolder returns settings that keep everything in dir.
+func inFolder(t *testing.T, dir string) settings.Config {
+	t.Helper()
+	c, err := settings.Load("", []string{
+		"CAMBIO_LISTEN=127.0.0.1:0", "CAMBIO_ADMIN_LISTEN=127.0.0.1:0", "CAMBIO_ISSUER=http://127.0.0.1",
+		"CAMBIO_DATABASE=" + filepath.Join(dir, "cambio.db"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // A key-encryption key that is lost or exchanged is told, and never replaced.
@@ -30,7 +40,7 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cfg := inFolder(t.TempDir())
+			cfg := inFolder(t, t.TempDir())
 			a, err := assemble(t.Context(), cfg, io.Discard, io.Discard)
 			if err != nil {
 				t.Fatal(err)
@@ -101,7 +111,7 @@ func TestStoreHints(t *testing.T) {
 		{"a damaged file", damaged, "put a backup in its place"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := app{cfg: Config{Database: row.database}}
+			a := app{cfg: settings.Config{Database: row.database}}
 			hint, ok := errors.AsType[*hintError](a.openStore())
 			if !ok || !strings.Contains(hint.hint, row.hint) {
 				t.Errorf("the hint is %+v", hint)
@@ -114,7 +124,7 @@ func TestStoreHints(t *testing.T) {
 // start that changes nothing says nothing.
 func TestTrustAtStartIsAudited(t *testing.T) {
 	dir := t.TempDir()
-	cfg := inFolder(dir)
+	cfg := inFolder(t, dir)
 	cfg.Trust = filepath.Join(dir, "trust.yaml")
 	for _, row := range []struct{ trust, want string }{
 		{"clients: [{id: one, audiences: [a]}]", `"event":"admin.client.add","outcome":"granted","client":"one"`},
@@ -153,7 +163,7 @@ func TestUnreadyClientsAreTold(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
-			cfg := inFolder(dir)
+			cfg := inFolder(t, dir)
 			cfg.Trust = filepath.Join(dir, "trust.yaml")
 			if row.mail != "" {
 				cfg.Mail.Host, cfg.Mail.From = row.mail, "login@example.com"

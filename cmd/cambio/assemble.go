@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"cambio/cmd/cambio/settings"
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
 	"cambio/exchange/challenge"
@@ -39,7 +40,7 @@ import (
 
 // app is a server put together: every part, and what must be closed.
 type app struct {
-	cfg    Config
+	cfg    settings.Config
 	log    *slog.Logger
 	base   jwks.Options // the one bound of all key sets
 	engine *bolt.Engine
@@ -65,7 +66,7 @@ type app struct {
 }
 
 // assemble opens the store and wires the parts. It starts nothing that serves.
-func assemble(ctx context.Context, cfg Config, stdout, stderr io.Writer) (_ *app, err error) {
+func assemble(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_ *app, err error) {
 	log := newLogger(cfg.Log, stderr)
 	a := &app{cfg: cfg, log: log, base: jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), Logger: log}}
 	defer func() {
@@ -100,7 +101,7 @@ func (a *app) close() error {
 	return errs
 }
 
-func newLogger(cfg LogConfig, w io.Writer) *slog.Logger {
+func newLogger(cfg settings.Log, w io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.Level}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))

@@ -3,17 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
 	"cambio/jwks/jwkstest"
 )
@@ -54,15 +53,15 @@ func startIssuer(ts *testscript.TestScript, _ bool, _ []string) {
 // startServer runs a server in the script's folder until the script ends.
 func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 	dir := ts.MkAbs(".")
-	cfg := Config{
-		Listen: "127.0.0.1:0", AdminListen: "127.0.0.1:0", Issuer: "http://127.0.0.1:8080",
-		Database: filepath.Join(dir, "cambio.db"),
-		Audit:    AuditConfig{File: filepath.Join(dir, "audit.log")},
-	}
+	cfg, err := settings.Load("", []string{
+		"CAMBIO_LISTEN=127.0.0.1:0", "CAMBIO_ADMIN_LISTEN=127.0.0.1:0", "CAMBIO_ISSUER=http://127.0.0.1:8080",
+		"CAMBIO_DATABASE=" + filepath.Join(dir, "cambio.db"), "CAMBIO_AUDIT_FILE=" + filepath.Join(dir, "audit.log"),
+	})
+	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan Addrs, 1), make(chan error, 1)
 	go func() {
-		done <- Run(ctx, cfg.withDefaults(), io.Discard, io.Discard, func(a Addrs) { ready <- a })
+		done <- Run(ctx, cfg, io.Discard, io.Discard, func(a Addrs) { ready <- a })
 	}()
 	ts.Defer(func() {
 		cancel()
@@ -185,29 +184,5 @@ func TestHelpTeaches(t *testing.T) {
 	}
 	if len(commands) < 25 {
 		t.Errorf("%d commands", len(commands))
-	}
-}
-
-func TestExampleConfigIsAllDefaults(t *testing.T) {
-	got, err := loadConfig("example.yaml", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got.AdminTokenFile, got.KeyEncryptionKeyFile, got.Database = filepath.Clean(got.AdminTokenFile), filepath.Clean(got.KeyEncryptionKeyFile), filepath.Clean(got.Database)
-	want, err := loadConfig("", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("the example differs from the defaults:\n%+v\n%+v", got, want)
-	}
-	text, err := os.ReadFile("example.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range settingsOf(Config{}) {
-		if !strings.Contains(string(text), name+":") {
-			t.Errorf("the example does not name %s", name)
-		}
 	}
 }

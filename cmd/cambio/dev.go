@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/dev"
+	"cambio/cmd/cambio/settings"
 	"cambio/exchange/admin"
 )
 
@@ -98,7 +99,7 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 }
 
 // serveDemo serves, and greets as soon as it does.
-func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs, demo dev.Demo) error {
+func (c *cli) serveDemo(ctx context.Context, cfg settings.Config, urls dev.URLs, demo dev.Demo) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var greeting sync.WaitGroup
@@ -116,7 +117,7 @@ func (c *cli) serveDemo(ctx context.Context, cfg Config, urls dev.URLs, demo dev
 }
 
 // greet makes the secrets of the demo's clients and prints where things are.
-func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs, demo dev.Demo) error {
+func greet(ctx context.Context, out io.Writer, cfg settings.Config, urls dev.URLs, demo dev.Demo) error {
 	token, err := admin.OpenToken(cfg.AdminTokenFile)
 	if err != nil {
 		return err
@@ -137,21 +138,21 @@ func greet(ctx context.Context, out io.Writer, cfg Config, urls dev.URLs, demo d
 	return errors.Join(demo.WriteEnvironment(urls), dev.WriteTranscript(out, urls, demo))
 }
 
-// devConfig is that of a server which trusts the demo provider.
-func devConfig(urls dev.URLs, demo dev.Demo) (Config, error) {
+// devConfig returns the settings of a server that trusts the demo provider.
+func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
 	manifest, err := dev.Trust(urls, demo)
 	if err != nil {
-		return Config{}, err
+		return settings.Config{}, err
 	}
 	trust := filepath.Join(urls.Folder, "trust.yaml")
 	if err := os.WriteFile(trust, []byte(manifest), 0o600); err != nil {
-		return Config{}, err
+		return settings.Config{}, err
 	}
 	mailHost, mailPort, err := net.SplitHostPort(urls.Mail)
 	if err != nil {
-		return Config{}, err
+		return settings.Config{}, err
 	}
-	return loadConfig("", []string{
+	return settings.Load("", []string{
 		"CAMBIO_ISSUER=" + urls.Cambio,
 		"CAMBIO_LISTEN=" + hostPort(urls.Cambio),
 		"CAMBIO_ADMIN_LISTEN=" + hostPort(urls.Admin),
@@ -159,7 +160,7 @@ func devConfig(urls dev.URLs, demo dev.Demo) (Config, error) {
 		"CAMBIO_AUDIT_FILE=" + filepath.Join(urls.Folder, "audit.log"),
 		"CAMBIO_LOG_LEVEL=warn",
 		"CAMBIO_TRUST=" + trust,
-		"CAMBIO_LIMITS_FAILURES=1000", // who tries things out fails
+		"CAMBIO_LIMITS_FAILURES=1000", // trying things out includes failures
 		"CAMBIO_MAIL_HOST=" + mailHost,
 		"CAMBIO_MAIL_PORT=" + mailPort,
 		"CAMBIO_MAIL_TLS=none",

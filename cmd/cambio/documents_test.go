@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cambio/cmd/cambio/docs"
+	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
 )
 
@@ -44,7 +45,7 @@ func TestDocumentedYAMLIsAccepted(t *testing.T) {
 				_, err = readTrust(name, nil)
 			} else {
 				configs++
-				_, err = loadConfig(name, nil)
+				_, err = settings.Load(name, nil)
 			}
 			if err != nil {
 				t.Errorf("%s: %v in\n%s", document, err, block[1])
@@ -95,9 +96,13 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		cells := strings.Split(row, "|")
 		documented[strings.Trim(cells[2], " `")] = strings.TrimSpace(cells[1]) + "|" + strings.TrimSpace(cells[3])
 	}
-	settings := map[string]string{} // environment variable → the row's beginning
-	documentableSettings(reflect.ValueOf(Config{}.withDefaults()), "", "CAMBIO_", settings)
-	for name, want := range settings {
+	defaults, err := settings.Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{} // environment variable → the row's beginning
+	documentableSettings(reflect.ValueOf(defaults), "", "CAMBIO_", rows)
+	for name, want := range rows {
 		if got, ok := documented[name]; !ok || !strings.HasPrefix(got, want) {
 			t.Errorf("%s is documented as %q, want %q", name, got, want)
 		}
@@ -106,17 +111,17 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	for name := range documented {
 		t.Errorf("%s is documented and does not exist", name)
 	}
-	if len(settings) < 25 {
-		t.Errorf("found %d settings", len(settings))
+	if len(rows) < 25 {
+		t.Errorf("found %d settings", len(rows))
 	}
 }
 
-func documentableSettings(v reflect.Value, path, prefix string, settings map[string]string) {
+func documentableSettings(v reflect.Value, path, prefix string, rows map[string]string) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if below, ok := f.Tag.Lookup("envPrefix"); ok {
-			documentableSettings(v.Field(i), path+name+".", prefix+below, settings)
+			documentableSettings(v.Field(i), path+name+".", prefix+below, rows)
 			continue
 		}
 		cell := "|"
@@ -126,6 +131,6 @@ func documentableSettings(v reflect.Value, path, prefix string, settings map[str
 		if d, ok := v.Field(i).Interface().(exchange.Duration); ok {
 			cell += "`" + strings.NewReplacer("h0m0s", "h", "m0s", "m").Replace(d.String()) + "`"
 		}
-		settings[prefix+f.Tag.Get("env")] = cell
+		rows[prefix+f.Tag.Get("env")] = cell
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
-	netmail "net/mail"
 	"os"
 	"strings"
 	"time"
@@ -11,26 +10,6 @@ import (
 	"cambio/exchange/mail"
 	"cambio/exchange/server"
 )
-
-// mail checks what can be seen without opening files. A server without mail has
-// none of it.
-func (p *problems) mail(m *MailConfig) {
-	if m.Host == "" {
-		p.noteIf(m.From != "" || m.Username != "" || m.Port != 0, "$.mail.host", "is missing; without it no mail is sent")
-		return
-	}
-	p.oneOf("$.mail.tls", string(m.TLS), string(mail.STARTTLS), string(mail.TLS), string(mail.NoTLS))
-	p.noteIf(m.TLS == mail.NoTLS && !loopback(m.Host), "$.mail.tls", "want starttls or tls: "+m.Host+" is not loopback, and the network would read the codes")
-	p.noteIf(m.Port < 0 || m.Port > 65535, "$.mail.port", "want 1 to 65535")
-	_, err := netmail.ParseAddress(m.From)
-	p.noteIf(err != nil, "$.mail.from", "want an address such as login@example.com or Acme <login@example.com>")
-	has := m.Password != "" || m.PasswordFile != ""
-	p.noteIf((m.Username != "") != has, "$.mail.username", "username and passwordFile go together")
-	p.noteIf(m.Password != "" && m.PasswordFile != "", "$.mail.passwordFile", "the password itself is in "+envPrefix+"MAIL_PASSWORD already")
-	const most = 20 * time.Second
-	timeout := time.Duration(m.Timeout)
-	p.noteIf(timeout < time.Second || timeout > most, "$.mail.timeout", "want 1s to 20s: somebody waits for it")
-}
 
 // openMail makes the sender of codes, if there is an SMTP server. It dials
 // nobody.

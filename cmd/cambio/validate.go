@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cambio/cmd/cambio/settings"
 	"cambio/keys"
 )
 
@@ -65,9 +66,9 @@ func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 	var out []verdict
 	var served string // a manifest that a server holds to and to nothing else
 	if config != "" || len(manifests) == 0 {
-		cfg, err := loadConfig(config, c.environ)
+		cfg, err := settings.Load(config, c.environ)
 		if err == nil {
-			err = cfg.open()
+			err = openFiles(&cfg)
 		}
 		if err != nil {
 			return nil, err
@@ -97,7 +98,7 @@ func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 
 // open looks at the files that a configuration names and that must be sound
 // before a server starts. Those that a first start makes may be absent.
-func (c *Config) open() error {
+func openFiles(c *settings.Config) error {
 	if c.TLS.CertFile != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
 			return fmt.Errorf("loading tls: %w", err)

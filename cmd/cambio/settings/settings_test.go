@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"crypto/rand"
@@ -14,7 +14,7 @@ import (
 	"cambio/cmd/cambio/yamlfile"
 )
 
-// settingsOf are the names of all settings, nested ones by their last part.
+// settingsOf returns the names of all settings, nested ones by their last part.
 func settingsOf(v any) []string {
 	var names []string
 	for f := range reflect.TypeOf(v).Fields() {
@@ -37,10 +37,10 @@ func writeConfig(t *testing.T, text string) string {
 	return name
 }
 
-// Rows differ from the sound configuration in one setting.
-func TestConfigRefuses(t *testing.T) {
+// Each row differs from a sound configuration in one setting.
+func TestLoadRefuses(t *testing.T) {
 	const sound = "issuer: https://login.example\nlisten: 127.0.0.1:0\n"
-	if _, err := loadConfig(writeConfig(t, sound), nil); err != nil {
+	if _, err := Load(writeConfig(t, sound), nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, text, want string }{
@@ -53,7 +53,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"bad level", "log: {level: loud}", `3:14: want debug, info, warn or error, got "loud"`},
 		{"bad duration", "shutdownTimeout: 30", `want a string, got a number`},
 		{"second document", "---\nlisten: 127.0.0.1:1", `second document`},
-		{"half of tls", "tls: {certFile: a.pem}", `tls: certFile and keyFile go together`},
+		{"half of tls", "tls: {certFile: a.pem}", `tls: needs both certFile and keyFile`},
 		{"open network in the clear", "adminListen: 0.0.0.0:8081", `adminListen: 0.0.0.0:8081 is not loopback`},
 		{"all addresses in the clear", `adminListen: ":8081"`, `is not loopback`},
 		{"no port", "adminListen: 127.0.0.1", `want host:port`},
@@ -62,8 +62,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"a port that is too large", "adminListen: 127.0.0.1:65536", `want host:port, the port a number up to 65535, got "127.0.0.1:65536"`},
 		{"unknown format", "log: {format: xml}", `log.format: want text or json, got "xml"`},
 		{"unknown algorithm", "keys: {algorithm: HS256}", `keys.algorithm`},
-		{"hasty rotation", "keys: {rotateEvery: 5m}", `keys.rotateEvery: want at least 1h`},
-		{"no room", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
+		{"rotation too often", "keys: {rotateEvery: 5m}", `keys.rotateEvery: want at least 1h`},
+		{"no requests", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
 		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
 		{"mail without a host", "mail: {from: a@example.com}", `mail.host: is missing`},
@@ -74,11 +74,11 @@ func TestConfigRefuses(t *testing.T) {
 		{"mail at no port", "mail: {host: smtp.example.com, from: a@example.com, port: 70000}", `mail.port: want 1 to 65535`},
 		{"mail for a user without a password", "mail: {host: smtp.example.com, from: a@example.com, username: a}", `mail.username`},
 		{"a password in the file", "mail: {host: smtp.example.com, from: a@example.com, username: a, password: b}", `unknown field "password"`},
-		{"mail that takes its time", "mail: {host: smtp.example.com, from: a@example.com, timeout: 1m}", `mail.timeout: want 1s to 20s`},
+		{"a timeout that is too long", "mail: {host: smtp.example.com, from: a@example.com, timeout: 1m}", `mail.timeout: want 1s to 20s`},
 		{"alias", "log: &a {}", `anchors, aliases and tags are not read here`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := loadConfig(writeConfig(t, sound+c.text+"\n"), nil)
+			_, err := Load(writeConfig(t, sound+c.text+"\n"), nil)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v", err)
 			}
@@ -94,7 +94,7 @@ func TestIssuer(t *testing.T) {
 		"https://login.example#": false, "https://user@login.example": false, "login.example": false,
 		"https:login.example": false, "https://": false, "http://127.0.0.1.evil.example": false, "ftp://login.example": false,
 	} {
-		if _, err := loadConfig("", []string{"CAMBIO_ISSUER=" + issuer}); (err == nil) != good {
+		if _, err := Load("", []string{"CAMBIO_ISSUER=" + issuer}); (err == nil) != good {
 			t.Errorf("%s: %v", issuer, err)
 		}
 	}
@@ -112,21 +112,21 @@ func TestProxyOrTLSOpensTheNetwork(t *testing.T) {
 		{[]string{"CAMBIO_LISTEN=[::1]:80"}, true},
 	} {
 		environ := append(c.environ, "CAMBIO_ISSUER=https://login.example")
-		if _, err := loadConfig("", environ); (err == nil) != c.good {
+		if _, err := Load("", environ); (err == nil) != c.good {
 			t.Errorf("%v: %v", c.environ, err)
 		}
 	}
 }
 
-// Every setting can be given by the environment, which wins over the file.
-func TestEnvironmentWins(t *testing.T) {
+// Every setting can be set by the environment, which overrides the file.
+func TestEnvironmentOverridesFile(t *testing.T) {
 	key := make([]byte, 32)
 	rand.Read(key)
-	c, err := loadConfig(writeConfig(t, "database: file.db\nlog: {level: error, format: json}\n"), []string{
+	c, err := Load(writeConfig(t, "database: file.db\nlog: {level: error, format: json}\n"), []string{
 		"CAMBIO_DATABASE=/var/lib/cambio/env.db", "CAMBIO_LOG_LEVEL=debug", "CAMBIO_KEYS_ROTATE_EVERY=48h",
 		"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "CAMBIO_ADMIN_HOSTS=a.example,b.example",
 		"CAMBIO_LIMITS_MAX_IN_FLIGHT=7", "CAMBIO_LIMITS_FAILURES=9", "CAMBIO_KEY_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(key),
-		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; others' variables are theirs
+		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; unknown variables are ignored
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -152,15 +152,15 @@ func TestEnvironmentErrors(t *testing.T) {
 		{"CAMBIO_LOG_LEVEL=loud", `environment variable CAMBIO_LOG_LEVEL: want debug, info, warn or error, got "loud"`},
 		{"CAMBIO_ISSUER=http://login.example", "environment variable CAMBIO_ISSUER: want https"},
 	} {
-		_, err := loadConfig("", []string{c.set})
+		_, err := Load("", []string{c.set})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "strconv") {
 			t.Errorf("%s: %v", c.set, err)
 		}
 	}
 }
 
-// What follows from one wrong setting is told once, where it is.
-func TestABadListenIsOneProblem(t *testing.T) {
+// One wrong setting is reported once, at its place.
+func TestBadListenIsOneProblem(t *testing.T) {
 	for _, row := range []struct {
 		name, text string
 		problems   []string
@@ -172,16 +172,36 @@ func TestABadListenIsOneProblem(t *testing.T) {
 		{"an issuer that is wrong too", "listen: not an address\nissuer: http://login.example", []string{"listen: ", "issuer: "}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			_, err := loadConfig(writeConfig(t, row.text+"\n"), nil)
-			told, ok := errors.AsType[yamlfile.Errors](err)
-			if !ok || len(told) != len(row.problems) {
+			_, err := Load(writeConfig(t, row.text+"\n"), nil)
+			got, ok := errors.AsType[yamlfile.Errors](err)
+			if !ok || len(got) != len(row.problems) {
 				t.Fatal(err)
 			}
 			for i, want := range row.problems {
-				if !strings.HasPrefix(told[i].Message, want) {
-					t.Errorf("%s, want %s", told[i].Message, want)
+				if !strings.HasPrefix(got[i].Message, want) {
+					t.Errorf("%s, want %s", got[i].Message, want)
 				}
 			}
 		})
+	}
+}
+
+func TestExampleConfigIsAllDefaults(t *testing.T) {
+	got, err := Load("example.yaml", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.AdminTokenFile, got.KeyEncryptionKeyFile, got.Database = filepath.Clean(got.AdminTokenFile), filepath.Clean(got.KeyEncryptionKeyFile), filepath.Clean(got.Database)
+	want, err := Load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the example differs from the defaults:\n%+v\n%+v", got, want)
+	}
+	for _, name := range settingsOf(Config{}) {
+		if !strings.Contains(Example, name+":") {
+			t.Errorf("the example does not name %s", name)
+		}
 	}
 }

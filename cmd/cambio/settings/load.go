@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -16,9 +16,9 @@ import (
 // envPrefix begins every environment variable that is read.
 const envPrefix = "CAMBIO_"
 
-// loadConfig reads the file name, if it is not empty, lays environ (NAME=value)
-// over it, fills in the defaults and judges the whole.
-func loadConfig(name string, environ []string) (Config, error) {
+// Load reads the file with a name, if the name is not empty, overrides it by
+// environ (NAME=value), fills in the defaults and checks the result.
+func Load(name string, environ []string) (Config, error) {
 	var c Config
 	doc, err := yamlfile.Parse("configuration", nil)
 	if name != "" {
@@ -35,11 +35,11 @@ func loadConfig(name string, environ []string) (Config, error) {
 		return Config{}, err
 	}
 	c = c.withDefaults()
-	return c, refuseConfig(doc, vars, c.problems())
+	return c, refuse(doc, vars, c.problems())
 }
 
-// overlay sets what the environment names. One variable is read at a time so
-// that an error can say which. An empty variable is an absent one.
+// overlay sets the fields whose variables are set. One variable is read at a time
+// so that an error can name it. An empty variable counts as absent.
 func (c *Config) overlay(vars map[string]string) error {
 	fields, err := env.GetFieldParamsWithOptions(c, env.Options{Prefix: envPrefix})
 	if err != nil {
@@ -54,8 +54,8 @@ func (c *Config) overlay(vars map[string]string) error {
 	return nil
 }
 
-// cause drops what the library says about Go types, and the libraries below it
-// about their functions.
+// cause returns an error without the library's text about Go types and function
+// names.
 func cause(err error, value string) error {
 	if all, ok := errors.AsType[env.AggregateError](err); ok && len(all.Errors) > 0 {
 		if p, ok := errors.AsType[env.ParseError](all.Errors[0]); ok {
@@ -66,9 +66,9 @@ func cause(err error, value string) error {
 	return err
 }
 
-// refuseConfig shows each problem where its value comes from: the environment
-// or the file.
-func refuseConfig(doc *yamlfile.Document, vars map[string]string, problems []exchange.Problem) error {
+// refuse places each problem where its value comes from: the environment or the
+// file.
+func refuse(doc *yamlfile.Document, vars map[string]string, problems []exchange.Problem) error {
 	if len(problems) == 0 {
 		return nil
 	}
@@ -83,7 +83,7 @@ func refuseConfig(doc *yamlfile.Document, vars map[string]string, problems []exc
 	return all
 }
 
-// variable is the environment variable of the field at path, such as
+// variable returns the environment variable of the field at a path such as
 // tls.certFile.
 func variable(t reflect.Type, path, prefix string) string {
 	name, rest, nested := strings.Cut(path, ".")

@@ -1,8 +1,9 @@
-package main
+package settings
 
 import (
 	"fmt"
 	"net"
+	netmail "net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -11,23 +12,24 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/mail"
 )
 
-// problems is what is wrong with a configuration whose defaults are filled
-// in, as far as that can be seen without opening files.
+// problems returns what is wrong with a configuration that has its defaults, as
+// far as that needs no files.
 func (c *Config) problems() []exchange.Problem {
 	var p problems
 	listen := c.addressProblem(c.Listen)
 	p.note("$.listen", listen)
-	if listen == "" || c.Issuer != c.listenURL() { // which would be wrong in the same way
+	if listen == "" || c.Issuer != c.listenURL() { // the default issuer repeats the problem of listen
 		p.note("$.issuer", issuerProblem(c.Issuer))
 	}
 	p.note("$.adminListen", c.addressProblem(c.AdminListen))
 	p.noteIf(c.BehindProxy && len(c.TrustedProxies) == 0, "$.trustedProxies",
-		"behindProxy needs the networks of the proxies: else all callers have one address, and whoever fails ten times holds up everybody")
-	p.noteIf((c.TLS.CertFile == "") != (c.TLS.KeyFile == ""), "$.tls", "certFile and keyFile go together")
+		"is empty, but behindProxy is true; write the networks of the proxies: otherwise all callers share one address, and the failures of one limit all")
+	p.noteIf((c.TLS.CertFile == "") != (c.TLS.KeyFile == ""), "$.tls", "needs both certFile and keyFile, or neither")
 	p.noteIf(len(c.KeyEncryptionKey) > 0 && c.KeyEncryptionKeyFile != "", "$.keyEncryptionKeyFile",
-		"the key itself is in "+envPrefix+"KEY_ENCRYPTION_KEY already")
+		"is set, but the key itself is in "+envPrefix+"KEY_ENCRYPTION_KEY; remove one")
 	for i, host := range c.AdminHosts {
 		p.noteIf(host == "" || strings.ContainsAny(host, "/*@ "), fmt.Sprintf("$.adminHosts[%d]", i), "want a host name or address, without scheme or wildcard")
 	}
@@ -54,7 +56,27 @@ func (p *problems) oneOf(path, got string, want ...string) {
 	p.noteIf(!slices.Contains(want, got), path, fmt.Sprintf("want %s, got %q", strings.Join(want, " or "), got))
 }
 
-// issuerProblem obeys RFC 8414 §2, but for http on loopback.
+// mail checks the mail settings as far as that needs no files. Without a host the
+// others must be absent.
+func (p *problems) mail(m *Mail) {
+	if m.Host == "" {
+		p.noteIf(m.From != "" || m.Username != "" || m.Port != 0, "$.mail.host", "is missing; without it no mail is sent")
+		return
+	}
+	p.oneOf("$.mail.tls", string(m.TLS), string(mail.STARTTLS), string(mail.TLS), string(mail.NoTLS))
+	p.noteIf(m.TLS == mail.NoTLS && !loopback(m.Host), "$.mail.tls", "want starttls or tls: "+m.Host+" is not loopback, and the network would read the codes")
+	p.noteIf(m.Port < 0 || m.Port > 65535, "$.mail.port", "want 1 to 65535")
+	_, err := netmail.ParseAddress(m.From)
+	p.noteIf(err != nil, "$.mail.from", "want an address such as login@example.com or Acme <login@example.com>")
+	has := m.Password != "" || m.PasswordFile != ""
+	p.noteIf((m.Username != "") != has, "$.mail.username", "needs passwordFile, and passwordFile needs username; set both or neither")
+	p.noteIf(m.Password != "" && m.PasswordFile != "", "$.mail.passwordFile", "is set, but the password itself is in "+envPrefix+"MAIL_PASSWORD; remove one")
+	const most = 20 * time.Second
+	timeout := time.Duration(m.Timeout)
+	p.noteIf(timeout < time.Second || timeout > most, "$.mail.timeout", "want 1s to 20s: a user waits for the mail")
+}
+
+// issuerProblem checks an issuer URL by RFC 8414 §2, but allows http on loopback.
 func issuerProblem(issuer string) string {
 	u, err := url.Parse(issuer)
 	switch {
@@ -70,7 +92,8 @@ func issuerProblem(issuer string) string {
 	return "want https; http is for loopback only"
 }
 
-// addressProblem keeps what is secret off networks in the clear.
+// addressProblem refuses listeners that would send secrets over a network in the
+// clear.
 func (c *Config) addressProblem(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
@@ -79,10 +102,10 @@ func (c *Config) addressProblem(address string) string {
 	if loopback(host) || c.TLS.CertFile != "" || c.BehindProxy {
 		return ""
 	}
-	return fmt.Sprintf("%s is not loopback: set tls, or behindProxy: true if a proxy ends TLS before it", address)
+	return fmt.Sprintf("%s is not loopback: set tls, or behindProxy: true if a proxy terminates TLS in front of it", address)
 }
 
-// loopback says whether host reaches this machine only. No name is looked up.
+// loopback reports whether host is on this machine only. No name is looked up.
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true
