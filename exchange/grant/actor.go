@@ -11,171 +11,139 @@ import (
 	"cambio/exchange"
 )
 
-// maxActors is how long a chain of actors gets. Each exchange of our own token
-// may add one, and tokens must not grow for ever.
+// maxActors bounds a chain of actors: each exchange of this server's own token
+// may add one.
 const maxActors = 8
 
-// act decides who acts for the subject (RFC 8693 §1.1, §4.1). WithClient an actor
-// token it is who that proves, and those who acted before come after it;
-// without, nothing changes. What strangers' tokens say in act is not believed.
-func (e *Endpoint) act(ctx context.Context, req *Request, n *entry, now time.Time) error {
-	n.actor = n.subject.Actor
-	if req.ActorToken == "" {
+// setActor determines the actor (RFC 8693 §1.1, §4.1): the one that the actor
+// token is about, followed by the earlier actors of the subject token, if that is
+// this server's own. The act claim of an external token is ignored.
+func (e *Endpoint) setActor(ctx context.Context, v *verified, now time.Time) error {
+	v.actor = v.subject.Actor
+	if v.ActorToken == "" {
 		return nil
 	}
-	actor, trust, err := e.proveActor(ctx, req, n.client, now)
+	actor, issuer, err := e.verifyActor(ctx, v, now)
 	if err != nil {
+		return refuseAs(exchange.ReasonActorTokenInvalid, err)
+	}
+	if err := e.mayAct(v, actor, issuer); err != nil {
 		return err
 	}
-	if err := e.mayAct(req, n, actor, trust); err != nil {
-		return err
-	}
-	n.spends(actor)
-	n.actor = &exchange.Actor{Issuer: issuerOf(trust), Subject: actor.ID, Actor: n.subject.Actor}
-	if depth(n.actor) > maxActors {
+	v.actorSubject = actor
+	v.actor = &exchange.Actor{Issuer: issuerURL(issuer), Subject: actor.ID, Actor: v.subject.Actor}
+	if chainLength(v.actor) > maxActors {
 		return exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("more than %d actors", maxActors))
 	}
 	return nil
 }
 
-// proveActor verifies the actor token as it would verify a subject token that
-// the client brings, conditions and all.
-func (e *Endpoint) proveActor(ctx context.Context, req *Request, client *exchange.Client, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
-	actor, trust, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: req.ActorToken, Type: req.ActorTokenType}, nil, now)
+// verifyActor verifies the actor token like a subject token that the client
+// presents, including the conditions of its issuer.
+func (e *Endpoint) verifyActor(ctx context.Context, v *verified, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
+	actor, issuer, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: v.ActorToken, Type: v.ActorTokenType}, nil, now)
 	for _, c := range checks {
 		c.Name = "actor: " + c.Name
-		req.Trail.Checks = append(req.Trail.Checks, c)
+		v.Trail.Checks = append(v.Trail.Checks, c)
 	}
-	if err == nil && trust == nil {
-		err = e.ownActor(ctx, req, client, actor.Parent)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case issuer == nil:
+		err = e.checkOwnActor(ctx, v, actor.Parent)
+	default:
+		err = v.checkExternalActor(actor, issuer)
 	}
-	if err == nil && trust != nil {
-		err = admissible(req, client, actor, trust)
-	}
-	if err != nil {
-		return nil, nil, actorInvalid(err)
-	}
-	return actor, trust, nil
+	return actor, issuer, err
 }
 
-// actorInvalid is the refusal of an actor token. That something cannot be
-// known at the moment is no fault of the token's.
-func actorInvalid(err error) error {
-	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || e.Reason.Response().Code == exchange.TemporarilyUnavailable {
-		return err
-	}
-	return exchange.Refuse(exchange.ReasonActorTokenInvalid, err)
-}
-
-// ownActor wants a token of ours to be one that the client got itself, unless
-// the client keeps a secret: then it may have got it from the actor. A checkout
-// token is in a page's hands and makes nobody act.
-func (e *Endpoint) ownActor(ctx context.Context, req *Request, client *exchange.Client, t *exchange.AccessToken) error {
-	for _, c := range []exchange.Check{{
-		Name: "actor: client_id", Want: client.ID, Got: t.Client,
-		Passed: !client.Public() || t.Client == client.ID, Reason: exchange.ReasonActorTokenInvalid,
-	}, {
+// checkOwnActor requires this server's own token to be issued to the
+// client itself if that is public; a confidential client may have received it
+// from the actor. A checkout token is in a page's hands and makes no actor.
+func (e *Endpoint) checkOwnActor(ctx context.Context, v *verified, t *exchange.AccessToken) error {
+	err := v.Trail.record(exchange.Check{
+		Name: "actor: client_id", Want: v.client.ID, Got: t.Client,
+		Passed: !v.client.Public() || t.Client == v.client.ID, Reason: exchange.ReasonActorTokenInvalid,
+	}, exchange.Check{
 		Name: "actor: token", Want: "no checkout token", Got: t.Client,
 		Passed: t.Purchase == nil, Reason: exchange.ReasonActorTokenInvalid,
-	}} {
-		req.Trail.Checks = append(req.Trail.Checks, c)
-		if !c.Passed {
-			return c.Refusal()
-		}
+	})
+	if err == nil {
+		_, err = e.checkOrigin(ctx, v.Request, t)
 	}
-	_, err := e.stands(ctx, req, t)
 	return err
 }
 
-// admissible wants an issuer whose tokens the client may bring, and its
-// conditions to hold.
-func admissible(req *Request, client *exchange.Client, actor *exchange.Subject, trust *exchange.CompiledIssuer) error {
+// checkExternalActor requires an issuer whose tokens the client may present, and
+// its conditions to hold.
+func (v *verified) checkExternalActor(actor *exchange.Subject, issuer *exchange.CompiledIssuer) error {
 	checks := append([]exchange.Check{{
-		Name: "client.issuers", Got: trust.Issuer.ID, Want: "an issuer of the client",
-		Passed: slices.Contains(client.Issuers, trust.Issuer.ID), Reason: exchange.ReasonIssuerUnknown,
-	}}, trust.Rules.Validate(actor.Claims)...)
-	for _, c := range checks {
-		c.Name = "actor: " + c.Name
-		req.Trail.Checks = append(req.Trail.Checks, c)
-		if !c.Passed && !c.Audit {
-			return c.Refusal()
-		}
+		Name: "client.issuers", Got: issuer.Issuer.ID, Want: "an issuer of the client",
+		Passed: slices.Contains(v.client.Issuers, issuer.Issuer.ID), Reason: exchange.ReasonIssuerUnknown,
+	}}, issuer.Rules.Validate(actor.Claims)...)
+	for i := range checks {
+		checks[i].Name = "actor: " + checks[i].Name
 	}
-	return nil
+	return v.Trail.record(checks...)
 }
 
-// mayAct asks who may let the actor act: the client's registration, or the
-// issuer by a may_act claim (RFC 8693 §4.4) if its own registration lets it. A
-// may_act that names somebody else forbids in any case.
-func (e *Endpoint) mayAct(req *Request, n *entry, actor *exchange.Subject, trust *exchange.CompiledIssuer) error {
-	claim, present := n.subject.Claims["may_act"]
-	named := present && names(claim, e.identity(n.subject, n.trust), e.identity(actor, trust))
-	byIssuer := named && n.trust != nil && n.trust.Issuer.MayAct
-	c := exchange.Check{
-		Name: "may_act", Want: wantActor(present), Got: actor.ID,
-		Passed: byIssuer || n.client.Delegate && (named || !present), Reason: exchange.ReasonActorNotAllowed,
+// mayAct checks that the client's registration lets the actor act, or the
+// subject's issuer by a may_act claim (RFC 8693 §4.4) if its own registration
+// allows that. A may_act that names another actor always refuses.
+func (e *Endpoint) mayAct(v *verified, actor *exchange.Subject, issuer *exchange.CompiledIssuer) error {
+	claim, present := v.subject.Claims["may_act"]
+	named := present && namesActor(claim, e.identity(v.subject, v.issuer), e.identity(actor, issuer))
+	byIssuer := named && v.issuer != nil && v.issuer.Issuer.MayAct
+	want := "a client that may delegate"
+	if present {
+		want = "the actor that the may_act claim names"
 	}
-	req.Trail.Checks = append(req.Trail.Checks, c)
-	if !c.Passed {
-		return c.Refusal()
-	}
-	return nil
+	return v.Trail.record(exchange.Check{
+		Name: "may_act", Want: want, Got: actor.ID,
+		Passed: byIssuer || v.client.Delegate && (named || !present), Reason: exchange.ReasonActorNotAllowed,
+	})
 }
 
-// stillActs wants the actor of a session to be let act today, as far as that
-// can be seen without the actor's token: by the client or the issuer, and being
-// a user or client of ours or of an issuer that the client may bring.
-func (e *Endpoint) stillActs(ctx context.Context, client *exchange.Client, s *exchange.Session, trust *exchange.CompiledIssuer) error {
+// actorStillAllowed checks that a session's actor may still act, as far as that
+// can be decided without the actor's token: the client or the issuer allows it,
+// and the actor is a user or client of this server or of an issuer whose tokens
+// the client may present.
+func (e *Endpoint) actorStillAllowed(ctx context.Context, client *exchange.Client, s *exchange.Session, issuer *exchange.CompiledIssuer) error {
 	if s.Actor == nil {
 		return nil
 	}
-	_, named := s.Claims["may_act"] // it names the actor, or there would be no session
-	if !client.Delegate && !(named && trust.Issuer.MayAct) {
-		return ended(exchange.Refuse(exchange.ReasonActorNotAllowed, errors.New("nobody lets the actor act any more")))
+	_, named := s.Claims["may_act"] // it names the actor, otherwise there would be no session
+	if !client.Delegate && !(named && issuer.Issuer.MayAct) {
+		return exchange.Refuse(exchange.ReasonActorNotAllowed, errors.New("neither the client nor the issuer allows the actor any more"))
 	}
+	registry := e.cfg.Registry()
 	if s.Actor.Issuer == "" {
-		return e.ourActor(ctx, s.Actor.Subject)
+		if registry.Client(s.Actor.Subject) != nil {
+			return nil
+		}
+		_, err := e.user(ctx, s.Actor.Subject)
+		return err
 	}
 	for _, id := range client.Issuers {
-		if t := e.cfg.Registry().Issuer(id); t != nil && t.Issuer.URL == s.Actor.Issuer {
+		if t := registry.Issuer(id); t != nil && t.Issuer.URL == s.Actor.Issuer {
 			return nil
 		}
 	}
-	return ended(exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("the actor is of %.128q", s.Actor.Issuer)))
+	return exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("the actor's issuer %.128q is none of the client's", s.Actor.Issuer))
 }
 
-// ourActor is a client, or a user who may come in.
-func (e *Endpoint) ourActor(ctx context.Context, id string) error {
-	if e.cfg.Registry().Client(id) != nil {
-		return nil
-	}
-	_, err := e.user(ctx, id)
-	if refused, ok := errors.AsType[*exchange.Error](err); ok {
-		return ended(refused)
-	}
-	return err
-}
-
-func wantActor(present bool) string {
-	if present {
-		return "the actor that the may_act claim names"
-	}
-	return "a client that may delegate"
-}
-
-// names says whether a may_act claim names an actor: every member of it is
-// the actor's own claim. Its sub is required, and where it has no iss it
-// speaks of the issuer that made it.
-func names(claim any, subject, actor map[string]any) bool {
-	who, ok := claim.(map[string]any)
-	if _, named := who["sub"].(string); !ok || !named {
+// namesActor reports whether a may_act claim names an actor: every member of it
+// equals the actor's claim. sub is required; without iss the claim is about
+// subjects of the issuer that made it.
+func namesActor(claim any, subject, actor map[string]any) bool {
+	mayAct, ok := claim.(map[string]any)
+	if _, named := mayAct["sub"].(string); !ok || !named {
 		return false
 	}
-	if _, ok := who["iss"]; !ok && (subject["iss"] == nil || subject["iss"] != actor["iss"]) {
+	if _, ok := mayAct["iss"]; !ok && (subject["iss"] == nil || subject["iss"] != actor["iss"]) {
 		return false
 	}
-	for name, v := range who {
+	for name, v := range mayAct {
 		if v == nil || !reflect.DeepEqual(v, actor[name]) {
 			return false
 		}
@@ -183,24 +151,24 @@ func names(claim any, subject, actor map[string]any) bool {
 	return true
 }
 
-// identity is the claims that say who somebody is.
-func (e *Endpoint) identity(s *exchange.Subject, trust *exchange.CompiledIssuer) map[string]any {
-	if trust != nil {
+// identity returns the claims that identify a subject.
+func (e *Endpoint) identity(s *exchange.Subject, issuer *exchange.CompiledIssuer) map[string]any {
+	if issuer != nil {
 		return s.Claims
 	}
 	return map[string]any{"iss": e.cfg.Issuer, "sub": s.ID, "client_id": s.Parent.Client}
 }
 
-// issuerOf is the iss of an actor: none for our own users, whose sub means the
-// same as that of the token it stands in.
-func issuerOf(trust *exchange.CompiledIssuer) string {
-	if trust == nil {
+// issuerURL returns the iss of an actor: empty for this server's own users, whose
+// sub means the same as that of the token that names them.
+func issuerURL(issuer *exchange.CompiledIssuer) string {
+	if issuer == nil {
 		return ""
 	}
-	return trust.Issuer.URL
+	return issuer.Issuer.URL
 }
 
-func depth(a *exchange.Actor) int {
+func chainLength(a *exchange.Actor) int {
 	n := 0
 	for ; a != nil; a = a.Actor {
 		n++

@@ -9,55 +9,54 @@ import (
 )
 
 // checkout exchanges a client's own access token for a checkout token: for one
-// invoice of one customer, whom the client's source of truth is asked about
-// here, whichever way the request came. Nothing is stored, so that a page whose
-// token was lost gets another.
-func (e *Endpoint) checkout(ctx context.Context, req *Request, n *entry, now time.Time) (*Response, error) {
-	if n.issue.refresh || n.issue.id {
-		return nil, invalid("requested_token_type", "cannot be had for an access token")
+// invoice of one customer, validated by the source that the client's registration
+// names. Nothing is stored, so a page that lost its token can get another.
+func (e *Endpoint) checkout(ctx context.Context, v *verified, now time.Time) (*Response, error) {
+	if v.issuance.refresh || v.issuance.idToken {
+		return nil, invalid("requested_token_type", "is not issued for an access token")
 	}
-	if req.ActorToken != "" {
+	if v.ActorToken != "" {
 		return nil, invalid("actor_token", "has no meaning for a checkout token")
 	}
-	parent := n.subject.Parent
-	d, purchase := exchange.DecideCheckout(n.client, parent, n.ask)
-	if err := req.Trail.decided(d); err != nil {
+	parent := v.subject.Parent
+	d, purchase := exchange.DecideCheckout(v.client, parent, v.requested)
+	if err := v.Trail.decision(d); err != nil {
 		return nil, err
 	}
-	req.Trail.Purchase = purchase
-	if _, err := e.stands(ctx, req, parent); err != nil {
+	v.Trail.Purchase = purchase
+	if _, err := e.checkOrigin(ctx, v.Request, parent); err != nil {
 		return nil, err
 	}
-	if err := e.accepted(ctx, req, *purchase, now); err != nil {
+	if err := e.checkInvoice(ctx, v.Request, *purchase, now); err != nil {
 		return nil, err
 	}
-	lifetime := min(n.client.AccessLifetime(), exchange.MaxCheckout)
-	if req.MaxLifetime > 0 {
-		lifetime = min(lifetime, req.MaxLifetime)
+	lifetime := min(v.client.AccessLifetime(), exchange.MaxCheckout)
+	if v.MaxLifetime > 0 {
+		lifetime = min(lifetime, v.MaxLifetime)
 	}
-	return e.reissue(ctx, n, &exchange.AccessToken{
-		User: parent.User, Client: n.client.ID, Audience: d.Audience, Details: d.Details, Purchase: purchase,
-		IssuedAt: now, Expires: earlier(now.Add(lifetime), d.NotAfter), Actor: n.actor, JKT: parent.JKT,
+	return e.reissue(ctx, v, &exchange.AccessToken{
+		User: parent.User, Client: v.client.ID, Audience: d.Audience, Details: d.Details, Purchase: purchase,
+		IssuedAt: now, Expires: earlier(now.Add(lifetime), d.NotAfter), Actor: v.actor, JKT: parent.JKT,
 	}, now)
 }
 
-// accepted asks whether the invoice is the customer's.
-func (e *Endpoint) accepted(ctx context.Context, req *Request, p exchange.Purchase, now time.Time) error {
-	truth := req.Client.Client.Checkout.Invoices
+// checkInvoice checks that the invoice is the customer's.
+func (e *Endpoint) checkInvoice(ctx context.Context, req *Request, p exchange.Purchase, now time.Time) error {
+	source := req.Client.Client.Checkout.Invoices
 	var err error
 	switch {
-	case truth == "" || truth == exchange.InvoicesNone:
-		return nil // the client's own word counts
+	case source == "" || source == exchange.InvoicesNone:
+		return nil // the client is trusted with that
 	case e.cfg.Invoices == nil:
-		err = exchange.Refuse(exchange.ReasonInvoicesUnavailable, errors.New("nobody knows invoices here"))
+		err = exchange.Refuse(exchange.ReasonInvoicesUnavailable, errors.New("this server validates no invoices"))
 	default:
 		err = e.cfg.Invoices.Accept(ctx, req.Client, p, req.ID, now)
 	}
 	c := exchange.Check{
-		Name: "invoice", Want: "one of the customer's by " + string(truth), Got: exchange.Clip(p.Invoice), Passed: err == nil,
+		Name: "invoice", Want: "one of the customer's by " + string(source), Got: exchange.Clip(p.Invoice), Passed: err == nil,
 	}
 	if err != nil {
-		c.Reason = refusal(err).Reason
+		c.Reason = exchange.AsError(err).Reason
 	}
 	req.Trail.Checks = append(req.Trail.Checks, c)
 	return err

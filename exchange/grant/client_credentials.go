@@ -8,21 +8,21 @@ import (
 	"cambio/exchange"
 )
 
-// clientCredentials is a client that asks for itself (RFC 6749 §4.4): there is
-// no user, and no refresh token, since it can ask again.
+// clientCredentials issues a client's own access token (RFC 6749 §4.4). There is
+// no user, and no refresh token, since the client can ask again.
 func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time.Time) (*Response, error) {
-	client, err := e.confidential(req)
+	client, err := req.confidentialClient()
 	if err != nil {
 		return nil, err
 	}
-	ask := e.ask(req)
-	d := exchange.DecideClientCredentials(client, ask)
-	if err := req.Trail.decided(d); err != nil {
+	requested := e.requested(req)
+	d := exchange.DecideClientCredentials(client, requested)
+	if err := req.Trail.decision(d); err != nil {
 		return nil, err
 	}
-	if len(ask.Audiences) == 0 && slices.Equal(d.Scopes, []string{exchange.ScopeCheckout}) {
-		// The scope says whom the token is for (RFC 9068 §3): the door of ours
-		// that makes checkout tokens, and nobody else.
+	if len(requested.Audiences) == 0 && slices.Equal(d.Scopes, []string{exchange.ScopeCheckout}) {
+		// The scope determines the audience (RFC 9068 §3): only this server's own
+		// checkout endpoint serves it.
 		d.Audience = []string{e.cfg.Issuer}
 	}
 	t := &exchange.AccessToken{
@@ -33,5 +33,5 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 	if err != nil {
 		return nil, err
 	}
-	return respond(tokens, t, now), nil
+	return newResponse(tokens, t, now), nil
 }

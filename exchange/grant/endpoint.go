@@ -4,82 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cambio/exchange"
 	"cambio/storage"
 )
 
-// Config is what the grants need. All fields are required.
+// Config is the configuration of an Endpoint. Fields without a stated default
+// are required.
 type Config struct {
 	Subjects Subjects
 	Users    Users
 	Sessions Sessions
 	Replays  Replays
-	// Challenges is what we handed out to be proven once.
+	// Challenges is required if Subjects accepts proofs that answer one.
 	Challenges Challenges
-	// Invoices knows what clients' checkout tokens may be for. Nil refuses
-	// those of clients that want to have somebody asked.
+	// Invoices validates the invoices of checkout tokens. Default: clients that
+	// require it get no checkout tokens.
 	Invoices Invoices
-	// Registry answers what is registered as of now.
+	// Registry returns the current registrations.
 	Registry func() Registry
-	// Issuer is our own URL: iss of our tokens.
+	// Issuer is this server's own URL, the iss of its tokens.
 	Issuer string
 }
 
-// Subjects proves subject tokens and appends what was checked to checks. WithClient an
-// error, of type *exchange.Error, there is no subject; the issuer is nil for our
-// own tokens, and may be known even though the token was refused.
+// Subjects verifies subject and actor tokens.
 type Subjects interface {
+	// Verify returns the subject of a token, the issuer that proved it (nil for
+	// this server's own tokens), and checks with those it made appended. An
+	// error is an *exchange.Error; the issuer may be known nevertheless.
 	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
-	// Recipient says whether claims that were verified before are for somebody
-	// whom the issuer's registration names.
-	Recipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)
+	// CheckRecipient reports whether claims that were verified earlier are still
+	// meant for an audience that the issuer's registration names.
+	CheckRecipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)
 }
 
-// Users knows who a subject is here.
+// Users resolves subjects to local users.
 type Users interface {
-	// Resolve answers the user of a subject. For one that it does not know it
-	// makes a user if create is true, by writes that the caller commits; a
-	// known one costs no writes. It refuses users who may not come in.
+	// Resolve returns the user of a subject, or an *exchange.Error for an unknown
+	// or disabled user. With create it creates an unknown user by writes that
+	// the caller commits; a known user costs no writes.
 	Resolve(ctx context.Context, s *exchange.Subject, create bool, now time.Time) (u exchange.User, isNew bool, writes []storage.Write, err error)
-	// Find returns the user of an ID, or storage.ErrNotFound.
+	// Find returns the user with an ID, or storage.ErrNotFound.
 	Find(ctx context.Context, id string) (exchange.User, error)
 }
 
-// Sessions makes tokens.
+// Sessions creates and refreshes sessions and signs tokens.
 type Sessions interface {
-	// Create signs t and, with keep, stores sess; writes go into the same
-	// commit. Without either it commits nothing.
+	// Create signs t and, with keep, stores sess in one commit with writes.
+	// Without either it commits nothing.
 	Create(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, keep bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error)
-	// Refresh turns the session of a refresh token if judge says what it gets.
-	// It changes nothing when judge refuses, and may ask again after a conflict.
-	Refresh(ctx context.Context, token string, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
-	// SignIDToken makes an ID token about the user of t for its client.
+	// Refresh rotates the refresh token of a session and signs the access token
+	// that evaluate returns. It changes nothing if evaluate refuses, and calls it
+	// again after a conflict.
+	Refresh(ctx context.Context, token string, now time.Time, evaluate func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
+	// SignIDToken returns an ID token about the user of t for its client.
 	SignIDToken(t *exchange.AccessToken) (string, error)
 }
 
-// Replays spends what may be used once: the write goes into the commit that
-// makes use of it.
+// Replays marks single-use tokens as used: the write goes into the commit that
+// uses the token, and fails if it was used before.
 type Replays interface {
 	Once(ctx context.Context, kind, id string, expires, now time.Time) (storage.Write, error)
 }
 
-// Challenges spends what we handed out, by its name in a proof. The writes go
-// into the commit that makes use of it, and do not hold if another was faster.
+// Challenges spends the challenge of a proof. The writes go into the commit that
+// uses the proof, and conflict if another request used it first.
 type Challenges interface {
 	Spend(ctx context.Context, challenge string, now time.Time) ([]storage.Write, error)
 }
 
-// Invoices knows whether an invoice is a customer's, from the source that the
-// party's registration names. It refuses one that is not, and while it cannot
-// know.
+// Invoices reports whether an invoice is the customer's, from the source that the
+// client's registration names. It returns an *exchange.Error if it is not, or if
+// that source is unavailable.
 type Invoices interface {
-	Accept(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error
+	Accept(ctx context.Context, client *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error
 }
 
-// Registry is the registered issuers, clients and types of
-// authorization_details, nil where there is none.
+// Registry returns registered issuers, clients and types of
+// authorization_details, or nil for an unknown name.
 type Registry interface {
 	Issuer(id string) *exchange.CompiledIssuer
 	Client(id string) *exchange.CompiledClient
@@ -94,12 +98,12 @@ type Endpoint struct {
 
 // grant is one grant_type.
 type grant struct {
-	// proofs are the parameters with a proof in them that it reads.
-	proofs []string
-	token  func(context.Context, *Request, time.Time) (*Response, error)
+	// tokens are the parameters with tokens that the grant reads.
+	tokens []string
+	serve  func(context.Context, *Request, time.Time) (*Response, error)
 }
 
-// New makes an Endpoint.
+// New returns an Endpoint.
 func New(cfg Config) *Endpoint {
 	e := &Endpoint{cfg: cfg}
 	e.grants = map[string]grant{
@@ -111,8 +115,8 @@ func New(cfg Config) *Endpoint {
 	return e
 }
 
-// Token answers a token request (RFC 6749 §3.2). A refusal is an
-// *exchange.Error, and has changed nothing.
+// Token serves a token request (RFC 6749 §3.2). An error is an *exchange.Error,
+// and the request has then changed nothing.
 func (e *Endpoint) Token(ctx context.Context, req *Request, now time.Time) (*Response, error) {
 	if req.Client != nil {
 		req.Trail.Client = req.Client.Client.ID
@@ -124,46 +128,32 @@ func (e *Endpoint) Token(ctx context.Context, req *Request, now time.Time) (*Res
 	if !ok {
 		return nil, exchange.Refuse(exchange.ReasonGrantTypeUnsupported, fmt.Errorf("grant_type %.128q", req.GrantType))
 	}
-	if err := req.onlyProofs(g.proofs); err != nil {
+	if err := req.onlyTokens(g.tokens); err != nil {
 		return nil, err
 	}
-	resp, err := g.token(ctx, req, now)
+	resp, err := g.serve(ctx, req, now)
 	if err != nil {
-		return nil, refusal(err)
+		return nil, exchange.AsError(err)
 	}
 	req.Trail.Scopes = resp.Scopes
 	return resp, nil
 }
 
-// client is the authenticated client, if it may use the grant it asks for.
-func (e *Endpoint) client(req *Request) (*exchange.Client, error) {
-	if req.Client == nil {
-		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("the request names no client"))
+// requested returns what a request asks for. resource (RFC 8707 §2) and audience
+// (RFC 8693 §2.1) both name the recipients of the token.
+func (e *Endpoint) requested(r *Request) exchange.Requested {
+	return exchange.Requested{
+		Scopes: r.Scopes, Audiences: slices.Concat(r.Audiences, r.Resources),
+		Details: r.Details, Types: e.cfg.Registry().DetailType,
 	}
-	c := req.Client.Client
-	if !c.MayUse(req.GrantType) {
-		return nil, exchange.Refuse(exchange.ReasonGrantNotAllowed, fmt.Errorf("client %s: grant_type %s", c.ID, req.GrantType))
-	}
-	return c, nil
 }
 
-// confidential is the client, if it is one that can keep a secret.
-func (e *Endpoint) confidential(req *Request) (*exchange.Client, error) {
-	c, err := e.client(req)
-	if err == nil && c.Public() {
-		return nil, exchange.Refuse(exchange.ReasonClientNotAllowed, fmt.Errorf("client %s is public", c.ID))
+// refuseAs returns a refusal as one for reason. A temporary refusal says nothing
+// about the token or session and stays as it is, as do other errors.
+func refuseAs(reason exchange.Reason, err error) error {
+	e, ok := errors.AsType[*exchange.Error](err)
+	if !ok || e.Reason.Response().Code == exchange.TemporarilyUnavailable {
+		return err
 	}
-	return c, err
-}
-
-// refusal is err as an *exchange.Error. A store that takes nothing at the
-// moment has a reason of its own.
-func refusal(err error) *exchange.Error {
-	if e, ok := errors.AsType[*exchange.Error](err); ok {
-		return e
-	}
-	if storage.Unavailable(err) {
-		return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
-	}
-	return exchange.AsError(err)
+	return &exchange.Error{Reason: reason, Description: e.Description, Err: e}
 }

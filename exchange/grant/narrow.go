@@ -10,27 +10,27 @@ import (
 	"cambio/storage"
 )
 
-// narrow exchanges an access token of ours for one that may do less. It lives
-// no longer, belongs to the same session and is about the same login. Nothing
-// is stored but that an actor token for one use is spent.
-func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.Time) (*Response, error) {
-	if n.issue.refresh || n.issue.id {
-		return nil, invalid("requested_token_type", "cannot be had for an access token")
+// narrow exchanges one of this server's access tokens for one that may do less.
+// It expires no later, belongs to the same session and is about the same login.
+// Nothing is written unless an actor token is for single use.
+func (e *Endpoint) narrow(ctx context.Context, v *verified, now time.Time) (*Response, error) {
+	if v.issuance.refresh || v.issuance.idToken {
+		return nil, invalid("requested_token_type", "is not issued for an access token")
 	}
-	parent := n.subject.Parent
-	d := exchange.DecideNarrowing(n.client, parent, n.ask)
-	if err := req.Trail.decided(d); err != nil {
+	parent := v.subject.Parent
+	d := exchange.DecideNarrowing(v.client, parent, v.requested)
+	if err := v.Trail.decision(d); err != nil {
 		return nil, err
 	}
-	user, err := e.stands(ctx, req, parent)
+	user, err := e.checkOrigin(ctx, v.Request, parent)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := e.reissue(ctx, n, &exchange.AccessToken{
-		User: parent.User, Client: n.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
-		IssuedAt: now, Expires: earlier(now.Add(n.client.AccessLifetime()), d.NotAfter),
+	resp, err := e.reissue(ctx, v, &exchange.AccessToken{
+		User: parent.User, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
+		IssuedAt: now, Expires: earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
 		Session: parent.Session, AuthTime: parent.AuthTime, ACR: parent.ACR, AMR: parent.AMR,
-		Actor: n.actor, JKT: parent.JKT, Origin: parent.Origin,
+		Actor: v.actor, JKT: parent.JKT, Origin: parent.Origin,
 	}, now)
 	if err != nil {
 		return nil, err
@@ -39,49 +39,47 @@ func (e *Endpoint) narrow(ctx context.Context, req *Request, n *entry, now time.
 	return resp, nil
 }
 
-// reissue signs what became of a token of ours.
-func (e *Endpoint) reissue(ctx context.Context, n *entry, t *exchange.AccessToken, now time.Time) (*Response, error) {
-	spent, err := e.spent(ctx, n, now)
+// reissue signs a token that another access token was exchanged for.
+func (e *Endpoint) reissue(ctx context.Context, v *verified, t *exchange.AccessToken, now time.Time) (*Response, error) {
+	used, err := e.useTokens(ctx, v, now)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := e.cfg.Sessions.Create(ctx, nil, t, 0, false, now, spent...)
-	if errors.Is(err, storage.ErrConflict) { // there is no other write to lose by
+	tokens, err := e.cfg.Sessions.Create(ctx, nil, t, 0, false, now, used...)
+	if errors.Is(err, storage.ErrConflict) { // only a used token's write can conflict
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return e.issue(respond(tokens, t, now), n.issue, t)
+	return e.issue(newResponse(tokens, t, now), v.issuance, t)
 }
 
-// stands checks that what a token of ours came from is still there, and
-// answers its user, nil if it is a client's own.
-func (e *Endpoint) stands(ctx context.Context, req *Request, t *exchange.AccessToken) (*User, error) {
+// checkOrigin checks that the client and issuer of an access token are still
+// registered, and returns its user, or nil for a client's own token.
+func (e *Endpoint) checkOrigin(ctx context.Context, req *Request, t *exchange.AccessToken) (*User, error) {
 	registry := e.cfg.Registry()
-	checks := []exchange.Check{{
+	if err := req.Trail.record(exchange.Check{
 		Name: "client_id", Want: "a registered client", Got: t.Client,
 		Passed: registry.Client(t.Client) != nil, Reason: exchange.ReasonSubjectTokenClaimInvalid,
-	}}
+	}); err != nil {
+		return nil, err
+	}
 	if id := t.Origin.Issuer; id != "" {
-		checks = append(checks, exchange.Check{
+		if err := req.Trail.record(exchange.Check{
 			Name: "issuer", Want: "a registered issuer", Got: id,
 			Passed: exchange.IsNamespace(id) || registry.Issuer(id) != nil, Reason: exchange.ReasonIssuerUnknown,
-		})
-	}
-	for _, c := range checks {
-		req.Trail.Checks = append(req.Trail.Checks, c)
-		if !c.Passed {
-			return nil, c.Refusal()
+		}); err != nil {
+			return nil, err
 		}
 	}
-	if clients(t) {
+	if t.Session == "" && t.Origin == (exchange.Origin{}) { // a user's token has one of both
 		return nil, nil
 	}
 	return e.user(ctx, t.User)
 }
 
-// user is a user who may come in.
+// user returns an enabled user.
 func (e *Endpoint) user(ctx context.Context, id string) (*User, error) {
 	u, err := e.cfg.Users.Find(ctx, id)
 	switch {
@@ -93,10 +91,4 @@ func (e *Endpoint) user(ctx context.Context, id string) (*User, error) {
 		return nil, exchange.Refuse(exchange.ReasonUserDisabled, fmt.Errorf("user %s is disabled", u.ID))
 	}
 	return &User{ID: u.ID, Email: u.Email}, nil
-}
-
-// clients says whether a token of ours is about a client, not a user: every
-// user's has a session or the origin of one.
-func clients(t *exchange.AccessToken) bool {
-	return t.Session == "" && t.Origin == exchange.Origin{}
 }

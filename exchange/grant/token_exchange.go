@@ -10,60 +10,74 @@ import (
 	"cambio/exchange"
 )
 
-// tokenExchange is RFC 8693: a subject token, and perhaps an actor token, for
-// a token of ours.
+// verified is a request whose subject token has been verified.
+type verified struct {
+	*Request
+	client       *exchange.Client
+	issuer       *exchange.CompiledIssuer // nil when the subject token is this server's own
+	subject      *exchange.Subject
+	actorSubject *exchange.Subject // of the actor token, nil without one
+	actor        *exchange.Actor
+	requested    exchange.Requested
+	issuance     issuance
+	noRefresh    bool // never issue a refresh token
+}
+
+// tokenExchange exchanges a subject token, and perhaps an actor token, for tokens
+// of this server (RFC 8693).
 func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Time) (*Response, error) {
-	issue, err := req.issued()
+	issuance, err := req.issuance()
 	if err != nil {
 		return nil, err
 	}
-	if err := req.complete(); err != nil {
+	if err := req.checkTokens(); err != nil {
 		return nil, err
 	}
-	if req.Client != nil { // else the subject token has to name it
-		if _, err := e.client(req); err != nil {
+	if req.Client != nil { // otherwise the subject token has to name it
+		if _, err := req.client(); err != nil {
 			return nil, err
 		}
 	}
-	subject, trust, err := e.prove(ctx, req, now)
+	subject, issuer, err := e.verify(ctx, req, req.subjectToken(), now)
 	if err != nil {
 		return nil, err
 	}
-	client, err := e.clientOf(req, subject, trust)
+	client, err := e.clientOf(req, subject, issuer)
 	if err != nil {
 		return nil, err
 	}
-	entry := &entry{trust: trust, client: client, subject: subject, ask: e.ask(req), issue: issue}
-	if err := e.act(ctx, req, entry, now); err != nil {
+	v := &verified{Request: req, client: client, issuer: issuer, subject: subject, requested: e.requested(req), issuance: issuance}
+	if err := e.setActor(ctx, v, now); err != nil {
 		return nil, err
 	}
 	switch {
 	case subject.Parent == nil:
-		return e.enter(ctx, req, entry, now)
+		return e.login(ctx, v, now)
 	case exchange.RequestsCheckout(req.Details):
-		return e.checkout(ctx, req, entry, now)
+		return e.checkout(ctx, v, now)
 	}
-	return e.narrow(ctx, req, entry, now)
+	return e.narrow(ctx, v, now)
 }
 
-// prove verifies the subject token and notes what it says.
-func (e *Endpoint) prove(ctx context.Context, req *Request, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
+// subjectToken returns the subject token and what goes with it.
+func (r *Request) subjectToken() exchange.SubjectToken {
 	token := exchange.SubjectToken{
-		Text: req.SubjectToken, Type: req.SubjectTokenType, Proof: req.SubjectProof, IssuerID: req.IssuerID, Nonce: req.Nonce,
-		Credential: req.Credential, RequestID: req.RequestID, CodeVerifier: req.CodeVerifier,
+		Text: r.SubjectToken, Type: r.SubjectTokenType, Proof: r.SubjectProof, IssuerID: r.IssuerID, Nonce: r.Nonce,
+		Credential: r.Credential, RequestID: r.RequestID, CodeVerifier: r.CodeVerifier,
 	}
-	if req.Client != nil {
-		token.Client = req.Client.Client
+	if r.Client != nil {
+		token.Client = r.Client.Client
 	}
-	return e.verify(ctx, req, token, now)
+	return token
 }
 
+// verify verifies a subject token and records its issuer, subject and key.
 func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	t := &req.Trail
-	subject, trust, checks, err := e.cfg.Subjects.Verify(ctx, token, t.Checks, now)
+	subject, issuer, checks, err := e.cfg.Subjects.Verify(ctx, token, t.Checks, now)
 	t.Checks = checks
-	if trust != nil {
-		t.Issuer = trust.Issuer.ID
+	if issuer != nil {
+		t.Issuer = issuer.Issuer.ID
 	}
 	if err != nil {
 		return nil, nil, err
@@ -72,44 +86,44 @@ func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.Subj
 	if subject.Parent != nil {
 		t.User, t.Session = subject.Parent.User, subject.Parent.Session
 	}
-	return subject, trust, nil
+	return subject, issuer, nil
 }
 
-// clientOf is the client of the request: the one it names, else, where the
-// issuer's registration allows it, the one public client whose ID is an
-// audience of the subject token. Such a client proves nothing of itself, so
-// its origins are checked here as the server checks those of named clients.
-func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, trust *exchange.CompiledIssuer) (*exchange.Client, error) {
+// clientOf returns the client that the request names or, where the issuer's
+// registration allows it, the one public client whose ID is an audience of the
+// subject token. That client is not authenticated, so its origins are checked
+// here as the server checks those of a named client.
+func (e *Endpoint) clientOf(req *Request, subject *exchange.Subject, issuer *exchange.CompiledIssuer) (*exchange.Client, error) {
 	if req.Client != nil {
 		return req.Client.Client, nil
 	}
-	if trust == nil || !trust.Issuer.ClientByAudience {
-		return e.client(req)
+	if issuer == nil || !issuer.Issuer.ClientByAudience {
+		return req.client()
 	}
-	party, err := e.byAudience(subject.Proof.Audience)
+	client, err := e.clientByAudience(subject.Proof.Audience)
 	if err != nil {
 		return nil, err
 	}
-	req.Client, req.Trail.Client = party, party.Client.ID
-	if !party.Client.AllowsOrigin(req.Origin) {
-		return nil, exchange.Refuse(exchange.ReasonOriginNotAllowed, fmt.Errorf("client %s: origin %.128q", party.Client.ID, req.Origin))
+	req.Client, req.Trail.Client = client, client.Client.ID
+	if !client.Client.AllowsOrigin(req.Origin) {
+		return nil, exchange.Refuse(exchange.ReasonOriginNotAllowed, fmt.Errorf("client %s: origin %.128q", client.Client.ID, req.Origin))
 	}
-	return e.client(req)
+	return req.client()
 }
 
-// byAudience is the one public client among audiences.
-func (e *Endpoint) byAudience(audiences []string) (*exchange.CompiledClient, error) {
+// clientByAudience returns the only public client among audiences.
+func (e *Endpoint) clientByAudience(audiences []string) (*exchange.CompiledClient, error) {
 	registry := e.cfg.Registry()
 	var found *exchange.CompiledClient
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(audiences))) {
-		party := registry.Client(id)
-		if party == nil || !party.Client.Public() {
+		client := registry.Client(id)
+		if client == nil || !client.Client.Public() {
 			continue
 		}
 		if found != nil {
 			return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("several clients are audiences of the subject token"))
 		}
-		found = party
+		found = client
 	}
 	if found == nil {
 		return nil, exchange.Refuse(exchange.ReasonClientUnknown, errors.New("no public client is an audience of the subject token"))

@@ -72,9 +72,9 @@ func (l *list) recipient(issuer *exchange.Issuer, claims map[string]any) []strin
 	return audience
 }
 
-// Recipient looks again at claims that were verified before: whether by the
+// CheckRecipient looks again at claims that were verified before: whether by the
 // issuer's registration of today they are still for somebody known here.
-func (v *Verifier) Recipient(issuer *exchange.Issuer, claims map[string]any) ([]exchange.Check, error) {
+func (v *Verifier) CheckRecipient(issuer *exchange.Issuer, claims map[string]any) ([]exchange.Check, error) {
 	l := &list{}
 	l.recipient(issuer, claims)
 	return l.checks, l.err

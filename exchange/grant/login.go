@@ -1,0 +1,124 @@
+package grant
+
+import (
+	"context"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// maxAttempts bounds how often a login whose commit conflicts is decided again. A
+// user's first login conflicts at most once with another of the same subject.
+const maxAttempts = 8
+
+// login issues tokens, and perhaps creates a user and a session, for a subject
+// that an external issuer's token or a first-party proof has proven.
+func (e *Endpoint) login(ctx context.Context, v *verified, now time.Time) (*Response, error) {
+	if v.issuance.refresh && !v.storesSession() {
+		return nil, invalid("requested_token_type", "is one that this client does not get")
+	}
+	if err := v.idTokenAudience(); err != nil {
+		return nil, err
+	}
+	d := exchange.Decide(v.issuer, v.client, v.subject, v.requested, now)
+	if err := v.Trail.decision(d); err != nil {
+		return nil, err
+	}
+	var resp *Response
+	err := storage.Retry(ctx, maxAttempts, func() (err error) {
+		resp, err = e.commitLogin(ctx, v, &d, now)
+		return err
+	})
+	return resp, err
+}
+
+// storesSession reports whether the login stores a session.
+func (v *verified) storesSession() bool {
+	return v.client.RefreshTokens && v.client.MayUse(exchange.GrantRefreshToken) && !v.noRefresh && !v.issuance.idToken
+}
+
+// idTokenAudience makes the client the audience of an ID token (OpenID Connect
+// Core §2) and refuses any other.
+func (v *verified) idTokenAudience() error {
+	if !v.issuance.idToken {
+		return nil
+	}
+	for _, a := range v.requested.Audiences {
+		if a != v.client.ID {
+			return exchange.Check{
+				Name: "audience", Want: v.client.ID, Got: a, Reason: exchange.ReasonTargetNotAllowed,
+			}.Refusal()
+		}
+	}
+	v.requested.Audiences = nil
+	return nil
+}
+
+// commitLogin resolves the user and commits what was decided, all or nothing: a
+// new user, a session, used tokens. Without any of these it commits nothing.
+func (e *Endpoint) commitLogin(ctx context.Context, v *verified, d *exchange.Decision, now time.Time) (*Response, error) {
+	create := v.client.CreatesUsers() && !v.subject.MustExist
+	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, v.subject, create, now)
+	if err != nil {
+		return nil, err
+	}
+	if !isNew {
+		v.Trail.User = user.ID
+	}
+	used, err := e.useTokens(ctx, v, now)
+	if err != nil {
+		return nil, err
+	}
+	t, sess := v.accessToken(user.ID, d, now), v.session(user.ID, d, now)
+	tokens, err := e.cfg.Sessions.Create(ctx, sess, t, v.client.Idle(), sess != nil, now, append(writes, used...)...)
+	if err != nil {
+		return nil, err
+	}
+	v.Trail.User, v.Trail.Session = user.ID, t.Session
+	resp := newResponse(tokens, t, now)
+	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
+	return e.issue(resp, v.issuance, t)
+}
+
+// accessToken returns the access token of a login. One without a session carries
+// its origin itself.
+func (v *verified) accessToken(user string, d *exchange.Decision, now time.Time) *exchange.AccessToken {
+	p := &v.subject.Proof
+	t := &exchange.AccessToken{
+		User: user, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
+		IssuedAt: now, Expires: earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
+	}
+	if !v.storesSession() {
+		t.Origin = exchange.Origin{Issuer: v.subject.Issuer, Key: p.Key, Link: v.subject.LinkKey()}
+	}
+	return t
+}
+
+// session returns the session of a login, from which each refresh is decided,
+// or nil if none is stored.
+func (v *verified) session(user string, d *exchange.Decision, now time.Time) *exchange.Session {
+	if !v.storesSession() {
+		return nil
+	}
+	p := &v.subject.Proof
+	var proof string
+	if exchange.FirstPartyType(p.TokenType) {
+		proof = p.TokenType
+	}
+	return &exchange.Session{
+		User: user, Client: v.client.ID, Issuer: v.subject.Issuer, Subject: v.subject.ID, Proof: proof, Key: p.Key,
+		Rules: d.Rules, Scopes: d.Scopes, Audience: d.Audience, Details: d.Details, Claims: v.subject.Claims,
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
+		Created: now, NotAfter: earlier(now.Add(v.client.Absolute()), d.NotAfter),
+	}
+}
+
+// earlier returns the earlier of two times; a zero limit does not count.
+func earlier(t, limit time.Time) time.Time {
+	if !limit.IsZero() && limit.Before(t) {
+		return limit
+	}
+	return t
+}
