@@ -2,20 +2,14 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"cambio/cmd/cambio/manifest"
 	"cambio/exchange/admin"
 )
-
-// exampleManifest shows every field of a manifest. `cambio apply --help` prints
-// it, and a test checks that it is complete.
-//
-//go:embed manifest.yaml
-var exampleManifest string
 
 func (c *cli) apply() *cobra.Command {
 	var file string
@@ -34,7 +28,7 @@ manifest. A client's own secret is in no manifest: cambio client rotate creates 
 
 All fields of a manifest, with defaults where there are any:
 
-`+exampleManifest, `  cat > trust.yaml <<'EOF'
+`+manifest.Example, `  cat > trust.yaml <<'EOF'
   issuers:
     - id: google
       url: https://accounts.google.com
@@ -62,7 +56,7 @@ All fields of a manifest, with defaults where there are any:
 }
 
 func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error {
-	t, err := readTrust(file, c.in)
+	f, err := manifest.Read(file, c.in)
 	if err != nil {
 		return err
 	}
@@ -74,22 +68,22 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 	if dry {
 		call = api.Plan
 	}
-	plan, err := call(ctx, t.Manifest, prune)
+	plan, err := call(ctx, f.Manifest, prune)
 	if err != nil {
-		return t.locate(err)
+		return placed(f, err)
 	}
 	return c.show(plan, func() {
 		c.printPlan(plan, dry)
 		if !dry {
-			c.hintSecrets(plan, t.Clients)
+			c.hintSecrets(plan, f.Clients)
 		}
 	})
 }
 
-// locate places the problems that the server found in the file.
-func (t *trustFile) locate(err error) error {
+// placed returns err with the problems that the server found placed in the file.
+func placed(f *manifest.File, err error) error {
 	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
-		return t.doc.Refuse(e.Problems)
+		return f.Refuse(e.Problems)
 	}
 	return err
 }

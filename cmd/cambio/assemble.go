@@ -17,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
+	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
 	"cambio/exchange/challenge"
@@ -233,7 +235,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 	if a.cfg.Trust == "" {
 		return nil
 	}
-	file, err := readTrust(a.cfg.Trust, nil)
+	file, err := manifest.Read(a.cfg.Trust, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or leave the setting out")
 	}
@@ -245,7 +247,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
-	if err := file.doc.Refuse(problems); err != nil {
+	if err := file.Refuse(problems); err != nil {
 		return err
 	}
 	for _, e := range admin.Events(plan) {
@@ -317,4 +319,23 @@ func (a *app) ready(ctx context.Context) []server.ReadyCheck {
 		err = nil
 	}
 	return []server.ReadyCheck{{Name: "store", Err: err}}
+}
+
+// describeKeys returns the keys of a compiled issuer, and fetches them if need be.
+func describeKeys(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, error) {
+	lister, ok := set.(interface {
+		Keys(context.Context) ([]jwks.KeyInfo, error)
+	})
+	if !ok {
+		return nil, errors.New("its keys cannot be listed")
+	}
+	keys, err := lister.Keys(ctx)
+	out := make([]admin.IssuerKey, len(keys))
+	for i, k := range keys {
+		out[i] = admin.IssuerKey{
+			KeyID: k.KeyID, Thumbprint: k.Thumbprint, Type: k.Type, Algorithm: k.Alg,
+			Use: k.Use, NotAfter: k.NotAfter, Refused: k.Refused,
+		}
+	}
+	return out, err
 }

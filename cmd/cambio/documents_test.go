@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cambio/cmd/cambio/docs"
+	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
 )
@@ -42,7 +43,7 @@ func TestDocumentedYAMLIsAccepted(t *testing.T) {
 			var err error
 			if strings.HasPrefix(block[1], "issuers:") || strings.HasPrefix(block[1], "clients:") {
 				manifests++
-				_, err = readTrust(name, nil)
+				_, err = manifest.Read(name, nil)
 			} else {
 				configs++
 				_, err = settings.Load(name, nil)

@@ -10,12 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
 	"cambio/keys"
 )
 
-// verdict is what validate says of one sound file.
-type verdict struct {
+// summary is what validate prints of a file without problems.
+type summary struct {
 	File    string `json:"file"`
 	Issuer  string `json:"issuer,omitempty"` // of a configuration
 	Issuers int    `json:"issuers"`
@@ -28,19 +29,19 @@ func (c *cli) validate() *cobra.Command {
 		`Reads a configuration, the files it names and any number of manifests as
 `+"`cambio serve`"+` and `+"`cambio apply`"+` would: unknown and repeated keys, wrong types,
 conditions that do not compile, keys that do not parse. Nothing is fetched and
-nothing is changed. What is wrong is shown with line and column; exit code 1.
+nothing is changed. Problems are shown with line and column; the exit code is then 1.
 
-What only a server knows, such as an issuer ID that was once bound to another
-URL, is checked by `+"`cambio apply --dry-run`"+`.`, `  cambio validate -c cambio.yaml
+Problems that only a server can find, such as an issuer ID that is bound to another
+URL, are found by `+"`cambio apply --dry-run`"+`.`, `  cambio validate -c cambio.yaml
   cambio validate trust.yaml`,
 		cobra.ArbitraryArgs, func(_ context.Context, manifests []string) error {
-			verdicts, err := c.judge(config, manifests)
+			files, err := c.checkFiles(config, manifests)
 			if err != nil {
 				return err
 			}
-			return c.show(verdicts, func() {
-				for _, v := range verdicts {
-					fmt.Fprintln(c.out, v)
+			return c.show(files, func() {
+				for _, f := range files {
+					fmt.Fprintln(c.out, f)
 				}
 			})
 		})
@@ -48,11 +49,11 @@ URL, is checked by `+"`cambio apply --dry-run`"+`.`, `  cambio validate -c cambi
 	return cmd
 }
 
-func (v verdict) String() string {
-	if v.Issuer != "" {
-		return fmt.Sprintf("%s: ok: serves %s", v.File, v.Issuer)
+func (s summary) String() string {
+	if s.Issuer != "" {
+		return fmt.Sprintf("%s: ok: serves %s", s.File, s.Issuer)
 	}
-	return fmt.Sprintf("%s: ok: %s, %s", v.File, count(v.Issuers, "issuer"), count(v.Clients, "client"))
+	return fmt.Sprintf("%s: ok: %s, %s", s.File, count(s.Issuers, "issuer"), count(s.Clients, "client"))
 }
 
 func count(n int, noun string) string {
@@ -62,9 +63,9 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
-	var out []verdict
-	var served string // a manifest that a server holds to and to nothing else
+func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
+	var out []summary
+	var served string // the manifest of the configuration, which stands alone
 	if config != "" || len(manifests) == 0 {
 		cfg, err := settings.Load(config, c.environ)
 		if err == nil {
@@ -77,27 +78,27 @@ func (c *cli) judge(config string, manifests []string) ([]verdict, error) {
 		if name == "" {
 			name = "configuration"
 		}
-		out = append(out, verdict{File: name, Issuer: cfg.Issuer})
+		out = append(out, summary{File: name, Issuer: cfg.Issuer})
 		if cfg.Trust != "" {
 			served = cfg.Trust
 			manifests = append([]string{served}, manifests...)
 		}
 	}
 	for _, name := range manifests {
-		t, err := readTrust(name, c.in)
+		f, err := manifest.Read(name, c.in)
 		if err == nil && name == served {
-			err = t.doc.Refuse(alone(&t.Manifest))
+			err = f.RefuseReferences()
 		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, verdict{File: name, Issuers: len(t.Issuers), Clients: len(t.Clients)})
+		out = append(out, summary{File: name, Issuers: len(f.Issuers), Clients: len(f.Clients)})
 	}
 	return out, nil
 }
 
-// open looks at the files that a configuration names and that must be sound
-// before a server starts. Those that a first start makes may be absent.
+// openFiles checks the files that a configuration names and that a server needs to
+// start. Those that a first start creates may be absent.
 func openFiles(c *settings.Config) error {
 	if c.TLS.CertFile != "" {
 		if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {

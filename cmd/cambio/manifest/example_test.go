@@ -1,4 +1,4 @@
-package main
+package manifest
 
 import (
 	"crypto/rand"
@@ -16,9 +16,8 @@ import (
 	"cambio/exchange"
 )
 
-// The manifest that the help shows is one that is accepted, but for the key and
-// the secret in it, which nobody can have.
-func TestExampleManifestIsSound(t *testing.T) {
+// The manifest in the help is accepted once its key and its secret are real.
+func TestExampleIsAccepted(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -30,24 +29,24 @@ func TestExampleManifestIsSound(t *testing.T) {
 	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"trust.yaml":     strings.Replace(exampleManifest, `"-----BEGIN PUBLIC KEY-----…"`, strconv.Quote(public), 1),
+		"trust.yaml":     strings.Replace(Example, `"-----BEGIN PUBLIC KEY-----…"`, strconv.Quote(public), 1),
 		"webhook.secret": rand.Text() + rand.Text(),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := readTrust(filepath.Join(dir, "trust.yaml"), nil); err != nil {
+	if _, err := Read(filepath.Join(dir, "trust.yaml"), nil); err != nil {
 		t.Error(err)
 	}
 }
 
-// Nothing that a manifest can say is left out of the help.
-func TestExampleManifestIsComplete(t *testing.T) {
+// The example has every field of a manifest.
+func TestExampleIsComplete(t *testing.T) {
 	names := map[string]bool{}
 	fieldsOf(reflect.TypeFor[exchange.Manifest](), names)
 	for name := range names {
-		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(exampleManifest) {
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(Example) {
 			t.Errorf("the example does not name %s", name)
 		}
 	}
@@ -56,7 +55,7 @@ func TestExampleManifestIsComplete(t *testing.T) {
 	}
 }
 
-// fieldsOf collects the YAML names below a type.
+// fieldsOf collects the YAML names of a type and of its fields.
 func fieldsOf(typ reflect.Type, names map[string]bool) {
 	switch typ.Kind() {
 	case reflect.Pointer, reflect.Slice:
