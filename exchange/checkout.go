@@ -93,25 +93,25 @@ func (t *AccessToken) kind() string {
 func DecideCheckout(client *Client, parent *AccessToken, ask Requested) (Decision, *Purchase) {
 	d := newDecider(client)
 	own := client.IssuedToItself(parent) && !client.Public()
-	d.check(Check{
+	d.Check(Check{
 		Name: "subject token", Want: "the client's own access token", Got: parent.kind(),
 		Passed: own, Reason: ReasonAccessTokenInsufficient,
 	})
-	d.check(Check{
+	d.Check(Check{
 		Name: "scope", Want: ScopeCheckout, Got: list(common(parent.Scopes, client.Scopes)),
 		Passed: client.MayCheckout(parent), Reason: ReasonAccessTokenInsufficient,
 	})
 	p := d.purchase(ask.Details)
-	d.check(Check{
+	d.Check(Check{
 		Name: "scope", Want: "none, since the details say what the token is for", Got: list(ask.Scopes),
 		Passed: len(ask.Scopes) == 0, Reason: ReasonScopeNotAllowed,
 	})
-	if d.refused() {
+	if d.Refused() {
 		return d.decision(), nil
 	}
 	d.audience(ask.Audiences, []string{client.Checkout.Audience})
 	d.out.NotAfter = parent.Expires
-	if d.refused() {
+	if d.Refused() {
 		return d.decision(), nil
 	}
 	return d.decision(), p
@@ -119,7 +119,7 @@ func DecideCheckout(client *Client, parent *AccessToken, ask Requested) (Decisio
 
 // purchase grants exactly one detail of type checkout.
 func (d *decider) purchase(asked json.RawMessage) *Purchase {
-	if d.refused() {
+	if d.Refused() {
 		return nil
 	}
 	var p *Purchase
@@ -134,7 +134,7 @@ func (d *decider) purchase(asked json.RawMessage) *Purchase {
 	if err != nil {
 		c.Got = err.Error()
 	}
-	if !d.check(c) {
+	if !d.Check(c) {
 		return nil
 	}
 	d.out.Details = detailsText([]detail{e})

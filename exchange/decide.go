@@ -3,56 +3,38 @@ package exchange
 import (
 	"slices"
 	"strings"
-	"time"
 )
 
-// decider collects checks; once one has refused, later ones do not run.
+// decider records the checks of one decision and what it grants.
 type decider struct {
+	Recorder
 	client *Client
 	out    Decision
 }
 
 func newDecider(client *Client) *decider {
 	const usual = 4 // checks of a decision with a rule
-	return &decider{client: client, out: Decision{Checks: make([]Check, 0, usual)}}
+	return &decider{client: client, Recorder: Recorder{Checks: make([]Check, 0, usual)}}
 }
 
-// check notes c and says whether to go on.
-func (d *decider) check(c Check) bool {
-	if d.refused() {
-		return false
-	}
-	c.Got = Clip(c.Got)
-	d.out.Checks = append(d.out.Checks, c)
-	if c.Rule && c.Passed {
-		d.out.Rules = append(d.out.Rules, c.Name)
-	}
-	if c.Passed || c.Audit {
-		return true
-	}
-	d.out.Err = c.Refusal()
-	return false
-}
-
-func (d *decider) refused() bool { return d.out.Err != nil }
-
-// decision is what was decided. What a refused one would have granted is
-// dropped, so that nobody can grant it by forgetting to look at Err.
+// decision returns what was decided. A refused decision grants nothing, so a
+// caller that forgets to look at Err grants nothing either.
 func (d *decider) decision() Decision {
-	if d.refused() {
-		return Decision{Checks: d.out.Checks, Err: d.out.Err}
+	if d.Refused() {
+		return Decision{Checks: d.Checks, Err: d.Err}
+	}
+	d.out.Checks = d.Checks
+	for _, c := range d.Checks {
+		if c.Rule && c.Passed {
+			d.out.Rules = append(d.out.Rules, c.Name)
+		}
 	}
 	return d.out
 }
 
 func (d *decider) conditions(rules Rules, claims map[string]any) {
-	if d.refused() {
-		return
-	}
-	for _, c := range rules.Validate(claims) {
-		if !d.check(c) {
-			return
-		}
+	if !d.Refused() {
+		d.CheckAll(rules.Validate(claims))
 	}
 }
 
@@ -83,7 +65,7 @@ func (d *decider) targets(asked, allowed []string) {
 	if found {
 		c.Got = missing
 	}
-	if d.check(c) {
+	if d.Check(c) {
 		d.out.Audience = unique(asked)
 	}
 }
@@ -91,19 +73,19 @@ func (d *decider) targets(asked, allowed []string) {
 // scopes grants what was asked for if the client may have it and gives agrees.
 // When nothing was asked for, it grants those of defaults that fit.
 func (d *decider) scopes(asked, defaults []string, gives func(string) Check) {
-	if d.refused() {
+	if d.Refused() {
 		return
 	}
 	if len(asked) == 0 {
 		d.defaultScopes(unique(defaults), gives)
 		return
 	}
-	if !d.check(d.clientScopes(asked)) {
+	if !d.Check(d.clientScopes(asked)) {
 		return
 	}
 	asked = unique(asked) // short now, however often a stranger repeats a scope
 	for _, scope := range asked {
-		if !d.check(gives(scope)) {
+		if !d.Check(gives(scope)) {
 			return
 		}
 	}
@@ -125,14 +107,14 @@ func (d *decider) clientScopes(scopes []string) Check {
 func (d *decider) defaultScopes(defaults []string, gives func(string) Check) {
 	for _, scope := range defaults {
 		if !contains(d.client.Scopes, scope) {
-			d.check(audited(d.clientScopes([]string{scope})))
+			d.Check(audited(d.clientScopes([]string{scope})))
 			continue
 		}
 		given := gives(scope)
 		if given.Passed || given.Audit {
 			d.out.Scopes = append(d.out.Scopes, scope)
 		}
-		d.check(audited(given))
+		d.Check(audited(given))
 	}
 }
 
@@ -181,14 +163,6 @@ func firstOutside(list, allowed []string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// earlier is the earlier of two times of which a zero one does not count.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -2,36 +2,10 @@ package exchange
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// Check is one thing that was looked at on the way to a decision: what was
-// expected, what came, and whether that was good. An audited check that did
-// not pass refuses nothing.
-type Check struct {
-	Name   string `json:"name"`
-	Want   string `json:"want,omitempty"`
-	Got    string `json:"got,omitempty"`
-	Passed bool   `json:"passed"`
-	Audit  bool   `json:"audit,omitempty"`
-	// Rule says that the check is one of the operator's own rules and Name is
-	// the rule's. Rules that passed are remembered with what they let in.
-	Rule bool `json:"rule,omitempty"`
-	// Message is the operator's own, told to the caller if the check refuses.
-	Message string `json:"message,omitempty"`
-	// Reason refuses when the check did not pass.
-	Reason Reason `json:"reason,omitempty"`
-}
-
-// Refusal is the error of a check that did not pass.
-func (c Check) Refusal() *Error {
-	e := Refuse(c.Reason, fmt.Errorf("%s: want %s, got %s", c.Name, Quote(c.Want), Quote(c.Got)))
-	e.Description = c.Message
-	return e
-}
 
 // Requested is what a request asks for beyond being let in.
 type Requested struct {
@@ -91,9 +65,9 @@ func DecideRefresh(trust *CompiledIssuer, client *Client, session *Session, ask 
 	given := givenBy(trust.Rules, session.Claims)
 	d.scopes(ask.Scopes, session.Scopes, within(session.Scopes, given))
 	d.details(ask, session.Details, nil)
-	d.out.NotAfter = earlier(session.NotAfter, session.Created.Add(client.Absolute()))
+	d.out.NotAfter = Earlier(session.NotAfter, session.Created.Add(client.Absolute()))
 	if most := trust.Issuer.MaxSession; most != 0 {
-		d.out.NotAfter = earlier(d.out.NotAfter, session.Created.Add(time.Duration(most)))
+		d.out.NotAfter = Earlier(d.out.NotAfter, session.Created.Add(time.Duration(most)))
 	}
 	return d.decision()
 }
@@ -126,11 +100,11 @@ func DecideClientCredentials(client *Client, ask Requested) Decision {
 // operator says so, about those of an issuer.
 func (d *decider) mayBring(issuer *Issuer, proof string) {
 	if FirstPartyType(proof) {
-		d.check(Check{
+		d.Check(Check{
 			Name: "client.proofs", Want: list(d.client.Proofs), Got: strings.TrimPrefix(proof, ownTypePrefix),
 			Passed: d.client.MayPresent(proof), Reason: ReasonSubjectTokenTypeNotAccepted,
 		})
-		d.check(Check{
+		d.Check(Check{
 			Name: "namespace", Want: d.client.Namespace(proof), Got: issuer.ID,
 			Passed: d.client.Namespace(proof) == issuer.ID, Reason: ReasonIssuerUnknown,
 		})
@@ -138,7 +112,7 @@ func (d *decider) mayBring(issuer *Issuer, proof string) {
 			return
 		}
 	}
-	d.check(Check{
+	d.Check(Check{
 		Name: "client.issuers", Want: list(d.client.Issuers), Got: issuer.ID,
 		Passed: contains(d.client.Issuers, issuer.ID), Reason: ReasonIssuerUnknown,
 	})
@@ -151,7 +125,7 @@ func (d *decider) meantFor(proof string, audience []string) {
 	if len(want) == 0 || FirstPartyType(proof) {
 		return
 	}
-	d.check(Check{
+	d.Check(Check{
 		Name: "client.subjectAudiences", Want: list(want), Got: list(audience),
 		Passed: len(common(audience, want)) > 0, Reason: ReasonAudienceNotAccepted,
 	})
@@ -168,7 +142,7 @@ func (d *decider) onChain(proof, account string) {
 		chains = w.Chains
 	}
 	chain := account[:max(0, strings.LastIndexByte(account, ':'))]
-	d.check(Check{
+	d.Check(Check{
 		Name: "client.wallets.chains", Want: list(chains), Got: chain,
 		Passed: contains(chains, chain), Reason: ReasonWalletNotSupported,
 	})
@@ -196,19 +170,19 @@ func proofAudience(issuer *Issuer, claims map[string]any) []string {
 // mayNarrow asks whether the client may bring our own token. A public client
 // shows nobody who it is, so it may bring only what it was itself given.
 func (d *decider) mayNarrow(parent *AccessToken) {
-	d.check(Check{
+	d.Check(Check{
 		Name: "subject token", Want: "no checkout token", Got: parent.kind(),
 		Passed: parent.Purchase == nil, Reason: ReasonAccessTokenInsufficient,
 	})
 	own := d.client.ExchangeOwnTokens
-	d.check(Check{
+	d.Check(Check{
 		Name: "client.exchangeOwnTokens", Want: "true", Got: strconv.FormatBool(own),
 		Passed: own, Reason: ReasonSubjectTokenTypeNotAccepted,
 	})
 	if !d.client.Public() {
 		return
 	}
-	d.check(Check{
+	d.Check(Check{
 		Name: "client_id", Want: d.client.ID, Got: parent.Client,
 		Passed: d.client.ID == parent.Client, Reason: ReasonClientNotAllowed,
 	})
@@ -216,14 +190,12 @@ func (d *decider) mayNarrow(parent *AccessToken) {
 
 // sameSubject refuses when today's mapping makes somebody else of the claims.
 func (d *decider) sameSubject(rules Rules, session *Session) {
-	if d.refused() {
+	if d.Refused() {
 		return
 	}
 	mapped, checks := rules.Map(session.Claims)
-	for _, c := range checks {
-		d.check(c)
-	}
-	d.check(Check{
+	d.CheckAll(checks)
+	d.Check(Check{
 		Name: "subject", Want: session.Subject, Got: mapped.Subject,
 		Passed: mapped.Subject == session.Subject, Reason: ReasonSubjectTokenClaimInvalid,
 	})

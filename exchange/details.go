@@ -57,7 +57,7 @@ type detail struct {
 // the client must have the type today: details limit what a token is for, so
 // that dropping one which no longer holds would widen it.
 func (d *decider) details(ask Requested, had json.RawMessage, scopes []string) {
-	if d.refused() || len(ask.Details) == 0 && len(had) == 0 {
+	if d.Refused() || len(ask.Details) == 0 && len(had) == 0 {
 		return
 	}
 	granted, err := d.grantable(ask, had, scopes)
@@ -71,7 +71,7 @@ func (d *decider) details(ask Requested, had json.RawMessage, scopes []string) {
 	if err != nil {
 		c.Got = err.Error()
 	}
-	if d.check(c) {
+	if d.Check(c) {
 		d.out.Details = granted
 	}
 }

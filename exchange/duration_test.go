@@ -45,3 +45,15 @@ func TestDurationReadsWhatItWrites(t *testing.T) {
 		}
 	})
 }
+
+func TestEarlierIgnoresZero(t *testing.T) {
+	var never time.Time
+	one, two := time.Unix(1, 0), time.Unix(2, 0)
+	for _, row := range []struct{ a, b, want time.Time }{
+		{one, two, one}, {two, one, one}, {one, never, one}, {never, one, one}, {never, never, never},
+	} {
+		if got := exchange.Earlier(row.a, row.b); !got.Equal(row.want) {
+			t.Errorf("the earlier of %s and %s is %s", row.a, row.b, got)
+		}
+	}
+}

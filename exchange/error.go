@@ -104,3 +104,8 @@ func (r Reason) Response() ErrorResponse {
 	}
 	return ErrorResponse{ServerError, 500, "internal error"}
 }
+
+// Temporary reports whether the refusal is the fault of the server or of
+// something it depends on. It then says nothing about what the caller presented,
+// and the same request can succeed later.
+func (r Reason) Temporary() bool { return r.Response().Status >= 500 }

@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"time"
 )
@@ -100,15 +99,9 @@ type Link struct {
 	Created time.Time `json:"created"`
 }
 
-// LinkKey is where the link of an issuer's subject is kept. The parts are
-// length-prefixed, so that no two pairs share a key.
+// LinkKey returns the key under which the link of an issuer's subject is stored.
 func LinkKey(issuer, subject string) string {
-	pair := make([]byte, 0, 512)
-	for _, part := range [...]string{issuer, subject} {
-		pair = binary.BigEndian.AppendUint32(pair, uint32(len(part)))
-		pair = append(pair, part...)
-	}
-	sum := sha256.Sum256(pair)
+	sum := sha256.Sum256(LengthPrefixed(issuer, subject))
 	return hex.EncodeToString(sum[:])
 }
 

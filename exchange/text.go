@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
 )
@@ -23,3 +24,19 @@ func Clip(s string) string {
 
 // Quote is Clip in quotes, with control characters escaped.
 func Quote(s string) string { return strconv.Quote(Clip(s)) }
+
+// LengthPrefixed encodes parts for a hash or a MAC: each part follows its length
+// as a big-endian uint32, so no two lists of parts have the same encoding.
+func LengthPrefixed(parts ...string) []byte {
+	const width = 4
+	size := 0
+	for _, p := range parts {
+		size += width + len(p)
+	}
+	out := make([]byte, 0, size)
+	for _, p := range parts {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(p)))
+		out = append(out, p...)
+	}
+	return out
+}
