@@ -1,9 +1,6 @@
 package jwks
 
-import (
-	"errors"
-	"strings"
-)
+import "cambio/jwks/strictjson"
 
 // Issuer answers the iss claim of a compact token, empty if it has none. The
 // signature is not looked at: the answer serves only to choose whose keys to
@@ -14,7 +11,7 @@ func Issuer(token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	payload, err := decodePart(nil, "payload", parts.payload)
+	payload, err := decodePayload(parts.payload)
 	if err != nil {
 		return "", err
 	}
@@ -25,33 +22,16 @@ func Issuer(token string) (string, error) {
 	return iss, nil
 }
 
-var errIssuer = errors.New("iss is not a string")
-
-func issuerOf(payload []byte) (string, error) {
-	r := &jsonReader{data: payload} // whoever reads the claims looks deeper
-	var raw []byte
-	var variant bool
-	err := r.document(func() error {
-		return r.object(true, func(name, value []byte) {
-			switch {
-			case string(name) == "iss":
-				raw = value
-			case len(name) <= 4 && strings.EqualFold(string(name), "iss"): // ſ has two bytes
-				variant = true
-			}
-		})
-	})
-	switch {
-	case err != nil:
-		return "", err
-	case variant:
-		return "", errors.New("a JSON member is spelled like iss")
-	case raw == nil:
-		return "", nil
+// issuerOf reads the iss of a payload. Duplicates inside other claims are left
+// to the reader of the claims.
+func issuerOf(payload string) (iss string, err error) {
+	r := strictjson.New(payload, issuerRules)
+	for name := range r.Object() {
+		if name == "iss" {
+			iss = r.String()
+		}
 	}
-	iss, err := readString(raw)
-	if err != nil {
-		return "", errIssuer
-	}
-	return iss, nil
+	return iss, r.End()
 }
+
+var issuerRules = strictjson.Options{AllowNUL: true, ShallowDuplicates: true, Known: strictjson.Known("iss")}

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"cambio/jwks/strictjson"
 )
 
 // The bounds of a key set.
@@ -21,12 +23,19 @@ const (
 	maxChain = 10 // certificates in one x5c
 )
 
-// jwkNames are the members whose case variants are refused (RFC 7517 §4,
-// RFC 7518 §6, RFC 8037 §2).
-var jwkNames = []string{
-	"kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256",
-	"n", "e", "crv", "x", "y", "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv",
+// jwkRules refuse case variants of the members of RFC 7517 §4, RFC 7518 §6 and
+// RFC 8037 §2. No number counts, so none spoils a key.
+var jwkRules = strictjson.Options{
+	AllowNUL: true,
+	Number:   func(string) (any, error) { return 0, nil },
+	Known: strictjson.Known(
+		"kty", "use", "key_ops", "alg", "kid", "x5u", "x5c", "x5t", "x5t#S256",
+		"n", "e", "crv", "x", "y", "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv",
+	),
 }
+
+// setRules leave what is in a key to the reader of that key.
+var setRules = strictjson.Options{AllowNUL: true, ShallowDuplicates: true, Known: strictjson.Known("keys")}
 
 // privateNames are the members that only private and secret keys have.
 var privateNames = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
@@ -42,41 +51,38 @@ type parsed struct {
 // parseJWKS reads a JSON Web Key Set (RFC 7517 §5) key by key: one that is bad
 // or unknown does not spoil the others.
 func parseJWKS(data []byte) ([]parsed, error) {
-	members, err := readObject(data, false)
-	if err == nil {
-		err = noVariants(members, []string{"keys"})
+	var out []parsed
+	found := false
+	r := strictjson.New(string(data), setRules)
+	for name := range r.Object() {
+		if name != "keys" {
+			continue
+		}
+		found = true
+		for i := range r.Array() {
+			if i == maxKeys {
+				r.Fail(fmt.Errorf("more than %d keys", maxKeys))
+				break
+			}
+			out = append(out, parseJWK(r.Raw()))
+		}
 	}
-	if err != nil {
+	switch err := r.End(); {
+	case err != nil:
 		return nil, err
-	}
-	i := slices.IndexFunc(members, func(m member) bool { return m.name == "keys" })
-	if i < 0 {
+	case !found:
 		return nil, errors.New("a key set without keys")
-	}
-	elements, err := readArray(members[i].value, false)
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	if len(elements) > maxKeys {
-		return nil, fmt.Errorf("%d keys, want at most %d", len(elements), maxKeys)
-	}
-	out := make([]parsed, len(elements))
-	for i, e := range elements {
-		out[i] = parseJWK(e)
 	}
 	return out, nil
 }
 
 // parseJWK reads one public key (RFC 7517 §4).
-func parseJWK(data []byte) parsed {
-	members, err := readObject(data, true)
-	if err == nil {
-		err = noVariants(members, jwkNames)
-	}
-	if err != nil {
+func parseJWK(text string) parsed {
+	r := strictjson.New(text, jwkRules)
+	j := jwk{members: r.Map()}
+	if err := r.End(); err != nil {
 		return parsed{refused: err}
 	}
-	j := jwk{fields{members: members}}
 	p := j.describe()
 	if p.refused == nil {
 		p.refused = j.read(&p)
@@ -84,8 +90,57 @@ func parseJWK(data []byte) parsed {
 	return p
 }
 
-// jwk is a JSON Web Key that is being read.
-type jwk struct{ fields }
+// jwk is a JSON Web Key whose members are read by name. The first member that
+// is not what it must be leaves an error, after which nothing read is of use.
+type jwk struct {
+	members map[string]any
+	err     error
+}
+
+func (j *jwk) has(name string) bool {
+	_, ok := j.members[name]
+	return ok
+}
+
+func (j *jwk) fail(format string, args ...any) {
+	if j.err == nil {
+		j.err = fmt.Errorf(format, args...)
+	}
+}
+
+// text returns a member that must be a string if it is present.
+func (j *jwk) text(name string) string {
+	s, ok := j.members[name].(string)
+	if !ok && j.has(name) {
+		j.fail("%s is not a string", name)
+	}
+	return s
+}
+
+// texts returns a member that must be an array of strings if it is present.
+func (j *jwk) texts(name string) []string {
+	list, ok := j.members[name].([]any)
+	if !ok && j.has(name) {
+		j.fail("%s is not an array of strings", name)
+	}
+	out := make([]string, len(list))
+	for i, v := range list {
+		if out[i], ok = v.(string); !ok {
+			j.fail("%s is not an array of strings", name)
+		}
+	}
+	return out
+}
+
+// bytes returns a member that must be base64url (RFC 7518 §6).
+func (j *jwk) bytes(name string) []byte {
+	s := j.text(name)
+	out, err := decode(nil, s)
+	if err != nil || s == "" {
+		j.fail("%s is not base64url", name)
+	}
+	return out
+}
 
 // describe reads what is common to all keys and refuses keys that say they
 // are not for verifying.

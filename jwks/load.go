@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"cambio/jwks/strictjson"
 )
 
 // maxURL bounds URLs, which issuers choose and error texts repeat.
@@ -79,18 +81,19 @@ func (g getter) discoverer(src Source) (func(context.Context) ([]parsed, error),
 // speaks of another issuer is refused (OpenID Connect Discovery §4.3), or keys
 // of one tenant would count for another.
 func readDiscovery(body []byte, issuer string) (string, error) {
-	members, err := readObject(body, true)
-	if err == nil {
-		err = noVariants(members, []string{"issuer", "jwks_uri"})
+	var got, jwksURI string
+	r := strictjson.New(string(body), discoveryRules)
+	for name := range r.Object() {
+		switch name {
+		case "issuer":
+			got = r.String()
+		case "jwks_uri":
+			jwksURI = r.String()
+		}
 	}
-	if err != nil {
+	switch err := r.End(); {
+	case err != nil:
 		return "", err
-	}
-	f := fields{members: members}
-	got, jwksURI := f.text("issuer"), f.text("jwks_uri")
-	switch {
-	case f.err != nil:
-		return "", f.err
 	case got != issuer:
 		return "", fmt.Errorf("its issuer is %s, want %s", quote(got), quote(issuer))
 	case jwksURI == "":
@@ -98,6 +101,8 @@ func readDiscovery(body []byte, issuer string) (string, error) {
 	}
 	return jwksURI, nil
 }
+
+var discoveryRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known("issuer", "jwks_uri")}
 
 // check refuses URLs that are never fetched: all but https, and http where
 // only private addresses can be reached by it.

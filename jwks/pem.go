@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"cambio/jwks/strictjson"
 )
 
 // pemKey is a public key and, if it came in one, its certificate.
@@ -123,21 +125,20 @@ func parseNamedPEM(kid, text string) parsed {
 // but refused keys is an error: most likely it is an error that the issuer
 // sent with status 200.
 func parseCertificates(data []byte) ([]parsed, error) {
-	members, err := readObject(data, true)
-	if err != nil {
-		return nil, err
-	}
-	if len(members) > maxKeys {
-		return nil, fmt.Errorf("%d keys, want at most %d", len(members), maxKeys)
-	}
-	out := make([]parsed, len(members))
-	for i, m := range members {
-		text, err := readString(m.value)
-		if err != nil {
-			out[i] = parsed{refused: fmt.Errorf("%s is not a string", quote(m.name))}
-			continue
+	var out []parsed
+	r := strictjson.New(string(data), strictjson.Options{AllowNUL: true})
+	for kid := range r.Object() {
+		if r.Kind() == '"' {
+			out = append(out, parseNamedPEM(kid, r.String()))
+		} else {
+			out = append(out, parsed{refused: fmt.Errorf("%s is not a string", quote(kid))})
 		}
-		out[i] = parseNamedPEM(m.name, text)
+		if len(out) > maxKeys {
+			r.Fail(fmt.Errorf("more than %d keys", maxKeys))
+		}
+	}
+	if err := r.End(); err != nil {
+		return nil, err
 	}
 	if len(out) > 0 {
 		if err := someSound(out); err != nil {

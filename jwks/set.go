@@ -174,7 +174,7 @@ func (s *Set) read(raw string) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	h, err := readHeader(decoded)
+	h, err := readHeader(string(decoded))
 	if err != nil {
 		return header{}, err
 	}
