@@ -46,7 +46,7 @@ func writeIssuer(w io.Writer, id, url, jwks string) {
 		id, url, benchAudience, jwks)
 }
 
-// startServer runs the server and returns once it is ready.
+// startServer starts the server and returns once it is ready.
 func startServer(ctx context.Context, binary, config, public string) (*process, error) {
 	cmd := exec.CommandContext(ctx, binary, "serve", "-c", config)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -68,7 +68,7 @@ func startServer(ctx context.Context, binary, config, public string) (*process, 
 	return nil, errNotReady
 }
 
-// seed puts users into a new store, as if each had come once from the issuer.
+// seed creates users in a new store, as first exchanges of tokens would.
 func seed(ctx context.Context, dir, issuerURL string, n int) error {
 	if n == 0 {
 		return nil

@@ -17,7 +17,7 @@ import (
 // benchAudience is the aud of the subject tokens.
 const benchAudience = "bench-app"
 
-// issuer signs subject tokens and serves the key that they are signed with.
+// issuer signs subject tokens and publishes its key.
 type issuer struct {
 	url    string
 	key    *rsa.PrivateKey
@@ -46,8 +46,8 @@ func (i *issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
-// tokens are n ID tokens, each of its own subject, as a large provider writes
-// them.
+// tokens returns n ID tokens, each for its own subject, with the claims that large
+// providers include.
 func (i *issuer) tokens(n int) ([]string, error) {
 	out := make([]string, n)
 	now := time.Now()

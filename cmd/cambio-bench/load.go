@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// load drives a server over fixed connections, each sending its next request as
-// soon as the last was answered. It may be run again and again.
+// load sends requests over a fixed number of connections, each of which sends its
+// next request as soon as the last got its response. It can run repeatedly.
 type load struct {
 	requests [][]byte // whole HTTP requests, sent in turn
 	next     atomic.Int64
@@ -23,10 +23,10 @@ type load struct {
 	elapsed  time.Duration // of all runs
 }
 
-// result is what the runs of a load measured.
+// result sums up the runs of a load.
 type result struct {
 	requests int
-	errors   int // answers other than 200
+	errors   int // responses other than 200
 	elapsed  time.Duration
 	p50, p99 time.Duration
 }
@@ -55,8 +55,7 @@ func (l *load) close() {
 	}
 }
 
-// run drives the load for a while and returns once every connection has
-// stopped.
+// run sends requests for d and returns once every connection has stopped.
 func (l *load) run(d time.Duration) error {
 	start := time.Now()
 	var wg sync.WaitGroup
@@ -72,7 +71,7 @@ func (l *load) run(d time.Duration) error {
 	return errs
 }
 
-// result merges what the workers saw.
+// result merges the measurements of the workers.
 func (l *load) result() (result, error) {
 	r := result{elapsed: l.elapsed}
 	var all []time.Duration
@@ -81,15 +80,15 @@ func (l *load) result() (result, error) {
 		r.errors += l.workers[i].errors
 	}
 	if len(all) == 0 {
-		return r, errors.New("nothing was answered")
+		return r, errors.New("there were no responses")
 	}
 	slices.Sort(all)
 	r.requests, r.p50, r.p99 = len(all), all[len(all)/2], all[len(all)*99/100]
 	return r, nil
 }
 
-// worker is one keep-alive connection. It speaks just enough HTTP/1.1 to cost
-// little beside the server that shares the machine with it.
+// worker is one persistent connection. It speaks just enough HTTP/1.1, so that it
+// costs little beside the server on the same machine.
 type worker struct {
 	conn   net.Conn
 	in     *bufio.Reader
@@ -101,7 +100,7 @@ type worker struct {
 func (w *worker) work(l *load, until time.Time) {
 	for now := time.Now(); now.Before(until); {
 		request := l.requests[int(l.next.Add(1)-1)%len(l.requests)]
-		status, err := w.ask(request)
+		status, err := w.send(request)
 		if err != nil {
 			w.err = err
 			return
@@ -115,15 +114,15 @@ func (w *worker) work(l *load, until time.Time) {
 	}
 }
 
-func (w *worker) ask(request []byte) (status int, err error) {
+func (w *worker) send(request []byte) (status int, err error) {
 	if _, err := w.conn.Write(request); err != nil {
 		return 0, err
 	}
-	return readAnswer(w.in)
+	return readResponse(w.in)
 }
 
-// readAnswer reads one response with a Content-Length and returns its status.
-func readAnswer(in *bufio.Reader) (status int, err error) {
+// readResponse reads one response with a Content-Length and returns its status.
+func readResponse(in *bufio.Reader) (status int, err error) {
 	length := -1
 	for first := true; ; first = false {
 		line, err := in.ReadSlice('\n')
@@ -138,7 +137,7 @@ func readAnswer(in *bufio.Reader) (status int, err error) {
 			}
 		case len(line) == 0:
 			if length < 0 {
-				return 0, errors.New("answer has no content-length")
+				return 0, errors.New("the response has no content-length")
 			}
 			_, err = io.CopyN(io.Discard, in, int64(length))
 			return status, err
@@ -158,7 +157,7 @@ func statusOf(line []byte) (int, error) {
 	return strconv.Atoi(string(line[9:12]))
 }
 
-// formRequest is a token request as a client without a backend sends it.
+// formRequest returns a token request as a client without a backend sends it.
 func formRequest(addr, path, form string) []byte {
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		path, addr, len(form), form)

@@ -1,15 +1,15 @@
-// Cambio-bench drives the built server over loopback with pre-signed RS256
-// tokens and prints what an exchange costs beside hand-written yardsticks that
-// do the same cryptography, measured in the same run:
+// Cambio-bench loads the built server over loopback with pre-signed RS256 tokens
+// and prints what an exchange costs beside hand-written servers, the yardsticks,
+// that do the same cryptography, measured in the same run:
 //
 //	go run ./cmd/cambio-bench
 //	go run ./cmd/cambio-bench -issuers 10000 -users 1000000
 //
 // With more than one issuer, or users beside those of the tokens, a second server
-// with neither runs by turns with the first, for the ratio between the two.
+// without them is measured in alternation, for the ratio between the two.
 //
-// Servers and generator share the machine, so the figures that carry over to
-// another one are the ratios.
+// Servers and load generator share the machine, so only the ratios carry over to
+// another one.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// listening starts the line with which a process tells its address.
+// listening is the start of the line in which a process prints its address.
 const listening = "listening on"
 
 // options are the flags.
@@ -72,7 +72,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("cambio-bench", flag.ContinueOnError)
 	flags.IntVar(&o.tokens, "tokens", 1000, "pre-signed subject tokens, each of its own user")
 	levels := flags.String("c", "1,32,256", "concurrency levels")
-	flags.DurationVar(&o.duration, "d", time.Second, "how long each server is driven at each level, in each round")
+	flags.DurationVar(&o.duration, "d", time.Second, "how long each server is loaded at each level, in each round")
 	flags.IntVar(&o.rounds, "rounds", 9, "times that all servers are started and measured; medians are printed")
 	flags.IntVar(&o.issuers, "issuers", 1, "registered issuers")
 	flags.IntVar(&o.users, "users", 0, "users that exist beside those of the tokens")

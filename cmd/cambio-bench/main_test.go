@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the yardsticks, as the program is.
+// TestMain lets the test binary run the yardsticks, as the program does.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "yardstick" {
 		main()
@@ -18,9 +18,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The harness drives every server and is refused by none. How fast they are is
-// not the question here.
-func TestRun(t *testing.T) {
+// Every server accepts every request. The test does not check speed.
+func TestEveryServerAcceptsTheLoad(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		more  []string
@@ -59,7 +58,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestReadAnswer(t *testing.T) {
+func TestReadResponse(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
 		status     int // 0 means an error
@@ -70,7 +69,7 @@ func TestReadAnswer(t *testing.T) {
 		{"cut short", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", 0},
 		{"no status", "\r\n\r\n", 0},
 	} {
-		status, err := readAnswer(bufio.NewReader(strings.NewReader(c.text)))
+		status, err := readResponse(bufio.NewReader(strings.NewReader(c.text)))
 		if (c.status == 0) != (err != nil) || err == nil && status != c.status {
 			t.Errorf("%s: %d, %v", c.name, status, err)
 		}

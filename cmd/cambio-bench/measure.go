@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// target is a server under load with the requests that it gets.
+// target is a server and the requests for it.
 type target struct {
 	name     string
 	process  *process
@@ -19,7 +19,7 @@ type target struct {
 	requests [][]byte
 }
 
-// bench is everything that a measurement needs.
+// bench holds what a measurement needs.
 type bench struct {
 	options
 	dir, binary   string
@@ -27,7 +27,7 @@ type bench struct {
 	signed        []string // the tokens
 	installations []*installation
 	ratios        []ratio
-	// Of a round, while it lasts:
+	// Of the current round:
 	targets   []target
 	processes []*process
 }
@@ -46,13 +46,13 @@ type figures struct {
 	cpu       time.Duration // of the server, per request
 }
 
-// names are the targets' in the order of the table.
+// names are the names of the targets in the order of the table.
 var names = []string{yardBare, yardCrypto, yardWritten, noWrite, withSession, smallNoWrite, smallWithSession}
 
-// measured is the figures of a round by level and target.
+// measured holds the figures of a round: level → target → figures.
 type measured map[int]map[string]figures
 
-// measure prints medians over the rounds, and of the ratios in each.
+// measure prints the medians over the rounds, of the figures and of the ratios.
 func (b *bench) measure(ctx context.Context, out io.Writer) error {
 	var rounds []measured
 	for range b.rounds {
@@ -82,9 +82,9 @@ func (b *bench) measure(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// round starts all servers anew, because where the memory of a process happens
-// to lie moves its figures by a twentieth for as long as it lives. Stores keep
-// what earlier rounds wrote.
+// round restarts all servers, because the memory layout of a process changes its
+// figures by up to 5 % for as long as the process runs. Stores keep what earlier
+// rounds wrote.
 func (b *bench) round(ctx context.Context) (m measured, err error) {
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if err := b.start(ctx); err != nil {
@@ -102,9 +102,9 @@ func (b *bench) round(ctx context.Context) (m measured, err error) {
 // slice is how long one target runs at a time.
 const slice = 200 * time.Millisecond
 
-// level runs the targets by turns, in slices that are short beside the moods of
-// a shared machine, so that each of them meets all targets. The order is drawn
-// anew each time, so that none always follows the one that leaves the disk busy.
+// level alternates between the targets in slices that are short beside the load
+// changes of a shared machine, so that these affect all targets alike. The order is
+// random, so that no target always follows the one that leaves the disk busy.
 func (b *bench) level(connections int) (map[string]figures, error) {
 	runs, err := b.connect(connections)
 	defer func() {
@@ -117,7 +117,7 @@ func (b *bench) level(connections int) (map[string]figures, error) {
 	}
 	for done := time.Duration(0); done < b.duration; done += slice {
 		for _, i := range rand.Perm(len(runs)) {
-			if err := runs[i].run(min(slice, b.duration-done)); err != nil {
+			if err := runs[i].drive(min(slice, b.duration-done)); err != nil {
 				return nil, err
 			}
 		}
@@ -131,47 +131,47 @@ func (b *bench) level(connections int) (map[string]figures, error) {
 	return out, nil
 }
 
-// turn is a target while it is measured.
-type turn struct {
+// measurement is a target with its load and the CPU time used.
+type measurement struct {
 	target
 	load *load
 	cpu  time.Duration // of the server, while the load ran
 }
 
-func (b *bench) connect(connections int) ([]*turn, error) {
-	var out []*turn
+func (b *bench) connect(connections int) ([]*measurement, error) {
+	var out []*measurement
 	for _, t := range b.targets {
 		l, err := connect(t.addr, t.requests, connections)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", t.name, err)
 		}
-		out = append(out, &turn{target: t, load: l})
+		out = append(out, &measurement{target: t, load: l})
 	}
 	return out, nil
 }
 
-func (t *turn) run(d time.Duration) error {
-	before, err := t.process.cpu()
+func (m *measurement) drive(d time.Duration) error {
+	before, err := m.process.cpu()
 	if err != nil {
 		return err
 	}
-	if err := t.load.run(d); err != nil {
-		return fmt.Errorf("%s: %w", t.name, err)
+	if err := m.load.run(d); err != nil {
+		return fmt.Errorf("%s: %w", m.name, err)
 	}
-	after, err := t.process.cpu()
-	t.cpu += after - before
+	after, err := m.process.cpu()
+	m.cpu += after - before
 	return err
 }
 
-func (t *turn) figures() (figures, error) {
-	r, err := t.load.result()
+func (m *measurement) figures() (figures, error) {
+	r, err := m.load.result()
 	if err != nil {
 		return figures{}, err
 	}
-	return figures{r.perSecond(), r.p50, r.p99, r.errors, t.cpu / time.Duration(r.requests)}, nil
+	return figures{r.perSecond(), r.p50, r.p99, r.errors, m.cpu / time.Duration(r.requests)}, nil
 }
 
-// warm lets every token meet every server.
+// warm sends every token to every server.
 func (b *bench) warm() error {
 	for _, t := range b.targets {
 		if err := t.warm(); err != nil {
@@ -231,7 +231,7 @@ func (b *bench) compare(level int, rounds []map[string]figures) []string {
 	return lines
 }
 
-// median is the middle of what pick sees in each round.
+// median returns the median of what pick returns for each round.
 func median[T float64 | time.Duration](rounds []map[string]figures, pick func(map[string]figures) T) T {
 	all := make([]T, len(rounds))
 	for i, r := range rounds {

@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 )
 
-// Names of the targets. Small is the server with one issuer and the tokens' users,
-// where the measured one has more.
+// The names of the targets. Small is the server with one issuer and the users of the
+// tokens only.
 const (
 	noWrite          = "cambio, no write"
 	withSession      = "cambio, session"
@@ -37,7 +37,7 @@ func prepare(ctx context.Context, dir string, opts options, out io.Writer) (*ben
 		ratios:        []ratio{{noWrite, yardCrypto, 1.0}, {withSession, yardWritten, 0.9}},
 		installations: []*installation{{noWrite: noWrite, withSession: withSession, issuers: opts.issuers, users: opts.users}},
 	}
-	if opts.issuers > 1 || opts.users > 0 { // which shall cost no more than one
+	if opts.issuers > 1 || opts.users > 0 { // which should cost no more than one
 		b.ratios = append(b.ratios, ratio{noWrite, smallNoWrite, 1.0}, ratio{withSession, smallWithSession, 1.0})
 		b.installations = append(b.installations, &installation{noWrite: smallNoWrite, withSession: smallWithSession, issuers: 1})
 	}
@@ -87,9 +87,9 @@ func (i *installation) install(ctx context.Context, dir string, issuer *issuer) 
 	return err
 }
 
-// start starts every server in a process of its own. The tokens meet them
-// before anything is measured, so that users exist, keys are fetched and files
-// have grown.
+// start starts every server in a process of its own. All tokens are exchanged once
+// before the measurement, so that users exist, keys are fetched and files have
+// grown.
 func (b *bench) start(ctx context.Context) error {
 	if err := b.startYardsticks(ctx); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (b *bench) stop() error {
 	return err
 }
 
-// exchanges are token exchanges, one for each token, ready to be sent.
+// exchanges returns a token exchange request for each token.
 func exchanges(addr, client string, tokens []string) [][]byte {
 	out := make([][]byte, len(tokens))
 	for i, token := range tokens {
@@ -155,7 +155,7 @@ func exchanges(addr, client string, tokens []string) [][]byte {
 	return out
 }
 
-// freePorts finds two ports that nothing listens on.
+// freePorts returns two unused addresses on loopback.
 func freePorts() (a, b string, err error) {
 	var addrs [2]string
 	for i := range addrs {

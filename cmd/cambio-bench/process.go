@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// process is a server under load, in a process of its own so that its CPU
-// time can be told from the generator's.
+// process is a server in a process of its own, so that its CPU time is separate from
+// the load generator's.
 type process struct {
 	cmd  *exec.Cmd
 	addr string
 }
 
-// startProcess runs a command that prints a line starting with prefix and
-// followed by its address once it listens.
+// startProcess starts a command that prints a line with prefix and its address once
+// it listens.
 func startProcess(ctx context.Context, prefix, path string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -42,7 +42,8 @@ func startProcess(ctx context.Context, prefix, path string, args ...string) (*pr
 	return &process{cmd: cmd, addr: addr}, nil
 }
 
-// awaitAddress reads up to the announcing line and leaves the rest draining.
+// awaitAddress reads up to the line with the address and discards the rest in the
+// background.
 func awaitAddress(out io.Reader, prefix string) (string, error) {
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -54,7 +55,7 @@ func awaitAddress(out io.Reader, prefix string) (string, error) {
 	return "", errors.Join(errors.New("it ended before it listened"), lines.Err())
 }
 
-// stop asks the process to end and waits for it.
+// stop terminates the process and waits for it.
 func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
@@ -62,7 +63,7 @@ func (p *process) stop() error {
 	return p.cmd.Wait()
 }
 
-// cpu is the user and system time that the process has used, in the kernel's
+// cpu returns the user and system time that the process has used, in the kernel's
 // ticks of 10 ms.
 func (p *process) cpu() (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))

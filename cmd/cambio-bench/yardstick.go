@@ -27,8 +27,8 @@ import (
 	"cambio/storage/bolt"
 )
 
-// The yardsticks are what a careful engineer would write by hand for one
-// issuer: no policy, no store, no registration, no limits.
+// The yardsticks are servers as a careful engineer would write them for one issuer:
+// no policy, no store, no registration, no limits.
 const (
 	yardBare    = "bare"    // form in, JSON out: what net/http alone costs
 	yardCrypto  = "crypto"  // (a): verify RS256, sign ES256, plain standard library
@@ -95,8 +95,8 @@ func readPublicKey(file string) (*rsa.PublicKey, error) {
 	return public, nil
 }
 
-// answer is what a token endpoint answers.
-type answer struct {
+// response is a response of the token endpoint.
+type response struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int    `json:"expires_in"`
@@ -119,11 +119,11 @@ func (y *yardstick) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(answer{token, "Bearer", 900})
+	json.NewEncoder(w).Encode(response{token, "Bearer", 900})
 }
 
-// write commits one record the size of a session. The engine is ours: it
-// shares an fsync among all who wait, as one would write it by hand.
+// write commits one record the size of a session. It uses the server's engine, which
+// shares an fsync among waiting commits, as a hand-written one would.
 func (y *yardstick) write(ctx context.Context) error {
 	return y.store.Commit(ctx, storage.Write{Table: "sessions", Key: uuid.Must(uuid.NewV7()).String(), Value: make([]byte, 400)})
 }
@@ -140,7 +140,7 @@ func (y *yardstick) exchange(token string) (string, error) {
 	})
 }
 
-// verify does by hand what is needed for one issuer with one key.
+// verify verifies a token of the one issuer, which has one key.
 func (y *yardstick) verify(token string) (claims struct {
 	Iss, Sub, Aud string
 	Exp           int64

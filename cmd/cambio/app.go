@@ -17,13 +17,13 @@ import (
 	"cambio/storage"
 )
 
-// Addrs are where a server listens.
+// Addrs are the addresses a server listens on.
 type Addrs struct {
 	Public, Admin net.Addr
 }
 
 // Run serves until ctx ends or the store fails, and returns once everything it
-// started has ended. It calls ready when both listeners take connections.
+// started has ended. It calls ready once both listeners accept connections.
 func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
 	a, err := assemble(ctx, cfg, stdout, stderr)
 	if err != nil {
@@ -46,7 +46,7 @@ func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 	return a.serve(ctx, public, admin)
 }
 
-// listen opens a listener, with TLS if the configuration has it.
+// listen opens a listener, with TLS if that is configured.
 func (a *app) listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -62,8 +62,8 @@ func (a *app) listen(address string) (net.Listener, error) {
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
 }
 
-// serve answers on both listeners until ctx ends, the store fails or a
-// listener breaks; then it lets requests under way end.
+// serve serves both listeners until ctx ends, the store fails or a listener
+// breaks; then it waits for open requests.
 func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
@@ -73,8 +73,8 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	defer tasks.Wait()
 	defer stop()
 
-	underway := newDrain(a.server)
-	servers := map[*http.Server]net.Listener{a.http(underway): public, a.http(a.admin): admin}
+	draining := newDrain(a.server)
+	servers := map[*http.Server]net.Listener{a.http(draining): public, a.http(a.admin): admin}
 	broken := make(chan error, len(servers))
 	for s, l := range servers {
 		go func() { broken <- s.Serve(l) }()
@@ -84,29 +84,29 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	case <-ctx.Done():
 		a.log.Info("stopping", "cause", context.Cause(ctx).Error())
 	case <-a.engine.Failed():
-		err = hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "what was answered is safe; start the server again to open the store anew")
+		err = hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "responses already sent are durable; restart the server to reopen the store")
 	case err = <-broken:
 	}
 	a.server.Drain()
-	return errors.Join(err, a.shutdown(underway, servers))
+	return errors.Join(err, a.shutdown(draining, servers))
 }
 
 func (a *app) http(h http.Handler) *http.Server {
 	s := server.HTTPServer(h)
-	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // strangers' TLS and protocol errors
+	s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // TLS and protocol errors that callers cause
 	return s
 }
 
-// shutdown waits for requests under way, as long as the configuration says,
-// and closes the listeners.
-func (a *app) shutdown(underway *drain, servers map[*http.Server]net.Listener) error {
+// shutdown waits for open requests up to the configured timeout, and closes the
+// listeners.
+func (a *app) shutdown(draining *drain, servers map[*http.Server]net.Listener) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 	defer cancel()
-	underway.stop(ctx)
+	draining.stop(ctx)
 	var errs error
 	for s := range servers {
 		if err := s.Shutdown(ctx); err != nil {
-			errs = errors.Join(errs, fmt.Errorf("waiting for requests under way: %w", err), s.Close())
+			errs = errors.Join(errs, fmt.Errorf("waiting for open requests: %w", err), s.Close())
 		}
 	}
 	return errs

@@ -27,7 +27,7 @@ func inFolder(t *testing.T, dir string) settings.Config {
 	return c
 }
 
-// A key-encryption key that is lost or exchanged is told, and never replaced.
+// A missing or different key-encryption key is an error, and is never replaced.
 func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -35,7 +35,7 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 		left  error // of looking at the file afterwards
 	}{
 		{"lost", os.Remove, fs.ErrNotExist},
-		{"exchanged", func(file string) error {
+		{"different", func(file string) error {
 			return os.WriteFile(file, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), 0o600)
 		}, nil},
 	} {
@@ -98,8 +98,8 @@ func TestClockJump(t *testing.T) {
 	}
 }
 
-// Whatever keeps the store from opening, the hint says what to do about that.
-func TestStoreHints(t *testing.T) {
+// Each error of opening the store has a hint that fits it.
+func TestStoreErrorsHaveHints(t *testing.T) {
 	dir := t.TempDir()
 	damaged := filepath.Join(dir, "damaged.db")
 	if err := os.WriteFile(damaged, bytes.Repeat([]byte{1}, 1<<15), 0o600); err != nil {
@@ -108,7 +108,7 @@ func TestStoreHints(t *testing.T) {
 	for _, row := range []struct{ name, database, hint string }{
 		{"no folder", filepath.Join(dir, "none", "cambio.db"), "the folder must exist"},
 		{"a folder", dir, "the folder must exist"},
-		{"a damaged file", damaged, "put a backup in its place"},
+		{"a damaged file", damaged, "restore a backup"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := app{cfg: settings.Config{Database: row.database}}
@@ -120,8 +120,8 @@ func TestStoreHints(t *testing.T) {
 	}
 }
 
-// What a start adds and removes is in the audit log, as what commands do is; a
-// start that changes nothing says nothing.
+// A start audits the registrations that it adds and removes, as commands do; a
+// start that changes nothing audits nothing.
 func TestTrustAtStartIsAudited(t *testing.T) {
 	dir := t.TempDir()
 	cfg := inFolder(t, dir)
@@ -148,18 +148,18 @@ func TestTrustAtStartIsAudited(t *testing.T) {
 	}
 }
 
-// What a start tells of clients that cannot do yet what they are registered for.
-func TestUnreadyClientsAreTold(t *testing.T) {
+// A start logs which clients cannot yet do what they are registered for.
+func TestUnreadyClientsAreLogged(t *testing.T) {
 	const backend = "clients: [{id: backend, auth: client_secret_basic, proofs: [user-assertion], audiences: [a]}]"
 	const mailer = "clients: [{id: mailer, proofs: [otp], audiences: [a], authKeys: {signingKeys: \"-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAw12VZAU69zAGRLMAFu/O\\nLKi483UN1V9xy/jyyMo9fKuk+4dfRcsNOC2VYE6paZ6KW218iJ9wvE7D6do/8koJ\\n77ceBvWlsrqhIDTQUpod+HEI+ps9eTfFCWmf8pTJIOTQ7YwjLCqVITNx/9Og9VY4\\nQgQ/9DzE2JiOj3kA9uNyWoonzXV80MSNtTOBLuGqRgfyiRbyi68/bIihXQ+iyi/6\\ncFtmYIF7XB1AKK5NEBXiqBD5yPIlgHCjDyUC0+x8N98a2/EHlxXfDdyi8wt0UieN\\n2XD16j3s9G0zlKHXA5sypGjX7eMg0SnhXqolqlJu+nVWwlOyR2BBgkzaOd7cS08E\\nqwIDAQAB\\n-----END PUBLIC KEY-----\"}}]"
 	const public = "clients: [{id: page, audiences: [a]}]"
 	for _, row := range []struct {
-		name, trust, mail, told string
+		name, trust, mail, hint string
 	}{
 		{"without a secret", backend, "", "cambio client rotate backend"},
 		{"without mail", mailer, "", "set mail.host"},
 		{"with mail", mailer, "127.0.0.1", ""},
-		{"nothing to tell", public, "", ""},
+		{"nothing to do", public, "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -177,8 +177,8 @@ func TestUnreadyClientsAreTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer a.close()
-			if told := strings.Contains(log.String(), "hint="); told != (row.told != "") || !strings.Contains(log.String(), row.told) {
-				t.Errorf("want %q in %s", row.told, log.String())
+			if hinted := strings.Contains(log.String(), "hint="); hinted != (row.hint != "") || !strings.Contains(log.String(), row.hint) {
+				t.Errorf("want %q in %s", row.hint, log.String())
 			}
 		})
 	}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The map names the test that guards each invariant: a name that is renamed
-// away would guard nothing.
+// ARCHITECTURE.md names the tests that guard each invariant. A name without a test
+// would guard nothing.
 func TestArchitectureNamesTestsThatExist(t *testing.T) {
 	const root = "../.."
 	text, err := os.ReadFile(filepath.Join(root, "exchange/ARCHITECTURE.md"))

@@ -127,7 +127,7 @@ func storeHint(err error) string {
 	if _, ok := errors.AsType[*fs.PathError](err); ok {
 		return "the folder must exist and the file must be writable by this user"
 	}
-	return "the file is damaged or was never this server's; put a backup in its place"
+	return "the file is damaged or not a database of this server; restore a backup"
 }
 
 func (a *app) openKeys(ctx context.Context) error {
@@ -149,7 +149,7 @@ func lostKEK(file, database string) error {
 }
 
 func bringBackKEK(database string) string {
-	return "bring back the key-encryption key that belongs to " + database + "; a new one would end all sessions, so none is made"
+	return "bring back the key-encryption key that belongs to " + database + "; a new one would end all sessions, so none is created"
 }
 
 // keyEncryptionKey is the one that is configured. It is made if its file does
@@ -171,7 +171,7 @@ func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
 		return keys.ReadKEK(file)
 	}
 	if err == nil {
-		a.log.Info("made a key-encryption key; keep a copy of it apart from the database's", "file", file)
+		a.log.Info("created a key-encryption key; keep a copy of it apart from the database's", "file", file)
 	}
 	return kek, err
 }
@@ -211,7 +211,7 @@ func (a *app) keepUses() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := a.registry.FlushUses(ctx); err != nil {
-		a.log.Error("noting which secrets were used", "error", err)
+		a.log.Error("storing the last uses of secrets", "error", err)
 	}
 }
 
@@ -237,7 +237,7 @@ func (a *app) applyTrust(ctx context.Context) error {
 	}
 	file, err := manifest.Read(a.cfg.Trust, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or leave the setting out")
+		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or remove the setting")
 	}
 	if err != nil {
 		return err

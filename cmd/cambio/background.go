@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// sweepEvery is how often what has expired is deleted, and clockEvery how
-// often the clocks are compared.
+// sweepEvery is how often expired records are deleted, and clockEvery how often the
+// clocks are compared.
 const (
 	sweepEvery = time.Minute
 	clockEvery = 10 * time.Second
@@ -14,8 +14,9 @@ const (
 	clockJump  = 30 * time.Second
 )
 
-// warm makes every issuer ready before it is asked for, and tells of those that
-// cannot be: their users would be refused without a word to the operator.
+// warm fetches the keys of every issuer ahead of its first request, and logs the
+// registrations that cannot be used: otherwise the first sign would be refused
+// users.
 func (a *app) warm(ctx context.Context) {
 	a.registry.Warm(ctx)
 	for _, f := range a.registry.Snapshot().Faults() {
@@ -25,12 +26,12 @@ func (a *app) warm(ctx context.Context) {
 	}
 }
 
-// sweep deletes what has expired until ctx ends.
+// sweep deletes expired records until ctx ends.
 func (a *app) sweep(ctx context.Context) {
 	every(ctx, sweepEvery, func(now time.Time) {
 		a.limiter.Sweep(now)
 		if err := a.registry.FlushUses(ctx); err != nil && ctx.Err() == nil {
-			a.log.Error("noting which secrets are used", "error", err)
+			a.log.Error("storing the last uses of secrets", "error", err)
 		}
 		if _, err := a.sessions.Sweep(ctx, now); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping sessions", "error", err)
@@ -39,22 +40,22 @@ func (a *app) sweep(ctx context.Context) {
 			a.log.Error("sweeping merges", "error", err)
 		}
 		if _, err := a.replays.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
-			a.log.Error("sweeping what was spent", "error", err)
+			a.log.Error("sweeping replays", "error", err)
 		}
 		if _, err := a.requests.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
-			a.log.Error("sweeping requests for logins by key", "error", err)
+			a.log.Error("sweeping key requests", "error", err)
 		}
 		if _, err := a.wallets.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
 			a.log.Error("sweeping client sessions", "error", err)
 		}
 		if _, err := a.answers.Sweep(ctx, now, sweepBatch); err != nil && ctx.Err() == nil {
-			a.log.Error("sweeping answers", "error", err)
+			a.log.Error("sweeping stored responses", "error", err)
 		}
 	})
 }
 
-// watchClock tells when the wall clock was set: lifetimes of tokens that are
-// out already are then not what they were meant to be.
+// watchClock logs jumps of the wall clock: they change the remaining lifetimes of
+// issued tokens.
 func (a *app) watchClock(ctx context.Context) {
 	start := time.Now()
 	last := clocks{wall: start.Round(0)}
@@ -67,13 +68,13 @@ func (a *app) watchClock(ctx context.Context) {
 	})
 }
 
-// clocks is one reading of the wall clock and of the monotonic one.
+// clocks is one reading of the wall clock and of the monotonic clock.
 type clocks struct {
 	wall time.Time
 	up   time.Duration
 }
 
-// jump is by how much the wall clock moved beyond the time that passed.
+// jump returns how far the wall clock moved beyond the time that passed.
 func jump(last, now clocks) time.Duration {
 	return now.wall.Sub(last.wall) - (now.up - last.up)
 }

@@ -17,9 +17,9 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// The scripts in testdata are what an operator types and reads. `server` runs
-// a real one, `issuer` an issuer, and `exchange` brings one of its tokens; `refresh`
-// and `introspect` are about the tokens that it got.
+// The scripts in testdata are what an operator types and reads. `server` runs a
+// real server, `issuer` an issuer, and `exchange` presents one of its tokens;
+// `refresh` and `introspect` use the tokens of the exchange.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"cambio": main})
 }
@@ -32,13 +32,13 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"server": startServer, "issuer": startIssuer, "exchange": bringToken,
+			"server": startServer, "issuer": startIssuer, "exchange": exchangeToken,
 			"refresh": refreshToken, "introspect": introspectToken, "first": firstCell,
 		},
 	})
 }
 
-// running is what a script started.
+// running holds what a script started.
 type running struct{ issuer *jwkstest.Issuer }
 
 type runningKey struct{}
@@ -80,10 +80,10 @@ func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-// bringToken exchanges a token of a subject as a client: exchange CLIENT SUB.
+// exchangeToken exchanges a token of a subject as a client: exchange CLIENT SUB.
 // Its session and user are in $SESSION and $USERID afterwards, its tokens in
 // $ACCESS and $REFRESH.
-func bringToken(ts *testscript.TestScript, neg bool, args []string) {
+func exchangeToken(ts *testscript.TestScript, neg bool, args []string) {
 	i := ts.Value(runningKey{}).(*running).issuer
 	resp, err := http.PostForm(ts.Getenv("PUBLIC")+"/oauth/token", url.Values{
 		"grant_type": {exchange.GrantTokenExchange}, "client_id": {args[0]},
@@ -119,7 +119,7 @@ func firstCell(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // refreshToken exchanges a refresh token as a client: refresh CLIENT TOKEN. A
-// refusal must be the one that ends the session in a client's eyes.
+// refusal must be invalid_grant, by which clients drop a session.
 func refreshToken(ts *testscript.TestScript, neg bool, args []string) {
 	resp, err := http.PostForm(ts.Getenv("PUBLIC")+"/oauth/token", url.Values{
 		"grant_type": {exchange.GrantRefreshToken}, "client_id": {args[0]}, "refresh_token": {args[1]},
@@ -133,7 +133,7 @@ func refreshToken(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// introspectToken asks about a token as a client whose secret is in a file:
+// introspectToken introspects a token as a client whose secret is in a file:
 // introspect CLIENT FILE TOKEN. It fails if the token is not active.
 func introspectToken(ts *testscript.TestScript, neg bool, args []string) {
 	form := strings.NewReader(url.Values{"token": {args[2]}}.Encode())
@@ -168,8 +168,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// Every command says what it does and shows a line to paste.
-func TestHelpTeaches(t *testing.T) {
+// The help of every command has a text and an example.
+func TestHelpHasTextAndExample(t *testing.T) {
 	c := &cli{in: strings.NewReader(""), out: io.Discard, err: io.Discard}
 	commands := c.root().Commands()
 	for n := 0; n < len(commands); n++ {

@@ -65,7 +65,7 @@ checkout and keys, is declared in a manifest: see cambio apply.`, `  # a browser
 	return cmd
 }
 
-// added is what client add shows. Confidential clients have a Secret.
+// added is the output of client add. Confidential clients have a Secret.
 type added struct {
 	Client exchange.Client  `json:"client"`
 	Secret *admin.NewSecret `json:"secret,omitempty"`

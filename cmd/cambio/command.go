@@ -151,7 +151,7 @@ func (c *cli) act(kind, action string, call func(*admin.Client, context.Context,
 	}, c.printOutcome)
 }
 
-// outcome is what a command shows that has changed one record.
+// outcome is the output of a command that changed one record.
 type outcome struct {
 	Kind   string `json:"kind"`
 	ID     string `json:"id"`

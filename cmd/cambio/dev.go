@@ -98,7 +98,7 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 	return c.serveDemo(ctx, cfg, urls, demo)
 }
 
-// serveDemo serves, and greets as soon as it does.
+// serveDemo runs the server, and greets once it listens.
 func (c *cli) serveDemo(ctx context.Context, cfg settings.Config, urls dev.URLs, demo dev.Demo) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -116,7 +116,7 @@ func (c *cli) serveDemo(ctx context.Context, cfg settings.Config, urls dev.URLs,
 	return errors.Join(err, greeted)
 }
 
-// greet makes the secrets of the demo's clients and prints where things are.
+// greet creates the secrets of the demo's clients and prints the transcript.
 func greet(ctx context.Context, out io.Writer, cfg settings.Config, urls dev.URLs, demo dev.Demo) error {
 	token, err := admin.OpenToken(cfg.AdminTokenFile)
 	if err != nil {

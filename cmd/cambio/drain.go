@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// drain tells the requests that began before a stop from those after it. While
-// it waits for the former, the listener stays open and the latter are answered,
-// /readyz with 503: a load balancer that asks learns that the server is
-// stopping instead of finding nobody.
+// drain separates requests that began before a stop from later ones. While it
+// waits for the former, the listener stays open and later requests are served,
+// /readyz with 503: a load balancer sees that the server is stopping, instead of
+// a refused connection.
 type drain struct {
 	next     http.Handler
 	stopping atomic.Bool
-	// before is the requests under way that began before the stop, and one
-	// more while there was no stop. At 0 it stays there.
+	// before is the number of open requests that began before the stop, plus one
+	// until the stop. Once 0, it stays 0.
 	before atomic.Int64
 	done   chan struct{} // closed at 0
 }
@@ -25,8 +25,8 @@ func newDrain(next http.Handler) *drain {
 	return d
 }
 
-// ServeHTTP lets next answer. Connections do not outlast an answer that comes
-// after the stop.
+// ServeHTTP calls next. A response to a request after the stop closes its
+// connection.
 func (d *drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.enter() {
 		defer d.leave()
@@ -36,7 +36,7 @@ func (d *drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.next.ServeHTTP(w, r)
 }
 
-// enter counts a request that begins before the stop.
+// enter counts a request. It reports whether the request began before the stop.
 func (d *drain) enter() bool {
 	for !d.stopping.Load() {
 		if n := d.before.Load(); n > 0 && d.before.CompareAndSwap(n, n+1) {
@@ -52,8 +52,8 @@ func (d *drain) leave() {
 	}
 }
 
-// stop waits until the requests that began before it have been answered, or
-// ctx ends. It is called once.
+// stop waits until the requests that began before it have finished, or ctx ends.
+// It is called once.
 func (d *drain) stop(ctx context.Context) {
 	d.stopping.Store(true)
 	d.leave()

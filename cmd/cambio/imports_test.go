@@ -5,14 +5,13 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-	"path"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// mayImport says which of our packages a package may import: arrows go down
-// only. What is absent is forbidden; a new arrow is a decision.
+// mayImport lists the packages of this module that a package may import: imports
+// go downwards only. What is absent is forbidden; a new import is a decision.
 var mayImport = map[string][]string{
 	"exchange": {}, "jwks": {}, "storage": {},
 
@@ -20,7 +19,7 @@ var mayImport = map[string][]string{
 	"storage/bolt":        {"storage"},
 	"storage/storagetest": {"storage"},
 	"jwks/jwkstest":       {},
-	// What sends mail knows nobody: it is told an address, a name and a code.
+	// The sender of mail gets an address, a name and a code, and knows no user.
 	"exchange/mail":          {},
 	"exchange/mail/mailtest": {},
 	"keys":                   {"storage"},
@@ -49,14 +48,14 @@ var mayImport = map[string][]string{
 	},
 }
 
-// everybodyMay are packages that any other may import: they only turn text into
+// shared lists the packages that every other may import: they only turn text into
 // values, so there is one of each.
-var everybodyMay = []string{"jwks/strictjson"}
+var shared = []string{"jwks/strictjson"}
 
-// homes says where a third party may be imported, and why nowhere else.
+// homes lists where a third party may be imported, and why in no other place.
 var homes = []struct {
 	module string
-	in     []string // prefixes of our packages
+	in     []string // prefixes of packages of this module
 	why    string
 }{
 	{"go.etcd.io/bbolt", []string{"storage/bolt"}, "engines are replaceable"},
@@ -65,7 +64,7 @@ var homes = []struct {
 	{"github.com/santhosh-tekuri/jsonschema", []string{"exchange/details"}, "schemas are data elsewhere"},
 	{"github.com/go-jose", []string{"keys", "exchange/dpop", "exchange/session", "cmd/cambio/dev"}, "tokens are read in few places; op.Storage speaks it"},
 	{"github.com/zitadel/oidc/v3/pkg/oidc", []string{"exchange/server", "cmd"}, "it is the protocol's words"},
-	{"github.com/zitadel/oidc/v3/pkg/op", []string{"cmd/cambio/dev"}, "its error door and verifiers are not ours"},
+	{"github.com/zitadel/oidc/v3/pkg/op", []string{"cmd/cambio/dev"}, "its verifiers and error responses are not used"},
 	{"github.com/zitadel/oidc/v3/pkg/client", []string{"cmd"}, "it is the independent client"},
 	{"github.com/spf13", []string{"cmd"}, "flags are read in main"},
 	{"github.com/prometheus", []string{"exchange/server", "cmd"}, "deciding code counts nothing"},
@@ -78,7 +77,7 @@ var homes = []struct {
 	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/wallet", "exchange/checkout", "jwks"}, "no grant sees HTTP"},
 }
 
-// pkg is what `go list` says of a package.
+// pkg is one package in the output of `go list`.
 type pkg struct {
 	ImportPath string
 	Imports    []string
@@ -104,7 +103,7 @@ func listPackages(t *testing.T) []pkg {
 	}
 }
 
-func TestArrowsGoDown(t *testing.T) {
+func TestImportsGoDown(t *testing.T) {
 	packages := listPackages(t)
 	if len(packages) < 15 {
 		t.Fatalf("go list found %d packages", len(packages))
@@ -112,42 +111,42 @@ func TestArrowsGoDown(t *testing.T) {
 	for _, p := range packages {
 		name := strings.TrimPrefix(p.ImportPath, "cambio/")
 		for _, imported := range p.Imports {
-			checkOurs(t, name, imported)
-			checkTheirs(t, name, imported)
+			checkModule(t, name, imported)
+			checkThirdParty(t, name, imported)
 		}
 	}
 }
 
-// What is allowed and not used is a hole in the map: the first to use it would
-// decide something without saying so. What is not built yet may be planned.
-func TestEveryArrowIsUsed(t *testing.T) {
+// An import that is allowed and not used is a hole in the list: the first use of it
+// would be a decision without a trace. Packages that do not exist yet may be listed.
+func TestAllowedImportsAreUsed(t *testing.T) {
 	imports := map[string][]string{} // name → import paths
 	for _, p := range listPackages(t) {
 		imports[strings.TrimPrefix(p.ImportPath, "cambio/")] = p.Imports
 	}
 	for name, allowed := range mayImport {
-		for _, ours := range allowed {
-			if exists(imports, name) && exists(imports, ours) && !slices.Contains(imports[name], "cambio/"+ours) {
-				t.Errorf("%s may import %s and does not", name, ours)
+		for _, below := range allowed {
+			if exists(imports, name) && exists(imports, below) && !slices.Contains(imports[name], "cambio/"+below) {
+				t.Errorf("%s may import %s and does not", name, below)
 			}
 		}
 	}
 	for _, h := range homes {
 		for _, home := range h.in {
-			if exists(imports, home) && !livesAt(imports, home, h.module) {
+			if exists(imports, home) && !usedAt(imports, home, h.module) {
 				t.Errorf("%s may import %s and does not", home, h.module)
 			}
 		}
 	}
 }
 
-// exists says whether there is a package at home or below it.
+// exists reports whether there is a package at home or below it.
 func exists(imports map[string][]string, home string) bool {
-	return livesAt(imports, home, "")
+	return usedAt(imports, home, "")
 }
 
-// livesAt says whether a package at home or below it imports a module.
-func livesAt(imports map[string][]string, home, module string) bool {
+// usedAt reports whether a package at home or below it imports a module.
+func usedAt(imports map[string][]string, home, module string) bool {
 	for name, imported := range imports {
 		if !within(name, home) {
 			continue
@@ -161,8 +160,8 @@ func livesAt(imports map[string][]string, home, module string) bool {
 
 func within(name, home string) bool { return name == home || strings.HasPrefix(name, home+"/") }
 
-func checkOurs(t *testing.T, name, imported string) {
-	ours, ok := strings.CutPrefix(imported, "cambio/")
+func checkModule(t *testing.T, name, imported string) {
+	path, ok := strings.CutPrefix(imported, "cambio/")
 	if !ok || strings.HasPrefix(name, "cmd/") {
 		return
 	}
@@ -170,18 +169,18 @@ func checkOurs(t *testing.T, name, imported string) {
 	if !known {
 		t.Errorf("%s is not in the map of packages", name)
 	}
-	if !slices.Contains(allowed, ours) && !slices.Contains(everybodyMay, ours) {
-		t.Errorf("%s imports %s, which is above it or beside it", name, ours)
+	if !slices.Contains(allowed, path) && !slices.Contains(shared, path) {
+		t.Errorf("%s imports %s, which is above it or beside it", name, path)
 	}
 }
 
-func checkTheirs(t *testing.T, name, imported string) {
+func checkThirdParty(t *testing.T, name, imported string) {
 	for _, h := range homes {
 		if !strings.HasPrefix(imported, h.module) {
 			continue
 		}
 		if !slices.ContainsFunc(h.in, func(home string) bool { return within(name, home) }) {
-			t.Errorf("%s imports %s: %s", name, path.Clean(imported), h.why)
+			t.Errorf("%s imports %s: %s", name, imported, h.why)
 		}
 	}
 }

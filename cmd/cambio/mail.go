@@ -11,8 +11,8 @@ import (
 	"cambio/exchange/server"
 )
 
-// openMail makes the sender of codes, if there is an SMTP server. It dials
-// nobody.
+// openMail creates the sender of codes if an SMTP server is configured. It opens no
+// connection.
 func (a *app) openMail() error {
 	m := &a.cfg.Mail
 	if m.Host == "" {
@@ -43,8 +43,8 @@ func (a *app) openMail() error {
 	return err
 }
 
-// withMail gives a server its sender of codes. A nil one in its Config would not
-// be none.
+// withMail sets the sender of codes. A nil *mail.Sender in the interface would not
+// be nil.
 func (a *app) withMail(cfg server.Config) server.Config {
 	if a.mail != nil {
 		cfg.Mail = a.mail

@@ -59,7 +59,7 @@ var linkTable = table[exchange.Link]{"ISSUER SUBJECT LINKED", func(l exchange.Li
 	return []string{l.Issuer, l.Subject, stamp(l.Created)}
 }}
 
-// shownUser is what user show prints. Sessions are the first ones.
+// shownUser is the output of user show. Sessions are the first ones.
 type shownUser struct {
 	admin.UserDetails
 	Sessions     []admin.Session `json:"sessions"`

@@ -15,7 +15,7 @@ import (
 	"cambio/keys"
 )
 
-// summary is what validate prints of a file without problems.
+// summary is the output of validate for a file without problems.
 type summary struct {
 	File    string `json:"file"`
 	Issuer  string `json:"issuer,omitempty"` // of a configuration

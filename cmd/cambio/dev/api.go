@@ -13,18 +13,18 @@ import (
 )
 
 // API is a resource server as a user of Cambio would write one: it trusts one
-// issuer and is one audience. Its orders want a scope, its invoices want a
-// checkout token for the one that is asked for.
+// issuer and is one audience. Orders require a scope, invoices a checkout token
+// for the requested invoice.
 type API struct {
 	audience string
 	verifier *op.AccessTokenVerifier
 	mux      *http.ServeMux
 }
 
-// ScopeRead is what the demo API wants to show orders.
+// ScopeRead is the scope that the demo API requires for orders.
 const ScopeRead = "orders:read"
 
-// NewAPI makes the demo API for access tokens of an issuer.
+// NewAPI returns the demo API for access tokens of an issuer.
 func NewAPI(issuer, jwksURL, audience string) *API {
 	keys := rp.NewRemoteKeySet(&http.Client{Timeout: 5 * time.Second}, jwksURL)
 	a := &API{audience: audience, verifier: op.NewAccessTokenVerifier(issuer, keys), mux: http.NewServeMux()}
@@ -33,10 +33,11 @@ func NewAPI(issuer, jwksURL, audience string) *API {
 	return a
 }
 
-// ServeHTTP answers GET /orders and GET /checkout/{customer}/{invoice}.
+// ServeHTTP serves GET /orders and GET /checkout/{customer}/{invoice}.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
-// token is what a fitting access token says; nil after a refusal (RFC 6750 §3).
+// token returns the claims of a valid access token, or nil after an error response
+// (RFC 6750 §3).
 func (a *API) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenClaims {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	claims, err := op.VerifyAccessToken[*oidc.AccessTokenClaims](r.Context(), token, a.verifier)
@@ -51,7 +52,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenCla
 	return nil
 }
 
-// order is what the demo API has to sell.
+// order is one order of the demo API.
 type order struct {
 	ID   int    `json:"id"`
 	Item string `json:"item"`
@@ -64,12 +65,12 @@ func (a *API) orders(w http.ResponseWriter, r *http.Request) {
 	case !slices.Contains(claims.Scopes, ScopeRead):
 		refuse(w, http.StatusForbidden, ` error="insufficient_scope", scope="`+ScopeRead+`"`)
 	default:
-		answer(w, map[string]any{"user": claims.Subject, "orders": []order{{1, "tea"}, {2, "cake"}}})
+		writeJSON(w, map[string]any{"user": claims.Subject, "orders": []order{{1, "tea"}, {2, "cake"}}})
 	}
 }
 
-// invoice is one invoice of one customer, to bearers of a checkout token for
-// just these: a token for another is a good one, and not good here.
+// invoice serves one invoice of one customer. It requires a checkout token for this
+// customer and this invoice: a valid token for another is refused.
 func (a *API) invoice(w http.ResponseWriter, r *http.Request) {
 	claims := a.token(w, r)
 	switch {
@@ -77,13 +78,13 @@ func (a *API) invoice(w http.ResponseWriter, r *http.Request) {
 	case claims.Claims["customer_id"] != r.PathValue("customer"), claims.Claims["invoice_id"] != r.PathValue("invoice"):
 		refuse(w, http.StatusForbidden, ` error="insufficient_scope"`)
 	default:
-		answer(w, map[string]any{
+		writeJSON(w, map[string]any{
 			"partner": claims.Claims["partner_id"], "customer": r.PathValue("customer"), "invoice": r.PathValue("invoice"), "amount": "12.50",
 		})
 	}
 }
 
-func answer(w http.ResponseWriter, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v)
 }

@@ -11,20 +11,20 @@ import (
 	"strings"
 )
 
-// The clients that show the other ways in, beside the demo app.
+// The clients of the demo besides the demo app.
 const (
-	BackendID = "demo-backend" // injects sessions and makes checkout tokens
-	PartnerID = "demo-partner" // keeps a key for each user
+	BackendID = "demo-backend" // injects sessions and gets checkout tokens
+	PartnerID = "demo-partner" // has an auth key for each user
 	WalletsID = "demo-wallets" // opens sessions for wallets
 )
 
-// The vendor whose app's tokens are exchanged, and the app as it knows it.
+// The vendor whose app's tokens are exchanged, and the client ID of the app there.
 const (
 	VendorID  = "demo-vendor"
 	VendorApp = "demo-vendor-app"
 )
 
-// Demo is what those clients and the vendor prove themselves by.
+// Demo holds the keys and secrets of these clients and of the vendor.
 type Demo struct {
 	SigningKey    string // the partner's public key, in PEM
 	VendorSecret  string
@@ -35,8 +35,8 @@ type Demo struct {
 // signingKeyFile is the demo partner's private key, in the folder.
 const signingKeyFile = "partner.pem"
 
-// NewDemo makes what is not the server's to make: the vendor's secret, and the
-// demo partner's key, which it keeps in the folder.
+// NewDemo creates the keys that the server does not create: the vendor's secret,
+// and the demo partner's key, which it writes to the folder.
 func NewDemo(folder string) (Demo, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -52,7 +52,7 @@ func NewDemo(folder string) (Demo, error) {
 	}
 	file := filepath.Join(folder, signingKeyFile)
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
-		return Demo{}, fmt.Errorf("keeping the demo partner's key: %w", err)
+		return Demo{}, fmt.Errorf("writing the demo partner's key: %w", err)
 	}
 	return Demo{
 		SigningKey:   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
@@ -60,7 +60,7 @@ func NewDemo(folder string) (Demo, error) {
 	}, nil
 }
 
-// environment is where a shell finds the demo.
+// environment returns a shell script that sets the variables of the demo.
 func (d Demo) environment(u URLs) string {
 	var b strings.Builder
 	for _, v := range [][2]string{
@@ -76,11 +76,11 @@ func (d Demo) environment(u URLs) string {
 	return b.String()
 }
 
-// EnvironmentFile is a shell script in the folder that sets what the README's
-// samples use.
+// EnvironmentFile is the shell script in the folder that sets the variables that
+// the manual's samples use.
 const EnvironmentFile = "demo.env"
 
-// WriteEnvironment writes it.
+// WriteEnvironment writes EnvironmentFile.
 func (d Demo) WriteEnvironment(u URLs) error {
 	file := filepath.Join(u.Folder, EnvironmentFile)
 	if err := os.WriteFile(file, []byte(d.environment(u)), 0o600); err != nil {

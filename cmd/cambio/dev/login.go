@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// loginPage asks who it is. It posts to its own address, which names the
-// pending authorization request.
+// loginPage is the login form. It posts to its own URL, which names the pending
+// authorization request.
 var loginPage = template.Must(template.New("login").Parse(`<!doctype html>
 <meta charset="utf-8">
 <title>Log in at the demo provider</title>
@@ -21,8 +21,8 @@ var loginPage = template.Must(template.New("login").Parse(`<!doctype html>
 </form>
 `))
 
-// login shows the page, and on a good answer sends the browser on to the
-// provider's callback, which makes the code.
+// login shows the page. After a correct password it redirects the browser to the
+// provider's callback, which creates the code.
 func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		p.showLogin(w, http.StatusOK, "")

@@ -14,19 +14,18 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// mailFile is where the last mail is kept, in the folder.
+// mailFile holds the last mail, in the folder.
 const mailFile = "mail.txt"
 
-// Mailbox is an SMTP server that delivers nothing: it shows what would have
-// been sent.
+// Mailbox is an SMTP backend that prints mails instead of delivering them.
 type Mailbox struct {
 	file string
 	mu   sync.Mutex // held while a mail is shown
 	show io.Writer
 }
 
-// NewMailbox is an SMTP server for loopback that prints each mail to show and
-// keeps the last in u's folder.
+// NewMailbox returns an SMTP server for loopback that prints each mail to show and
+// writes the last one to u's folder.
 func NewMailbox(u URLs, show io.Writer) *smtp.Server {
 	s := smtp.NewServer(&Mailbox{file: u.Folder + "/" + mailFile, show: show})
 	s.Domain = "127.0.0.1"
@@ -69,7 +68,7 @@ func (d *delivery) Reset() { d.to = "" }
 
 func (d *delivery) Logout() error { return nil }
 
-// readMail is the subject and the plain text of a mail.
+// readMail returns the subject and the plain text of a mail.
 func readMail(r io.Reader) (string, error) {
 	m, err := mail.ReadMessage(r)
 	if err != nil {

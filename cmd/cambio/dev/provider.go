@@ -19,12 +19,12 @@ type Provider struct {
 	callback func(ctx context.Context, authRequestID string) string
 }
 
-// ClientID is the relying party that is registered at the provider; it is the
-// audience of the ID tokens.
+// ClientID is the ID of the demo app: of the relying party at the provider, and so
+// the audience of ID tokens, and of the client at the server.
 const ClientID = "demo-app"
 
-// NewProvider makes a provider whose issuer is a loopback URL and which sends
-// codes to any of redirectURIs.
+// NewProvider returns a provider whose issuer is a loopback URL. It sends codes to
+// the redirectURIs only.
 func NewProvider(issuer string, redirectURIs ...string) (*Provider, error) {
 	store, err := newStore(redirectURIs)
 	if err != nil {
@@ -35,7 +35,7 @@ func NewProvider(issuer string, redirectURIs ...string) (*Provider, error) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	provider, err := op.NewProvider(config, store, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(quiet))
 	if err != nil {
-		return nil, fmt.Errorf("making the provider: %w", err)
+		return nil, fmt.Errorf("creating the provider: %w", err)
 	}
 	p := &Provider{store: store, callback: op.AuthCallbackURL(provider)}
 	mux := http.NewServeMux()

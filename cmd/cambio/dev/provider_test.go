@@ -14,7 +14,7 @@ import (
 
 const callbackURL = "http://127.0.0.1:9/callback"
 
-// startProvider serves a provider under the URL that is its issuer.
+// startProvider serves a provider at its issuer URL.
 func startProvider(t *testing.T) string {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(nil)
@@ -98,7 +98,7 @@ func TestCodeFlow(t *testing.T) {
 	}
 }
 
-// payload reads the claims of a token whose signature is not the question.
+// payload decodes the claims of a token without verifying its signature.
 func payload(t *testing.T, token string, into any) {
 	t.Helper()
 	parts := strings.Split(token, ".")

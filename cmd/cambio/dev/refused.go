@@ -9,9 +9,9 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// The methods below are what op.Storage asks for beyond the code flow of a
-// public client. The provider has no refresh tokens, no client secrets, no
-// introspection and no JWT profile, and says so.
+// The methods below complete op.Storage beyond the code flow of a public client. The
+// provider has no refresh tokens, no client secrets, no introspection and no JWT
+// profile; most of them return errors.
 
 func (s *store) CreateAccessAndRefreshTokens(context.Context, op.TokenRequest, string) (string, string, time.Time, error) {
 	return "", "", time.Time{}, oidc.ErrUnsupportedGrantType()

@@ -9,7 +9,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// relyingParty is the one client of the provider: what op.Client asks for.
+// relyingParty is the one client of the provider. It implements op.Client.
 type relyingParty struct{ redirectURIs []string }
 
 func (relyingParty) GetID() string                       { return ClientID }

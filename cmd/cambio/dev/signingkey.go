@@ -6,7 +6,7 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 )
 
-// signingKey is the provider's key: what op.SigningKey asks for.
+// signingKey is the provider's key. It implements op.SigningKey.
 type signingKey struct {
 	id  string
 	key *rsa.PrivateKey
@@ -16,7 +16,7 @@ func (k signingKey) ID() string                                  { return k.id }
 func (k signingKey) Key() any                                    { return k.key }
 func (k signingKey) SignatureAlgorithm() jose.SignatureAlgorithm { return jose.RS256 }
 
-// publicKey is its published half: what op.Key asks for.
+// publicKey is the public half of the key. It implements op.Key.
 type publicKey struct{ signingKey }
 
 func (k publicKey) Key() any                           { return &k.key.PublicKey }

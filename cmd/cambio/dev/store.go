@@ -14,25 +14,25 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// maxPending bounds the logins that were started and not finished.
+// maxPending bounds the pending logins, and the access tokens.
 const maxPending = 1000
 
 var errNotFound = errors.New("not found")
 
-// store is the provider's memory: what op.Storage asks for, as far as the
-// code flow of a public client needs it. The rest answers errNotFound.
+// store keeps the provider's state in memory. It implements op.Storage as far as the
+// code flow of a public client needs it.
 type store struct {
 	users map[string]user // name → user
-	party relyingParty
+	app   relyingParty
 	key   signingKey
 
 	mu      sync.Mutex
 	pending map[string]*authRequest // id → request
 	codes   map[string]string       // code → id
-	tokens  map[string]issued       // access token id → whose
+	tokens  map[string]issued       // access token ID → its user and scopes
 }
 
-// issued is what an access token of the provider stands for.
+// issued records the user and the scopes of an access token of the provider.
 type issued struct {
 	user   string
 	scopes []string
@@ -41,15 +41,15 @@ type issued struct {
 func newStore(redirectURIs []string) (*store, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
-		return nil, fmt.Errorf("making the provider's key: %w", err)
+		return nil, fmt.Errorf("creating the provider's key: %w", err)
 	}
 	return &store{
-		users: demoUsers(), party: relyingParty{redirectURIs}, key: signingKey{rand.Text(), key},
+		users: demoUsers(), app: relyingParty{redirectURIs}, key: signingKey{rand.Text(), key},
 		pending: map[string]*authRequest{}, codes: map[string]string{}, tokens: map[string]issued{},
 	}, nil
 }
 
-// logIn notes who answered the login page of a request.
+// logIn records the user that logged in for a request.
 func (s *store) logIn(id, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,14 +61,14 @@ func (s *store) logIn(id, name string) error {
 	return nil
 }
 
-func (s *store) CreateAuthRequest(_ context.Context, asked *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
+func (s *store) CreateAuthRequest(_ context.Context, request *oidc.AuthRequest, _ string) (op.AuthRequest, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.pending) >= maxPending {
 		clear(s.pending)
 		clear(s.codes)
 	}
-	a := &authRequest{id: rand.Text(), asked: *asked}
+	a := &authRequest{id: rand.Text(), request: *request}
 	s.pending[a.id] = a
 	return a, nil
 }
@@ -139,7 +139,7 @@ func (s *store) GetClientByClientID(_ context.Context, id string) (op.Client, er
 	if id != ClientID {
 		return nil, errNotFound
 	}
-	return s.party, nil
+	return s.app, nil
 }
 
 func (s *store) SigningKey(context.Context) (op.SigningKey, error) { return s.key, nil }

@@ -6,7 +6,7 @@ import (
 	"text/template"
 )
 
-// URLs are where `cambio dev` listens, and where it keeps what it keeps.
+// URLs are the addresses that `cambio dev` listens on, and its folder.
 type URLs struct {
 	Cambio   string // the server, and the issuer of its tokens
 	Admin    string
@@ -17,7 +17,7 @@ type URLs struct {
 	Folder   string
 }
 
-// NewURLs are those on loopback with five ports from port on.
+// NewURLs returns URLs on loopback with five ports from port on.
 func NewURLs(port int, folder string) URLs {
 	at := func(i int) string { return fmt.Sprintf("http://127.0.0.1:%d", port+i) }
 	return URLs{
@@ -26,16 +26,15 @@ func NewURLs(port int, folder string) URLs {
 	}
 }
 
-// verifier and challenge are one PKCE pair (RFC 7636 §4), fixed so that the
-// transcript needs nothing but curl and sed.
+// verifier and challenge are a fixed PKCE pair (RFC 7636 §4), so that the
+// transcript needs only curl and sed.
 const (
 	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
-// WriteTranscript prints where things are, what the demo's clients prove
-// themselves by, and a session to paste into a shell, from a login to a revoked
-// session.
+// WriteTranscript prints the addresses, the secrets of the demo's clients, and
+// commands to paste into a shell, from a login to a revoked session.
 func WriteTranscript(w io.Writer, u URLs, d Demo) error {
 	err := transcript.Execute(w, struct {
 		URLs
@@ -58,9 +57,9 @@ Clients    {{.RP}}, and for the other proofs (cambio docs proofs):
            {{.Backend}}  secret {{.BackendSecret}}
            {{.Partner}}  signs with {{.Folder}}/partner.pem
            {{.Wallets}}  secret {{.WalletsSecret}}
-Vendor     {{.Vendor}}   whose app's tokens are made with the secret {{.VendorSecret}}
+Vendor     {{.Vendor}}   whose app's tokens are signed with the secret {{.VendorSecret}}
            for a shell: . {{.Folder}}/{{.Environment}}
-Everything is in {{.Folder}}, trust.yaml and audit.log too, and gone when this ends (Ctrl-C).
+Everything is in {{.Folder}}, trust.yaml and audit.log too, and is deleted when this ends (Ctrl-C).
 
 # Paste this into another shell.
 field() { sed -n 's/.*"'$1'":"\([^"]*\)".*/\1/p'; }

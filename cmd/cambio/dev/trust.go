@@ -6,8 +6,8 @@ import (
 	"text/template"
 )
 
-// Trust is the manifest of a server that trusts the provider and a vendor, and
-// knows the demo app and the clients of the other ways in.
+// Trust returns the manifest of a server that trusts the provider and a vendor, and
+// has the demo app and the demo's other clients.
 func Trust(u URLs, d Demo) (string, error) {
 	var b strings.Builder
 	err := trust.Execute(&b, struct {
@@ -27,7 +27,7 @@ var trust = template.Must(template.New("trust").Parse(`issuers:
     audiences: [{{.App}}]
     scopes: [{{.Read}}, email]
     keys: {allowPrivateAddresses: true} # it is on loopback
-  - id: {{.Vendor}} # its tokens have no iss, and say in client_id for which app they are
+  - id: {{.Vendor}} # its tokens have no iss, and their audience is in client_id
     audiences: [{{.VendorApp}}]
     clientIdClaim: true
     scopes: [{{.Read}}]

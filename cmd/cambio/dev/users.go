@@ -2,8 +2,7 @@ package dev
 
 import "github.com/zitadel/oidc/v3/pkg/oidc"
 
-// user is somebody who can log in at the provider with the own name as
-// password.
+// user is a user of the provider. Its password is its name.
 type user struct {
 	name          string
 	fullName      string
@@ -11,8 +10,8 @@ type user struct {
 	emailVerified bool
 }
 
-// demoUsers differ in what matters to a relying party: bob's e-mail address
-// is a claim that nobody verified.
+// demoUsers returns two users that differ in what matters to a relying party: bob's
+// e-mail address is unverified.
 func demoUsers() map[string]user { // name → user
 	return map[string]user{
 		"alice": {"alice", "Alice Adams", "alice@example.com", true},
@@ -20,7 +19,7 @@ func demoUsers() map[string]user { // name → user
 	}
 }
 
-// describe fills info with what the scopes allow to say about the user.
+// describe fills info with the claims of the user that the scopes allow.
 func (u user) describe(info *oidc.UserInfo, scopes []string) {
 	for _, scope := range scopes {
 		switch scope {
