@@ -51,8 +51,8 @@ func finder(all []identity) *identity {
 }
 
 // refuseUnlinkedName refuses to link an unlinked identity that can find a user to
-// an existing user: its owner, who may be another person, would be let in as that
-// user from then on.
+// an existing user: its owner may be another person, and would come in as that user
+// from then on.
 func refuseUnlinkedName(further []identity, user string) error {
 	for i := range further {
 		if id := &further[i]; id.FindsUser && !id.linked() {

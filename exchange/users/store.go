@@ -74,7 +74,7 @@ func (u userRecord) changed() userRecord {
 	return u
 }
 
-// mergeRecord is what undoing a merge needs: the former user and which links it
+// mergeRecord holds what undoing a merge needs: the former user and which links it
 // had. The links themselves are with the user that has them now.
 type mergeRecord struct {
 	From  userRecord `json:"from"`

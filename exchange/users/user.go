@@ -78,21 +78,17 @@ func (s *Store) SetDisabled(ctx context.Context, userID string, disabled bool, w
 }
 
 // retry commits what decide returns together with writes, and decides again if an
-// exchange of the user was faster: a user who logs in again and again must not
-// keep an operator from disabling it.
+// exchange of the user was faster: continuous logins must not keep an
+// operator from disabling a user.
 func (s *Store) retry(ctx context.Context, writes []storage.Write, decide func() ([]storage.Write, error)) error {
 	const attempts = 16
-	var err error
-	for range attempts {
-		var decided []storage.Write
-		if decided, err = decide(); err == nil {
-			err = s.engine.Commit(ctx, slices.Concat(writes, decided)...)
-		}
-		if !errors.Is(err, storage.ErrConflict) {
+	return storage.Retry(ctx, attempts, func() error {
+		decided, err := decide()
+		if err != nil {
 			return err
 		}
-	}
-	return err
+		return s.engine.Commit(ctx, slices.Concat(writes, decided)...)
+	})
 }
 
 // disabling returns the writes that change the user and all its links.

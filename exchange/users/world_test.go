@@ -140,7 +140,7 @@ func refused(err error) bool {
 
 func notFound(err error) bool { return errors.Is(err, storage.ErrNotFound) }
 
-// fixed is three users: alice, who has the logins alice and alice2, bob and carol.
+// fixed is three users: alice, with the logins alice and alice2, bob and carol.
 type fixed struct{ alice, bob, carol exchange.User }
 
 func (w *world) fixed(t testing.TB) fixed {
