@@ -51,7 +51,7 @@ func (a *api) findClient(id string) (exchange.Client, error) {
 
 func (a *api) removeClient(ctx context.Context, in *byID) (*nothing, error) {
 	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.RemoveClient(ctx, in.ID, a.now(), writes...)
+		return a.cfg.Registry.Remove(ctx, registry.KindClient, in.ID, a.now(), writes...)
 	}, clientMarks(in.ID)...)
 	if err != nil {
 		return nil, missing(err, "client", in.ID)

@@ -8,6 +8,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/registry"
 )
 
 func (a *api) detailTypes() {
@@ -38,7 +39,7 @@ func (a *api) showDetailType(_ context.Context, in *byID) (*answer[exchange.Deta
 }
 
 func (a *api) removeDetailType(ctx context.Context, in *byID) (*nothing, error) {
-	if err := a.cfg.Registry.RemoveDetailType(ctx, in.ID, a.now()); err != nil {
+	if err := a.cfg.Registry.Remove(ctx, registry.KindDetailType, in.ID, a.now()); err != nil {
 		return nil, missing(err, "detail type", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.detail-type.remove", Key: in.ID})

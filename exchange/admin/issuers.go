@@ -8,6 +8,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/registry"
 	"cambio/storage"
 )
 
@@ -101,7 +102,7 @@ func (a *api) describe(ctx context.Context, i exchange.Issuer, set exchange.KeyS
 
 func (a *api) removeIssuer(ctx context.Context, in *byID) (*nothing, error) {
 	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.RemoveIssuer(ctx, in.ID, a.now(), writes...)
+		return a.cfg.Registry.Remove(ctx, registry.KindIssuer, in.ID, a.now(), writes...)
 	}, exchange.Revocation{Kind: exchange.RevocationIssuer, ID: in.ID})
 	if err != nil {
 		return nil, missing(err, "issuer", in.ID)

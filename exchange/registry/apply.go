@@ -13,10 +13,10 @@ import (
 // errProblems ends a change whose manifest has problems.
 var errProblems = errors.New("the manifest has problems")
 
-// Plan says what applying m would change, or lists all problems of m. Paths of
-// problems are those of the manifest: $.clients[2].issuers[0].
+// Plan returns what applying m would change, or all problems of m, with paths in the
+// manifest such as $.clients[2].issuers[0].
 //
-// With prune, issuers and clients that m does not declare are removed.
+// With prune, registrations that m does not declare are removed.
 func (r *Registry) Plan(ctx context.Context, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -25,26 +25,26 @@ func (r *Registry) Plan(ctx context.Context, m exchange.Manifest, prune bool, no
 	}
 	draft := r.Snapshot().draft()
 	defer draft.release(r.Snapshot())
-	return r.planned(draft, m, prune, now)
+	return r.plan(draft, m, prune, now)
 }
 
-// Apply makes the registry what m declares, in one commit, and says what that
-// changed: all of m or, with any problem or error, nothing. Applying m again
-// changes nothing and commits nothing.
+// Apply registers what m declares, in one commit, and returns what that changed:
+// all of m or, with any problem or error, nothing. Applying m again changes nothing
+// and commits nothing.
 //
-// A secret shared with an issuer may be declared by its ID alone and then
-// keeps its value; clients keep the secrets that were made for them. An issuer
-// that was removed comes back with its users when it is declared with the URL
-// it had; with another it is a problem.
+// A secret shared with an issuer may be declared by its ID alone and then keeps its
+// value; clients keep the secrets that were generated for them. A removed issuer
+// that is declared again with its former URL has its former users; declaring it
+// with another URL is a problem.
 //
-// If also is not nil, the writes it returns are part of the commit; it ends
-// the sessions of what the plan removes and withdraws. It may be called again
-// when another process changed the registry meanwhile.
+// If also is not nil, the writes it returns are part of the commit, such as those
+// that revoke the sessions of what the plan removes. It may be called again when
+// another process has changed the registry meanwhile.
 func (r *Registry) Apply(ctx context.Context, m exchange.Manifest, prune bool, now time.Time, also func(Plan) ([]storage.Write, error)) (Plan, []exchange.Problem, error) {
 	var plan Plan
 	var problems []exchange.Problem
 	err := r.change(ctx, now, func(draft *Snapshot) (writes []storage.Write, err error) {
-		plan, problems, err = r.planned(draft, m, prune, now)
+		plan, problems, err = r.plan(draft, m, prune, now)
 		switch {
 		case err != nil:
 			return nil, err
@@ -64,28 +64,43 @@ func (r *Registry) Apply(ctx context.Context, m exchange.Manifest, prune bool, n
 	return plan, nil, nil
 }
 
-// RemoveIssuer takes an issuer away, in one commit with writes; storage.ErrNotFound
-// if it is not registered. Clients that name it keep its name, which lets
-// nobody in. Its users and links stay, and its ID stays bound to its URL.
-func (r *Registry) RemoveIssuer(ctx context.Context, id string, now time.Time, writes ...storage.Write) error {
+// Remove removes a registration, in one commit with writes; storage.ErrNotFound if
+// there is none of the ID.
+//
+// Clients that name a removed issuer or detail type keep its name, which allows
+// nothing. The users and links of a removed issuer stay, and its ID stays bound to
+// its URL. The secrets of a removed client are removed with it.
+func (r *Registry) Remove(ctx context.Context, kind Kind, id string, now time.Time, writes ...storage.Write) error {
 	return r.change(ctx, now, func(draft *Snapshot) ([]storage.Write, error) {
-		i := draft.issuers[id]
-		if !i.registered() {
-			return nil, fmt.Errorf("issuer %q: %w", id, storage.ErrNotFound)
+		if !draft.has(kind, id) {
+			return nil, fmt.Errorf("%s %s: %w", kind, exchange.Quote(id), storage.ErrNotFound)
 		}
-		draft.issuers[id] = r.removed(i, draft.revision, now)
+		r.remove(draft, kind, id, now)
 		return writes, nil
 	})
 }
 
-// RemoveClient takes a client and its secrets away, in one commit with writes;
-// storage.ErrNotFound if it is not registered.
-func (r *Registry) RemoveClient(ctx context.Context, id string, now time.Time, writes ...storage.Write) error {
-	return r.change(ctx, now, func(draft *Snapshot) ([]storage.Write, error) {
-		if draft.clients[id] == nil {
-			return nil, fmt.Errorf("client %q: %w", id, storage.ErrNotFound)
-		}
+// remove removes a registration from a draft. What stays of an issuer is the
+// binding of its ID to its URL.
+func (r *Registry) remove(draft *Snapshot, kind Kind, id string, now time.Time) {
+	switch kind {
+	case KindIssuer:
+		bound := exchange.Issuer{ID: id, URL: draft.issuers[id].record.Issuer.URL}
+		draft.issuers[id] = r.issuers.entry(issuerRecord{stamp{draft.revision}, bound, now.UTC()})
+	case KindClient:
 		delete(draft.clients, id)
-		return writes, nil
-	})
+	case KindDetailType:
+		delete(draft.types, id)
+	}
+}
+
+// has reports whether a registration exists.
+func (s *Snapshot) has(kind Kind, id string) bool {
+	switch kind {
+	case KindIssuer:
+		return s.issuers[id].active()
+	case KindClient:
+		return s.clients[id].active()
+	}
+	return s.types[id].active()
 }

@@ -52,13 +52,13 @@ func TestApply(t *testing.T) {
 			if again := w.apply(t, row.m, row.prune); again.Changes() || w.Snapshot() != before || stored(t, w.engine) != bytes {
 				t.Errorf("applying again did %q", short(again))
 			}
-			w.sameAfterReopening(t)
+			w.checkReopened(t)
 		})
 	}
 }
 
-// sameAfterReopening checks that the store says what the Snapshot says.
-func (w *world) sameAfterReopening(t *testing.T) {
+// checkReopened checks that the store and the Snapshot agree.
+func (w *world) checkReopened(t *testing.T) {
 	t.Helper()
 	before := w.Snapshot()
 	w.reopen(t)
@@ -68,7 +68,7 @@ func (w *world) sameAfterReopening(t *testing.T) {
 	}
 }
 
-func TestApplyRefuses(t *testing.T) {
+func TestInvalidManifestChangesNothing(t *testing.T) {
 	bad := func(i *exchange.Issuer) {
 		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Claim: "x", RequiredValue: "y"}, {Expression: "bad"}}
 	}
@@ -84,12 +84,12 @@ func TestApplyRefuses(t *testing.T) {
 		{"a client that does not compile", manifest(issuer("d"), named(client("e"))), false, "$.clients[0].name"},
 		{"invalid by itself", manifest(issuer("d", func(i *exchange.Issuer) { i.Audiences = nil })), false, "$.issuers[0].audiences"},
 		{"another URL for an ID", manifest(issuer("a", url("https://evil.example.com"))), false, "$.issuers[0].url"},
-		{"another URL for a removed ID", manifest(issuer("gone", url("https://evil.example.com"))), false, "$.issuers[0].url"},
+		{"another URL for a removed ID", manifest(issuer("removed", url("https://evil.example.com"))), false, "$.issuers[0].url"},
 		{"a registered issuer's URL", manifest(issuer("d"), issuer("e", url(issuer("a").URL))), false, "$.issuers[1].url"},
 		{"two of a URL", manifest(issuer("d"), issuer("e", url(issuer("d").URL))), false, "$.issuers[1].url"},
 		{"two of an ID", manifest(issuer("d"), issuer("d", url("https://e.example.com"))), false, "$.issuers[1].id"},
 		{"a client of an unknown issuer", manifest(client("d", "a"), client("e", "a", "z")), false, "$.clients[1].issuers[1]"},
-		{"a client of a removed issuer", manifest(client("d", "gone")), false, "$.clients[0].issuers[0]"},
+		{"a client of a removed issuer", manifest(client("d", "removed")), false, "$.clients[0].issuers[0]"},
 		{"a client of a pruned issuer", manifest(client("d", "a")), true, "$.clients[0].issuers[0]"},
 		{"a sealed secret", manifest(issuer("d", func(i *exchange.Issuer) {
 			i.Keys.Secrets = []exchange.SharedSecret{{ID: "s", Value: strings.Repeat("v", 32), Sealed: []byte("x")}}
@@ -103,8 +103,8 @@ func TestApplyRefuses(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.apply(t, manifest(issuer("a"), issuer("gone"), client("c", "a")), false)
-			if err := w.RemoveIssuer(t.Context(), "gone", noon); err != nil {
+			w.apply(t, manifest(issuer("a"), issuer("removed"), client("c", "a")), false)
+			if err := w.Remove(t.Context(), registry.KindIssuer, "removed", noon); err != nil {
 				t.Fatal(err)
 			}
 			before, bytes, open := w.Snapshot(), stored(t, w.engine), w.open()
@@ -119,12 +119,12 @@ func TestApplyRefuses(t *testing.T) {
 	}
 }
 
-func TestApplySaysAllProblemsAtOnce(t *testing.T) {
+func TestApplyReportsAllProblems(t *testing.T) {
 	w := newWorld(t)
 	m := manifest(
 		issuer("a", func(i *exchange.Issuer) { i.Audiences = nil }),
 		issuer("b", func(i *exchange.Issuer) { i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "bad"}} }),
-		client("c", "nobody"),
+		client("c", "unknown"),
 	)
 	_, problems, err := w.Apply(t.Context(), m, false, noon, nil)
 	var paths []string
@@ -138,14 +138,14 @@ func TestApplySaysAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
-func TestUnchangedIssuersKeepTheirTrust(t *testing.T) {
+func TestUnchangedRegistrationsAreNotCompiledAgain(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a")), false)
 	before, compiled := w.Snapshot(), w.compiled()
 	w.apply(t, manifest(issuer("a", func(i *exchange.Issuer) { i.Scopes = []string{"read"} }), issuer("b"), client("c", "a")), false)
 	after := w.Snapshot()
 	if after.Issuer("b") != before.Issuer("b") || after.Client("c") != before.Client("c") {
-		t.Error("what did not change was replaced")
+		t.Error("an unchanged registration was replaced")
 	}
 	if w.compiled() != compiled+1 {
 		t.Errorf("%d registrations were compiled, want 1", w.compiled()-compiled)
@@ -158,7 +158,7 @@ func TestUnchangedIssuersKeepTheirTrust(t *testing.T) {
 	}
 }
 
-func TestRemovedCountsFromTheNextSnapshot(t *testing.T) {
+func TestRemovalIsEffectiveInNextSnapshot(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a", "b")), false)
 	before := w.Snapshot()
@@ -174,39 +174,39 @@ func TestRemovedCountsFromTheNextSnapshot(t *testing.T) {
 			t.Error("keys were closed before the snapshot without them was in place")
 		}
 	})
-	mark := storage.Write{Table: "marks", Key: "issuer/a", Value: []byte("now")}
-	if err := w.RemoveIssuer(t.Context(), "a", noon, mark); err != nil {
+	revocation := storage.Write{Table: "revocations", Key: "issuer/a", Value: []byte("now")}
+	if err := w.Remove(t.Context(), registry.KindIssuer, "a", noon, revocation); err != nil {
 		t.Fatal(err)
 	}
 	if s := w.Snapshot(); s.Issuer("a") != nil || s.IssuerByURL(issuer("a").URL) != nil || s.Issuer("b") == nil {
-		t.Error("the removed issuer is still there, or another one is gone")
+		t.Error("the removed issuer can be used, or another one cannot")
 	}
-	if _, err := w.engine.Get(t.Context(), "marks", "issuer/a"); err != nil {
+	if _, err := w.engine.Get(t.Context(), "revocations", "issuer/a"); err != nil {
 		t.Errorf("the caller's write: %v", err)
 	}
 	if before.Issuer("a").Keys.(*keySet).closed.Load() != 1 || calls != 1 {
 		t.Errorf("keys not closed, or %d callbacks instead of 1", calls)
 	}
-	if err := w.RemoveClient(t.Context(), "c", noon); err != nil || w.Snapshot().Client("c") != nil {
-		t.Errorf("the removed client is still there: %v", err)
+	if err := w.Remove(t.Context(), registry.KindClient, "c", noon); err != nil || w.Snapshot().Client("c") != nil {
+		t.Errorf("the removed client can be used: %v", err)
 	}
-	for _, err := range []error{w.RemoveIssuer(t.Context(), "a", noon), w.RemoveClient(t.Context(), "c", noon)} {
+	for _, err := range []error{w.Remove(t.Context(), registry.KindIssuer, "a", noon), w.Remove(t.Context(), registry.KindClient, "c", noon)} {
 		if !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("removing again: %v", err)
 		}
 	}
-	w.sameAfterReopening(t)
+	w.checkReopened(t)
 }
 
-func TestRemovedIssuerComesBackOnlyWithItsURL(t *testing.T) {
+func TestIDOfRemovedIssuerStaysBoundToItsURL(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a")), false)
-	if err := w.RemoveIssuer(t.Context(), "a", noon); err != nil {
+	if err := w.Remove(t.Context(), registry.KindIssuer, "a", noon); err != nil {
 		t.Fatal(err)
 	}
 	w.reopen(t)
-	stranger := issuer("a", func(i *exchange.Issuer) { i.URL = "https://stranger.example.com" })
-	if _, problems, err := w.Apply(t.Context(), manifest(stranger), false, noon, nil); err != nil || len(problems) != 1 {
+	moved := issuer("a", func(i *exchange.Issuer) { i.URL = "https://other.example.com" })
+	if _, problems, err := w.Apply(t.Context(), manifest(moved), false, noon, nil); err != nil || len(problems) != 1 {
 		t.Errorf("got %v %v, want a problem", problems, err)
 	}
 	if plan := w.apply(t, manifest(issuer("a")), false); short(plan) != "add issuer a" || w.Snapshot().Issuer("a") == nil {
@@ -214,10 +214,10 @@ func TestRemovedIssuerComesBackOnlyWithItsURL(t *testing.T) {
 	}
 }
 
-// What is left of a removed issuer does not stand in the way of another with
-// its URL, whose users are others.
-func TestURLOfARemovedIssuer(t *testing.T) {
-	for range 8 { // maps have no order
+// The record of a removed issuer does not prevent another issuer with its URL, which
+// has other users.
+func TestURLOfRemovedIssuerIsFree(t *testing.T) {
+	for range 8 { // map order is random
 		w := newWorld(t)
 		w.apply(t, manifest(issuer("a")), false)
 		url := w.Snapshot().Issuer("a").Issuer.URL
@@ -228,16 +228,16 @@ func TestURLOfARemovedIssuer(t *testing.T) {
 	}
 }
 
-func TestAlsoIsPartOfTheCommit(t *testing.T) {
+func TestCallersWritesArePartOfTheCommit(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b")), false)
 	also := func(p registry.Plan) ([]storage.Write, error) {
-		return []storage.Write{{Table: "marks", Key: short(p), Value: []byte("now")}}, nil
+		return []storage.Write{{Table: "revocations", Key: short(p), Value: []byte("now")}}, nil
 	}
 	if _, _, err := w.Apply(t.Context(), manifest(issuer("a")), true, noon, also); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.engine.Get(t.Context(), "marks", "unchanged issuer a, remove issuer b"); err != nil {
+	if _, err := w.engine.Get(t.Context(), "revocations", "unchanged issuer a, remove issuer b"); err != nil {
 		t.Error(err)
 	}
 	_, _, err := w.Apply(t.Context(), manifest(issuer("a")), true, noon, func(registry.Plan) ([]storage.Write, error) {
@@ -249,9 +249,9 @@ func TestAlsoIsPartOfTheCommit(t *testing.T) {
 	}
 }
 
-func TestFailedCommitLeavesNothing(t *testing.T) {
+func TestFailedCommitChangesNothing(t *testing.T) {
 	disk := errors.New("disk on fire")
-	taken := []storage.Write{{Table: "marks", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("other")}}
+	taken := []storage.Write{{Table: "revocations", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("other")}}
 	for _, row := range []struct {
 		name  string
 		fail  error
@@ -330,12 +330,12 @@ func TestReload(t *testing.T) {
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
 	other := w.another(t)
 	before, calls := other.Snapshot(), 0
-	kept := before.Issuer("a")
-	gone := map[string]exchange.KeySet{"b": before.Issuer("b").Keys, "d": before.Client("d").Keys}
+	unchanged := before.Issuer("a")
+	removed := map[string]exchange.KeySet{"b": before.Issuer("b").Keys, "d": before.Client("d").Keys}
 	compiled := w.compiled()
 	other.OnChange(func() { calls++ })
 	if err := other.Reload(t.Context()); err != nil || other.Snapshot() != before || calls != 0 {
-		t.Errorf("reloading without a change did something: %v", err)
+		t.Errorf("reloading an unchanged store did something: %v", err)
 	}
 	w.apply(t, manifest(issuer("a"), issuer("e"), client("c", "a", "e")), true)
 	if err := other.Reload(t.Context()); err != nil {
@@ -345,7 +345,7 @@ func TestReload(t *testing.T) {
 	if fmt.Sprint(s.Manifest()) != fmt.Sprint(w.Snapshot().Manifest()) || s.Revision() != 2 || calls != 1 {
 		t.Errorf("got revision %d and %d callbacks: %v", s.Revision(), calls, s.Manifest())
 	}
-	if s.Issuer("a") != kept || s.Client("c") == before.Client("c") {
+	if s.Issuer("a") != unchanged || s.Client("c") == before.Client("c") {
 		t.Error("the unchanged issuer was replaced, or the changed client was not")
 	}
 	if n := w.compiled() - compiled; n != 3 { // e and c where they were applied, c here
@@ -354,20 +354,20 @@ func TestReload(t *testing.T) {
 	if s.Issuer("e") == nil || w.compiled() != compiled+4 {
 		t.Error("the new issuer was not compiled when it was needed")
 	}
-	for id, keys := range gone {
+	for id, keys := range removed {
 		if keys.(*keySet).closed.Load() != 1 {
 			t.Errorf("the keys of %s are not closed", id)
 		}
 	}
 }
 
-func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
+func TestFaultyRegistrationDoesNotAffectOthers(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(issuer("a"), issuer("b"), client("c", "a"), client("d", "a")), false)
 	good := w.cfg
 	w.cfg.CompileIssuer = func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 		if i.ID == "a" {
-			return nil, []exchange.Problem{{Path: "audiences", Message: "is too long nowadays"}}
+			return nil, []exchange.Problem{{Path: "audiences", Message: "is too long"}}
 		}
 		return good.CompileIssuer(i)
 	}
@@ -375,7 +375,7 @@ func TestFaultyRegistrationKeepsOthersServing(t *testing.T) {
 	w.Warm(t.Context())
 	s := w.Snapshot()
 	if s.Issuer("a") != nil || s.IssuerByURL(issuer("a").URL) != nil || s.Issuer("b") == nil {
-		t.Error("the faulty issuer serves, or the sound one does not")
+		t.Error("the faulty issuer can be used, or another one cannot")
 	}
 	if f := s.Faults(); len(f) != 1 || f[0].Kind != registry.KindIssuer || f[0].ID != "a" || f[0].Problems[0].Path != "audiences" {
 		t.Errorf("faults: %v", f)
@@ -409,8 +409,8 @@ func TestOriginsAndOrder(t *testing.T) {
 		t.Errorf("order %q", order)
 	}
 	w.apply(t, manifest(d), false)
-	if err := w.RemoveClient(t.Context(), "c", noon); err != nil || len(w.Snapshot().Origins()) != 1 {
-		t.Errorf("the removed client's origin stayed: %v", err)
+	if err := w.Remove(t.Context(), registry.KindClient, "c", noon); err != nil || len(w.Snapshot().Origins()) != 1 {
+		t.Errorf("the removed client's origin is listed: %v", err)
 	}
 }
 
@@ -421,15 +421,15 @@ func TestIssuersAreCompiledWhenFirstNeeded(t *testing.T) {
 	w.reopen(t)
 	s := w.Snapshot()
 	var wg sync.WaitGroup
-	trusts := make([]*exchange.CompiledIssuer, 64)
-	for n := range trusts {
-		wg.Go(func() { trusts[n] = s.IssuerByURL(issuer("a").URL) })
+	compiled := make([]*exchange.CompiledIssuer, 64)
+	for n := range compiled {
+		wg.Go(func() { compiled[n] = s.IssuerByURL(issuer("a").URL) })
 	}
 	wg.Wait()
-	if same := slices.Compact(trusts); len(same) != 1 || same[0] == nil || w.compiled() != before+1 {
-		t.Errorf("%d trusts, %d compiled", len(same), w.compiled()-before)
+	if same := slices.Compact(compiled); len(same) != 1 || same[0] == nil || w.compiled() != before+1 {
+		t.Errorf("%d values, %d compiled", len(same), w.compiled()-before)
 	}
-	if err := w.RemoveIssuer(t.Context(), "b", noon); err != nil {
+	if err := w.Remove(t.Context(), registry.KindIssuer, "b", noon); err != nil {
 		t.Fatal(err)
 	}
 	if s.Issuer("b") != nil || w.compiled() != before+1 {
@@ -456,7 +456,7 @@ func (s *scanning) Scan(ctx context.Context, table, from, to string, limit int) 
 	return s.Engine.Scan(ctx, table, from, to, limit)
 }
 
-func TestReloadIsOfOneRevision(t *testing.T) {
+func TestReloadReadsOneRevision(t *testing.T) {
 	w := newWorld(t)
 	engine := &scanning{Engine: w.engine}
 	other, err := registry.Open(t.Context(), engine, w.cfg)
@@ -465,7 +465,7 @@ func TestReloadIsOfOneRevision(t *testing.T) {
 	}
 	other.OnChange(func() {
 		if s := other.Snapshot(); s.Issuer(s.Client("c").Client.Issuers[0]) == nil {
-			t.Errorf("revision %d is of two states: %v", s.Revision(), s.Manifest())
+			t.Errorf("revision %d is mixed from two revisions: %v", s.Revision(), s.Manifest())
 		}
 	})
 	w.apply(t, manifest(issuer("a"), client("c", "a")), false)
@@ -485,6 +485,6 @@ func TestIssuerWithoutURLIsFoundByIDOnly(t *testing.T) {
 	}
 	w.apply(t, manifest(issuer("a", app), issuer("b", app)), false)
 	if s := w.Snapshot(); s.IssuerByURL("") != nil || s.Issuer("a") == nil || s.Issuer("b") == nil {
-		t.Error("an issuer without a URL is found by none, or not by its ID")
+		t.Error("an issuer without a URL is found by a URL, or not by its ID")
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"cambio/exchange/registry"
 )
 
-// many is a manifest of n issuers with a client each.
+// many returns a manifest of n issuers with a client each.
 func many(n int) (m exchange.Manifest) {
 	for k := range n {
 		id := fmt.Sprintf("issuer-%05d", k)
@@ -35,7 +35,7 @@ func TestOneChangeAmongTenThousandCompilesOne(t *testing.T) {
 	after := w.Snapshot()
 	for k, i := range m.Issuers {
 		if same := before.Issuer(i.ID) == after.Issuer(i.ID); same != (k != n/2) {
-			t.Fatalf("issuer %s: same trust %v", i.ID, same)
+			t.Fatalf("issuer %s: same value %v", i.ID, same)
 		}
 	}
 	w.reopen(t)
@@ -53,7 +53,7 @@ func TestLookupsAllocateNothing(t *testing.T) {
 	}
 }
 
-// lookup is what a request needs of the snapshot.
+// lookup reads what a request needs from the snapshot.
 func lookup(r *registry.Registry, m exchange.Manifest) bool {
 	s := r.Snapshot()
 	c := s.Client(m.Clients[len(m.Clients)-1].ID)

@@ -1,99 +1,158 @@
 package registry
 
 import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"cambio/exchange"
+	"cambio/storage"
 )
 
-// issuer is a record and, once somebody needed it, what was compiled of it.
-// Compiling an issuer's expressions takes about as long as a few exchanges:
-// with ten thousand issuers, too long to wait for at start.
-type issuer struct {
-	record  issuerRecord
-	compile func(*issuer) *compiled
+// The entries of a Snapshot.
+type (
+	issuer     = entry[issuerRecord, exchange.CompiledIssuer]
+	client     = entry[clientRecord, exchange.CompiledClient]
+	detailType = entry[detailRecord, exchange.DetailKind]
+)
 
-	mu   sync.Mutex // held while compiling
-	made atomic.Pointer[compiled]
+// entry is a record and, once it was needed, what was compiled from it. Compiling
+// an issuer's expressions takes about as long as a few exchanges: with ten
+// thousand issuers, too long to wait for at start.
+type entry[R record, C any] struct {
+	record  R
+	compile func(*R) (*C, []exchange.Problem)
+
+	mu       sync.Mutex // held while compiling
+	compiled atomic.Pointer[compiled[C]]
 }
 
-// compiled is what became of an issuer. One that was removed or has problems
-// has no trust, so nobody gets in through it.
-type compiled struct {
-	trust    *exchange.CompiledIssuer
+// compiled is the result of compiling a registration. The value of one that was
+// removed or has problems is nil, so it cannot be used.
+type compiled[C any] struct {
+	value    *C
 	problems []exchange.Problem
 }
 
-var unusable = &compiled{}
+func (e *entry[R, C]) active() bool { return e != nil && e.record.active() }
 
-func (r *Registry) newIssuer(record issuerRecord) *issuer {
-	return &issuer{record: record, compile: r.compileIssuer}
+// value returns what was compiled from the entry, nil if it cannot be used. The
+// first call compiles it.
+func (e *entry[R, C]) value() *C {
+	if e == nil {
+		return nil
+	}
+	if c := e.compiled.Load(); c != nil {
+		return c.value
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c := e.compiled.Load(); c != nil {
+		return c.value
+	}
+	c := &compiled[C]{}
+	if e.record.active() {
+		c.value, c.problems = e.compile(&e.record)
+	}
+	e.compiled.Store(c)
+	return c.value
 }
 
-func (i *issuer) registered() bool { return i != nil && i.record.Removed.IsZero() }
+// prepare compiles the entry.
+func (e *entry[R, C]) prepare() { e.value() }
 
-// ready compiles when it is called first.
-func (i *issuer) ready() *compiled {
-	if i == nil {
-		return unusable
+// known returns what was compiled from the entry so far, nil if nothing was.
+func (e *entry[R, C]) known() *C {
+	if e == nil || e.compiled.Load() == nil {
+		return nil
 	}
-	if c := i.made.Load(); c != nil {
-		return c
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if c := i.made.Load(); c != nil {
-		return c
-	}
-	c := i.compile(i)
-	i.made.Store(c)
-	return c
+	return e.compiled.Load().value
 }
 
-// faults are the problems as far as they are known.
-func (i *issuer) faults() []exchange.Problem {
-	if c := i.made.Load(); c != nil {
+// faults returns the entry's problems, as far as they are known.
+func (e *entry[R, C]) faults() []exchange.Problem {
+	if c := e.compiled.Load(); c != nil {
 		return c.problems
 	}
 	return nil
 }
 
-// close closes the keys. If nobody needed them so far, nobody will: a request
-// that still has an older Snapshot finds the issuer unusable.
-func (i *issuer) close() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if c := i.made.Load(); c == nil {
-		i.made.Store(unusable)
-	} else if c.trust != nil {
-		closeKeys(c.trust.Keys)
-	}
+// retire returns what was compiled from the entry so far. It will not be compiled
+// any more: a request that still has an older Snapshot finds it unusable.
+func (e *entry[R, C]) retire() *C {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.compiled.CompareAndSwap(nil, &compiled[C]{})
+	return e.compiled.Load().value
 }
 
-// compileIssuer gives the compiler plain secrets. The CompiledIssuer shows the record,
-// in which they are sealed.
-func (r *Registry) compileIssuer(i *issuer) *compiled {
-	if !i.registered() {
-		return unusable
-	}
-	plain, problems := r.unsealed(i.record.Issuer)
-	if len(problems) > 0 {
-		return &compiled{problems: problems}
-	}
-	trust, problems := r.cfg.CompileIssuer(plain)
-	if len(problems) > 0 {
-		if trust != nil {
-			closeKeys(trust.Keys)
+// collection is the registrations of one kind: where they are stored and how they
+// are compiled.
+type collection[R record, C any] struct {
+	kind    Kind
+	table   storage.Table[R]
+	entries func(*Snapshot) *map[string]*entry[R, C]
+	compile func(*R) (*C, []exchange.Problem)
+	// shown returns the registration of r for a diff, with placeholders in place of
+	// secrets, which differ if the secret differs from that in other.
+	shown func(r, other R) any
+}
+
+func (k collection[R, C]) entry(r R) *entry[R, C] {
+	return &entry[R, C]{record: r, compile: k.compile}
+}
+
+// load reads the store's records into next. Those that did not change since
+// current are the same entries.
+func (k collection[R, C]) load(ctx context.Context, current, next *Snapshot) error {
+	loaded := map[string]*entry[R, C]{}
+	for row, err := range k.table.Scan(ctx, "", "", 0) {
+		if err != nil {
+			return fmt.Errorf("reading %ss: %w", k.kind, err)
 		}
-		return &compiled{problems: problems}
+		e := (*k.entries(current))[row.Key]
+		if e == nil || e.record.written() != row.Value.written() {
+			e = k.entry(row.Value)
+		}
+		loaded[row.Key] = e
 	}
-	trust.Issuer = &i.record.Issuer
-	return &compiled{trust: trust}
+	*k.entries(next) = loaded
+	return nil
 }
 
-func closeKeys(k exchange.KeySet) {
-	if k != nil {
-		k.Close()
+// writes returns the writes that turn before into after. The revision record
+// guards them, so they need no conditions of their own.
+func (k collection[R, C]) writes(before, after *Snapshot) ([]storage.Write, error) {
+	var out []storage.Write
+	old, next := *k.entries(before), *k.entries(after)
+	for id, e := range next {
+		if old[id] != e {
+			w, err := k.table.Put(id, e.record)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, w)
+		}
 	}
+	for id := range old {
+		if next[id] == nil {
+			out = append(out, k.table.Remove(id))
+		}
+	}
+	return out, nil
 }
+
+// faults returns the known faults of the entries of one kind.
+func faults[R record, C any](kind Kind, entries map[string]*entry[R, C]) (out []Fault) {
+	for _, id := range sortedKeys(entries) {
+		if problems := entries[id].faults(); len(problems) > 0 {
+			out = append(out, Fault{kind, id, problems})
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -13,7 +13,7 @@ import (
 	"cambio/storage"
 )
 
-// kind makes a type ready unless its schema says that it is bad.
+// kind compiles a type unless its schema is marked as bad.
 func kind(d exchange.DetailType) (*exchange.DetailKind, []exchange.Problem) {
 	if d.Schema["title"] == "bad" {
 		return nil, []exchange.Problem{{Path: "schema", Message: "is bad"}}
@@ -42,16 +42,16 @@ func TestDetailTypes(t *testing.T) {
 		t.Errorf("did %q", got)
 	}
 	if got := w.apply(t, w.Snapshot().Manifest(), true); got.Changes() {
-		t.Errorf("applying what is registered did %q", short(got))
+		t.Errorf("applying the registered manifest did %q", short(got))
 	}
 	s := w.Snapshot()
 	if got := s.DetailTypes(); !slices.Equal(got, []string{"https://example.com/loan", "payment"}) {
-		t.Errorf("clients may ask for %q", got)
+		t.Errorf("clients may request %q", got)
 	}
 	if k := s.DetailType("payment"); k == nil || k.Type.Scope != "pay" || s.DetailType("loan") != nil {
 		t.Errorf("payment is %+v", k)
 	}
-	w.sameAfterReopening(t)
+	w.checkReopened(t)
 	if w.Snapshot().DetailType("payment") == nil {
 		t.Error("after reopening there is no payment")
 	}
@@ -63,13 +63,13 @@ func TestDetailTypes(t *testing.T) {
 		t.Errorf("did %+v", got)
 	}
 	if w.Snapshot().DetailType("unused") != s.DetailType("unused") {
-		t.Error("a type that did not change was compiled again")
+		t.Error("an unchanged type was compiled again")
 	}
-	must(t, w.RemoveDetailType(t.Context(), "payment", noon))
+	must(t, w.Remove(t.Context(), registry.KindDetailType, "payment", noon))
 	if w.Snapshot().DetailType("payment") != nil || slices.Contains(w.Snapshot().DetailTypes(), "payment") {
-		t.Error("a removed type is still there")
+		t.Error("a removed type can be used")
 	}
-	if err := w.RemoveDetailType(t.Context(), "payment", noon); !errors.Is(err, storage.ErrNotFound) {
+	if err := w.Remove(t.Context(), registry.KindDetailType, "payment", noon); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("removing it again: %v", err)
 	}
 	m.DetailTypes, m.Clients = nil, []exchange.Client{asking()}
@@ -78,7 +78,7 @@ func TestDetailTypes(t *testing.T) {
 	}
 }
 
-func TestDetailTypesRefused(t *testing.T) {
+func TestInvalidDetailTypesChangeNothing(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		m     exchange.Manifest
@@ -86,12 +86,12 @@ func TestDetailTypesRefused(t *testing.T) {
 		path  string
 	}{
 		{"a schema that does not compile", exchange.Manifest{DetailTypes: []exchange.DetailType{detail("a", "bad")}}, false, "$.detailTypes[0].schema"},
-		{"a client of a type that is not there", exchange.Manifest{Clients: []exchange.Client{asking("lost")}}, false, "$.clients[0].detailTypes[0]"},
-		{"a client of a type that is pruned", exchange.Manifest{Clients: []exchange.Client{asking("there")}}, true, "$.clients[0].detailTypes[0]"},
+		{"a client with an unknown type", exchange.Manifest{Clients: []exchange.Client{asking("unknown")}}, false, "$.clients[0].detailTypes[0]"},
+		{"a client with a pruned type", exchange.Manifest{Clients: []exchange.Client{asking("known")}}, true, "$.clients[0].detailTypes[0]"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.apply(t, exchange.Manifest{DetailTypes: []exchange.DetailType{detail("there", "one")}}, false)
+			w.apply(t, exchange.Manifest{DetailTypes: []exchange.DetailType{detail("known", "one")}}, false)
 			before := stored(t, w.engine)
 			_, problems, err := w.Apply(t.Context(), row.m, row.prune, noon, nil)
 			if err != nil || len(problems) != 1 || problems[0].Path != row.path {
@@ -103,8 +103,8 @@ func TestDetailTypesRefused(t *testing.T) {
 		})
 	}
 	w := newWorld(t)
-	w.apply(t, exchange.Manifest{DetailTypes: []exchange.DetailType{detail("there", "one")}}, false)
-	w.apply(t, exchange.Manifest{Clients: []exchange.Client{asking("there")}}, false) // it stays without pruning
+	w.apply(t, exchange.Manifest{DetailTypes: []exchange.DetailType{detail("known", "one")}}, false)
+	w.apply(t, exchange.Manifest{Clients: []exchange.Client{asking("known")}}, false) // known stays without prune
 }
 
 // shop is a client with a webhook.
@@ -118,9 +118,9 @@ func shop(secret exchange.SharedSecret) exchange.Client {
 	return c
 }
 
-// A webhook's secret is kept sealed, and neither shown nor changed by who does
-// not know it.
-func TestWebhookSecret(t *testing.T) {
+// A webhook's secret is stored sealed, never shown, and kept by a manifest that has
+// only its ID.
+func TestWebhookSecretIsSealed(t *testing.T) {
 	w := newWorld(t)
 	secret, other := strings.Repeat("secret! ", 5), strings.Repeat("another ", 5)
 	m := manifest(shop(exchange.SharedSecret{ID: "one", Value: secret}))
@@ -129,19 +129,19 @@ func TestWebhookSecret(t *testing.T) {
 		t.Error("the caller's manifest was changed")
 	}
 	if text := strings.Join(plan[0].Diff, "\n"); strings.Contains(text, "secret! ") || !strings.Contains(text, `"(secret)"`) {
-		t.Errorf("the plan says %s", text)
+		t.Errorf("the plan is %s", text)
 	}
 	if strings.Contains(stored(t, w.engine), "secret! ") {
-		t.Error("the store has the secret")
+		t.Error("the store contains the secret")
 	}
 	shown := w.Snapshot().Manifest()
 	if s := shown.Clients[0].Checkout.Webhook.Secret; s.Value != "" || s.Sealed != nil || s.ID != "one" {
-		t.Errorf("it shows %+v", s)
+		t.Errorf("the manifest has %+v", s)
 	}
 	signs := func(want string) {
 		t.Helper()
 		if got := w.Snapshot().Client("shop").WebhookSecret; !bytes.Equal(got, []byte(want)) {
-			t.Errorf("it signs by %q", got)
+			t.Errorf("it signs with %q", got)
 		}
 	}
 	signs(secret)
@@ -150,8 +150,8 @@ func TestWebhookSecret(t *testing.T) {
 			t.Errorf("applying it again did %q", short(plan))
 		}
 	}
-	made, err := w.NewSecret(context.Background(), "shop", noon)
-	if must(t, err); made == "" {
+	generated, err := w.NewSecret(context.Background(), "shop", noon)
+	if must(t, err); generated == "" {
 		t.Fatal("no secret")
 	}
 	signs(secret)
@@ -159,13 +159,13 @@ func TestWebhookSecret(t *testing.T) {
 	signs(secret)
 	plan = w.apply(t, manifest(shop(exchange.SharedSecret{ID: "one", Value: other})), false)
 	if text := strings.Join(plan[0].Diff, "\n"); !strings.Contains(text, `"(secret)" → "(another secret)"`) {
-		t.Errorf("the plan says %s", text)
+		t.Errorf("the plan is %s", text)
 	}
 	signs(other)
 	for name, s := range map[string]exchange.SharedSecret{
-		"an ID that has no value":   {ID: "two"},
-		"one that declares a seal":  {ID: "one", Value: other, Sealed: []byte("x")},
-		"one that is only its seal": {Sealed: []byte("x")},
+		"an ID without a stored value": {ID: "two"},
+		"a declared seal":              {ID: "one", Value: other, Sealed: []byte("x")},
+		"a seal alone":                 {Sealed: []byte("x")},
 	} {
 		if _, problems, err := w.Apply(t.Context(), manifest(shop(s)), false, noon, nil); err != nil || len(problems) == 0 {
 			t.Errorf("%s: %v, %v", name, problems, err)
@@ -174,9 +174,9 @@ func TestWebhookSecret(t *testing.T) {
 	signs(other)
 }
 
-// A client whose webhook's secret cannot be read makes no checkout tokens that
-// nobody was asked about.
-func TestWebhookSecretOfAnotherKey(t *testing.T) {
+// A client without the secret to call its webhook must not get checkout tokens
+// unchecked.
+func TestClientWithUnreadableWebhookSecretIsUnusable(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(shop(exchange.SharedSecret{Value: strings.Repeat("secret! ", 5)}), client("other")), false)
 	w.cfg.Unseal = newSealer(t).unseal

@@ -1,58 +1,27 @@
 package registry
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-
-	"cambio/exchange"
 )
 
-// issuerDiff says how two stored issuers differ.
-func issuerDiff(before, after exchange.Issuer) []string {
-	return diff(issuerLeaves(before, exchange.Issuer{}), issuerLeaves(after, before))
+// diff returns how two records differ, without secrets.
+func (k collection[R, C]) diff(before, after R) []string {
+	var none R
+	return diff(leaves(k.shown(before, none)), leaves(k.shown(after, before)))
 }
 
-// issuerLeaves shows a placeholder for each shared secret: the same as in
-// other when the secret at that place is.
-func issuerLeaves(i, other exchange.Issuer) []leaf {
-	show := withoutSecrets(i)
-	for n, s := range i.Keys.Secrets {
-		show.Keys.Secrets[n].Value = "(secret)"
-		if n < len(other.Keys.Secrets) && !bytes.Equal(other.Keys.Secrets[n].Sealed, s.Sealed) {
-			show.Keys.Secrets[n].Value = "(another secret)"
-		}
-	}
-	return leaves(show)
-}
-
-// clientDiff says how two clients differ apart from their secrets, which no
-// manifest declares.
-func clientDiff(before, after exchange.Client) []string {
-	return diff(clientLeaves(before, exchange.Client{}), clientLeaves(after, before))
-}
-
-// withoutMACs is a client to show: of its secrets there are IDs and times.
-func withoutMACs(c exchange.Client) exchange.Client {
-	c = withoutWebhookSecret(c)
-	c.Secrets = slices.Clone(c.Secrets)
-	for n := range c.Secrets {
-		c.Secrets[n].MAC = nil
-	}
-	return c
-}
-
-// leaf is a scalar of a JSON value: its path and its spelling.
+// leaf is a scalar of a JSON value.
 type leaf struct{ path, value string }
 
-// diff lists what is new or different, then what is gone.
+// diff returns what was added or changed, then what was removed.
 func diff(before, after []leaf) []string {
 	var out []string
-	old, left := values(before), values(after)
+	old, next := values(before), values(after)
 	for _, l := range after {
 		was, had := old[l.path]
 		switch {
@@ -63,7 +32,7 @@ func diff(before, after []leaf) []string {
 		}
 	}
 	for _, l := range before {
-		if _, stays := left[l.path]; !stays {
+		if _, kept := next[l.path]; !kept {
 			out = append(out, fmt.Sprintf("- %s: %s", l.path, brief(l.value)))
 		}
 	}
@@ -78,7 +47,7 @@ func values(list []leaf) map[string]string {
 	return out
 }
 
-// leaves are the scalars of a registration, in the order of their paths.
+// leaves returns the scalars of a registration, in the order of their paths.
 func leaves(registration any) []leaf {
 	var out []leaf
 	var tree any
@@ -104,7 +73,7 @@ func walk(path string, tree any, leaf func(path, value string)) {
 			walk(fmt.Sprintf("%s[%d]", path, n), v, leaf)
 		}
 	case string:
-		if path != "id" && t != "" { // the ID is the change's own
+		if path != "id" && t != "" { // the change has it
 			leaf(path, strconv.Quote(t))
 		}
 	case nil:
@@ -113,18 +82,19 @@ func walk(path string, tree any, leaf func(path, value string)) {
 	}
 }
 
+// member returns the path of a member, where either may be empty.
 func member(path, name string) string {
-	if path == "" {
-		return name
+	if path == "" || name == "" {
+		return path + name
 	}
 	return path + "." + name
 }
 
-// brief is a value for one line; of a long one, such as a key set, the
-// beginning and a hash that tells it from others.
+// brief returns a value for one line: of a long one, such as a key set, the
+// beginning and a hash.
 func brief(value string) string {
-	const most, shown = 120, 60
-	if len(value) <= most {
+	const longest, shown = 120, 60
+	if len(value) <= longest {
 		return value
 	}
 	return fmt.Sprintf("%.*s… (%d bytes, SHA-256 %x)", shown, value, len(value), sha256.Sum256([]byte(value)))

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cambio/exchange"
 )
 
-// Action is what applying a manifest does to a registration.
+// Action names how applying a manifest affects a registration.
 type Action string
 
 // The actions.
@@ -21,7 +24,7 @@ const (
 	Unchanged Action = "unchanged"
 )
 
-// Kind is what a registration is of.
+// Kind is a kind of registration.
 type Kind string
 
 // The kinds.
@@ -32,33 +35,29 @@ const (
 	KindDetailType Kind = "detail-type"
 )
 
-// Change is what happens to one registration.
+// Change describes how a registration is changed.
 type Change struct {
 	Action Action `json:"action"`
 	Kind   Kind   `json:"kind"`
 	ID     string `json:"id"`
-	// Diff says it field by field: "+ path: new", "- path: old" or
-	// "~ path: old → new". Secrets are not in it, only that they differ.
+	// Diff has a line for each field that differs: "+ path: new", "- path: old" or
+	// "~ path: old → new". Of secrets it says only that they differ.
 	Diff []string `json:"diff,omitempty"`
-	// Revoked are keys of an issuer that a change of it takes away: shared
-	// secrets and newly revoked thumbprints. What they proved should end.
+	// RevokedKeys are the keys of an issuer that a change removes or revokes: IDs
+	// of shared secrets, and thumbprints. Sessions that they proved should end.
 	RevokedKeys []string `json:"withdrawn,omitempty"`
 }
 
 // Plan is the changes in the order of the manifest, then the removals.
 type Plan []Change
 
-// Changes says whether applying the plan changes anything.
+// Changes reports whether applying the plan changes anything.
 func (p Plan) Changes() bool {
-	for _, c := range p {
-		if c.Action != Unchanged {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p, func(c Change) bool { return c.Action != Unchanged })
 }
 
-// planner turns a draft of what is registered into what a manifest declares.
+// planner turns a draft of the current registrations into what a manifest
+// declares.
 type planner struct {
 	*Registry
 	before, draft *Snapshot
@@ -66,15 +65,23 @@ type planner struct {
 	now           time.Time
 
 	declared map[Kind]map[string]bool // kind → ID → declared
-	plan     Plan
+	added    []addition
+	changes  Plan
 	problems []exchange.Problem
-	compile  []func() // make an entry of the draft ready
-	found    []func() // note the problems of that
 }
 
-// planned edits draft into what m declares. WithClient problems, the draft is of no
-// use but to be released.
-func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
+// addition is a new entry of the draft, declared at path.
+type addition struct {
+	path  string
+	entry interface {
+		prepare()
+		faults() []exchange.Problem
+	}
+}
+
+// plan edits draft into what m declares. With problems, the draft must be
+// released.
+func (r *Registry) plan(draft *Snapshot, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
 	p := &planner{Registry: r, before: r.Snapshot(), draft: draft, prune: prune, now: now}
 	m = p.complete(m)
 	p.problems = append(p.problems, m.Validate()...)
@@ -91,42 +98,41 @@ func (r *Registry) planned(draft *Snapshot, m exchange.Manifest, prune bool, now
 		}
 	}
 	for n, t := range m.DetailTypes {
-		p.detailType(fmt.Sprintf("$.detailTypes[%d]", n), t)
+		declare(p, p.types, fmt.Sprintf("$.detailTypes[%d]", n), t.Type, detailRecord{stamp{draft.revision}, t})
 	}
-	p.removals()
-	together(p.compile)
-	for _, note := range p.found {
-		note()
+	if prune {
+		removeUndeclared(p, p.issuers)
+		removeUndeclared(p, p.clients)
+		removeUndeclared(p, p.types)
 	}
+	p.compileAdded()
 	if len(p.problems) > 0 {
 		return nil, p.problems, nil
 	}
-	return p.plan, nil, nil
+	return p.changes, nil, nil
 }
 
-// complete fills in what a manifest may leave to what is stored. The caller's
-// own slices stay as they are.
+// complete fills in the secrets that a manifest may leave to what is stored. The
+// caller's own slices stay as they are.
 func (p *planner) complete(m exchange.Manifest) exchange.Manifest {
 	p.declared = map[Kind]map[string]bool{KindIssuer: {}, KindClient: {}, KindDetailType: {}}
-	issuers := make([]exchange.Issuer, len(m.Issuers))
+	m.Issuers, m.Clients = slices.Clone(m.Issuers), slices.Clone(m.Clients)
 	for n, i := range m.Issuers {
 		p.declared[KindIssuer][i.ID] = true
-		issuers[n] = p.completed(i, p.storedIssuer(i.ID))
+		m.Issuers[n].Keys.Secrets = p.issuerSecrets(i.ID, p.storedIssuer(i.ID)).complete(i.Keys.Secrets)
 	}
-	clients := make([]exchange.Client, len(m.Clients))
 	for n, c := range m.Clients {
 		p.declared[KindClient][c.ID] = true
-		clients[n] = p.completedClient(c, p.storedClient(c.ID))
+		m.Clients[n] = withWebhookSecrets(c, p.webhookSecrets(c.ID, p.storedClient(c.ID)).complete(webhookSecrets(c)))
 	}
 	for _, t := range m.DetailTypes {
 		p.declared[KindDetailType][t.Type] = true
 	}
-	m.Issuers, m.Clients = issuers, clients
 	return m
 }
 
 func (p *planner) storedIssuer(id string) exchange.Issuer {
-	if i := p.before.issuers[id]; i.registered() {
+	if i := p.before.issuers[id]; i.active() {
 		return i.record.Issuer
 	}
 	return exchange.Issuer{}
@@ -139,114 +145,96 @@ func (p *planner) storedClient(id string) exchange.Client {
 	return exchange.Client{}
 }
 
-// issuer puts a declared issuer into the draft unless that is what is there.
+// issuer declares an issuer with plain secrets.
 func (p *planner) issuer(path string, declared exchange.Issuer) error {
-	if p.wrong(path) {
-		return nil
-	}
-	old, stored := p.before.issuers[declared.ID], p.storedIssuer(declared.ID)
-	kept, err := p.sealed(declared, stored)
+	stored := p.storedIssuer(declared.ID)
+	secrets, err := p.issuerSecrets(declared.ID, stored).seal(declared.Keys.Secrets)
 	if err != nil {
 		return err
 	}
-	if old.registered() && sameJSON(stored, kept) && len(old.faults()) == 0 {
-		p.plan = append(p.plan, Change{Action: Unchanged, Kind: KindIssuer, ID: kept.ID})
-		return nil
+	declared.Keys.Secrets = secrets
+	c := declare(p, p.issuers, path, declared.ID, issuerRecord{stamp{p.draft.revision}, declared, time.Time{}})
+	if c != nil && c.Action == Edit {
+		c.RevokedKeys = revokedKeys(stored, declared)
 	}
-	change := Change{Action: Add, Kind: KindIssuer, ID: kept.ID, Diff: issuerDiff(stored, kept)}
-	if old.registered() {
-		change.Action, change.RevokedKeys = Edit, withdrawn(stored, kept)
-	}
-	entry := p.newIssuer(issuerRecord{Revision: p.draft.revision, Issuer: kept})
-	p.compile = append(p.compile, func() { entry.ready() })
-	p.found = append(p.found, func() { p.note(path, entry.faults()) })
-	p.draft.issuers[kept.ID] = entry
-	p.plan = append(p.plan, change)
 	return nil
 }
 
-// client does the same for a declared client. Its secrets are not declared but
-// made: it keeps those it has for as long as it authenticates by them.
+// client declares a client. Its secrets are not declared but generated: it keeps
+// those it has as long as it authenticates by them.
 func (p *planner) client(path string, declared exchange.Client) error {
-	if p.wrong(path) {
-		return nil
-	}
-	old, stored := p.before.clients[declared.ID], p.storedClient(declared.ID)
-	declared, err := p.sealedClient(declared, stored)
+	stored := p.storedClient(declared.ID)
+	secrets, err := p.webhookSecrets(declared.ID, stored).seal(webhookSecrets(declared))
 	if err != nil {
 		return err
 	}
+	declared = withWebhookSecrets(declared, secrets)
 	declared.Secrets = nil
 	if bySecret(declared) {
 		declared.Secrets = stored.Secrets
 	}
-	if old != nil && sameJSON(stored, declared) && len(old.problems) == 0 {
-		p.plan = append(p.plan, Change{Action: Unchanged, Kind: KindClient, ID: declared.ID})
-		return nil
-	}
-	change := Change{Action: Add, Kind: KindClient, ID: declared.ID, Diff: clientDiff(stored, declared)}
-	if old != nil {
-		change.Action = Edit
-	}
-	entry := &client{record: clientRecord{Revision: p.draft.revision, Client: declared}}
-	p.compile = append(p.compile, func() { p.compileClient(entry) })
-	p.found = append(p.found, func() { p.note(path, entry.problems) })
-	p.draft.clients[declared.ID] = entry
-	p.plan = append(p.plan, change)
+	declare(p, p.clients, path, declared.ID, clientRecord{stamp{p.draft.revision}, declared})
 	return nil
 }
 
-// removals takes what is not declared out of the draft.
-func (p *planner) removals() {
-	if !p.prune {
-		return
+// declare puts a record into the draft unless an equal one is registered, and
+// returns the change; nil if a problem at path is known, which compiling the
+// record would only report again.
+func declare[R record, C any](p *planner, k collection[R, C], path, id string, next R) *Change {
+	if slices.ContainsFunc(p.problems, func(q exchange.Problem) bool { return strings.HasPrefix(q.Path, path) }) {
+		return nil
 	}
-	for _, id := range ids(p.before.issuers) {
-		if i := p.before.issuers[id]; i.registered() && !p.declared[KindIssuer][id] {
-			p.draft.issuers[id] = p.removed(i, p.draft.revision, p.now)
-			p.plan = append(p.plan, Change{Action: Remove, Kind: KindIssuer, ID: id, Diff: issuerDiff(i.record.Issuer, exchange.Issuer{})})
+	change := Change{Action: Add, Kind: k.kind, ID: id}
+	var stored R
+	if old := (*k.entries(p.before))[id]; old.active() {
+		stored, change.Action = old.record, Edit
+		if sameJSON(stored.registration(), next.registration()) && len(old.faults()) == 0 {
+			change.Action = Unchanged
 		}
 	}
-	for _, id := range ids(p.before.clients) {
-		if !p.declared[KindClient][id] {
-			c := p.before.clients[id].record.Client
-			delete(p.draft.clients, id)
-			p.plan = append(p.plan, Change{Action: Remove, Kind: KindClient, ID: id, Diff: clientDiff(c, exchange.Client{})})
-		}
+	if change.Action != Unchanged {
+		change.Diff = k.diff(stored, next)
+		e := k.entry(next)
+		(*k.entries(p.draft))[id] = e
+		p.added = append(p.added, addition{path, e})
 	}
-	p.removeDetails()
+	p.changes = append(p.changes, change)
+	return &p.changes[len(p.changes)-1]
 }
 
-// removed is what stays of an issuer: the binding of its ID to its URL.
-func (r *Registry) removed(i *issuer, revision uint64, now time.Time) *issuer {
-	gone := exchange.Issuer{ID: i.record.Issuer.ID, URL: i.record.Issuer.URL}
-	return r.newIssuer(issuerRecord{Revision: revision, Issuer: gone, Removed: now.UTC()})
-}
-
-// wrong says whether a problem at or below path is known: what is compiled
-// there would only say it again.
-func (p *planner) wrong(path string) bool {
-	for _, q := range p.problems {
-		if strings.HasPrefix(q.Path, path) {
-			return true
+// removeUndeclared removes what is not declared from the draft.
+func removeUndeclared[R record, C any](p *planner, k collection[R, C]) {
+	entries := *k.entries(p.before)
+	for _, id := range sortedKeys(entries) {
+		if e := entries[id]; e.active() && !p.declared[k.kind][id] {
+			var none R
+			p.remove(p.draft, k.kind, id, p.now)
+			p.changes = append(p.changes, Change{Action: Remove, Kind: k.kind, ID: id, Diff: k.diff(e.record, none)})
 		}
-	}
-	return false
-}
-
-// note adds problems whose paths are relative to path.
-func (p *planner) note(path string, problems []exchange.Problem) {
-	for _, q := range problems {
-		if q.Path == "" {
-			q.Path = path
-		} else {
-			q.Path = path + "." + q.Path
-		}
-		p.problems = append(p.problems, q)
 	}
 }
 
-// sameJSON compares as it is stored: absent and empty lists are the same.
+// compileAdded compiles the new entries on all processors and adds their problems.
+func (p *planner) compileAdded() {
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(p.added, 1+len(p.added)/runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for _, a := range part {
+				a.entry.prepare()
+			}
+		})
+	}
+	wg.Wait()
+	for _, a := range p.added {
+		for _, q := range a.entry.faults() {
+			q.Path = member(a.path, q.Path)
+			p.problems = append(p.problems, q)
+		}
+	}
+}
+
+// sameJSON compares registrations as they are stored: absent and empty lists are
+// the same.
 func sameJSON(a, b any) bool {
 	x, xErr := json.Marshal(a)
 	y, yErr := json.Marshal(b)

@@ -4,30 +4,54 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/storage"
 )
 
-// tables are the records of the registry.
-type tables struct {
-	revisions storage.Table[revision]
-	issuers   storage.Table[issuerRecord] // ID → issuer
-	clients   storage.Table[clientRecord] // ID → client
-	types     storage.Table[detailRecord] // DetailType.Type → type
-	uses      storage.Table[useRecord]    // <client ID>/<secret ID> → last use
+// record is a registration as it is stored.
+type record interface {
+	written() uint64   // the revision that wrote it
+	active() bool      // it is registered, not removed
+	registration() any // what a manifest declares
 }
 
-func newTables(e storage.Engine, macKey []byte) tables {
-	return tables{
-		revisions: storage.NewTable[revision](e, "registry", macKey),
-		issuers:   storage.NewTable[issuerRecord](e, "issuers", macKey),
-		clients:   storage.NewTable[clientRecord](e, "clients", macKey),
-		types:     storage.NewTable[detailRecord](e, "detail_types", macKey),
-		uses:      storage.NewTable[useRecord](e, "secret_uses", macKey),
-	}
+// stamp is the part that all records have.
+type stamp struct {
+	Revision uint64 `json:"revision"` // that wrote it
 }
 
-// revision counts the changes of issuers and clients. Every change replaces
-// it, on the condition that it is still the one the change was decided on.
+func (s stamp) written() uint64 { return s.Revision }
+func (s stamp) active() bool    { return true }
+
+// issuerRecord is an issuer with sealed shared secrets. The record of a removed
+// issuer keeps its ID and URL, so that the ID, which is part of users' identity,
+// is never bound to another URL.
+type issuerRecord struct {
+	stamp
+	Issuer  exchange.Issuer `json:"issuer"`
+	Removed time.Time       `json:"removed,omitzero"`
+}
+
+func (r issuerRecord) active() bool      { return r.Removed.IsZero() }
+func (r issuerRecord) registration() any { return r.Issuer }
+
+// clientRecord is a client with the MACs of its secrets and the sealed secret of
+// its webhook.
+type clientRecord struct {
+	stamp
+	Client exchange.Client `json:"client"`
+}
+
+func (r clientRecord) registration() any { return r.Client }
+
+// detailRecord is a type of authorization_details.
+type detailRecord struct {
+	stamp
+	Type exchange.DetailType `json:"type"`
+}
+
+func (r detailRecord) registration() any { return r.Type }
+
+// revision counts the changes of the registry. Every change replaces it, on the
+// condition that it is still the one the change was decided on.
 type revision struct {
 	Number  uint64    `json:"number"`
 	Changed time.Time `json:"changed"`
@@ -35,25 +59,3 @@ type revision struct {
 
 // revisionKey is the only key of the revisions table.
 const revisionKey = "revision"
-
-// issuerRecord is an issuer as it is kept: its shared secrets are sealed. A
-// removed one leaves its ID and URL, so that the ID, which is part of users'
-// identity, is never bound to another URL.
-type issuerRecord struct {
-	Revision uint64          `json:"revision"` // that wrote it
-	Issuer   exchange.Issuer `json:"issuer"`
-	Removed  time.Time       `json:"removed,omitzero"`
-}
-
-// clientRecord is a client as it is kept: its secrets are MACs, and that of its
-// webhook is sealed.
-type clientRecord struct {
-	Revision uint64          `json:"revision"` // that wrote it
-	Client   exchange.Client `json:"client"`
-}
-
-// detailRecord is a type of authorization_details as it is kept.
-type detailRecord struct {
-	Revision uint64              `json:"revision"` // that wrote it
-	Type     exchange.DetailType `json:"type"`
-}

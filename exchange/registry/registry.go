@@ -2,29 +2,28 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"cambio/exchange"
 	"cambio/storage"
 )
 
-// Config is what a Registry needs of others. All fields are required.
+// Config is the configuration of a Registry. All fields but CompileDetail are
+// required.
 type Config struct {
 	// RecordKey makes the MAC of each record, at least 32 bytes.
 	RecordKey []byte
-	// SecretKey makes the MACs that are kept of client secrets, at least 32
-	// bytes. Another key makes every client secret invalid.
+	// SecretKey makes the stored MACs of client secrets, at least 32 bytes. With
+	// another key every client secret is invalid.
 	SecretKey []byte
-	// Seal encrypts b, authenticated together with name; Unseal undoes it.
+	// Seal encrypts b and authenticates it together with name; Unseal reverses it.
 	Seal, Unseal func(name string, b []byte) ([]byte, error)
-	// CompileIssuer makes an issuer ready and lists all that is wrong with it,
-	// with paths relative to it. The shared secrets it gets are plain. It is
-	// called for each issuer that is applied, and for a stored one when it is
-	// first needed, so it does not wait for anything.
+	// CompileIssuer compiles an issuer, whose shared secrets are plain, or returns
+	// nil and all problems, with paths relative to the issuer. It is called for
+	// each issuer that is applied, and for a stored one when it is first needed,
+	// so it does not wait for anything.
 	CompileIssuer func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// CompileClient does the same for a client.
 	CompileClient func(exchange.Client) (*exchange.CompiledClient, []exchange.Problem)
@@ -33,50 +32,70 @@ type Config struct {
 	CompileDetail func(exchange.DetailType) (*exchange.DetailKind, []exchange.Problem)
 }
 
-// Registry is the issuers, clients, and detail types of a store. Its methods are safe for concurrent use.
+// Registry is the issuers, clients and detail types of a store. Its methods are
+// safe for concurrent use.
 type Registry struct {
-	engine  storage.Engine
-	cfg     Config
-	tables  tables
-	current atomic.Pointer[Snapshot]
-	uses    uses
+	engine    storage.Engine
+	cfg       Config
+	revisions storage.Table[revision]
+	lastUses  storage.Table[useRecord] // <client ID>/<secret ID> → last use
+	issuers   collection[issuerRecord, exchange.CompiledIssuer]
+	clients   collection[clientRecord, exchange.CompiledClient]
+	types     collection[detailRecord, exchange.DetailKind]
+	current   atomic.Pointer[Snapshot]
+	uses      uses
 
-	mu       sync.Mutex // held by whoever changes current
+	mu       sync.Mutex // held while current is replaced
 	onChange []func()
 }
 
 // Open reads the registry of a store. Issuers are compiled when they are first
-// needed or by [Registry.Warm]. A registration that does not compile keeps
-// only itself from being used, see [Snapshot.Faults]; a record that is not
-// what was written keeps the registry from opening (storage.ErrCorrupt).
+// needed or by [Registry.Warm]. A registration that does not compile cannot be
+// used, see [Snapshot.Faults]; the others can. A corrupt record keeps the registry
+// from opening (storage.ErrCorrupt).
 func Open(ctx context.Context, e storage.Engine, cfg Config) (*Registry, error) {
 	const least = 32
 	if len(cfg.RecordKey) < least || len(cfg.SecretKey) < least {
 		return nil, fmt.Errorf("opening the registry: a key has fewer than %d bytes", least)
 	}
-	r := &Registry{engine: e, cfg: cfg, tables: newTables(e, cfg.RecordKey)}
-	r.current.Store(nothing())
+	r := &Registry{
+		engine: e, cfg: cfg,
+		revisions: storage.NewTable[revision](e, "registry", cfg.RecordKey),
+		lastUses:  storage.NewTable[useRecord](e, "secret_uses", cfg.RecordKey),
+	}
+	r.issuers = collection[issuerRecord, exchange.CompiledIssuer]{
+		kind: KindIssuer, table: storage.NewTable[issuerRecord](e, "issuers", cfg.RecordKey), compile: r.compileIssuer,
+		entries: func(s *Snapshot) *map[string]*issuer { return &s.issuers }, shown: shownIssuer,
+	}
+	r.clients = collection[clientRecord, exchange.CompiledClient]{
+		kind: KindClient, table: storage.NewTable[clientRecord](e, "clients", cfg.RecordKey), compile: r.compileClient,
+		entries: func(s *Snapshot) *map[string]*client { return &s.clients }, shown: shownClient,
+	}
+	r.types = collection[detailRecord, exchange.DetailKind]{
+		kind: KindDetailType, table: storage.NewTable[detailRecord](e, "detail_types", cfg.RecordKey), compile: r.compileDetail,
+		entries: func(s *Snapshot) *map[string]*detailType { return &s.types }, shown: shownDetailType,
+	}
+	r.current.Store(empty())
 	if err := r.Reload(ctx); err != nil {
 		return nil, fmt.Errorf("opening the registry: %w", err)
 	}
 	return r, nil
 }
 
-// Snapshot is the registry as of now. A caller takes one for each request, so
-// that the whole request sees one state.
+// Snapshot returns the current state. A request takes one and sees only that
+// state.
 func (r *Registry) Snapshot() *Snapshot { return r.current.Load() }
 
-// OnChange adds a function that is called after each change, before the
-// changing call returns. It reads [Registry.Snapshot] and must not change the
-// registry.
+// OnChange adds a function that is called after each change, before the changing
+// call returns. It reads [Registry.Snapshot] and must not change the registry.
 func (r *Registry) OnChange(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.onChange = append(r.onChange, f)
 }
 
-// Reload reads the store again if another process changed it. Registrations
-// that did not change are not compiled again.
+// Reload reads the store again if another process has changed it. Unchanged
+// registrations are not compiled again.
 func (r *Registry) Reload(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,118 +103,10 @@ func (r *Registry) Reload(ctx context.Context) error {
 	return err
 }
 
-// Close ends background fetches of all keys. The Registry is not used after.
+// Close ends the background fetches of all keys. The Registry must not be used
+// afterwards.
 func (r *Registry) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.Snapshot().release(nothing())
-}
-
-// swap puts next in place. Whoever looks next sees it; only then are the keys
-// closed that it does not use.
-func (r *Registry) swap(next *Snapshot) {
-	before := r.current.Swap(next)
-	for _, f := range r.onChange {
-		f()
-	}
-	before.release(next)
-}
-
-// change edits a draft of the current state and commits what it became, in one
-// commit that holds only if the revision is still the one the draft was made
-// from; else it edits again. An edit that fails, and one that changes nothing,
-// commits nothing. The writes it returns are part of the commit.
-func (r *Registry) change(ctx context.Context, now time.Time, edit func(*Snapshot) ([]storage.Write, error)) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for {
-		row, err := r.reload(ctx)
-		if err != nil {
-			return err
-		}
-		again, err := r.try(ctx, row, now, edit)
-		if !again {
-			return err
-		}
-	}
-}
-
-// try is one round of change. Again says that somebody else was faster.
-func (r *Registry) try(ctx context.Context, row storage.Row[revision], now time.Time, edit func(*Snapshot) ([]storage.Write, error)) (again bool, err error) {
-	before := r.Snapshot()
-	draft := before.draft()
-	more, err := edit(draft)
-	var writes []storage.Write
-	if err == nil {
-		writes, err = r.writes(before, draft)
-	}
-	if err == nil && len(writes) > 0 {
-		if err = r.commit(ctx, row, draft.revision, now, append(writes, more...)); err == nil {
-			r.swap(draft.index())
-			return false, nil
-		}
-	}
-	draft.release(before)
-	if !errors.Is(err, storage.ErrConflict) {
-		return false, err
-	}
-	// A condition of the caller's own writes may be what did not hold.
-	moved, readErr := r.revision(ctx)
-	return readErr == nil && moved.Value.Number != row.Value.Number, err
-}
-
-// commit waits for the outcome whatever becomes of ctx: the Snapshot must not
-// differ from what is stored.
-func (r *Registry) commit(ctx context.Context, row storage.Row[revision], number uint64, now time.Time, writes []storage.Write) error {
-	next, err := r.nextRevision(row, revision{Number: number, Changed: now.UTC()})
-	if err != nil {
-		return fmt.Errorf("writing the registry: %w", err)
-	}
-	if err := r.engine.Commit(context.WithoutCancel(ctx), append(writes, next)...); err != nil {
-		return fmt.Errorf("writing the registry: %w", err)
-	}
-	return nil
-}
-
-func (r *Registry) nextRevision(row storage.Row[revision], next revision) (storage.Write, error) {
-	if row.Key == "" {
-		return r.tables.revisions.Insert(revisionKey, next)
-	}
-	return r.tables.revisions.Replace(row, next)
-}
-
-// writes turns before into after. The revision record guards them, so they
-// need no conditions of their own.
-func (r *Registry) writes(before, after *Snapshot) ([]storage.Write, error) {
-	var out []storage.Write
-	var errs []error
-	put := func(w storage.Write, err error) { out, errs = append(out, w), append(errs, err) }
-	for id, i := range after.issuers {
-		if before.issuers[id] != i {
-			put(r.tables.issuers.Put(id, i.record))
-		}
-	}
-	for id, c := range after.clients {
-		if before.clients[id] != c {
-			put(r.tables.clients.Put(id, c.record))
-			out = append(out, r.forget(before.clients[id], c)...)
-		}
-	}
-	for id, c := range before.clients {
-		if after.clients[id] == nil {
-			put(r.tables.clients.Remove(id), nil)
-			out = append(out, r.forget(c, nil)...)
-		}
-	}
-	for name, t := range after.types {
-		if before.types[name] != t {
-			put(r.tables.types.Put(name, t.record))
-		}
-	}
-	for name := range before.types {
-		if after.types[name] == nil {
-			put(r.tables.types.Remove(name), nil)
-		}
-	}
-	return out, errors.Join(errs...)
+	r.Snapshot().release(empty())
 }

@@ -34,18 +34,19 @@ type keySet struct {
 
 func (k *keySet) Close() { k.closed.Add(1) }
 
-// compiler makes registrations ready and remembers what it made. It refuses
-// what is marked as bad in a way that exchange.Manifest.Validate lets pass.
+// compiler compiles registrations and records their key sets. It refuses
+// registrations that are marked as bad in a way that exchange.Manifest.Validate
+// accepts.
 type compiler struct {
 	mu   sync.Mutex
-	made []*keySet
+	sets []*keySet
 }
 
 func (c *compiler) set(plain string) *keySet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.made = append(c.made, &keySet{plain: plain})
-	return c.made[len(c.made)-1]
+	c.sets = append(c.sets, &keySet{plain: plain})
+	return c.sets[len(c.sets)-1]
 }
 
 func (c *compiler) issuer(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
@@ -68,18 +69,18 @@ func (c *compiler) client(cl exchange.Client) (*exchange.CompiledClient, []excha
 	return &exchange.CompiledClient{Client: &cl, Keys: c.set(""), SecretNetworks: anywhere}, nil
 }
 
-// compiled is how many registrations were compiled, open how many of their
-// key sets were not closed since.
+// compiled returns how many registrations were compiled, open how many of their
+// key sets are not closed.
 func (c *compiler) compiled() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.made)
+	return len(c.sets)
 }
 
 func (c *compiler) open() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, k := range c.made {
+	for _, k := range c.sets {
 		if k.closed.Load() == 0 {
 			n++
 		}
@@ -152,7 +153,7 @@ func openBolt(t testing.TB, path string) storage.Engine {
 	return e
 }
 
-// another is a second registry over the same store, as another node has one.
+// another opens a further registry over the same store, as another node does.
 func (w *world) another(t testing.TB) *registry.Registry {
 	t.Helper()
 	r, err := registry.Open(t.Context(), w.engine, w.cfg)
@@ -172,7 +173,7 @@ func (w *world) reopen(t testing.TB) {
 	w.Registry = w.another(t)
 }
 
-// apply applies what must be sound.
+// apply applies a manifest that must be valid.
 func (w *world) apply(t testing.TB, m exchange.Manifest, prune bool) registry.Plan {
 	t.Helper()
 	plan, problems, err := w.Apply(t.Context(), m, prune, noon, nil)
@@ -206,7 +207,7 @@ func manifest(parts ...any) (m exchange.Manifest) {
 	return m
 }
 
-// short is a plan as text: "add issuer a, unchanged client c".
+// short returns a plan as text: "add issuer a, unchanged client c".
 func short(p registry.Plan) string {
 	var out []string
 	for _, c := range p {
@@ -215,7 +216,7 @@ func short(p registry.Plan) string {
 	return strings.Join(out, ", ")
 }
 
-// stored is all that is in the store.
+// stored returns all records of the registry.
 func stored(t testing.TB, e storage.Engine) string {
 	t.Helper()
 	var b strings.Builder
@@ -268,9 +269,9 @@ func TestOpenNoticesAnotherRecordKey(t *testing.T) {
 	}
 }
 
-func TestEmptySnapshotLetsNobodyIn(t *testing.T) {
+func TestEmptySnapshotHasNoRegistration(t *testing.T) {
 	s := newWorld(t).Snapshot()
 	if s.Issuer("") != nil || s.IssuerByURL("") != nil || s.Client("") != nil || s.Revision() != 0 {
-		t.Error("an empty registry has something")
+		t.Error("an empty registry has a registration")
 	}
 }

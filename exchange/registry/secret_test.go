@@ -30,16 +30,16 @@ func (w *world) newSecret(t *testing.T, id string, now time.Time) string {
 	return secret
 }
 
-// checks says which of the secrets are good at a time.
-func (w *world) checks(id string, now time.Time, secrets ...string) (good []bool) {
+// checks returns which of the secrets are valid at a time.
+func (w *world) checks(id string, now time.Time, secrets ...string) (valid []bool) {
 	c := w.Snapshot().Client(id).Client
 	for _, s := range secrets {
-		good = append(good, w.CheckSecret(c, s, now) != "")
+		valid = append(valid, w.CheckSecret(c, s, now) != "")
 	}
-	return good
+	return valid
 }
 
-func TestClientSecretIsRandomAndOfOneClient(t *testing.T) {
+func TestClientSecretIsRandomAndValidForOneClient(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(confidential("c"), confidential("d")), false)
 	secret := w.newSecret(t, "c", noon)
@@ -51,11 +51,11 @@ func TestClientSecretIsRandomAndOfOneClient(t *testing.T) {
 	if got := w.checks("c", noon, secret, other, "", secret+"x", secret[:len(secret)-1]); !slices.Equal(got, []bool{true, false, false, false, false}) {
 		t.Errorf("client c: %v", got)
 	}
-	// Nor does the record of one client serve another.
+	// The record of one client is not valid for another either.
 	moved := *w.Snapshot().Client("d").Client
 	moved.Secrets = w.Snapshot().Client("c").Client.Secrets
 	if w.CheckSecret(&moved, secret, noon) != "" {
-		t.Error("a secret is good at another client that has its MAC")
+		t.Error("a secret is valid for another client that has its MAC")
 	}
 	w.reopen(t)
 	if got := w.checks("d", noon, secret, other); !slices.Equal(got, []bool{false, true}) {
@@ -89,7 +89,7 @@ func TestClientSecretRotation(t *testing.T) {
 	}
 	p := w.Snapshot().Client("c")
 	if !slices.Equal(p.SecretNetworks, anywhere) {
-		t.Error("a new secret lost what was compiled of the client")
+		t.Error("a new secret lost the compiled client")
 	}
 	if p.Keys != keys || p.Keys.(*keySet).closed.Load() != 0 {
 		t.Error("a new secret replaced or closed the client's keys")
@@ -109,12 +109,12 @@ func TestRevokedSecretStopsAtOnce(t *testing.T) {
 	}
 	for _, err := range []error{w.RevokeSecret(t.Context(), "c", id, noon), w.RevokeSecret(t.Context(), "z", id, noon)} {
 		if !errors.Is(err, storage.ErrNotFound) {
-			t.Errorf("revoking what is not there: %v", err)
+			t.Errorf("revoking an unknown secret: %v", err)
 		}
 	}
 }
 
-func TestSecretsOnlyForClientsThatUseThem(t *testing.T) {
+func TestOnlyClientsThatAuthenticateBySecretHaveSecrets(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(confidential("c"), client("public")), false)
 	if s, err := w.NewSecret(t.Context(), "public", noon); err == nil || s != "" {
@@ -133,7 +133,7 @@ func TestSecretsOnlyForClientsThatUseThem(t *testing.T) {
 	w.apply(t, manifest(client("c")), false)
 	w.apply(t, manifest(renamed), false)
 	if got := w.checks("c", noon, secret); got[0] {
-		t.Error("the secret came back after the client did not authenticate by one")
+		t.Error("the secret is valid again after the client was public")
 	}
 }
 
@@ -146,11 +146,11 @@ func value(c string) string { return strings.Repeat(c, 40) }
 func TestSharedSecrets(t *testing.T) {
 	named := func(id, c string) exchange.SharedSecret { return exchange.SharedSecret{ID: id, Value: value(c)} }
 	for _, row := range []struct {
-		name      string
-		from, to  []exchange.SharedSecret
-		action    registry.Action
-		diff      []string
-		withdrawn int
+		name     string
+		from, to []exchange.SharedSecret
+		action   registry.Action
+		diff     []string
+		revoked  int
 	}{
 		{"the same", []exchange.SharedSecret{named("k", "a")}, []exchange.SharedSecret{named("k", "a")}, registry.Unchanged, nil, 0},
 		{"the same without an ID", []exchange.SharedSecret{{Value: value("a")}}, []exchange.SharedSecret{{Value: value("a")}}, registry.Unchanged, nil, 0},
@@ -159,7 +159,7 @@ func TestSharedSecrets(t *testing.T) {
 			[]string{"~ keys.secrets[0].value: \"(secret)\" → \"(another secret)\""}, 1},
 		{"a second", []exchange.SharedSecret{named("k", "a")}, []exchange.SharedSecret{{ID: "k"}, named("l", "b")}, registry.Edit,
 			[]string{"+ keys.secrets[1].id: \"l\"", "+ keys.secrets[1].value: \"(secret)\""}, 0},
-		{"the first withdrawn", []exchange.SharedSecret{named("k", "a"), named("l", "b")}, []exchange.SharedSecret{{ID: "l"}}, registry.Edit,
+		{"the first removed", []exchange.SharedSecret{named("k", "a"), named("l", "b")}, []exchange.SharedSecret{{ID: "l"}}, registry.Edit,
 			[]string{"~ keys.secrets[0].id: \"k\" → \"l\"", "~ keys.secrets[0].value: \"(secret)\" → \"(another secret)\"",
 				"- keys.secrets[1].id: \"l\"", "- keys.secrets[1].value: \"(secret)\""}, 1},
 	} {
@@ -167,11 +167,11 @@ func TestSharedSecrets(t *testing.T) {
 			w := newWorld(t)
 			w.apply(t, manifest(issuer("a", withSecrets(row.from...))), false)
 			plan := w.apply(t, manifest(issuer("a", withSecrets(row.to...))), false)
-			if got := plan[0]; got.Action != row.action || !slices.Equal(got.Diff, row.diff) || len(got.RevokedKeys) != row.withdrawn {
-				t.Errorf("got %s %q, withdrawn %q\nwant %s %q, %d withdrawn", got.Action, got.Diff, got.RevokedKeys, row.action, row.diff, row.withdrawn)
+			if got := plan[0]; got.Action != row.action || !slices.Equal(got.Diff, row.diff) || len(got.RevokedKeys) != row.revoked {
+				t.Errorf("got %s %q, revoked %q\nwant %s %q, %d revoked", got.Action, got.Diff, got.RevokedKeys, row.action, row.diff, row.revoked)
 			}
 			if again := w.apply(t, w.Snapshot().Manifest(), true); again.Changes() {
-				t.Errorf("applying what is registered changes %v", again)
+				t.Errorf("applying the registered manifest changes %v", again)
 			}
 			want := row.to[0].Value
 			if want == "" {
@@ -186,9 +186,9 @@ func TestSharedSecrets(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNowhereToBeSeen(t *testing.T) {
+func TestSecretsAreNeitherStoredNorShown(t *testing.T) {
 	w := newWorld(t)
-	hmac := "an-hmac-secret-that-nobody-must-ever-see-again"
+	hmac := "an-hmac-secret-that-must-never-be-shown-again"
 	m := manifest(issuer("a", withSecrets(exchange.SharedSecret{ID: "k", Value: hmac})), confidential("c"))
 	planned, _, err := w.Plan(t.Context(), m, false, noon)
 	if err != nil {
@@ -213,10 +213,10 @@ func TestSecretsAreNowhereToBeSeen(t *testing.T) {
 		"client secret": secret[len("ssk_"):], "client secret's bytes": string(raw), "client secret's bytes in base64": base64.StdEncoding.EncodeToString(raw),
 	} {
 		if strings.Contains(string(file), hidden) {
-			t.Errorf("the file shows the %s", name)
+			t.Errorf("the file contains the %s", name)
 		}
 		if strings.Contains(shown, hidden) {
-			t.Errorf("a plan or manifest shows the %s", name)
+			t.Errorf("a plan or manifest contains the %s", name)
 		}
 	}
 	if m.Issuers[0].Keys.Secrets[0].Value != hmac || m.Issuers[0].Keys.Secrets[0].Sealed != nil {
@@ -247,7 +247,7 @@ func TestAnotherSealingKeyIsAFault(t *testing.T) {
 	}
 	w.apply(t, manifest(issuer("a", withSecrets(exchange.SharedSecret{ID: "k", Value: value("a")}))), false)
 	if w.Snapshot().Issuer("a") == nil || len(w.Snapshot().Faults()) != 0 {
-		t.Error("declaring the secret again did not mend it")
+		t.Error("declaring the secret again did not repair it")
 	}
 }
 

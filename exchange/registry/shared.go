@@ -11,80 +11,167 @@ import (
 	"cambio/exchange"
 )
 
-// unsealed is a stored issuer with its shared secrets plain, for the compiler.
-func (r *Registry) unsealed(i exchange.Issuer) (exchange.Issuer, []exchange.Problem) {
-	var problems []exchange.Problem
-	secrets := slices.Clone(i.Keys.Secrets)
-	for n, s := range secrets {
-		plain, err := r.cfg.Unseal(sealName(i.ID, s.ID), s.Sealed)
-		if err != nil {
-			path := fmt.Sprintf("keys.secrets[%d]", n)
-			problems = append(problems, exchange.Problem{Path: path, Message: "the stored secret cannot be unsealed"})
-		}
-		secrets[n] = exchange.SharedSecret{ID: s.ID, Value: string(plain)}
-	}
-	i.Keys.Secrets = secrets
-	return i, problems
+// sharedSecrets is the stored secrets of one registration, which are sealed: those
+// shared with an issuer, or that of a client's webhook.
+type sharedSecrets struct {
+	*Registry
+	owner    string                       // ID of the registration
+	purpose  string                       // of the MAC that becomes the ID of a secret without one
+	sealName func(secretID string) string // binds a seal to its place
+	stored   []exchange.SharedSecret
 }
 
-// sealed is an issuer with plain secrets as it is to be stored. A secret that
-// is already stored keeps its seal, so that the record does not change.
-func (r *Registry) sealed(i, stored exchange.Issuer) (exchange.Issuer, error) {
-	secrets := slices.Clone(i.Keys.Secrets)
-	for n, s := range secrets {
-		value := []byte(s.Value)
-		old, plain := r.storedSecret(stored, s.ID)
-		if plain == nil || !hmac.Equal(plain, value) {
-			var err error
-			if old.Sealed, err = r.cfg.Seal(sealName(i.ID, s.ID), value); err != nil {
-				return i, fmt.Errorf("sealing a secret of issuer %q: %w", i.ID, err)
-			}
-		}
-		secrets[n] = exchange.SharedSecret{ID: s.ID, Sealed: old.Sealed}
-	}
-	i.Keys.Secrets = secrets
-	return i, nil
+// Seal names are quoted, so that no two places have the same.
+
+func (r *Registry) issuerSecrets(id string, stored exchange.Issuer) sharedSecrets {
+	return sharedSecrets{r, id, "shared secret", func(secretID string) string {
+		return fmt.Sprintf("issuer %q secret %q", id, secretID)
+	}, stored.Keys.Secrets}
 }
 
-// completed is a declared issuer whose secrets all have a value and an ID: one
-// declared by ID alone keeps the value that is stored, one without an ID gets
-// one that is always the same for its value.
-func (r *Registry) completed(i, stored exchange.Issuer) exchange.Issuer {
-	secrets := slices.Clone(i.Keys.Secrets)
-	for n, s := range secrets {
-		if s.Value == "" && s.ID != "" {
-			_, plain := r.storedSecret(stored, s.ID)
-			secrets[n].Value = string(plain)
-		}
-		if s.ID == "" && s.Value != "" {
-			secrets[n].ID = fmt.Sprintf("%x", r.mac("shared secret", i.ID, s.Value)[:8])
-		}
-	}
-	i.Keys.Secrets = secrets
-	return i
+func (r *Registry) webhookSecrets(id string, stored exchange.Client) sharedSecrets {
+	return sharedSecrets{r, id, "webhook secret", func(string) string {
+		return fmt.Sprintf("client %q webhook", id)
+	}, webhookSecrets(stored)}
 }
 
-// storedSecret finds a stored secret and what it is; nil if it cannot be
-// unsealed or is not there.
-func (r *Registry) storedSecret(stored exchange.Issuer, id string) (exchange.SharedSecret, []byte) {
-	for _, s := range stored.Keys.Secrets {
-		if s.ID != id {
+// find returns a stored secret and its value; nil if it is not stored or cannot be
+// unsealed.
+func (s sharedSecrets) find(id string) (exchange.SharedSecret, []byte) {
+	for _, old := range s.stored {
+		if old.ID != id {
 			continue
 		}
-		if plain, err := r.cfg.Unseal(sealName(stored.ID, id), s.Sealed); err == nil {
-			return s, plain
+		if plain, err := s.cfg.Unseal(s.sealName(id), old.Sealed); err == nil {
+			return old, plain
 		}
 	}
 	return exchange.SharedSecret{}, nil
 }
 
-// sealName ties a seal to its place. It is quoted, so that no two places share
-// a name.
-func sealName(issuer, secret string) string {
-	return fmt.Sprintf("issuer %q secret %q", issuer, secret)
+// complete returns declared secrets with values and IDs: one that is declared by
+// its ID alone keeps the stored value; one without an ID gets an ID derived from
+// its value.
+func (s sharedSecrets) complete(declared []exchange.SharedSecret) []exchange.SharedSecret {
+	declared = slices.Clone(declared)
+	for n := range declared {
+		d := &declared[n]
+		if d.Value == "" && d.ID != "" {
+			_, plain := s.find(d.ID)
+			d.Value = string(plain)
+		}
+		if d.ID == "" && d.Value != "" {
+			d.ID = fmt.Sprintf("%x", s.mac(s.purpose, s.owner, d.Value)[:8])
+		}
+	}
+	return declared
 }
 
-// mac is an HMAC-SHA256 over the length-prefixed parts.
+// seal returns declared secrets as they are stored. A secret that is stored already
+// keeps its seal, so that the record does not change.
+func (s sharedSecrets) seal(declared []exchange.SharedSecret) ([]exchange.SharedSecret, error) {
+	declared = slices.Clone(declared)
+	for n, d := range declared {
+		old, plain := s.find(d.ID)
+		if plain == nil || !hmac.Equal(plain, []byte(d.Value)) {
+			var err error
+			if old.Sealed, err = s.cfg.Seal(s.sealName(d.ID), []byte(d.Value)); err != nil {
+				return nil, fmt.Errorf("sealing a secret of %q: %w", s.owner, err)
+			}
+		}
+		declared[n] = exchange.SharedSecret{ID: d.ID, Sealed: old.Sealed}
+	}
+	return declared, nil
+}
+
+// unsealed returns a stored issuer with plain secrets, for the compiler.
+func (r *Registry) unsealed(i exchange.Issuer) (exchange.Issuer, []exchange.Problem) {
+	var problems []exchange.Problem
+	stored := r.issuerSecrets(i.ID, i)
+	i.Keys.Secrets = idsOnly(i.Keys.Secrets)
+	for n := range i.Keys.Secrets {
+		_, plain := stored.find(i.Keys.Secrets[n].ID)
+		if plain == nil {
+			problems = append(problems, exchange.Problem{Path: fmt.Sprintf("keys.secrets[%d]", n), Message: "the stored secret cannot be unsealed"})
+		}
+		i.Keys.Secrets[n].Value = string(plain)
+	}
+	return i, problems
+}
+
+// webhook returns a client's webhook, nil if it has none.
+func webhook(c exchange.Client) *exchange.Webhook {
+	if c.Checkout == nil {
+		return nil
+	}
+	return c.Checkout.Webhook
+}
+
+// webhookSecrets returns the secret of a client's webhook, none if it has none.
+func webhookSecrets(c exchange.Client) []exchange.SharedSecret {
+	if hook := webhook(c); hook != nil {
+		return []exchange.SharedSecret{hook.Secret}
+	}
+	return nil
+}
+
+// withWebhookSecrets returns a client with other [webhookSecrets]. c is not changed.
+func withWebhookSecrets(c exchange.Client, secrets []exchange.SharedSecret) exchange.Client {
+	if len(secrets) > 0 {
+		checkout, hook := *c.Checkout, *c.Checkout.Webhook
+		hook.Secret = secrets[0]
+		checkout.Webhook = &hook
+		c.Checkout = &checkout
+	}
+	return c
+}
+
+// webhookSecret returns the plain secret of a stored client's webhook, nil if there
+// is none or it cannot be unsealed.
+func (r *Registry) webhookSecret(stored exchange.Client) []byte {
+	for _, s := range webhookSecrets(stored) {
+		_, plain := r.webhookSecrets(stored.ID, stored).find(s.ID)
+		return plain
+	}
+	return nil
+}
+
+// idsOnly returns secrets without values and seals.
+func idsOnly(secrets []exchange.SharedSecret) []exchange.SharedSecret {
+	secrets = slices.Clone(secrets)
+	for n, s := range secrets {
+		secrets[n] = exchange.SharedSecret{ID: s.ID}
+	}
+	return secrets
+}
+
+// masked returns secrets with placeholders as values: the same as in other if the
+// secret at that index is.
+func masked(secrets, other []exchange.SharedSecret) []exchange.SharedSecret {
+	out := idsOnly(secrets)
+	for n, s := range secrets {
+		out[n].Value = "(secret)"
+		if n < len(other) && !bytes.Equal(other[n].Sealed, s.Sealed) {
+			out[n].Value = "(another secret)"
+		}
+	}
+	return out
+}
+
+func shownIssuer(r, other issuerRecord) any {
+	r.Issuer.Keys.Secrets = masked(r.Issuer.Keys.Secrets, other.Issuer.Keys.Secrets)
+	return r.Issuer
+}
+
+// shownClient leaves out the client's own secrets, which no manifest declares.
+func shownClient(r, other clientRecord) any {
+	r.Client.Secrets = nil
+	return withWebhookSecrets(r.Client, masked(webhookSecrets(r.Client), webhookSecrets(other.Client)))
+}
+
+func shownDetailType(r, _ detailRecord) any { return r.Type }
+
+// mac returns an HMAC-SHA256 over the length-prefixed parts.
 func (r *Registry) mac(parts ...string) []byte {
 	h := hmac.New(sha256.New, r.cfg.SecretKey)
 	var n [4]byte
@@ -96,20 +183,10 @@ func (r *Registry) mac(parts ...string) []byte {
 	return h.Sum(nil)
 }
 
-// withoutSecrets is an issuer to show: of its secrets there are the IDs.
-func withoutSecrets(i exchange.Issuer) exchange.Issuer {
-	secrets := slices.Clone(i.Keys.Secrets)
-	for n, s := range secrets {
-		secrets[n] = exchange.SharedSecret{ID: s.ID}
-	}
-	i.Keys.Secrets = secrets
-	return i
-}
-
-// withdrawn are the keys that before had and after must not have: shared
-// secrets that are no longer listed or have another value, and thumbprints
-// that are revoked now.
-func withdrawn(before, after exchange.Issuer) []string {
+// revokedKeys returns the keys that before had and after must not have: shared
+// secrets that are no longer listed or have another value, and thumbprints that are
+// newly revoked.
+func revokedKeys(before, after exchange.Issuer) []string {
 	var out []string
 	for _, s := range before.Keys.Secrets {
 		same := func(o exchange.SharedSecret) bool { return o.ID == s.ID && bytes.Equal(o.Sealed, s.Sealed) }

@@ -7,107 +7,94 @@ import (
 	"cambio/exchange"
 )
 
-// Snapshot is the issuers, clients and detail types at one revision, made ready. It does not
-// change; what its methods return is shared and must not be changed either.
+// Snapshot is the compiled registrations at one revision. It does not change;
+// what its methods return is shared and must not be changed either.
 type Snapshot struct {
 	revision uint64
-	issuers  map[string]*issuer // ID → issuer, removed ones too
-	clients  map[string]*client // ID → client
-	types    map[string]*detailType
-	byURL    map[string]*issuer // URL → issuer, only those that count
-	origins  []string
-	asked    []string // see [Snapshot.DetailTypes]
+	issuers  map[string]*issuer     // ID → issuer, including removed ones
+	clients  map[string]*client     // ID → client
+	types    map[string]*detailType // DetailType.Type → type
+
+	// The rest is derived by index.
+	byURL       map[string]*issuer // URL → registered issuer
+	origins     []string
+	detailTypes []string
 }
 
-// client is a record and what was compiled of it. CompiledClient is compiled with the
-// secrets of the day; a change of only these keeps the keys.
-type client struct {
-	record   clientRecord
-	compiled *exchange.CompiledClient // whose Keys it uses; nil when it does not compile
-	party    *exchange.CompiledClient
-	problems []exchange.Problem
-}
-
-// Fault is a registration that is in the store but cannot be used, for
-// instance because a newer version is stricter. Applying a sound registration
-// of the same ID mends it.
+// Fault is a registration that is stored but cannot be used, for instance because
+// a newer version is stricter. Applying a valid registration of the same ID
+// replaces it.
 type Fault struct {
 	Kind     Kind
 	ID       string
 	Problems []exchange.Problem // paths are relative to the registration
 }
 
-// Revision is the number of changes that led here.
+// Revision returns the number of changes that led to the Snapshot.
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
-// Issuer is the issuer of an ID, nil if there is none that can be used.
-func (s *Snapshot) Issuer(id string) *exchange.CompiledIssuer {
-	return s.issuers[id].ready().trust
-}
+// Issuer returns the issuer of an ID, nil if there is none that can be used.
+func (s *Snapshot) Issuer(id string) *exchange.CompiledIssuer { return s.issuers[id].value() }
 
-// IssuerByURL is the issuer whose URL is url byte for byte, nil if there is
+// IssuerByURL returns the issuer whose URL is url byte for byte, nil if there is
 // none that can be used. No issuer has the empty URL.
-func (s *Snapshot) IssuerByURL(url string) *exchange.CompiledIssuer {
-	return s.byURL[url].ready().trust
-}
+func (s *Snapshot) IssuerByURL(url string) *exchange.CompiledIssuer { return s.byURL[url].value() }
 
-// Client is the client of an ID, nil if there is none that can be used.
-func (s *Snapshot) Client(id string) *exchange.CompiledClient {
-	if c := s.clients[id]; c != nil {
-		return c.party
-	}
-	return nil
-}
+// Client returns the client of an ID, nil if there is none that can be used.
+func (s *Snapshot) Client(id string) *exchange.CompiledClient { return s.clients[id].value() }
 
-// Origins are the browser origins of all clients, sorted.
+// DetailType returns a type of authorization_details, nil if there is none that
+// can be used.
+func (s *Snapshot) DetailType(name string) *exchange.DetailKind { return s.types[name].value() }
+
+// Origins returns the browser origins of all clients, sorted.
 func (s *Snapshot) Origins() []string { return s.origins }
 
-// Faults are the registrations that are known not to be usable, in the order
-// of kind and ID. All are known after [Registry.Warm].
+// DetailTypes returns the types that a client may request, sorted (RFC 9396 §10).
+func (s *Snapshot) DetailTypes() []string { return s.detailTypes }
+
+// Faults returns the registrations that are known to be unusable, ordered by kind
+// and ID. All are known after [Registry.Warm].
 func (s *Snapshot) Faults() []Fault {
-	var out []Fault
-	for _, id := range ids(s.issuers) {
-		if problems := s.issuers[id].faults(); len(problems) > 0 {
-			out = append(out, Fault{KindIssuer, id, problems})
-		}
-	}
-	for _, id := range ids(s.clients) {
-		if c := s.clients[id]; len(c.problems) > 0 {
-			out = append(out, Fault{KindClient, id, c.problems})
-		}
-	}
-	for _, name := range ids(s.types) {
-		if t := s.types[name]; len(t.problems) > 0 {
-			out = append(out, Fault{KindDetailType, name, t.problems})
-		}
-	}
-	return out
+	return slices.Concat(faults(KindIssuer, s.issuers), faults(KindClient, s.clients), faults(KindDetailType, s.types))
 }
 
-// Manifest is what is registered, faulty or not, in the order of IDs and
-// without a secret: of each there is its ID. Applying it changes nothing.
+// Manifest returns all registrations, faulty or not, in the order of their IDs. Of
+// each secret it has only the ID. Applying it changes nothing.
 func (s *Snapshot) Manifest() exchange.Manifest {
 	var m exchange.Manifest
-	for _, id := range ids(s.issuers) {
-		if i := s.issuers[id]; i.registered() {
-			m.Issuers = append(m.Issuers, withoutSecrets(i.record.Issuer))
+	for _, id := range sortedKeys(s.issuers) {
+		if i := s.issuers[id]; i.active() {
+			shown := i.record.Issuer
+			shown.Keys.Secrets = idsOnly(shown.Keys.Secrets)
+			m.Issuers = append(m.Issuers, shown)
 		}
 	}
-	for _, id := range ids(s.clients) {
+	for _, id := range sortedKeys(s.clients) {
 		m.Clients = append(m.Clients, withoutMACs(s.clients[id].record.Client))
 	}
-	for _, name := range ids(s.types) {
+	for _, name := range sortedKeys(s.types) {
 		m.DetailTypes = append(m.DetailTypes, s.types[name].record.Type)
 	}
 	return m
 }
 
-// nothing is what is registered before the first change.
-func nothing() *Snapshot {
+// withoutMACs returns a client whose secrets have only IDs and times.
+func withoutMACs(c exchange.Client) exchange.Client {
+	c = withWebhookSecrets(c, idsOnly(webhookSecrets(c)))
+	c.Secrets = slices.Clone(c.Secrets)
+	for n := range c.Secrets {
+		c.Secrets[n].MAC = nil
+	}
+	return c
+}
+
+// empty returns the Snapshot before the first change.
+func empty() *Snapshot {
 	return &Snapshot{issuers: map[string]*issuer{}, clients: map[string]*client{}, types: map[string]*detailType{}}
 }
 
-// draft is a copy to change and then [Snapshot.index]. Entries are shared.
+// draft returns a copy to be changed and then indexed. Entries are shared.
 func (s *Snapshot) draft() *Snapshot {
 	return &Snapshot{
 		revision: s.revision + 1,
@@ -117,36 +104,55 @@ func (s *Snapshot) draft() *Snapshot {
 	}
 }
 
-// index derives what is derived from the entries.
+// index fills in what is derived from the entries. It compiles clients and types:
+// there is little to a client, and there are few types.
 func (s *Snapshot) index() *Snapshot {
 	s.byURL = make(map[string]*issuer, len(s.issuers))
 	for _, i := range s.issuers {
-		if url := i.record.Issuer.URL; url != "" && i.registered() {
+		if url := i.record.Issuer.URL; url != "" && i.active() {
 			s.byURL[url] = i
 		}
 	}
-	s.origins = nil
+	for _, t := range s.types {
+		t.prepare()
+	}
+	s.origins, s.detailTypes = nil, nil
 	for _, c := range s.clients {
-		if c.party != nil {
-			s.origins = append(s.origins, c.record.Client.Origins...)
+		if c.value() == nil {
+			continue
+		}
+		s.origins = append(s.origins, c.record.Client.Origins...)
+		for _, name := range c.record.Client.DetailTypes {
+			if name == exchange.DetailCheckout || s.DetailType(name) != nil {
+				s.detailTypes = append(s.detailTypes, name)
+			}
 		}
 	}
-	slices.Sort(s.origins)
-	s.origins = slices.Compact(s.origins)
-	s.asked = s.askedTypes()
+	s.origins, s.detailTypes = sortedSet(s.origins), sortedSet(s.detailTypes)
 	return s
 }
 
-// release closes the keys that s holds and other does not.
-func (s *Snapshot) release(other *Snapshot) {
+func sortedSet(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// release closes the keys that s holds and next does not.
+func (s *Snapshot) release(next *Snapshot) {
 	for id, i := range s.issuers {
-		if other.issuers[id] != i {
-			i.close()
+		if next.issuers[id] != i {
+			if old := i.retire(); old != nil {
+				closeKeys(old.Keys)
+			}
 		}
 	}
 	for id, c := range s.clients {
-		if o := other.clients[id]; c.compiled != nil && (o == nil || o.compiled != c.compiled) {
-			closeKeys(c.compiled.Keys)
+		if next.clients[id] == c {
+			continue
+		}
+		old, kept := c.retire(), next.clients[id].known()
+		if old != nil && (kept == nil || kept.Keys != old.Keys) {
+			closeKeys(old.Keys)
 		}
 	}
 }

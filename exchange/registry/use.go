@@ -13,26 +13,26 @@ import (
 	"cambio/storage"
 )
 
-// flushBatch is how many uses go into one commit.
+// flushBatch is how many last uses one commit writes.
 const flushBatch = 256
 
 // uses is when client secrets were last used, as far as this process knows:
-// secretKey → *use. What was kept of them is in the store.
+// secretKey → *use.
 type uses struct{ sync.Map }
 
-// secretKey is the key of a secret's record, too.
+// secretKey identifies a secret, also in the store.
 func secretKey(client, secret string) string { return client + "/" + secret }
 
-// use is of one secret; both are seconds since 1970.
-type use struct{ last, kept atomic.Int64 }
+// use is the last use of one secret, in seconds since 1970.
+type use struct{ last, stored atomic.Int64 }
 
-// useRecord is the last use as it is kept.
+// useRecord is a last use as it is stored.
 type useRecord struct {
 	At time.Time `json:"at"`
 }
 
-// SecretUsed notes that a client has authenticated by one of its secrets. It
-// writes nothing: [Registry.FlushUses] does, for all of them together.
+// SecretUsed notes that a client has authenticated by one of its secrets. It writes
+// nothing: [Registry.FlushUses] writes all uses together.
 func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
 	key := secretKey(clientID, secretID)
 	u, known := r.uses.Load(key)
@@ -44,60 +44,58 @@ func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
 	}
 }
 
-// FlushUses keeps the last uses that are not kept yet, and forgets those of
-// secrets that are gone. It holds off changes of the registry meanwhile, so
-// that none of them is kept after its secret.
+// FlushUses stores the last uses that are not stored yet, and forgets those of
+// removed secrets. It blocks changes of the registry meanwhile, so that no use is
+// stored after its secret was removed.
 func (r *Registry) FlushUses(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for batch := range slices.Chunk(r.unkept(), flushBatch) {
-		if err := r.keep(ctx, batch); err != nil {
-			return fmt.Errorf("keeping the last uses of secrets: %w", err)
+	for batch := range slices.Chunk(r.unstoredUses(), flushBatch) {
+		if err := r.storeUses(ctx, batch); err != nil {
+			return fmt.Errorf("storing the last uses of secrets: %w", err)
 		}
 	}
 	return nil
 }
 
-// unkept are the keys of the secrets that were used since that was last kept.
-func (r *Registry) unkept() (keys []string) {
+// unstoredUses returns the keys of the secrets that were used since their last use
+// was stored.
+func (r *Registry) unstoredUses() (keys []string) {
 	registered := r.Snapshot().secretKeys()
 	for k, v := range r.uses.Range {
 		key, u := k.(string), v.(*use)
 		if !registered[key] {
 			r.uses.Delete(key)
-		} else if u.last.Load() != u.kept.Load() {
+		} else if u.last.Load() != u.stored.Load() {
 			keys = append(keys, key)
 		}
 	}
 	return keys
 }
 
-// keep commits the last uses of the secrets of these keys.
-func (r *Registry) keep(ctx context.Context, keys []string) error {
+func (r *Registry) storeUses(ctx context.Context, keys []string) error {
 	var writes []storage.Write
-	var errs []error
 	last := map[*use]int64{}
 	for _, key := range keys {
 		v, _ := r.uses.Load(key)
 		u := v.(*use)
 		last[u] = u.last.Load()
-		w, err := r.tables.uses.Put(key, useRecord{time.Unix(last[u], 0).UTC()})
-		writes, errs = append(writes, w), append(errs, err)
+		w, err := r.lastUses.Put(key, useRecord{time.Unix(last[u], 0).UTC()})
+		if err != nil {
+			return err
+		}
+		writes = append(writes, w)
 	}
-	err := errors.Join(errs...)
-	if err == nil {
-		err = r.engine.Commit(ctx, writes...)
-	}
-	if err != nil {
+	if err := r.engine.Commit(ctx, writes...); err != nil {
 		return err
 	}
 	for u, at := range last {
-		u.kept.Store(at)
+		u.stored.Store(at)
 	}
 	return nil
 }
 
-// secretKeys are those of all secrets.
+// secretKeys returns the keys of all secrets.
 func (s *Snapshot) secretKeys() map[string]bool {
 	keys := map[string]bool{}
 	for id, c := range s.clients {
@@ -108,39 +106,32 @@ func (s *Snapshot) secretKeys() map[string]bool {
 	return keys
 }
 
-// LastUses fills in when the client's secrets were last used.
+// forgetUses returns the writes that remove the last uses of removed secrets.
+func (r *Registry) forgetUses(before, after *Snapshot) (writes []storage.Write) {
+	kept := after.secretKeys()
+	for key := range before.secretKeys() {
+		if !kept[key] {
+			writes = append(writes, r.lastUses.Remove(key))
+		}
+	}
+	return writes
+}
+
+// LastUses sets LastUsed of the client's secrets.
 func (r *Registry) LastUses(ctx context.Context, c *exchange.Client) error {
 	for i := range c.Secrets {
 		s := &c.Secrets[i]
-		row, err := r.tables.uses.Get(ctx, secretKey(c.ID, s.ID))
+		key := secretKey(c.ID, s.ID)
+		row, err := r.lastUses.Get(ctx, key)
 		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return fmt.Errorf("last use of secret %s: %w", s.ID, err)
 		}
 		s.LastUsed = row.Value.At
-		if u, known := r.uses.Load(secretKey(c.ID, s.ID)); known {
+		if u, known := r.uses.Load(key); known {
 			if at := time.Unix(u.(*use).last.Load(), 0).UTC(); at.After(s.LastUsed) {
 				s.LastUsed = at
 			}
 		}
 	}
 	return nil
-}
-
-// forget are the writes that remove what is kept of secrets that go.
-func (r *Registry) forget(before, after *client) (writes []storage.Write) {
-	stays := map[string]bool{}
-	if after != nil {
-		for _, s := range after.record.Client.Secrets {
-			stays[s.ID] = true
-		}
-	}
-	if before == nil {
-		return nil
-	}
-	for _, s := range before.record.Client.Secrets {
-		if !stays[s.ID] {
-			writes = append(writes, r.tables.uses.Remove(secretKey(before.record.Client.ID, s.ID)))
-		}
-	}
-	return writes
 }

@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/registry"
 )
 
-// used says when the n-th secret of a client was last used.
+// used returns when the n-th secret of a client was last used.
 func (w *world) used(t *testing.T, id string, n int) time.Time {
 	t.Helper()
 	c := *w.Snapshot().Client(id).Client
@@ -61,7 +62,7 @@ func TestLastUses(t *testing.T) {
 	}
 	w.SecretUsed("c", first, noon.Add(time.Hour))
 	if at := w.used(t, "c", 0); !at.Equal(noon.Add(time.Hour)) {
-		t.Errorf("before it is kept: %v", at)
+		t.Errorf("before it is stored: %v", at)
 	}
 	w.reopen(t)
 	for n, want := range []time.Time{noon.Add(time.Minute), noon.Add(2 * time.Minute)} {
@@ -77,7 +78,7 @@ func TestLastUses(t *testing.T) {
 	}
 }
 
-// rows is how many last uses are stored.
+// rows returns how many last uses are stored.
 func (w *world) rows(t *testing.T) (n int) {
 	t.Helper()
 	for _, err := range w.engine.Scan(t.Context(), "secret_uses", "", "", 0) {
@@ -89,13 +90,12 @@ func (w *world) rows(t *testing.T) (n int) {
 	return n
 }
 
-// What is known of a secret goes with it, and does not come back.
-func TestLastUsesGoWithTheirSecrets(t *testing.T) {
+func TestLastUsesAreRemovedWithTheirSecrets(t *testing.T) {
 	for name, remove := range map[string]func(*world) error{
 		"revoked": func(w *world) error {
 			return w.RevokeSecret(t.Context(), "c", w.Snapshot().Client("c").Client.Secrets[0].ID, noon)
 		},
-		"client removed": func(w *world) error { return w.RemoveClient(t.Context(), "c", noon) },
+		"client removed": func(w *world) error { return w.Remove(t.Context(), registry.KindClient, "c", noon) },
 		"client public": func(w *world) error {
 			_, _, err := w.Apply(t.Context(), manifest(client("c")), false, noon, nil)
 			return err
@@ -118,7 +118,7 @@ func TestLastUsesGoWithTheirSecrets(t *testing.T) {
 			if n := w.rows(t); n != 1 {
 				t.Fatalf("%d uses are stored", n)
 			}
-			w.SecretUsed("c", id, noon.Add(time.Minute)) // by a request under way
+			w.SecretUsed("c", id, noon.Add(time.Minute)) // by a concurrent request
 			if err := remove(w); err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +130,7 @@ func TestLastUsesGoWithTheirSecrets(t *testing.T) {
 	}
 }
 
-func TestManyUsesAreKept(t *testing.T) {
+func TestManyUsesAreStored(t *testing.T) {
 	w := newWorld(t)
 	var clients []exchange.Client
 	for n := range 300 {
@@ -147,8 +147,7 @@ func TestManyUsesAreKept(t *testing.T) {
 	}
 }
 
-// A flush that fails is made up for by the next.
-func TestUsesOutlastAFailedCommit(t *testing.T) {
+func TestFailedFlushIsRepeated(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(confidential("c")), false)
 	w.newSecret(t, "c", noon)
