@@ -25,9 +25,6 @@ import (
 	"time"
 )
 
-// listening is the start of the line in which a process prints its address.
-const listening = "listening on"
-
 // options are the flags.
 type options struct {
 	tokens      int

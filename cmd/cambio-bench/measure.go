@@ -15,7 +15,6 @@ import (
 type target struct {
 	name     string
 	process  *process
-	addr     string
 	requests [][]byte
 }
 
@@ -23,7 +22,7 @@ type target struct {
 type bench struct {
 	options
 	dir, binary   string
-	key           string   // the issuer's public key, in a file
+	key           string   // the issuer's public key: PKIX in base64
 	signed        []string // the tokens
 	installations []*installation
 	ratios        []ratio
@@ -141,7 +140,7 @@ type measurement struct {
 func (b *bench) connect(connections int) ([]*measurement, error) {
 	var out []*measurement
 	for _, t := range b.targets {
-		l, err := connect(t.addr, t.requests, connections)
+		l, err := connect(t.process.addr, t.requests, connections)
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", t.name, err)
 		}
@@ -182,7 +181,7 @@ func (b *bench) warm() error {
 }
 
 func (t target) warm() error {
-	l, err := connect(t.addr, t.requests, 32)
+	l, err := connect(t.process.addr, t.requests, 32)
 	if err != nil {
 		return err
 	}

@@ -3,15 +3,17 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/pem"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"cambio/exchange"
+	"cambio/jwks/jwkstest"
 )
 
 // The names of the targets. Small is the server with one issuer and the users of the
@@ -23,11 +25,11 @@ const (
 	smallWithSession = "small, session"
 )
 
-// installation is a server's files and address.
+// installation is a server's configuration file and the names of its targets.
 type installation struct {
-	noWrite, withSession string // names of its targets
+	noWrite, withSession string
 	issuers, users       int
-	config, public       string
+	config               string
 }
 
 // prepare signs the tokens, builds the server and seeds its store.
@@ -43,21 +45,19 @@ func prepare(ctx context.Context, dir string, opts options, out io.Writer) (*ben
 	}
 	fmt.Fprintf(out, "%d tokens, %d issuers, %d users beside the tokens', %d rounds of %v\n\n",
 		opts.tokens, opts.issuers, opts.users, opts.rounds, opts.duration)
-	issuer, err := newIssuer()
+	issuer := jwkstest.Start(jwkstest.WithAlg("RS256"))
+	context.AfterFunc(ctx, issuer.Close)
+	b.signed = sign(issuer, opts.tokens)
+	key, err := x509.MarshalPKIXPublicKey(issuer.PublicKey())
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, issuer.close)
-	if b.signed, err = issuer.tokens(opts.tokens); err != nil {
-		return nil, err
-	}
-	if b.key, err = issuer.writePEM(dir); err != nil {
-		return nil, err
-	}
-	return b, b.prepareCambio(ctx, issuer)
+	b.key = base64.StdEncoding.EncodeToString(key)
+	return b, b.install(ctx, issuer.URL)
 }
 
-func (b *bench) prepareCambio(ctx context.Context, issuer *issuer) error {
+// install builds the server and writes the files of each installation.
+func (b *bench) install(ctx context.Context, issuerURL string) error {
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "cambio/cmd/cambio")
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the server: %w\n%s", err, text)
@@ -67,67 +67,50 @@ func (b *bench) prepareCambio(ctx context.Context, issuer *issuer) error {
 		if err != nil {
 			return err
 		}
-		if err := i.install(ctx, dir, issuer); err != nil {
+		if err := seed(ctx, dir, i.users); err != nil {
+			return fmt.Errorf("seeding the store: %w", err)
+		}
+		if i.config, err = writeConfig(dir, issuerURL, i.issuers); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (i *installation) install(ctx context.Context, dir string, issuer *issuer) error {
-	if err := seed(ctx, dir, issuer.url, i.users); err != nil {
-		return fmt.Errorf("seeding the store: %w", err)
-	}
-	public, admin, err := freePorts()
-	if err != nil {
-		return err
-	}
-	i.public = public
-	i.config, err = writeConfig(dir, public, admin, issuer, i.issuers)
-	return err
 }
 
 // start starts every server in a process of its own. All tokens are exchanged once
 // before the measurement, so that users exist, keys are fetched and files have
 // grown.
 func (b *bench) start(ctx context.Context) error {
-	if err := b.startYardsticks(ctx); err != nil {
-		return err
-	}
-	for _, i := range b.installations {
-		if err := b.startCambio(ctx, i); err != nil {
-			return err
-		}
-	}
-	return b.warm()
-}
-
-func (b *bench) startYardsticks(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	for _, kind := range []string{yardBare, yardCrypto, yardWritten} {
-		p, err := startProcess(ctx, listening, self, "yardstick", kind, b.key, b.dir)
+		p, err := b.startProcess(ctx, self, "yardstick", kind, b.key, b.dir)
 		if err != nil {
 			return err
 		}
-		b.processes = append(b.processes, p)
-		b.targets = append(b.targets, target{kind, p, p.addr, exchanges(p.addr, "spa", b.signed)})
+		b.targets = append(b.targets, target{kind, p, exchanges(p.addr, "spa", b.signed)})
 	}
-	return nil
+	for _, i := range b.installations {
+		p, err := b.startProcess(ctx, b.binary, "serve", "-c", i.config)
+		if err != nil {
+			return err
+		}
+		b.targets = append(b.targets,
+			target{i.noWrite, p, exchanges(p.addr, "stateless", b.signed)},
+			target{i.withSession, p, exchanges(p.addr, "sessions", b.signed)})
+	}
+	return b.warm()
 }
 
-func (b *bench) startCambio(ctx context.Context, i *installation) error {
-	p, err := startServer(ctx, b.binary, i.config, i.public)
-	if err != nil {
-		return err
+// startProcess starts a process that stop stops.
+func (b *bench) startProcess(ctx context.Context, path string, args ...string) (*process, error) {
+	p, err := startProcess(ctx, path, args...)
+	if err == nil {
+		b.processes = append(b.processes, p)
 	}
-	b.processes = append(b.processes, p)
-	b.targets = append(b.targets,
-		target{i.noWrite, p, i.public, exchanges(i.public, "stateless", b.signed)},
-		target{i.withSession, p, i.public, exchanges(i.public, "sessions", b.signed)})
-	return nil
+	return p, err
 }
 
 // stop stops what start started.
@@ -145,38 +128,9 @@ func exchanges(addr, client string, tokens []string) [][]byte {
 	out := make([][]byte, len(tokens))
 	for i, token := range tokens {
 		out[i] = formRequest(addr, "/oauth/token", url.Values{
-			"grant_type":         {"urn:ietf:params:oauth:grant-type:token-exchange"},
-			"client_id":          {client},
-			"subject_token_type": {"urn:ietf:params:oauth:token-type:id_token"},
-			"subject_token":      {token},
-			"scope":              {"read"},
+			"grant_type": {exchange.GrantTokenExchange}, "client_id": {client}, "scope": {"read"},
+			"subject_token_type": {exchange.TypeIDToken}, "subject_token": {token},
 		}.Encode())
 	}
 	return out
 }
-
-// freePorts returns two unused addresses on loopback.
-func freePorts() (a, b string, err error) {
-	var addrs [2]string
-	for i := range addrs {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", "", err
-		}
-		defer l.Close()
-		addrs[i] = l.Addr().String()
-	}
-	return addrs[0], addrs[1], nil
-}
-
-// writePEM writes the issuer's public key for the yardsticks.
-func (i *issuer) writePEM(dir string) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "issuer.pem")
-	return file, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600)
-}
-
-var errNotReady = errors.New("the server did not become ready")

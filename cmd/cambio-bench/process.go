@@ -21,38 +21,44 @@ type process struct {
 	addr string
 }
 
-// startProcess starts a command that prints a line with prefix and its address once
-// it listens.
-func startProcess(ctx context.Context, prefix, path string, args ...string) (*process, error) {
+// listening is the start of the log line with the address of a server.
+const listening = "msg=listening public="
+
+// startProcess starts a command and returns once it logs its address.
+func startProcess(ctx context.Context, path string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	log, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	addr, err := awaitAddress(out, prefix)
+	addr, err := awaitAddress(bufio.NewReader(log))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", path, err), cmd.Process.Kill(), cmd.Wait())
 	}
 	return &process{cmd: cmd, addr: addr}, nil
 }
 
-// awaitAddress reads up to the line with the address and discards the rest in the
-// background.
-func awaitAddress(out io.Reader, prefix string) (string, error) {
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if addr, ok := strings.CutPrefix(lines.Text(), prefix); ok {
-			go io.Copy(io.Discard, out)
-			return strings.TrimSpace(addr), nil
+// awaitAddress reads a log up to the line with the address, and prints the rest in
+// the background.
+func awaitAddress(log *bufio.Reader) (string, error) {
+	for {
+		line, err := log.ReadString('\n')
+		if err != nil {
+			return "", errors.New("it ended before it listened")
+		}
+		if _, fields, ok := strings.Cut(line, listening); ok {
+			go io.Copy(os.Stderr, log)
+			return strings.Fields(fields)[0], nil
+		}
+		if !strings.Contains(line, "level=INFO") {
+			fmt.Fprint(os.Stderr, line)
 		}
 	}
-	return "", errors.Join(errors.New("it ended before it listened"), lines.Err())
 }
 
 // stop terminates the process and waits for it.

@@ -11,7 +11,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -43,11 +42,11 @@ type yardstick struct {
 	store  storage.Engine // nil unless it writes
 }
 
-// serveYardstick is the process behind `cambio-bench yardstick KIND PEM DIR`.
-func serveYardstick(ctx context.Context, kind, pemFile, dir string) error {
+// serveYardstick runs `cambio-bench yardstick KIND KEY DIR`.
+func serveYardstick(ctx context.Context, kind, key, dir string) error {
 	y := &yardstick{kind: kind}
 	var err error
-	if y.issuer, err = readPublicKey(pemFile); err != nil {
+	if y.issuer, err = parsePublicKey(key); err != nil {
 		return err
 	}
 	if y.own, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -68,29 +67,25 @@ func serveYardstick(ctx context.Context, kind, pemFile, dir string) error {
 	srv := &http.Server{Handler: http.HandlerFunc(y.token), ReadHeaderTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { srv.Close() })
 	defer stop()
-	fmt.Println(listening, l.Addr())
+	fmt.Fprintf(os.Stderr, "%s%s\n", listening, l.Addr())
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
 }
 
-func readPublicKey(file string) (*rsa.PublicKey, error) {
-	text, err := os.ReadFile(file)
+func parsePublicKey(text string) (*rsa.PublicKey, error) {
+	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, fmt.Errorf("%s holds no PEM", file)
-	}
-	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
 		return nil, err
 	}
 	public, ok := key.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a %T", file, key)
+		return nil, fmt.Errorf("the issuer's key is a %T, want RSA", key)
 	}
 	return public, nil
 }
