@@ -71,12 +71,4 @@ func TestAuthKeys(t *testing.T) {
 			}
 		})
 	}
-	c := Client{ID: "p", Audiences: []string{"a"}, Proofs: []string{"one-time-token"}, AuthKeys: &AuthKeys{SigningKeys: private}}
-	var paths []string
-	for _, p := range c.Validate() {
-		paths = append(paths, p.Path)
-	}
-	if strings.Join(paths, " ") != "proofs authKeys.signingKeys" {
-		t.Errorf("problems at %v", paths)
-	}
 }

@@ -38,7 +38,7 @@ type Invoice struct {
 // 255 bytes of UTF-8 without control characters.
 func ValidCheckoutID(s string) bool {
 	const most = 255
-	return s != "" && len(s) <= most && printable(s)
+	return s != "" && Printable(s, most)
 }
 
 // CheckoutDetails are the authorization_details of a purchase (RFC 9396 §2).

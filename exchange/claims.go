@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // UnmarshalJSON reads a session whose claims are what was verified: integers
@@ -53,4 +55,22 @@ func number(n json.Number) (any, error) {
 		return i, nil
 	}
 	return n.Float64()
+}
+
+// reservedClaims are the claims of access tokens that only the server writes: the
+// protocol's (RFC 7519, 7800, 8693, 9068, 9396; OpenID Connect Core) and Cambio's.
+// A mapped claim of the same name would let an issuer make claims for the server.
+var reservedClaims = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ",
+	"client_id", "scope", "scp", "sid", "act", "may_act", "cnf", "authorization_details",
+	"auth_time", "acr", "amr", "azp", "nonce", "at_hash", "c_hash", "s_hash",
+	"idp", "origin", "active", "token_type", "username", "events", "crit",
+	"partner_id", "customer_id", "invoice_id",
+}
+
+// ReservedClaim reports whether name is a claim that only the server writes, in
+// any case: decoders that ignore case, as encoding/json does, take one for the
+// other.
+func ReservedClaim(name string) bool {
+	return slices.ContainsFunc(reservedClaims, func(r string) bool { return strings.EqualFold(r, name) })
 }

@@ -27,8 +27,10 @@ func TestWalletsChains(t *testing.T) {
 		{"after the proof was removed", account, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonSubjectTokenTypeNotAccepted},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			client := goodShop()
-			client.ID = "shop"
+			client := &exchange.Client{
+				ID: "shop", Auth: exchange.AuthSecretPost, Proofs: []string{"wallet-signature"}, Audiences: []string{"https://api.example.com"},
+				Wallets: &exchange.Wallets{Chains: []string{"eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "xrpl:0"}},
+			}
 			row.change(client)
 			trust := exchange.FirstPartyIssuer(client, exchange.TypeWalletSignature)
 			claims := exchange.FirstPartyClaims(row.account, "", false, "")

@@ -127,25 +127,3 @@ func FuzzAuthorizationDetails(f *testing.F) {
 		}
 	})
 }
-
-func TestDetailTypeValidate(t *testing.T) {
-	schema := map[string]any{"type": "object"}
-	for _, row := range []struct {
-		name string
-		typ  exchange.DetailType
-		want []problem
-	}{
-		{"good", exchange.DetailType{Type: "payment", Schema: schema, Scope: "pay"}, nil},
-		{"a URL", exchange.DetailType{Type: "https://example.com/payment", Schema: schema, Scope: "pay"}, nil},
-		{"no type", exchange.DetailType{Schema: schema, Scope: "pay"}, one("type", "is empty")},
-		{"checkout", exchange.DetailType{Type: "checkout", Schema: schema, Scope: "pay"}, one("type", "built in")},
-		{"a long type", exchange.DetailType{Type: strings.Repeat("a", 256), Schema: schema, Scope: "pay"}, one("type", "longer")},
-		{"no scope", exchange.DetailType{Type: "payment", Schema: schema}, one("scope", "is empty")},
-		{"no schema", exchange.DetailType{Type: "payment", Scope: "pay"}, one("schema", "is missing")},
-		{"a long schema", exchange.DetailType{Type: "payment", Scope: "pay", Schema: map[string]any{"title": strings.Repeat("a", 16<<10)}}, one("schema", "bytes")},
-	} {
-		t.Run(row.name, func(t *testing.T) { same(t, row.typ.Validate(), row.want) })
-	}
-	m := exchange.Manifest{DetailTypes: []exchange.DetailType{{Type: "a", Schema: schema, Scope: "x"}, {Type: "a", Schema: schema, Scope: "x"}}}
-	same(t, m.Validate(), one("$.detailTypes[1].type", "already used"))
-}

@@ -1,5 +1,7 @@
 package exchange
 
+import "fmt"
+
 // Manifest is what an operator declares: the issuers that are trusted, the
 // clients that may call, and what these may ask for in authorization_details.
 // `cambio apply -f trust.yaml` reads one.
@@ -10,9 +12,24 @@ type Manifest struct {
 	DetailTypes []DetailType `json:"detailTypes,omitempty" yaml:"detailTypes,omitempty"`
 }
 
-// Problem is something wrong with a registration, and where: Path is a YAML
-// path such as $.issuers[0].claimValidationRules[1].expression.
+// Problem is something wrong with a registration. Path is a YAML path such as
+// $.issuers[0].claimValidationRules[1].expression.
 type Problem struct {
 	Path    string `json:"path"`
 	Message string `json:"message"`
+}
+
+// Problems collects problems.
+type Problems []Problem
+
+// Add adds a problem.
+func (p *Problems) Add(path, format string, args ...any) {
+	*p = append(*p, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// AddBelow adds problems whose paths are relative to path.
+func (p *Problems) AddBelow(path string, found []Problem) {
+	for _, f := range found {
+		*p = append(*p, Problem{Path: path + "." + f.Path, Message: f.Message})
+	}
 }

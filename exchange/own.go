@@ -79,7 +79,7 @@ func (ownRules) Map(claims map[string]any) (Mapped, []Check) {
 	const most = 255
 	return m, []Check{{
 		Name: "sub", Want: "1 to 255 bytes without control characters", Got: m.Subject,
-		Passed: m.Subject != "" && len(m.Subject) <= most && printable(m.Subject), Reason: ReasonSubjectTokenClaimInvalid,
+		Passed: m.Subject != "" && Printable(m.Subject, most), Reason: ReasonSubjectTokenClaimInvalid,
 	}}
 }
 

@@ -3,6 +3,8 @@ package exchange
 import (
 	"encoding/binary"
 	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,8 +24,22 @@ func Clip(s string) string {
 	return s[:end] + "…"
 }
 
-// Quote is Clip in quotes, with control characters escaped.
+// Quote returns s clipped, in quotes and with control characters escaped.
 func Quote(s string) string { return strconv.Quote(Clip(s)) }
+
+// Printable reports whether s has at most most bytes of UTF-8 and no control
+// characters.
+func Printable(s string, most int) bool {
+	if len(s) > most {
+		return false
+	}
+	for i := range len(s) {
+		if b := s[i]; b < ' ' || b >= 0x7f { // a control character, or not ASCII
+			return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+		}
+	}
+	return true
+}
 
 // LengthPrefixed encodes parts for a hash or a MAC: each part follows its length
 // as a big-endian uint32, so no two lists of parts have the same encoding.

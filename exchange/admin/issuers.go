@@ -8,6 +8,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/registration"
 	"cambio/exchange/registry"
 	"cambio/storage"
 )
@@ -66,7 +67,7 @@ func (a *api) issuerKeys(ctx context.Context, in *byID) (*answer[Preview], error
 }
 
 func (a *api) preview(ctx context.Context, in *answer[exchange.Issuer]) (*answer[Preview], error) {
-	if err := refuseIssuer(in.Body.Validate()); err != nil {
+	if err := refuseIssuer(registration.LintIssuer(&in.Body)); err != nil {
 		return nil, err
 	}
 	trust, problems := a.cfg.Compile(in.Body)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cambio/exchange"
+	"cambio/exchange/registration"
 )
 
 // Keywords (JSON Schema 2020-12) by what their values are.
@@ -112,5 +113,5 @@ func (c *closer) dialect(path string, object map[string]any) {
 // by it.
 func (c *closer) unknown(path, name string) {
 	known := slices.Concat(plain, membersElsewhere, schemasElsewhere, listsElsewhere, membersHere, schemasHere, listsHere)
-	c.add(path, "%s is no keyword of JSON Schema 2020-12%s", exchange.Quote(name), exchange.DidYouMean(name, known))
+	c.add(path, "%s is no keyword of JSON Schema 2020-12%s", exchange.Quote(name), registration.DidYouMean(name, known))
 }

@@ -31,7 +31,7 @@ type Program struct {
 
 var _ exchange.Rules = (*Program)(nil)
 
-// Compile makes the rules of an issuer in which Issuer.Validate found nothing
+// Compile makes the rules of an issuer in which registration.LintIssuer found nothing
 // wrong. Paths of problems are relative to the issuer, such as
 // claimValidationRules[1].expression; with a problem there is no program.
 func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {

@@ -4,11 +4,12 @@ import (
 	"fmt"
 
 	"cambio/exchange"
+	"cambio/exchange/registration"
 )
 
 // checkIssuers reports what is wrong with declared issuers in view of the
 // registered ones. What is wrong among the declared ones is reported by
-// exchange.Manifest.Validate.
+// registration.Lint.
 func (p *planner) checkIssuers(declared []exchange.Issuer) {
 	byURL := map[string]string{} // URL → ID of a registered issuer that stays
 	for id, i := range p.before.issuers {
@@ -37,7 +38,7 @@ func (p *planner) checkClients(declared []exchange.Client) {
 		path := fmt.Sprintf("$.clients[%d]", n)
 		for k, id := range c.Issuers {
 			if !p.remains(KindIssuer, id) {
-				p.add(fmt.Sprintf("%s.issuers[%d]", path, k), "no issuer has the id %s%s", exchange.Quote(id), exchange.DidYouMean(id, p.issuerIDs()))
+				p.add(fmt.Sprintf("%s.issuers[%d]", path, k), "no issuer has the id %s%s", exchange.Quote(id), registration.DidYouMean(id, p.issuerIDs()))
 			}
 		}
 		for k, name := range c.DetailTypes {

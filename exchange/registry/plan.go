@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/registration"
 )
 
 // Action names how applying a manifest affects a registration.
@@ -84,7 +85,7 @@ type addition struct {
 func (r *Registry) plan(draft *Snapshot, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
 	p := &planner{Registry: r, before: r.Snapshot(), draft: draft, prune: prune, now: now}
 	m = p.complete(m)
-	p.problems = append(p.problems, m.Validate()...)
+	p.problems = append(p.problems, registration.Lint(&m)...)
 	p.checkIssuers(m.Issuers)
 	p.checkClients(m.Clients)
 	for n, i := range m.Issuers {

@@ -35,7 +35,7 @@ type keySet struct {
 func (k *keySet) Close() { k.closed.Add(1) }
 
 // compiler compiles registrations and records their key sets. It refuses
-// registrations that are marked as bad in a way that exchange.Manifest.Validate
+// registrations that are marked as bad in a way that registration.Lint
 // accepts.
 type compiler struct {
 	mu   sync.Mutex

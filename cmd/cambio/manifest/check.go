@@ -8,6 +8,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/details"
+	"cambio/exchange/registration"
 	"cambio/exchange/subject"
 	"cambio/jwks"
 )
@@ -15,7 +16,7 @@ import (
 // check returns what is wrong with a manifest, as far as that needs no server:
 // conditions are compiled and keys in the file are parsed; nothing is fetched.
 func check(m *exchange.Manifest) []exchange.Problem {
-	c := checker{slices.DeleteFunc(m.Validate(), keptByServer(m))}
+	c := checker{slices.DeleteFunc(registration.Lint(m), keptByServer(m))}
 	issuer, client := subject.CompileIssuer(jwks.Options{}), subject.CompileClient(jwks.Options{})
 	for n, i := range m.Issuers {
 		if byIDAlone(i.Keys.Secrets) {

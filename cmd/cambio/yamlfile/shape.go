@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"cambio/exchange"
+	"cambio/exchange/registration"
 )
 
 // shape compares a YAML tree with the Go type that it is to fill. The decoder
@@ -98,7 +99,7 @@ func (s *shape) field(pair *ast.MappingValueNode, t reflect.Type) {
 		return
 	}
 	names := slices.Sorted(maps.Keys(known))
-	s.refuse(pair.Key.GetToken(), "", "unknown field %s%s", exchange.Quote(name), exchange.DidYouMean(name, names))
+	s.refuse(pair.Key.GetToken(), "", "unknown field %s%s", exchange.Quote(name), registration.DidYouMean(name, names))
 }
 
 func (s *shape) list(n ast.Node, t reflect.Type) {

@@ -1,7 +1,6 @@
-package exchange_test
+package registration
 
 import (
-	"net/netip"
 	"testing"
 
 	"cambio/exchange"
@@ -26,7 +25,7 @@ func goodBackend() *exchange.Client {
 	return c
 }
 
-func TestValidateProofs(t *testing.T) {
+func TestLintProofs(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		change func(*exchange.Client)
@@ -73,28 +72,14 @@ func TestValidateProofs(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := goodBackend()
 			row.change(c)
-			same(t, c.Validate(), row.want)
+			same(t, lintClient(c), row.want)
 		})
 	}
 }
 
-func TestTakesSecretFrom(t *testing.T) {
-	listed := &exchange.CompiledClient{SecretNetworks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fe80::/10")}}
-	for _, row := range []struct {
-		name  string
-		party *exchange.CompiledClient
-		addr  netip.Addr
-		want  bool
-	}{
-		{"no list", &exchange.CompiledClient{}, netip.MustParseAddr("192.0.2.7"), true},
-		{"no list, no address", &exchange.CompiledClient{}, netip.Addr{}, true},
-		{"in the first", listed, netip.MustParseAddr("10.1.2.3"), true},
-		{"in the second, with a zone", listed, netip.MustParseAddr("fe80::1%eth0"), true},
-		{"in none", listed, netip.MustParseAddr("10.2.0.1"), false},
-		{"no address", listed, netip.Addr{}, false},
-	} {
-		if got := row.party.AcceptsSecretFrom(row.addr); got != row.want {
-			t.Errorf("%s: %v", row.name, got)
-		}
-	}
+func TestLintAuthKeys(t *testing.T) {
+	const private = "-----BEGIN RSA PRIVATE KEY-----\nMA==\n-----END RSA PRIVATE KEY-----\n"
+	c := goodBackend()
+	c.Proofs, c.AuthKeys = []string{"one-time-token"}, &exchange.AuthKeys{SigningKeys: private}
+	same(t, lintClient(c), []problem{{"proofs", "lacks otp"}, {"authKeys.signingKeys", "is a private key"}})
 }

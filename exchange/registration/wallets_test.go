@@ -1,4 +1,4 @@
-package exchange_test
+package registration
 
 import (
 	"testing"
@@ -18,7 +18,7 @@ func goodShop() *exchange.Client {
 	return c
 }
 
-func TestValidateWallets(t *testing.T) {
+func TestLintWallets(t *testing.T) {
 	wallets := func(change func(*exchange.Wallets)) func(*exchange.Client) {
 		return func(c *exchange.Client) { change(c.Wallets) }
 	}
@@ -59,7 +59,7 @@ func TestValidateWallets(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			c := goodShop()
 			row.change(c)
-			same(t, c.Validate(), row.want)
+			same(t, lintClient(c), row.want)
 		})
 	}
 }

@@ -1,0 +1,131 @@
+package registration
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"cambio/exchange"
+)
+
+// lintClient returns what is wrong with a client, with paths relative to it:
+// origins[0], keys.jwksURL.
+func lintClient(c *exchange.Client) []exchange.Problem {
+	l := &linter{}
+	l.id("id", c.ID)
+	l.label("name", c.Name)
+	l.authentication(c)
+	l.each("origins", c.Origins, l.origin)
+	l.grants(c)
+	l.each("issuers", c.Issuers, l.id)
+	l.each("subjectAudiences", c.SubjectAudiences, l.exact)
+	l.clientScopes(c)
+	l.proofs(c)
+	l.wallets(c)
+	l.each("detailTypes", c.DetailTypes, l.detailType)
+	l.checkout(c)
+	l.authKeys(c)
+	if len(c.Audiences) == 0 {
+		l.Add("audiences", "is missing; list the APIs its tokens are for, the default first (RFC 9068 §2.2)")
+	}
+	l.each("audiences", c.Audiences, l.exact)
+	l.within("accessTokenLifetime", c.AccessTokenLifetime, time.Minute, time.Hour)
+	l.within("refreshIdle", c.RefreshIdle, time.Minute, 365*24*time.Hour)
+	l.within("refreshAbsolute", c.RefreshAbsolute, time.Minute, 365*24*time.Hour)
+	if c.Idle() > c.Absolute() {
+		l.Add("refreshIdle", "%s is longer than refreshAbsolute, which is %s", exchange.Duration(c.Idle()), exchange.Duration(c.Absolute()))
+	}
+	return l.Problems
+}
+
+func (l *linter) authentication(c *exchange.Client) {
+	if c.Auth != "" {
+		l.oneOf("auth", string(c.Auth), string(exchange.AuthNone), string(exchange.AuthSecretBasic), string(exchange.AuthSecretPost), string(exchange.AuthPrivateKeyJWT))
+	}
+	if len(c.Secrets) > 0 && !hasSecret(c) {
+		l.Add("secrets", "has no meaning for auth %s; set auth to client_secret_basic or client_secret_post, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
+	}
+	if c.Auth == exchange.AuthPrivateKeyJWT {
+		l.assertionKeys(c.Keys)
+	} else if c.Keys != nil {
+		l.Add("keys", "has no meaning for auth %s; set auth to private_key_jwt, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
+	}
+}
+
+// hasSecret reports whether the client authenticates by a secret.
+func hasSecret(c *exchange.Client) bool {
+	return c.Auth == exchange.AuthSecretBasic || c.Auth == exchange.AuthSecretPost
+}
+
+// assertionKeys checks the keys of a private_key_jwt client (RFC 7523 §2.2).
+func (l *linter) assertionKeys(k *exchange.Keys) {
+	if k == nil || len(sources(k)) == 0 {
+		l.Add("keys", "is missing; auth private_key_jwt needs the client's public keys: jwksURL, jwks or pem")
+		return
+	}
+	if len(k.Secrets) > 0 {
+		l.Add("keys.secrets", "has no meaning for auth private_key_jwt, which needs public keys: jwksURL, jwks or pem")
+	}
+	if k.DiscoveryURL != "" {
+		l.Add("keys.discoveryURL", "is for issuers; write jwksURL")
+	}
+	l.keys("keys", k, k.AllowPrivateAddresses)
+}
+
+func (l *linter) grants(c *exchange.Client) {
+	l.each("grants", c.Grants, func(path, grant string) { l.grant(path, grant, c) })
+	refreshes := slices.Contains(c.Grants, exchange.GrantRefreshToken)
+	switch {
+	case refreshes && !c.RefreshTokens:
+		l.Add("grants", "has refresh_token, but the client gets no refresh tokens; set refreshTokens, or remove it")
+	case len(c.Grants) > 0 && !refreshes && c.RefreshTokens:
+		l.Add("grants", "lacks refresh_token, but refreshTokens is set; add it, or remove refreshTokens")
+	}
+}
+
+func (l *linter) grant(path, grant string, c *exchange.Client) {
+	l.oneOf(path, grant, exchange.GrantTokenExchange, exchange.GrantRefreshToken, exchange.GrantClientCredentials, exchange.GrantJWTBearer)
+	if c.Public() && (grant == exchange.GrantClientCredentials || grant == exchange.GrantJWTBearer) {
+		l.Add(path, "%s is for clients that authenticate, and auth is none; set auth, or remove it", exchange.Quote(grant))
+	}
+}
+
+func (l *linter) clientScopes(c *exchange.Client) {
+	l.each("scopes", c.Scopes, l.scope)
+	l.each("defaultScopes", c.DefaultScopes, func(path, scope string) {
+		if !slices.Contains(c.Scopes, scope) {
+			l.Add(path, "%s is not in scopes%s; add it there, or remove it here", exchange.Quote(scope), DidYouMean(scope, c.Scopes))
+		}
+	})
+}
+
+// origin checks a serialized origin (RFC 6454 §6.2) as browsers send it.
+func (l *linter) origin(path, origin string) {
+	u, err := url.Parse(origin)
+	switch {
+	case origin == "null":
+		l.Add(path, "null is the origin of any sandboxed page and file; it cannot be allowed")
+	case strings.Contains(origin, "*"):
+		l.Add(path, "%s has a *; origins are exact, list each", exchange.Quote(origin))
+	case err != nil || u.Host == "" || u.User != nil || !ascii(origin):
+		l.Add(path, "must be an origin such as https://app.example.com")
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		l.Add(path, "%s must be https; http is only for localhost", exchange.Quote(origin))
+	case u.Scheme != "https" && u.Scheme != "http":
+		l.Add(path, "%s must be https", exchange.Quote(origin))
+	case origin != browserOrigin(u):
+		l.Add(path, "%s is not what browsers send; write %s", exchange.Quote(origin), exchange.Quote(browserOrigin(u)))
+	}
+}
+
+// browserOrigin returns the origin of u in a browser's spelling: lower case, no
+// default port, no path.
+func browserOrigin(u *url.URL) string {
+	host, port := strings.ToLower(u.Host), u.Port()
+	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host
+}

@@ -1,0 +1,90 @@
+package registration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cambio/exchange"
+)
+
+// LintIssuer returns what is wrong with an issuer, with paths relative to it:
+// keys.jwksURL, claimValidationRules[1].mode.
+func LintIssuer(i *exchange.Issuer) []exchange.Problem {
+	l := &linter{}
+	l.id("id", i.ID)
+	l.issuerURL(i)
+	l.keys("keys", &i.Keys, i.Keys.AllowPrivateAddresses)
+	l.algorithms(i)
+	l.audiences(i)
+	l.each("tokenTypes", i.TokenTypes, l.tokenType)
+	l.each("headerTypes", i.HeaderTypes, l.headerType)
+	l.within("clockSkew", i.ClockSkew, time.Second, 5*time.Minute)
+	l.within("maxLifetime", i.MaxLifetime, time.Minute, 30*24*time.Hour)
+	l.within("maxSession", i.MaxSession, time.Minute, 365*24*time.Hour)
+	l.mappings(&i.ClaimMappings)
+	l.rules(i.ClaimValidationRules)
+	l.issuerScopes(i)
+	return l.Problems
+}
+
+func (l *linter) issuerURL(i *exchange.Issuer) {
+	switch {
+	case i.URL == "" && len(sources(&i.Keys)) == 0:
+		l.Add("url", "is missing; write the issuer's iss, whose keys are then found by OIDC discovery, or set a source in keys")
+		return
+	case i.URL == "" && i.Keys.DiscoveryURL != "":
+		l.Add("url", "is missing; a discovery document counts only if its issuer equals url")
+		return
+	case i.URL == "":
+		return
+	}
+	switch u := l.endpoint("url", i.URL, i.Keys.AllowPrivateAddresses); {
+	case u == nil:
+	case strings.Contains(i.URL, "?"):
+		l.Add("url", "%s has a query; an issuer has none (OpenID Connect Core §2)", exchange.Quote(i.URL))
+	case strings.ContainsAny(i.URL, "{}"):
+		l.Add("url", "%s has a placeholder; write your own tenant's issuer", exchange.Quote(i.URL))
+	}
+}
+
+func (l *linter) audiences(i *exchange.Issuer) {
+	if len(i.Audiences) == 0 {
+		l.Add("audiences", "is missing; list the aud values that are meant for you, usually the client ID that you registered at the issuer")
+	}
+	l.each("audiences", i.Audiences, l.exact)
+	l.each("authorizedParties", i.AuthorizedParties, l.exact)
+}
+
+func (l *linter) tokenType(path, word string) {
+	if short, isURN := strings.CutPrefix(word, "urn:ietf:params:oauth:token-type:"); isURN {
+		l.Add(path, "%s is the long form; write %s", exchange.Quote(word), exchange.Quote(short))
+		return
+	}
+	l.oneOf(path, word, "id_token", "jwt", "access_token")
+}
+
+// headerType checks a typ value (RFC 7515 §4.1.9).
+func (l *linter) headerType(path, typ string) {
+	l.exact(path, typ)
+	if strings.EqualFold(typ, "JWT") {
+		l.Add(path, "%s is always accepted; remove it", exchange.Quote(typ))
+	}
+}
+
+func (l *linter) issuerScopes(i *exchange.Issuer) {
+	l.each("scopes", i.Scopes, l.scope)
+	for n, rule := range i.ScopeRules {
+		path := fmt.Sprintf("scopeRules[%d]", n)
+		l.scope(path+".scope", rule.Scope)
+		if slices.Contains(i.Scopes, rule.Scope) {
+			l.Add(path+".scope", "%s is in scopes too, which gives it without condition; remove it from one", exchange.Quote(rule.Scope))
+		}
+		if rule.When == "" {
+			l.Add(path+".when", "is missing; write a condition, or list the scope in scopes to give it to everyone")
+		}
+		l.message(path+".message", rule.Message)
+		l.mode(path+".mode", rule.Mode)
+	}
+}

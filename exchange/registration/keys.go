@@ -1,0 +1,128 @@
+package registration
+
+import (
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cambio/exchange"
+)
+
+// The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). Each HMAC
+// needs a secret as long as its hash (RFC 7518 §3.2).
+var (
+	publicKeyAlgorithms = []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+	}
+	hmacAlgorithms = []string{"HS256", "HS384", "HS512"}
+	hmacBytes      = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
+)
+
+// sources returns the names of the key sources that are set.
+func sources(k *exchange.Keys) []string {
+	var set []string
+	for _, s := range []struct {
+		name string
+		set  bool
+	}{
+		{"discoveryURL", k.DiscoveryURL != ""},
+		{"jwksURL", k.JWKSURL != ""},
+		{"certificatesURL", k.CertificatesURL != ""},
+		{"jwks", k.JWKS != ""},
+		{"pem", k.PEM != ""},
+		{"certificates", len(k.Certificates) > 0},
+		{"secrets", len(k.Secrets) > 0},
+	} {
+		if s.set {
+			set = append(set, s.name)
+		}
+	}
+	return set
+}
+
+func (l *linter) keys(path string, k *exchange.Keys, plainHTTP bool) {
+	if set := sources(k); len(set) > 1 {
+		l.Add(path, "has %s; keys come from one source; keep one of them", strings.Join(set, " and "))
+	}
+	for _, source := range []struct{ name, url string }{
+		{"discoveryURL", k.DiscoveryURL}, {"jwksURL", k.JWKSURL}, {"certificatesURL", k.CertificatesURL},
+	} {
+		if source.url != "" {
+			l.endpoint(path+"."+source.name, source.url, plainHTTP)
+		}
+	}
+	if k.Anchors != "" && len(k.Secrets) > 0 {
+		l.Add(path+".anchors", "has no meaning for shared secrets, which have no certificates; remove it")
+	}
+	l.each(path+".pinnedSPKI", k.PinnedSPKI, l.pin)
+	l.each(path+".revokedKeys", k.RevokedKeys, l.exact)
+	l.within(path+".maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
+	l.within(path+".maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
+}
+
+// pin checks a base64 SHA-256, as in RFC 7469 §2.4.
+func (l *linter) pin(path, pin string) {
+	const size = 32
+	if hash, err := base64.StdEncoding.Strict().DecodeString(pin); err != nil || len(hash) != size {
+		l.Add(path, "%s must be the base64 SHA-256 of a SubjectPublicKeyInfo: 44 characters that end in =", exchange.Quote(pin))
+	}
+}
+
+// algorithms checks the accepted algorithms together with the secrets: an HMAC
+// secret and a public key must not stand in for each other.
+func (l *linter) algorithms(i *exchange.Issuer) {
+	shared := len(i.Keys.Secrets) > 0
+	l.each("algorithms", i.Algorithms, func(path, alg string) { l.algorithm(path, alg, shared) })
+	l.secrets(i.Keys.Secrets, longestHMAC(i.Algorithms))
+}
+
+func (l *linter) algorithm(path, alg string, shared bool) {
+	isHMAC := slices.Contains(hmacAlgorithms, alg)
+	switch {
+	case strings.EqualFold(alg, "none"):
+		l.Add(path, "%s means no signature and is never accepted", exchange.Quote(alg))
+	case isHMAC && !shared:
+		l.Add(path, "%s needs keys.secrets; a public key is no secret", exchange.Quote(alg))
+	case shared && slices.Contains(publicKeyAlgorithms, alg):
+		l.Add(path, "%s needs a public key, but keys has secrets; write HS256", exchange.Quote(alg))
+	case !isHMAC:
+		l.oneOf(path, alg, slices.Concat(publicKeyAlgorithms, hmacAlgorithms)...)
+	}
+}
+
+// longestHMAC returns how many bytes a secret needs for all of algs.
+func longestHMAC(algs []string) int {
+	need := hmacBytes["HS256"]
+	for _, alg := range algs {
+		need = max(need, hmacBytes[alg])
+	}
+	return need
+}
+
+func (l *linter) secrets(secrets []exchange.SharedSecret, need int) {
+	const most = 2
+	if len(secrets) > most {
+		l.Add("keys.secrets", "has %d secrets; at most two are allowed, one old and one new", len(secrets))
+	}
+	seen := firsts{}
+	for i, s := range secrets {
+		path := fmt.Sprintf("keys.secrets[%d]", i)
+		if s.ID != "" || len(secrets) > 1 {
+			l.id(path+".id", s.ID)
+		}
+		l.onlyOnce(seen, path+".id", s.ID)
+		l.secret(path+".value", s, need, "RFC 7518 §3.2")
+	}
+}
+
+// secret checks a secret of at least a number of bytes, which rfc demands.
+func (l *linter) secret(path string, s exchange.SharedSecret, least int, rfc string) {
+	switch {
+	case s.Value == "" && len(s.Sealed) == 0:
+		l.Add(path, "is missing; make one with: openssl rand -hex 32")
+	case s.Value != "" && len(s.Value) < least:
+		l.Add(path, "has %d bytes; at least %d are needed (%s), made with: openssl rand -hex 32", len(s.Value), least, rfc)
+	}
+}

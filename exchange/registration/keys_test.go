@@ -1,0 +1,65 @@
+package registration
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"cambio/exchange"
+)
+
+func TestLintKeys(t *testing.T) {
+	pin := "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+	for _, row := range []struct {
+		name string
+		keys exchange.Keys
+		algs []string
+		want []problem
+	}{
+		{"discovery", exchange.Keys{}, nil, nil},
+		{"two sources", exchange.Keys{JWKSURL: "https://a.example/k", PEM: "x"}, nil, one("keys", "jwksURL and pem")},
+		{"secrets beside keys", exchange.Keys{JWKS: "{}", Secrets: secrets(longSecret)}, nil, one("keys", "jwks and secrets")},
+		{"http keys", exchange.Keys{JWKSURL: "http://a.example/k"}, nil, one("keys.jwksURL", "https")},
+		{"keys with a password", exchange.Keys{CertificatesURL: "https://a:hunter2@a.example/k"}, nil, one("keys.certificatesURL", `"https://a:xxxxx@a.example/k" has a user name or password`)},
+		{"pin", exchange.Keys{PinnedSPKI: []string{pin}}, nil, nil},
+		{"pin in hex", exchange.Keys{PinnedSPKI: []string{strings.Repeat("0a", 32)}}, nil, one("keys.pinnedSPKI[0]", "44 characters")},
+		{"stray bits in a pin", exchange.Keys{PinnedSPKI: []string{strings.Replace(pin, "U=", "V=", 1)}}, nil, one("keys.pinnedSPKI[0]", "base64")},
+		{"long age", exchange.Keys{MaxAge: exchange.Duration(11 * time.Minute)}, nil, one("keys.maxAge", "30s to 10m")},
+		{"long stale", exchange.Keys{MaxStale: exchange.Duration(25 * time.Hour)}, nil, one("keys.maxStale", "30s to 24h")},
+
+		{"public-key algorithms", exchange.Keys{}, []string{"RS256", "PS512", "ES384", "EdDSA"}, nil},
+		{"none", exchange.Keys{}, []string{"none"}, one("algorithms[0]", "no signature")},
+		{"None", exchange.Keys{}, []string{"None"}, one("algorithms[0]", "no signature")},
+		{"lower case", exchange.Keys{}, []string{"rs256"}, one("algorithms[0]", "did you mean RS256?")},
+		{"unknown", exchange.Keys{}, []string{"RSA-OAEP"}, one("algorithms[0]", "not one of")},
+		{"algorithm twice", exchange.Keys{}, []string{"RS256", "RS256"}, one("algorithms[1]", "already used")},
+		{"HMAC without secrets", exchange.Keys{}, []string{"HS256"}, one("algorithms[0]", "needs keys.secrets")},
+		{"HMAC beside a public key's", exchange.Keys{}, []string{"RS256", "HS256"}, one("algorithms[1]", "needs keys.secrets")},
+		{"a public key's with secrets", exchange.Keys{Secrets: secrets(longSecret)}, []string{"HS256", "RS256"}, one("algorithms[1]", "needs a public key")},
+		{"HMAC", exchange.Keys{Secrets: secrets(longSecret)}, []string{"HS256"}, nil},
+		{"HMAC by default", exchange.Keys{Secrets: secrets(longSecret)}, nil, nil},
+		{"sealed", exchange.Keys{Secrets: []exchange.SharedSecret{{Sealed: []byte("x")}}}, nil, nil},
+		{"a short secret", exchange.Keys{Secrets: secrets("hunter2")}, nil, one("keys.secrets[0].value", "has 7 bytes; at least 32")},
+		{"a short secret for HS512", exchange.Keys{Secrets: secrets(longSecret)}, []string{"HS512"}, one("keys.secrets[0].value", "at least 64")},
+		{"no secret", exchange.Keys{Secrets: secrets("")}, nil, one("keys.secrets[0].value", "missing")},
+		{"two secrets", exchange.Keys{Secrets: secrets(longSecret, longSecret+"!")}, nil, nil},
+		{"three secrets", exchange.Keys{Secrets: secrets(longSecret, longSecret+"!", longSecret+"?")}, nil, one("keys.secrets", "at most two")},
+		{"two secrets of one name", exchange.Keys{Secrets: []exchange.SharedSecret{{ID: "a", Value: longSecret}, {ID: "a", Value: longSecret}}}, nil, one("keys.secrets[1].id", "already used")},
+		{"two secrets, one without a name", exchange.Keys{Secrets: []exchange.SharedSecret{{ID: "a", Value: longSecret}, {Value: longSecret}}}, nil, one("keys.secrets[1].id", "missing")},
+		{"anchors for secrets", exchange.Keys{Secrets: secrets(longSecret), Anchors: "x"}, nil, one("keys.anchors", "no meaning")},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			i := goodIssuer()
+			i.Keys, i.Algorithms = row.keys, row.algs
+			got := LintIssuer(i)
+			same(t, got, row.want)
+			for _, p := range got {
+				for _, secret := range []string{"hunter2", longSecret} {
+					if strings.Contains(p.Message, secret) {
+						t.Errorf("a message repeats a secret: %s", p.Message)
+					}
+				}
+			}
+		})
+	}
+}
