@@ -3,6 +3,7 @@ package dev
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/template"
 )
 
@@ -33,15 +34,25 @@ const (
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 )
 
+// names is the data of the templates.
+type names struct {
+	URLs
+	Demo
+	App, Backend, Partner, Wallets, Vendor, VendorApp string
+	Read, Host, Verifier, Challenge, Environment      string
+}
+
+func namesOf(u URLs, d Demo) names {
+	return names{
+		u, d, ClientID, BackendID, PartnerID, WalletsID, VendorID, VendorApp,
+		ScopeRead, strings.TrimPrefix(u.API, "http://"), verifier, challenge, EnvironmentFile,
+	}
+}
+
 // WriteTranscript prints the addresses, the secrets of the demo's clients, and
 // commands to paste into a shell, from a login to a revoked session.
 func WriteTranscript(w io.Writer, u URLs, d Demo) error {
-	err := transcript.Execute(w, struct {
-		URLs
-		Demo
-		RP, Verifier, Challenge, Scope, Backend, Partner, Wallets, Vendor, Environment string
-	}{u, d, ClientID, verifier, challenge, ScopeRead, BackendID, PartnerID, WalletsID, VendorID, EnvironmentFile})
-	if err != nil {
+	if err := transcript.Execute(w, namesOf(u, d)); err != nil {
 		return fmt.Errorf("printing the transcript: %w", err)
 	}
 	return nil
@@ -53,7 +64,7 @@ Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is
 Demo API   {{.API}}/orders
 Admin      {{.Admin}}   try: go run ./cmd/cambio session list --admin {{.Admin}} --admin-token-file {{.Folder}}/cambio.admin-token
 Mail       {{.Mail}}   is shown here instead of sent
-Clients    {{.RP}}, and for the other proofs (cambio docs proofs):
+Clients    {{.App}}, and for the other proofs (cambio docs proofs):
            {{.Backend}}  secret {{.BackendSecret}}
            {{.Partner}}  signs with {{.Folder}}/partner.pem
            {{.Wallets}}  secret {{.WalletsSecret}}
@@ -65,23 +76,23 @@ Everything is in {{.Folder}}, trust.yaml and audit.log too, and is deleted when 
 field() { sed -n 's/.*"'$1'":"\([^"]*\)".*/\1/p'; }
 
 # 1. Log in at the provider as its app would: authorization code with PKCE.
-LOGIN=$(curl -s -o /dev/null -w '%{redirect_url}' '{{.Provider}}/authorize?client_id={{.RP}}&response_type=code&scope=openid+email+profile&redirect_uri={{.Callback}}&code_challenge={{.Challenge}}&code_challenge_method=S256')
+LOGIN=$(curl -s -o /dev/null -w '%{redirect_url}' '{{.Provider}}/authorize?client_id={{.App}}&response_type=code&scope=openid+email+profile&redirect_uri={{.Callback}}&code_challenge={{.Challenge}}&code_challenge_method=S256')
 NEXT=$(curl -s -o /dev/null -w '%{redirect_url}' "$LOGIN" -d username=alice -d password=alice)
 CODE=$(curl -s -o /dev/null -w '%{redirect_url}' "$NEXT" | sed 's/.*code=\([^&]*\).*/\1/')
-ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.RP}} -d redirect_uri={{.Callback}} -d code_verifier={{.Verifier}} --data-urlencode code="$CODE" | field id_token)
+ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.App}} -d redirect_uri={{.Callback}} -d code_verifier={{.Verifier}} --data-urlencode code="$CODE" | field id_token)
 
 # 2. Exchange the ID token for a session.
-SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.RP}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Scope}})
+SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.App}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Read}})
 echo "$SESSION"
 
 # 3. Call an API with it.
 curl -s {{.API}}/orders -H "Authorization: Bearer $(echo "$SESSION" | field access_token)"
 
 # 4. Refresh it.
-REFRESHED=$(curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.RP}} -d refresh_token="$(echo "$SESSION" | field refresh_token)")
+REFRESHED=$(curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.App}} -d refresh_token="$(echo "$SESSION" | field refresh_token)")
 echo "$REFRESHED"
 
 # 5. Revoke it; the next refresh is refused.
-curl -s -w 'revoked: %{http_code}\n' {{.Cambio}}/oauth/revoke -d client_id={{.RP}} -d token="$(echo "$REFRESHED" | field refresh_token)"
-curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.RP}} -d refresh_token="$(echo "$REFRESHED" | field refresh_token)" -w '\n'
+curl -s -w 'revoked: %{http_code}\n' {{.Cambio}}/oauth/revoke -d client_id={{.App}} -d token="$(echo "$REFRESHED" | field refresh_token)"
+curl -s {{.Cambio}}/oauth/token -d grant_type=refresh_token -d client_id={{.App}} -d refresh_token="$(echo "$REFRESHED" | field refresh_token)" -w '\n'
 `))

@@ -10,12 +10,7 @@ import (
 // has the demo app and the demo's other clients.
 func Trust(u URLs, d Demo) (string, error) {
 	var b strings.Builder
-	err := trust.Execute(&b, struct {
-		URLs
-		Demo
-		App, Backend, Partner, Wallets, Vendor, VendorApp, Read, Host string
-	}{u, d, ClientID, BackendID, PartnerID, WalletsID, VendorID, VendorApp, ScopeRead, strings.TrimPrefix(u.API, "http://")})
-	if err != nil {
+	if err := trust.Execute(&b, namesOf(u, d)); err != nil {
 		return "", fmt.Errorf("writing the demo's manifest: %w", err)
 	}
 	return b.String(), nil
