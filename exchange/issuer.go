@@ -1,9 +1,7 @@
 package exchange
 
 import (
-	"context"
 	"strings"
-	"time"
 )
 
 // Issuer is what an operator registered about a party whose tokens are
@@ -207,22 +205,13 @@ type Mapped struct {
 	Extra   map[string]any
 }
 
-// KeySet is the keys that a party signs with; package jwks has them.
+// KeySet is the keys that an issuer or a client signs with. Package jwks has
+// them, and package subject verifies tokens with them.
 type KeySet interface {
-	// Verify returns what a compact JWS says if one of the keys signed it. An
-	// error is an *Error.
-	Verify(ctx context.Context, token string, now time.Time) (VerifiedToken, error)
-	// Revoked says whether the operator took away a key, by what VerifiedToken.Key
-	// says of it. One that the issuer merely stopped publishing was not.
+	// Revoked reports whether the operator revoked a key, given by its RFC 7638
+	// thumbprint or the ID of a shared secret. A key that the issuer merely
+	// stopped publishing was not revoked.
 	Revoked(key string) bool
 	// Close ends background fetches.
 	Close()
-}
-
-// VerifiedToken is the content of a JWS whose signature holds.
-type VerifiedToken struct {
-	Payload string
-	Type    string // typ header
-	Alg     string
-	Key     string // RFC 7638 thumbprint of the key, or the ID of the secret
 }

@@ -1,11 +1,8 @@
 package exchange
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The namespaces of users whom no external issuer proved: one for each kind of
@@ -89,10 +86,6 @@ func (ownRules) GrantsScope(_ map[string]any, scope string) Check { return alway
 
 // noKeys are the keys of a namespace of ours: nobody signs for it.
 type noKeys struct{}
-
-func (noKeys) Verify(context.Context, string, time.Time) (VerifiedToken, error) {
-	return VerifiedToken{}, Refuse(ReasonKeyNotFound, errors.New("nobody signs for this namespace"))
-}
 
 func (noKeys) Revoked(string) bool { return false }
 

@@ -374,7 +374,7 @@ func TestBadTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := set.Verify(t.Context(), f.good, time.Now()); err != nil {
+	if _, err := parseAndVerify(t.Context(), set, f.good, time.Now()); err != nil {
 		t.Fatalf("the good token: %v", err)
 	}
 	rows := f.all(t)
@@ -383,7 +383,7 @@ func TestBadTokens(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			got, err := set.Verify(t.Context(), row.token, time.Now())
+			got, err := parseAndVerify(t.Context(), set, row.token, time.Now())
 			e, ok := errors.AsType[*Error](err)
 			if !ok {
 				t.Fatalf("Verify = %v, %v; want an *Error", got, err)
@@ -418,7 +418,7 @@ func TestGoodHeaders(t *testing.T) {
 		`{"alg":"ES256","cty":"json",` + kid + `}`,
 		`{"alg":"ES256","jku":"https://evil.example","x5u":7,"x5c":[],"jwk":null,` + kid + `}`,
 	} {
-		if _, err := set.Verify(t.Context(), f.signed(header), time.Now()); err != nil {
+		if _, err := parseAndVerify(t.Context(), set, f.signed(header), time.Now()); err != nil {
 			t.Errorf("%s: %v", header, err)
 		}
 	}

@@ -52,6 +52,4 @@
 //	what              key          lifetime                bound            why stale is safe
 //	key set           Set          MaxAge; MaxStale while  256 keys,        a withdrawn key verifies no
 //	                               the issuer is down      512 KiB read     longer than the operator said
-//	headers of a set  raw header   that of its key set     64 headers of    it holds only what the same
-//	                                                       1 KiB            bytes would be read as again
 package jwks

@@ -34,7 +34,7 @@ func discovered(t testing.TB, i *jwkstest.Issuer, c *clock, change ...func(*Opti
 
 func verify(t testing.TB, s *Set, token string) error {
 	t.Helper()
-	_, err := s.Verify(t.Context(), token, time.Now())
+	_, err := parseAndVerify(t.Context(), s, token, time.Now())
 	return err
 }
 
@@ -99,7 +99,7 @@ func TestUnknownKIDsAtOnce(t *testing.T) {
 		for worker := range 100 {
 			wg.Go(func() {
 				for n := range 100 {
-					_, err := set.Verify(t.Context(), forgedKID(100*worker+n), time.Now())
+					_, err := parseAndVerify(t.Context(), set, forgedKID(100*worker+n), time.Now())
 					if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KeyNotFound {
 						found.Add(1)
 					}
@@ -131,7 +131,7 @@ func TestUnknownKIDsOverTime(t *testing.T) {
 	set := discovered(t, i, c)
 	const every = 360 * time.Millisecond // 10,000 in an hour
 	for n := range 10_000 {
-		_, err := set.Verify(t.Context(), forgedKID(n), time.Now())
+		_, err := parseAndVerify(t.Context(), set, forgedKID(n), time.Now())
 		wantKind(t, err, KeyNotFound)
 		c.advance(every)
 	}
@@ -213,7 +213,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				if _, err := set.Verify(t.Context(), token, time.Now()); err != nil {
+				if _, err := parseAndVerify(t.Context(), set, token, time.Now()); err != nil {
 					t.Errorf("step %d: %v", step, err)
 				}
 			})
@@ -351,9 +351,9 @@ func TestGivingUp(t *testing.T) {
 	good := i.Sign(i.Claims("alice", "app"))
 	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error, 2)
-	go func() { _, err := set.Verify(ctx, good, time.Now()); results <- err }()
+	go func() { _, err := parseAndVerify(ctx, set, good, time.Now()); results <- err }()
 	<-arrived
-	go func() { _, err := set.Verify(t.Context(), good, time.Now()); results <- err }()
+	go func() { _, err := parseAndVerify(t.Context(), set, good, time.Now()); results <- err }()
 	cancel()
 	first := <-results
 	wantKind(t, first, Unavailable)
@@ -373,7 +373,7 @@ func TestOthersAreNotHeldUp(t *testing.T) {
 	done := make(chan error)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		_, err := waiting.Verify(ctx, slow.Sign(slow.Claims("a", "b")), time.Now())
+		_, err := parseAndVerify(ctx, waiting, slow.Sign(slow.Claims("a", "b")), time.Now())
 		done <- err
 	}()
 	wantKind(t, verify(t, serving, quick.Sign(quick.Claims("a", "b"))), "")
@@ -390,7 +390,7 @@ func TestClose(t *testing.T) {
 	set := discovered(t, i, &clock{})
 	good := i.Sign(i.Claims("alice", "app"))
 	done := make(chan error)
-	go func() { _, err := set.Verify(t.Context(), good, time.Now()); done <- err }()
+	go func() { _, err := parseAndVerify(t.Context(), set, good, time.Now()); done <- err }()
 	<-arrived
 	set.Close()
 	err := <-done

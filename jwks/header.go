@@ -20,7 +20,8 @@ var headerRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known(
 // are allowed and not read: a token does not bring its own key.
 type header struct {
 	alg, kid, typ string
-	named         bool // kid is present
+	named         bool       // kid is present
+	algorithm     *algorithm // of alg, once the operator accepts it
 }
 
 // readHeader reads the decoded header of a token (RFC 7515 §4).

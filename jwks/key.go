@@ -180,5 +180,3 @@ func spkiHash(pub crypto.PublicKey) ([sha256.Size]byte, error) {
 	}
 	return sha256.Sum256(der), nil
 }
-
-func encode(b []byte) string { return base64url.EncodeToString(b) }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Token is what a compact JWS says whose signature holds.
-type Token struct {
-	Payload    string // decoded; not looked into
+// Verified is the content of a token whose signature is valid.
+type Verified struct {
+	Payload    string // decoded; JSON only as far as Parse read it
 	Type       string // typ header as written; empty when absent
 	Alg        string
 	KeyID      string // kid header; empty when absent
@@ -96,92 +96,77 @@ func (s *Set) Revoked(thumbprint string) bool {
 	return s.trust.revoked[thumbprint] || s.fetcher == nil && !s.listed[thumbprint]
 }
 
-// Verify returns what token says if one of the issuer's keys signed it. The
-// dates of certificates are judged by now. It waits for a fetch when there are
-// no keys young enough or none of the token's kid, no longer than ctx allows.
-// An error is an *Error and comes with an empty Token.
-//
-// What the payload claims is not looked at.
-func (s *Set) Verify(ctx context.Context, token string, now time.Time) (Token, error) {
-	parts, err := split(token)
+// Verify returns the content of a token if one of the issuer's keys signed it.
+// The dates of certificates are judged by now. It waits for a fetch when there
+// are no keys young enough or none of the token's kid, no longer than ctx
+// allows. An error is an *Error and comes with an empty Verified.
+func (s *Set) Verify(ctx context.Context, t *Token, now time.Time) (Verified, error) {
+	signature, err := decodeSignature(t.signature)
 	if err != nil {
-		return Token{}, err
+		return Verified{}, err
 	}
-	payload, err := decodePayload(parts.payload)
+	h, err := s.read(t.header)
 	if err != nil {
-		return Token{}, err
+		return Verified{}, err
 	}
-	signature, err := decodeSignature(parts.signature)
+	keys, err := s.find(ctx, h)
 	if err != nil {
-		return Token{}, err
+		return Verified{}, err
 	}
-	r, err := s.resolve(ctx, parts.header)
+	k, err := s.check(ctx, h, keys, t.input, signature, now)
 	if err != nil {
-		return Token{}, err
+		return Verified{}, err
 	}
-	k, err := s.check(ctx, r, parts.input, signature, now)
-	if err != nil {
-		return Token{}, err
-	}
-	r.origin.remember(parts.header, r)
-	return Token{Payload: payload, Type: r.typ, Alg: r.alg, KeyID: r.kid, Thumbprint: k.thumbprint}, nil
+	return Verified{Payload: t.payload, Type: h.typ, Alg: h.alg, KeyID: h.kid, Thumbprint: k.thumbprint}, nil
 }
 
-// resolve reads a raw header and finds its keys.
-func (s *Set) resolve(ctx context.Context, raw string) (*resolved, error) {
-	if ks := s.keys.Load(); s.fresh(ks) {
-		if r := ks.remembered(raw); r != nil {
-			return r, nil
-		}
-	}
-	h, err := s.read(raw)
-	if err != nil {
-		return nil, err
-	}
-	ks, err := s.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r, err := ks.resolve(h, s.allowMissingKID)
-	if !s.worthFetching(h, err) {
-		return r, err
-	}
-	return s.seek(ctx, h)
-}
-
-// seek fetches for the sake of a key that is not held. The first fetch it waits
-// for may have begun before the key was published, for another reason; then a
-// second one looks again.
-func (s *Set) seek(ctx context.Context, h header) (r *resolved, err error) {
-	for range 2 {
-		if err := s.fetcher.wait(ctx, forKey); err != nil {
-			return nil, err
-		}
-		if r, err = s.keys.Load().resolve(h, s.allowMissingKID); err == nil {
-			return r, nil
-		}
-	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
-		e.RetryAfter = s.fetcher.retryAfter()
-	}
-	return nil, err
-}
-
-// read reads a raw header and refuses algorithms that the operator did not
-// name, before any key is looked for.
+// read reads an encoded header and refuses algorithms that the operator did not
+// name, before it looks for any key.
 func (s *Set) read(raw string) (header, error) {
-	decoded, err := decodePart(nil, "header", raw)
+	text, err := decodeText("header", raw)
 	if err != nil {
 		return header{}, err
 	}
-	h, err := readHeader(string(decoded))
+	h, err := readHeader(text)
 	if err != nil {
 		return header{}, err
 	}
 	if !s.accepted[h.alg] {
 		return header{}, &Error{Kind: AlgorithmNotAccepted, Check: "alg", Want: s.algorithms(), Got: h.alg}
 	}
+	h.algorithm = algorithms[h.alg]
 	return h, nil
+}
+
+// find returns the keys to try for a header, after a fetch if there must be one.
+func (s *Set) find(ctx context.Context, h header) ([]*key, error) {
+	ks, err := s.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := ks.find(h, s.allowMissingKID)
+	if !s.worthFetching(h, err) {
+		return keys, err
+	}
+	return s.fetchAndFind(ctx, h)
+}
+
+// fetchAndFind fetches for the sake of a key that is not held. The first fetch
+// it waits for may have begun, for another reason, before the key was published;
+// then it waits for a second one.
+func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err error) {
+	for range 2 {
+		if err := s.fetcher.wait(ctx, forKey); err != nil {
+			return nil, err
+		}
+		if keys, err = s.keys.Load().find(h, s.allowMissingKID); err == nil {
+			return keys, nil
+		}
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
+		e.RetryAfter = s.fetcher.retryAfter()
+	}
+	return nil, err
 }
 
 // worthFetching says whether err is about a key that a fetch could bring.
@@ -194,25 +179,25 @@ func (s *Set) algorithms() string {
 	return "one of " + strings.Join(slices.Sorted(maps.Keys(s.accepted)), " ")
 }
 
-// check finds the key that signed. A signature that does not hold leads to no
-// fetch: anybody can make one.
-func (s *Set) check(ctx context.Context, r *resolved, input string, signature []byte, now time.Time) (*key, error) {
+// check returns the key that signed. An invalid signature leads to no fetch:
+// anyone can make one.
+func (s *Set) check(ctx context.Context, h header, keys []*key, input string, signature []byte, now time.Time) (*key, error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer s.leave()
 	expired := 0
-	for _, k := range r.keys {
+	for _, k := range keys {
 		if !k.valid(now) {
 			expired++
 			continue
 		}
-		if r.algorithm.check(r.algorithm, k, input, signature) {
+		if h.algorithm.check(h.algorithm, k, input, signature) {
 			return k, nil
 		}
 	}
-	if expired == len(r.keys) {
-		return nil, &Error{Kind: KeyNotFound, Check: "certificate", Want: "one that is valid now", Got: r.kid}
+	if expired == len(keys) {
+		return nil, &Error{Kind: KeyNotFound, Check: "certificate", Want: "one that is valid now", Got: h.kid}
 	}
 	return nil, &Error{Kind: SignatureInvalid, Check: "signature", Want: "that of a key of the issuer"}
 }

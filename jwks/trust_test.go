@@ -109,7 +109,7 @@ func verifies(t *testing.T, src Source, token string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = set.Verify(t.Context(), token, testTime)
+	_, err = parseAndVerify(t.Context(), set, token, testTime)
 	return err
 }
 
@@ -210,7 +210,7 @@ func TestAnchoredKeyEnds(t *testing.T) {
 		after time.Duration
 		want  Kind
 	}{{0, KeyNotFound}, {time.Minute, ""}, {time.Hour, ""}, {time.Hour + time.Second, KeyNotFound}} {
-		_, err := set.Verify(t.Context(), token, testTime.Add(row.after))
+		_, err := parseAndVerify(t.Context(), set, token, testTime.Add(row.after))
 		wantKind(t, err, row.want)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cambio/exchange"
+	"cambio/exchange/subject"
 )
 
 // assertionJWT is the client_assertion_type of RFC 7523 §2.2.
@@ -19,7 +20,7 @@ type credentials struct {
 	method    exchange.AuthMethod
 	id        string
 	secret    string
-	assertion string
+	assertion *subject.Assertion
 	door      bool // at a door, where headers of ours are as good as Basic
 }
 
@@ -43,7 +44,7 @@ func (c *call) credentials() (credentials, error) {
 		if p.assertionType != assertionJWT || p.assertion == "" {
 			return found, refused(exchange.ReasonParameterInvalid, "client_assertion_type must be %s", assertionJWT)
 		}
-		found = credentials{method: exchange.AuthPrivateKeyJWT, assertion: p.assertion}
+		found = credentials{method: exchange.AuthPrivateKeyJWT, assertion: subject.ParseAssertion(p.assertion)}
 	}
 	return found, found.named(p.clientID)
 }
@@ -216,7 +217,7 @@ func (s *Server) checkSecret(c *call, party *exchange.CompiledClient, cred crede
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
-func (s *Server) checkAssertion(c *call, party *exchange.CompiledClient, assertion string) error {
+func (s *Server) checkAssertion(c *call, party *exchange.CompiledClient, assertion *subject.Assertion) error {
 	switch {
 	case party == nil:
 		return denied("there is no such client")
@@ -245,7 +246,7 @@ func (s *Server) authenticateForm(c *call) (*exchange.CompiledClient, error) {
 		return nil, err
 	}
 	if cred.id == "" && cred.method == exchange.AuthPrivateKeyJWT {
-		cred.id = s.cfg.Subjects.AssertionClient(cred.assertion)
+		cred.id = cred.assertion.Client()
 	}
 	if cred.id == "" {
 		return nil, refused(exchange.ReasonParameterMissing, "client_id is missing")

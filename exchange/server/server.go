@@ -18,6 +18,7 @@ import (
 	"cambio/exchange/grant"
 	"cambio/exchange/limit"
 	"cambio/exchange/session"
+	"cambio/exchange/subject"
 
 	"github.com/jub0bs/cors"
 	"github.com/prometheus/client_golang/prometheus"
@@ -114,10 +115,7 @@ type sessions interface {
 
 type verifier interface {
 	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
-	ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error)
-	// AssertionClient is the client that an assertion says it is from, to find
-	// the keys that verify it; empty if it does not say.
-	AssertionClient(assertion string) string
+	ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion *subject.Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error)
 }
 
 type spender interface {

@@ -20,14 +20,17 @@ const maxAssertion = 5 * time.Minute
 // the ways listed in audiences. It answers the jti, which the caller must
 // spend before it believes the client, and until when. Refusals all have the
 // same reason, so that a stranger learns nothing of a client.
-func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion string, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
+func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion *Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
 	if party.Keys == nil {
 		return "", time.Time{}, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the client has no keys"))
 	}
 	l := &list{}
 	l.reason = exchange.ReasonClientAuthenticationFailed
-	l.size(len(assertion))
-	claims := l.signed(ctx, party.Keys, exchange.SubjectToken{Text: assertion}, assertionTypes, now)
+	l.size(len(assertion.text))
+	if assertion.err != nil && !l.refused() {
+		l.fail(failedSignature(assertion.err), refusal(assertion.err))
+	}
+	claims := l.signed(ctx, party.Keys, assertion.parsed, "", assertionTypes, now)
 	l.exactly("iss", party.Client.ID, claims)
 	l.exactly("sub", party.Client.ID, claims)
 	l.onlyFor(audiences, claims)
@@ -39,18 +42,29 @@ func (v *Verifier) ClientAssertion(ctx context.Context, party *exchange.Compiled
 	return jti, expires, nil
 }
 
-// AssertionClient is the client that an assertion says it is from (iss, RFC
-// 7523 §3), empty if it does not say. Nothing is verified: it serves only to
-// find the client whose keys [Verifier.ClientAssertion] asks.
-func (v *Verifier) AssertionClient(assertion string) string {
-	if len(assertion) > maxToken {
+// Assertion is a client assertion that was parsed and not verified.
+type Assertion struct {
+	text   string
+	parsed *jwks.Token // nil with an err
+	err    error
+}
+
+// ParseAssertion parses a client assertion. What is wrong with it is an error of
+// ClientAssertion.
+func ParseAssertion(text string) *Assertion {
+	a := &Assertion{text: text}
+	a.parsed, a.err = jwks.Parse(text)
+	return a
+}
+
+// Client returns the ID of the client that the assertion says it is from (iss,
+// RFC 7523 §3), empty if it does not say. It is not verified: it serves only to
+// find the client whose keys verify the assertion.
+func (a *Assertion) Client() string {
+	if a.parsed == nil {
 		return ""
 	}
-	id, err := jwks.Issuer(assertion)
-	if err != nil {
-		return ""
-	}
-	return id
+	return a.parsed.Issuer()
 }
 
 // assertionTypes are typ values of assertions besides JWT

@@ -71,7 +71,7 @@ func TestClientAssertion(t *testing.T) {
 					delete(claims, name)
 				}
 			}
-			jti, expires, err := p.verifier.ClientAssertion(context.Background(), client, p.Sign(claims, tc.header...), ours, p.now)
+			jti, expires, err := p.verifier.ClientAssertion(context.Background(), client, ParseAssertion(p.Sign(claims, tc.header...)), ours, p.now)
 			if tc.ok {
 				if err != nil || jti != "j1" || expires.Unix() != claims["exp"] {
 					t.Fatalf("got %q, %v, %v", jti, expires, err)
@@ -101,7 +101,7 @@ func TestClientAssertionOfAnotherKind(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := p.Sign(map[string]any{"iss": "backend", "sub": "backend", "aud": ownURL, "jti": "j", "exp": p.now.Unix() + 60})
-			_, _, err := p.verifier.ClientAssertion(context.Background(), tc.party, text, []string{ownURL}, p.now)
+			_, _, err := p.verifier.ClientAssertion(context.Background(), tc.party, ParseAssertion(text), []string{ownURL}, p.now)
 			if err == nil || exchange.AsError(err).Reason != tc.reason {
 				t.Fatalf("got %v, want %s", err, tc.reason)
 			}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 )
 
@@ -45,9 +46,10 @@ func benchmark(b *testing.B, p *party) {
 // believing verifies nothing.
 type believing struct{}
 
-func (believing) Verify(_ context.Context, token string, _ time.Time) (exchange.VerifiedToken, error) {
-	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
-	return exchange.VerifiedToken{Payload: string(payload), Type: "JWT", Alg: "RS256", Key: "key"}, err
+func (believing) Verify(_ context.Context, t *jwks.Token, _ time.Time) (jwks.Verified, error) {
+	_, payload, _ := strings.Cut(t.SigningInput(), ".")
+	text, err := base64.RawURLEncoding.DecodeString(payload)
+	return jwks.Verified{Payload: string(text), Type: "JWT", Alg: "RS256", Thumbprint: "key"}, err
 }
 
 func (believing) Revoked(string) bool { return false }

@@ -23,7 +23,7 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.CompiledI
 			closeSet(set)
 			return nil, problems
 		}
-		return &exchange.CompiledIssuer{Issuer: &i, Rules: rules, Keys: keySet{set}}, nil
+		return &exchange.CompiledIssuer{Issuer: &i, Rules: rules, Keys: set}, nil
 	}
 }
 
@@ -53,7 +53,7 @@ func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.CompiledC
 		if err != nil {
 			return nil, []exchange.Problem{{Path: "keys", Message: err.Error()}}
 		}
-		party.Keys = keySet{set}
+		party.Keys = set
 		return party, nil
 	}
 }

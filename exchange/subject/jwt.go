@@ -22,12 +22,33 @@ const (
 
 // external verifies a JWT of a registered issuer.
 func (v *Verifier) external(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
-	trust := v.issuer(l, token)
+	return v.externalJWT(ctx, l, token, l.parse(token.Text), now)
+}
+
+// parse parses a token, once. Before the signature is verified, only iss is read
+// of its claims, to find the issuer whose keys verify it.
+func (l *list) parse(text string) *jwks.Token {
+	if l.refused() {
+		return nil
+	}
+	parsed, err := jwks.Parse(text)
+	if err != nil {
+		l.fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
+	}
+	return parsed
+}
+
+// externalJWT verifies a parsed JWT, nil if it was refused.
+func (v *Verifier) externalJWT(ctx context.Context, l *list, token exchange.SubjectToken, parsed *jwks.Token, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
+	if parsed == nil {
+		return nil, nil
+	}
+	trust := v.issuer(l, token, parsed.Issuer())
 	if trust == nil {
 		return nil, nil
 	}
 	l.issuersType(trust.Issuer, token.Type)
-	claims := l.signed(ctx, trust.Keys, token, trust.Issuer.HeaderTypes, now)
+	claims := l.signed(ctx, trust.Keys, parsed, token.Type, trust.Issuer.HeaderTypes, now)
 	l.noEvent(claims)
 	audience := l.recipient(trust.Issuer, claims)
 	skew := trust.Issuer.ClockSkew.Or(defaultSkew)
@@ -45,7 +66,7 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, l.key, expires, audience
 	if trust.Issuer.SingleUse {
-		p.Replay = replay(claims, token.Text)
+		p.Replay = replay(claims, parsed.SigningInput())
 	}
 	return subject, trust
 }
@@ -54,12 +75,7 @@ func (v *Verifier) external(ctx context.Context, l *list, token exchange.Subject
 // says it itself must be of the same issuer. We are nobody's external issuer,
 // whatever is registered: our own tokens come as access tokens, and only where
 // the client may bring them.
-func (v *Verifier) issuer(l *list, token exchange.SubjectToken) *exchange.CompiledIssuer {
-	iss, err := jwks.Issuer(token.Text)
-	if err != nil {
-		l.fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
-		return nil
-	}
+func (v *Verifier) issuer(l *list, token exchange.SubjectToken, iss string) *exchange.CompiledIssuer {
 	trusts := v.cfg.Issuers()
 	trust := trusts.IssuerByURL(iss)
 	if token.IssuerID != "" {
@@ -94,20 +110,20 @@ func (l *list) issuersType(issuer *exchange.Issuer, typ string) {
 }
 
 // signed checks the signature, then the header's typ, and reads the claims.
-func (l *list) signed(ctx context.Context, keys exchange.KeySet, token exchange.SubjectToken, types []string, now time.Time) map[string]any {
+func (l *list) signed(ctx context.Context, keys exchange.KeySet, parsed *jwks.Token, tokenType string, types []string, now time.Time) map[string]any {
 	if l.refused() {
 		return nil
 	}
-	signed, err := keys.Verify(ctx, token.Text, now)
+	signed, err := verify(ctx, keys, parsed, now)
 	if err != nil {
-		l.fail(failedSignature(err), exchange.AsError(err))
+		l.fail(failedSignature(err), refusal(err))
 		return nil
 	}
-	l.key = signed.Key
+	l.key = signed.Thumbprint
 	l.checkSaying(exchange.Check{Name: "signature", Passed: true}, func() (want, got string) {
-		return "by a key of the issuer", signed.Alg + " " + signed.Key
+		return "by a key of the issuer", signed.Alg + " " + signed.Thumbprint
 	})
-	l.headerType(signed.Type, token.Type, types)
+	l.headerType(signed.Type, tokenType, types)
 	return l.claims(signed.Payload)
 }
 
@@ -176,10 +192,10 @@ func (l *list) jti(claims map[string]any) {
 // replay identifies a token whose claims were checked: by its jti (RFC 7519
 // §4.1.7), else by a hash of what is signed. The signature has no part in it,
 // for an ECDSA signature has a twin that verifies too.
-func replay(claims map[string]any, text string) string {
+func replay(claims map[string]any, signingInput string) string {
 	if jti, _ := optionalText(claims, "jti"); jti != "" {
 		return "jti:" + jti
 	}
-	h := sha256.Sum256([]byte(text[:strings.LastIndexByte(text, '.')]))
+	h := sha256.Sum256([]byte(signingInput))
 	return "sha256:" + base64.RawURLEncoding.EncodeToString(h[:])
 }

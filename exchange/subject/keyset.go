@@ -9,26 +9,20 @@ import (
 	"cambio/jwks"
 )
 
-// keySet is a jwks.Set in the words of package exchange.
-type keySet struct{ set *jwks.Set }
-
-// Verify implements exchange.KeySet.
-func (k keySet) Verify(ctx context.Context, token string, now time.Time) (exchange.VerifiedToken, error) {
-	t, err := k.set.Verify(ctx, token, now)
-	if err != nil {
-		return exchange.VerifiedToken{}, refusal(err)
-	}
-	return exchange.VerifiedToken{Payload: t.Payload, Type: t.Type, Alg: t.Alg, Key: t.Thumbprint}, nil
+// keySet verifies tokens. *jwks.Set is one; a namespace of a client's own users
+// has none.
+type keySet interface {
+	Verify(ctx context.Context, t *jwks.Token, now time.Time) (jwks.Verified, error)
 }
 
-// Revoked implements exchange.KeySet.
-func (k keySet) Revoked(key string) bool { return k.set.Revoked(key) }
-
-// Close implements exchange.KeySet.
-func (k keySet) Close() { k.set.Close() }
-
-// Keys describes the keys, for operators. It fetches them if need be.
-func (k keySet) Keys(ctx context.Context) ([]jwks.KeyInfo, error) { return k.set.Keys(ctx) }
+// verify returns the content of a token that a key of the set signed.
+func verify(ctx context.Context, keys exchange.KeySet, t *jwks.Token, now time.Time) (jwks.Verified, error) {
+	set, ok := keys.(keySet)
+	if !ok {
+		return jwks.Verified{}, &jwks.Error{Kind: jwks.KeyNotFound, Check: "keys", Want: "an issuer that signs tokens"}
+	}
+	return set.Verify(ctx, t, now)
+}
 
 // reasons says what a kind of failure is to a client.
 var reasons = map[jwks.Kind]exchange.Reason{

@@ -5,16 +5,16 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/jwks"
 )
 
 // accessToken verifies an access token: ours if it says so, else an external
 // issuer's.
 func (v *Verifier) accessToken(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
-	if iss, err := jwks.Issuer(token.Text); err == nil && iss == v.cfg.OwnIssuer {
+	parsed := l.parse(token.Text)
+	if parsed != nil && parsed.Issuer() == v.cfg.OwnIssuer {
 		return v.own(ctx, l, token, now), nil
 	}
-	return v.external(ctx, l, token, now)
+	return v.externalJWT(ctx, l, token, parsed, now)
 }
 
 func (v *Verifier) own(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) *exchange.Subject {
