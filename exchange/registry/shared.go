@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -171,15 +170,10 @@ func shownClient(r, other clientRecord) any {
 
 func shownDetailType(r, _ detailRecord) any { return r.Type }
 
-// mac returns an HMAC-SHA256 over the length-prefixed parts.
+// mac returns an HMAC-SHA256 over parts.
 func (r *Registry) mac(parts ...string) []byte {
 	h := hmac.New(sha256.New, r.cfg.SecretKey)
-	var n [4]byte
-	for _, p := range parts {
-		binary.BigEndian.PutUint32(n[:], uint32(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
-	}
+	h.Write(exchange.LengthPrefixed(parts...))
 	return h.Sum(nil)
 }
 
