@@ -46,7 +46,8 @@ var mayImport = map[string][]string{
 	},
 	// What a change takes away and what ends with it are one commit.
 	"exchange/admin": {
-		"exchange", "exchange/registration", "exchange/registry", "exchange/users", "exchange/session", "exchange/audit", "keys", "storage",
+		"exchange", "exchange/registration", "exchange/registry", "exchange/users", "exchange/session", "exchange/audit", "jwks/strictjson",
+		"keys", "storage",
 	},
 }
 

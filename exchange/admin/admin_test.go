@@ -39,7 +39,7 @@ type fixture struct {
 	sessions *session.Store
 	ring     *keys.Ring
 	now      time.Time
-	step     time.Duration // by which each look at the clock moves it
+	step     time.Duration // by which each reading moves the clock
 	log      bytes.Buffer  // the operator's log
 
 	mu     sync.Mutex
@@ -59,7 +59,7 @@ func (f *fixture) Write(e *audit.Event) {
 	f.events = append(f.events, *e)
 }
 
-// audited are the names of the events since it was last called.
+// audited returns the names of the events since the last call.
 func (f *fixture) audited() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,9 +124,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-const secret = "a shared secret that nobody else may ever see"
+const secret = "a shared secret that must never be shown"
 
-// manifest is one issuer of each kind and one client of each kind.
+// manifest returns one issuer of each kind and one client of each kind.
 func manifest() exchange.Manifest {
 	return exchange.Manifest{
 		Issuers: []exchange.Issuer{
@@ -142,7 +142,8 @@ func manifest() exchange.Manifest {
 	}
 }
 
-// send is a call by hand. It returns the status and the body.
+// send sends a request without the typed client and returns the status and the
+// body.
 func (f *fixture) send(t *testing.T, method, path, body string, edit func(*http.Request)) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, f.url+path, strings.NewReader(body))
@@ -169,8 +170,8 @@ func header(name, value string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// The good request is a row too, so that each other one differs in one fact.
-func TestGuard(t *testing.T) {
+// The valid request is a row too; every other row differs from it in one fact.
+func TestGuardRefusesEachDefect(t *testing.T) {
 	f := setup(t)
 	const add = `{"issuers":[{"id":"evil","url":"https://evil.example","audiences":["a"]}]}`
 	for _, c := range []struct {
@@ -199,7 +200,7 @@ func TestGuard(t *testing.T) {
 		{"IPv6 loopback", func(r *http.Request) { r.Host = "[::1]:8081" }, 200},
 		{"a listed host", func(r *http.Request) { r.Host = "admin.example" }, 200},
 		{"a charset", header("Content-Type", "application/json; charset=utf-8"), 200},
-		{"good", nil, 200},
+		{"valid", nil, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := f.registry.Snapshot().Revision()
@@ -214,8 +215,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// Reading is guarded too: what is registered is nobody else's business.
-func TestGuardReads(t *testing.T) {
+func TestReadsNeedTheToken(t *testing.T) {
 	f := setup(t)
 	for _, path := range []string{"/v1/issuers", "/v1/clients", "/v1/sessions", "/v1/keys", "/openapi.json", "/metrics", "/"} {
 		status, _ := f.send(t, "GET", path, "", func(r *http.Request) { r.Header.Del("Authorization") })

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 	"cambio/keys"
 )
 
-// Config is what the API acts on. All fields but Hosts, Logger and Now are
-// required.
+// Config is the configuration of the API. All fields are required, except Hosts,
+// Invoices, Metrics, Logger and Now.
 type Config struct {
 	// Token is the bearer token, see [OpenToken].
 	Token string
@@ -33,20 +34,20 @@ type Config struct {
 	Users    *users.Store
 	Sessions *session.Store
 	Keys     *keys.Ring
-	// Compile makes an issuer ready for a preview. It registers nothing.
+	// Compile compiles an issuer for a preview. It registers nothing.
 	Compile func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
-	// Describe shows the keys of a compiled issuer, and fetches them if need be.
+	// Describe returns the keys of a compiled issuer, and fetches them if needed.
 	Describe func(context.Context, exchange.KeySet) ([]IssuerKey, error)
 	Audit    interface{ Write(*audit.Event) }
-	// Invoices are clients' lists of them. Nil means that there are none.
+	// Invoices are the clients' lists of invoices. Nil leaves out their calls.
 	Invoices invoices
-	// Metrics answers GET /metrics, to who has the token. Nil means nothing does.
+	// Metrics serves GET /metrics to callers with the token. Nil means 404.
 	Metrics http.Handler
 	Logger  *slog.Logger     // nil means slog.Default
 	Now     func() time.Time // nil means time.Now
 }
 
-// api is the handlers' receiver.
+// api is the receiver of the handlers.
 type api struct {
 	cfg      Config
 	log      *slog.Logger
@@ -55,7 +56,7 @@ type api struct {
 	rotating sync.Mutex // of client secrets
 }
 
-// New is the handler of the admin API: /v1/… and, with the token too,
+// New returns the handler of the admin API: /v1/… and, with the token too,
 // /openapi.json.
 func New(cfg Config) (http.Handler, error) {
 	if len(cfg.Token) < 43 || cfg.Registry == nil || cfg.Users == nil || cfg.Sessions == nil || cfg.Keys == nil ||
@@ -71,17 +72,11 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, settings())
-	a.manifest()
-	a.issuers()
-	a.clients()
-	a.secrets()
-	a.detailTypes()
-	a.invoices()
-	a.sessions()
-	a.users()
-	a.links()
-	a.merges()
-	a.keys()
+	for _, register := range []func(){
+		a.manifest, a.issuers, a.clients, a.secrets, a.detailTypes, a.invoices, a.sessions, a.users, a.links, a.merges, a.keys,
+	} {
+		register()
+	}
 	spec, err := json.Marshal(a.huma.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("making the admin API: %w", err)
@@ -94,13 +89,13 @@ func New(cfg Config) (http.Handler, error) {
 		mux.Handle("GET /metrics", cfg.Metrics)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "nothing is here, or not by this method: see /openapi.json")
+		refuse(w, http.StatusNotFound, "no call has this path and method: see /openapi.json")
 	})
 	return a.guard(mux), nil
 }
 
-// settings leaves out what the library does by default but should not here:
-// pages that load scripts from elsewhere, and links added to answers.
+// settings leaves out what the library does by default: pages that load scripts
+// from other sites, and links added to responses.
 func settings() huma.Config {
 	strict := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	return huma.Config{
@@ -116,29 +111,71 @@ func settings() huma.Config {
 		Formats:                      map[string]huma.Format{"application/json": strict, "json": strict}, // …+json
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
-		Transformers:                 []huma.Transformer{quiet},
+		Transformers:                 []huma.Transformer{withoutValues},
 	}
 }
 
-// handle registers an operation whose errors go through one door.
-func handle[In, Out any](a *api, op huma.Operation, f func(context.Context, *In) (*Out, error)) {
-	if op.MaxBodyBytes == 0 {
-		op.MaxBodyBytes = maxBody
+// body is a request or a response with a body.
+type body[T any] struct{ Body T }
+
+// byID is a request about one thing.
+type byID struct {
+	ID string `path:"id"`
+}
+
+// handle registers a call whose response is what f returns. Route is its method
+// and path.
+func handle[In, Out any](a *api, id, route, summary string, f func(context.Context, *In) (Out, error), opts ...option) {
+	register(a, id, route, summary, opts, func(ctx context.Context, in *In) (*body[Out], error) {
+		out, err := f(ctx, in)
+		return &body[Out]{out}, err
+	})
+}
+
+// handleEmpty registers a call whose response has no body.
+func handleEmpty[In any](a *api, id, route, summary string, f func(context.Context, *In) error, opts ...option) {
+	register(a, id, route, summary, opts, func(ctx context.Context, in *In) (*struct{}, error) { return nil, f(ctx, in) })
+}
+
+// register is the one place that turns the errors of handlers into responses.
+func register[In, Out any](a *api, id, route, summary string, opts []option, f func(context.Context, *In) (*Out, error)) {
+	method, path, _ := strings.Cut(route, " ")
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, MaxBodyBytes: maxBody, BodyReadTimeout: maxTime / 2,
 	}
-	op.BodyReadTimeout = maxTime / 2
+	for _, set := range opts {
+		set(&op)
+	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *In) (*Out, error) {
 		out, err := f(ctx, in)
 		if err != nil {
-			return nil, a.problem(ctx, op.OperationID, err)
+			return nil, a.problem(ctx, id, err)
 		}
 		return out, nil
 	})
 }
 
-// answer is a response with a body.
-type answer[T any] struct{ Body T }
+// option sets a field of an operation.
+type option func(*huma.Operation)
 
-func answering[T any](body T) *answer[T] { return &answer[T]{body} }
+func description(text string) option { return func(op *huma.Operation) { op.Description = text } }
+func maxBytes(n int64) option        { return func(op *huma.Operation) { op.MaxBodyBytes = n } }
+func created(op *huma.Operation)     { op.DefaultStatus = http.StatusCreated }
 
-// nothing is a response without a body.
-type nothing struct{}
+// find returns the element of an ID, or a refusal that names its kind.
+func find[T any](list []T, kind, id string, idOf func(T) string) (found T, err error) {
+	for _, x := range list {
+		if idOf(x) == id {
+			return x, nil
+		}
+	}
+	return found, notFound(kind, id)
+}
+
+// nonNil makes an absent list an empty one, as the API returns it.
+func nonNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}

@@ -5,19 +5,62 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"cambio/exchange"
 )
 
-// Plan says what Apply would change.
-func (c *Client) Plan(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
-	return call[Plan](ctx, c, http.MethodPost, "/v1/manifest:plan"+pruneQuery(prune), m)
+// path returns the path of a call; parts may contain any characters.
+func path(parts ...string) string {
+	var b strings.Builder
+	b.WriteString("/v1")
+	for _, p := range parts {
+		b.WriteString("/" + url.PathEscape(p))
+	}
+	return b.String()
 }
 
-// Apply makes the registrations of m so, all of them or none. With prune,
-// those that m does not name are removed.
+// query returns the query of a list; empty values and a zero limit are left out.
+func query(limit int, values map[string]string) string {
+	q := url.Values{}
+	for name, v := range values {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if limit != 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return "?" + q.Encode()
+}
+
+func get[T any](ctx context.Context, c *Client, path string) (T, error) {
+	return call[T](ctx, c, http.MethodGet, path, nil)
+}
+
+func post[T any](ctx context.Context, c *Client, path string, in any) (T, error) {
+	return call[T](ctx, c, http.MethodPost, path, in)
+}
+
+func (c *Client) post(ctx context.Context, path string, in any) error {
+	_, err := post[struct{}](ctx, c, path, in)
+	return err
+}
+
+func (c *Client) delete(ctx context.Context, path string) error {
+	_, err := call[struct{}](ctx, c, http.MethodDelete, path, nil)
+	return err
+}
+
+// Plan returns what Apply would change.
+func (c *Client) Plan(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
+	return post[Plan](ctx, c, path("manifest:plan")+pruneQuery(prune), m)
+}
+
+// Apply registers what m declares, all or nothing. With prune, registrations that m
+// does not declare are removed.
 func (c *Client) Apply(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
-	return call[Plan](ctx, c, http.MethodPost, "/v1/manifest:apply"+pruneQuery(prune), m)
+	return post[Plan](ctx, c, path("manifest:apply")+pruneQuery(prune), m)
 }
 
 func pruneQuery(prune bool) string {
@@ -27,214 +70,188 @@ func pruneQuery(prune bool) string {
 	return ""
 }
 
-// Issuers are the registered issuers in the order of their IDs.
+// Issuers returns the registered issuers in the order of their IDs.
 func (c *Client) Issuers(ctx context.Context) ([]exchange.Issuer, error) {
-	out, err := call[issuerList](ctx, c, http.MethodGet, "/v1/issuers", nil)
+	out, err := get[issuerList](ctx, c, path("issuers"))
 	return out.Issuers, err
 }
 
-// Issuer is a registered issuer.
+// Issuer returns a registered issuer.
 func (c *Client) Issuer(ctx context.Context, id string) (exchange.Issuer, error) {
-	return call[exchange.Issuer](ctx, c, http.MethodGet, "/v1/issuers/"+url.PathEscape(id), nil)
+	return get[exchange.Issuer](ctx, c, path("issuers", id))
 }
 
-// IssuerKeys is a registered issuer with the keys it publishes at the moment.
+// IssuerKeys returns a registered issuer with the keys it publishes now.
 func (c *Client) IssuerKeys(ctx context.Context, id string) (Preview, error) {
-	return call[Preview](ctx, c, http.MethodGet, "/v1/issuers/"+url.PathEscape(id)+"/keys", nil)
+	return get[Preview](ctx, c, path("issuers", id, "keys"))
 }
 
-// Preview fetches the keys of an issuer and registers nothing.
+// Preview fetches the keys of an issuer without registering it.
 func (c *Client) Preview(ctx context.Context, i exchange.Issuer) (Preview, error) {
-	return call[Preview](ctx, c, http.MethodPost, "/v1/issuers:preview", i)
+	return post[Preview](ctx, c, path("issuers:preview"), i)
 }
 
-// RemoveIssuer ends the trust in an issuer and all sessions born from it.
+// RemoveIssuer removes an issuer and ends the sessions that came from it.
 func (c *Client) RemoveIssuer(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/issuers/"+url.PathEscape(id), nil, nil)
+	return c.delete(ctx, path("issuers", id))
 }
 
-// Clients are the registered clients in the order of their IDs.
+// Clients returns the registered clients in the order of their IDs.
 func (c *Client) Clients(ctx context.Context) ([]exchange.Client, error) {
-	out, err := call[clientList](ctx, c, http.MethodGet, "/v1/clients", nil)
+	out, err := get[clientList](ctx, c, path("clients"))
 	return out.Clients, err
 }
 
-// Client is a registered client.
+// Client returns a registered client.
 func (c *Client) Client(ctx context.Context, id string) (exchange.Client, error) {
-	return call[exchange.Client](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(id), nil)
+	return get[exchange.Client](ctx, c, path("clients", id))
 }
 
 // RemoveClient removes a client and ends its sessions.
 func (c *Client) RemoveClient(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/clients/"+url.PathEscape(id), nil, nil)
+	return c.delete(ctx, path("clients", id))
 }
 
-// DetailTypes are the registered types of authorization_details in their order.
+// DetailTypes returns the registered types of authorization_details, sorted.
 func (c *Client) DetailTypes(ctx context.Context) ([]exchange.DetailType, error) {
-	out, err := call[detailTypeList](ctx, c, http.MethodGet, "/v1/detail-types", nil)
+	out, err := get[detailTypeList](ctx, c, path("detail-types"))
 	return out.DetailTypes, err
 }
 
-// DetailType is a registered type of authorization_details.
+// DetailType returns a registered type of authorization_details.
 func (c *Client) DetailType(ctx context.Context, name string) (exchange.DetailType, error) {
-	return call[exchange.DetailType](ctx, c, http.MethodGet, "/v1/detail-types/"+url.PathEscape(name), nil)
+	return get[exchange.DetailType](ctx, c, path("detail-types", name))
 }
 
-// RemoveDetailType takes away a type of authorization_details.
+// RemoveDetailType removes a type of authorization_details.
 func (c *Client) RemoveDetailType(ctx context.Context, name string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/detail-types/"+url.PathEscape(name), nil, nil)
+	return c.delete(ctx, path("detail-types", name))
 }
 
-// Invoices is one page of a client's invoices.
+// Invoices returns a page of a client's invoices.
 func (c *Client) Invoices(ctx context.Context, client string, f InvoiceFilter) (Invoices, error) {
-	q := url.Values{}
-	for name, v := range map[string]string{"customer": f.Customer, "from": f.From} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return call[Invoices](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(client)+"/invoices?"+q.Encode(), nil)
+	return get[Invoices](ctx, c, path("clients", client, "invoices")+query(f.Limit, map[string]string{"customer": f.Customer, "from": f.From}))
 }
 
-// AddInvoices puts at most 1000 invoices on a client's list, all or none.
+// AddInvoices adds at most 1000 invoices to a client's list, all or none.
 func (c *Client) AddInvoices(ctx context.Context, client string, list []InvoiceRef) error {
-	return c.do(ctx, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/invoices", invoiceRefs{list}, nil)
+	return c.post(ctx, path("clients", client, "invoices"), invoiceRefs{list})
 }
 
-// RemoveInvoices takes at most 1000 invoices off a client's list and answers
-// how many were on it.
+// RemoveInvoices removes at most 1000 invoices from a client's list and returns how
+// many were on it.
 func (c *Client) RemoveInvoices(ctx context.Context, client string, list []InvoiceRef) (int, error) {
-	out, err := call[removedInvoices](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/invoices:remove", invoiceRefs{list})
+	out, err := post[removedInvoices](ctx, c, path("clients", client, "invoices:remove"), invoiceRefs{list})
 	return out.Removed, err
 }
 
-// RotateSecret makes a client secret. The one before lives for 24 hours more.
+// RotateSecret generates a client secret. The previous one is valid for 24 hours
+// more.
 func (c *Client) RotateSecret(ctx context.Context, client string) (NewSecret, error) {
-	return call[NewSecret](ctx, c, http.MethodPost, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)
+	return post[NewSecret](ctx, c, path("clients", client, "secrets"), nil)
 }
 
-// Secrets are a client's secrets without themselves.
+// Secrets returns a client's secrets without their values.
 func (c *Client) Secrets(ctx context.Context, client string) ([]Secret, error) {
-	out, err := call[secretList](ctx, c, http.MethodGet, "/v1/clients/"+url.PathEscape(client)+"/secrets", nil)
+	out, err := get[secretList](ctx, c, path("clients", client, "secrets"))
 	return out.Secrets, err
 }
 
-// RevokeSecret ends a client secret at once.
+// RevokeSecret revokes a client secret at once.
 func (c *Client) RevokeSecret(ctx context.Context, client, secret string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/clients/"+url.PathEscape(client)+"/secrets/"+url.PathEscape(secret), nil, nil)
+	return c.delete(ctx, path("clients", client, "secrets", secret))
 }
 
-// Sessions is one page of the sessions that f chooses.
+// Sessions returns a page of the sessions that f selects.
 func (c *Client) Sessions(ctx context.Context, f SessionFilter) (Sessions, error) {
-	q := url.Values{}
-	for name, v := range map[string]string{"user": f.User, "client": f.Client, "issuer": f.Issuer, "from": f.From} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return call[Sessions](ctx, c, http.MethodGet, "/v1/sessions?"+q.Encode(), nil)
+	return get[Sessions](ctx, c, path("sessions")+query(f.Limit, map[string]string{"user": f.User, "client": f.Client, "issuer": f.Issuer, "from": f.From}))
 }
 
-// Session is a stored session.
+// Session returns a stored session.
 func (c *Client) Session(ctx context.Context, id string) (Session, error) {
-	return call[Session](ctx, c, http.MethodGet, "/v1/sessions/"+url.PathEscape(id), nil)
+	return get[Session](ctx, c, path("sessions", id))
 }
 
-// Revoke ends sessions and the tokens that were born with them.
+// Revoke ends sessions and the tokens that came from them.
 func (c *Client) Revoke(ctx context.Context, r Revocation) error {
-	return c.do(ctx, http.MethodPost, "/v1/sessions:revoke", r, nil)
+	return c.post(ctx, path("sessions:revoke"), r)
 }
 
-// Users is one page of the users that f chooses.
+// Users returns a page of the users that f selects.
 func (c *Client) Users(ctx context.Context, f UserFilter) (Users, error) {
-	q := url.Values{}
-	for name, v := range map[string]string{"issuer": f.Issuer, "from": f.From} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	if f.Limit != 0 {
-		q.Set("limit", strconv.Itoa(f.Limit))
-	}
-	return call[Users](ctx, c, http.MethodGet, "/v1/users?"+q.Encode(), nil)
+	return get[Users](ctx, c, path("users")+query(f.Limit, map[string]string{"issuer": f.Issuer, "from": f.From}))
 }
 
-// User is a user with its links.
+// User returns a user with its links.
 func (c *Client) User(ctx context.Context, id string) (UserDetails, error) {
-	return call[UserDetails](ctx, c, http.MethodGet, "/v1/users/"+url.PathEscape(id), nil)
+	return get[UserDetails](ctx, c, path("users", id))
 }
 
-// ExportUser is everything that is held of a user.
+// ExportUser returns all stored data of a user.
 func (c *Client) ExportUser(ctx context.Context, id string) (UserExport, error) {
-	return call[UserExport](ctx, c, http.MethodGet, "/v1/users/"+url.PathEscape(id)+"/export", nil)
+	return get[UserExport](ctx, c, path("users", id, "export"))
 }
 
-// DisableUser keeps a user out and ends its sessions.
+// DisableUser refuses a user's exchanges and ends its sessions.
 func (c *Client) DisableUser(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodPost, "/v1/users/"+url.PathEscape(id)+"/disable", nil, nil)
+	return c.post(ctx, path("users", id, "disable"), nil)
 }
 
-// EnableUser lets a disabled user in again.
+// EnableUser allows a disabled user's exchanges again.
 func (c *Client) EnableUser(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodPost, "/v1/users/"+url.PathEscape(id)+"/enable", nil, nil)
+	return c.post(ctx, path("users", id, "enable"), nil)
 }
 
 // DeleteUser deletes a user and its links and ends its sessions.
 func (c *Client) DeleteUser(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/users/"+url.PathEscape(id), nil, nil)
+	return c.delete(ctx, path("users", id))
 }
 
-// Link makes a subject of an issuer a user.
-func (c *Client) Link(ctx context.Context, r LinkRequest) (LinkAnswer, error) {
-	return call[LinkAnswer](ctx, c, http.MethodPost, "/v1/links", r)
+// Link links a subject of an issuer to a user.
+func (c *Client) Link(ctx context.Context, r LinkRequest) (LinkResult, error) {
+	return post[LinkResult](ctx, c, path("links"), r)
 }
 
-// Unlink makes a subject unknown again, ends the sessions born from it, and
-// returns the link that it was.
+// Unlink removes the link of a subject, ends the sessions that came from it, and
+// returns the link.
 func (c *Client) Unlink(ctx context.Context, s SubjectName) (exchange.Link, error) {
-	return call[exchange.Link](ctx, c, http.MethodPost, "/v1/links:remove", s)
+	return post[exchange.Link](ctx, c, path("links:remove"), s)
 }
 
-// PlanMerge says what Merge would do.
+// PlanMerge returns what Merge would do.
 func (c *Client) PlanMerge(ctx context.Context, r MergeRequest) (MergePlan, error) {
-	return call[MergePlan](ctx, c, http.MethodPost, "/v1/merges:plan", r)
+	return post[MergePlan](ctx, c, path("merges:plan"), r)
 }
 
-// Merge makes one user another.
+// Merge merges one user into another.
 func (c *Client) Merge(ctx context.Context, r MergeRequest) (Merge, error) {
-	return call[Merge](ctx, c, http.MethodPost, "/v1/merges", r)
+	return post[Merge](ctx, c, path("merges"), r)
 }
 
-// Merges are the merges that can be undone, oldest first.
+// Merges returns the merges that can be undone, oldest first.
 func (c *Client) Merges(ctx context.Context) ([]Merge, error) {
-	out, err := call[mergeList](ctx, c, http.MethodGet, "/v1/merges", nil)
+	out, err := get[mergeList](ctx, c, path("merges"))
 	return out.Merges, err
 }
 
 // Unmerge undoes a merge.
 func (c *Client) Unmerge(ctx context.Context, id string) (Unmerged, error) {
-	return call[Unmerged](ctx, c, http.MethodDelete, "/v1/merges/"+url.PathEscape(id), nil)
+	return call[Unmerged](ctx, c, http.MethodDelete, path("merges", id), nil)
 }
 
-// Keys are the keys that sign our tokens.
+// Keys returns the server's signing keys.
 func (c *Client) Keys(ctx context.Context) ([]SigningKey, error) {
-	out, err := call[keyList](ctx, c, http.MethodGet, "/v1/keys", nil)
+	out, err := get[keyList](ctx, c, path("keys"))
 	return out.Keys, err
 }
 
-// RotateKeys makes the next key sign from now on.
+// RotateKeys makes the server sign with its next key.
 func (c *Client) RotateKeys(ctx context.Context) ([]SigningKey, error) {
-	out, err := call[keyList](ctx, c, http.MethodPost, "/v1/keys:rotate", nil)
+	out, err := post[keyList](ctx, c, path("keys:rotate"), nil)
 	return out.Keys, err
 }
 
-// RevokeKey withdraws a key: what it signed counts no more.
+// RevokeKey revokes a key: the tokens that it signed are invalid.
 func (c *Client) RevokeKey(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/v1/keys/"+url.PathEscape(id), nil, nil)
+	return c.delete(ctx, path("keys", id))
 }

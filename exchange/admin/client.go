@@ -25,26 +25,30 @@ type Client struct {
 	http  *http.Client
 }
 
-// maxAnswer bounds what is read of an answer.
-const maxAnswer = 64 << 20
+// maxResponse is how many bytes of a response are read.
+const maxResponse = 64 << 20
 
-// NewClient is a client of the listener at address (host:port, or a URL) with
-// the token of its token file. Plain http is for loopback only: the token
-// would cross a network in the clear. A name says that the listener speaks
-// https and that its certificate is for that name, and not for address.
+// NewClient returns a client of the listener at address (host:port, or a URL) with
+// the token of its token file. Plain http is for loopback only, because the token
+// would cross a network unencrypted. With a name the listener speaks https and its
+// certificate is for that name instead of address.
 func NewClient(address, token, name string) (*Client, error) {
 	if !strings.Contains(address, "://") {
-		address = schemeFor(name) + address
+		scheme := "http://"
+		if name != "" {
+			scheme = "https://"
+		}
+		address = scheme + address
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%q is no address such as 127.0.0.1:8081 or https://admin.example.com", address)
+		return nil, fmt.Errorf("%q is not an address such as 127.0.0.1:8081 or https://admin.example.com", address)
 	}
 	if u.Scheme == "http" && name != "" {
-		return nil, fmt.Errorf("%s has no certificate with a name in it; use https", address)
+		return nil, fmt.Errorf("%s is plain http, which has no certificate to check the name against; use https", address)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		return nil, fmt.Errorf("%s is not loopback: the token would cross the network in the clear; use https", u.Host)
+		return nil, fmt.Errorf("%s is not loopback: the token would cross the network unencrypted; use https", u.Host)
 	}
 	return &Client{
 		base:  u.Scheme + "://" + u.Host,
@@ -57,13 +61,6 @@ func NewClient(address, token, name string) (*Client, error) {
 	}, nil
 }
 
-func schemeFor(name string) string {
-	if name == "" {
-		return "http://"
-	}
-	return "https://"
-}
-
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -72,14 +69,14 @@ func isLoopback(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
-// Error is a refusal of the API.
+// Error is an error response of the API.
 type Error struct {
 	Status   int    // HTTP
 	Detail   string // what happened
 	Problems []exchange.Problem
 }
 
-// Error is Detail with what is wrong where.
+// Error returns Detail and the problems, one on each line.
 func (e *Error) Error() string {
 	lines := []string{e.Detail}
 	for _, p := range e.Problems {
@@ -88,26 +85,19 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// call sends in as JSON, if it is not nil, and reads the answer.
-func call[T any](ctx context.Context, c *Client, method, path string, in any) (T, error) {
-	var out T
-	err := c.do(ctx, method, path, in, &out)
-	return out, err
-}
-
-// do is call for answers without content when out is nil.
-func (c *Client) do(ctx context.Context, method, path string, in, out any) error {
+// call sends in as JSON, if it is not nil, and reads the response into a T.
+func call[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return out, err
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
-		return err
+		return out, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if in != nil {
@@ -118,41 +108,41 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // its text repeats method and URL
 		}
-		return fmt.Errorf("calling the admin API at %s: %w", c.base, err)
+		return out, fmt.Errorf("calling the admin API at %s: %w", c.base, err)
 	}
 	defer resp.Body.Close()
-	return readAnswer(resp, out)
+	return out, readResponse(resp, &out)
 }
 
-func readAnswer(resp *http.Response, out any) error {
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("reading the answer of the admin API: %w", err)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+// readResponse reads a response into out, unless it has no content.
+func readResponse(resp *http.Response, out any) error {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading the response of the admin API: %w", err)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return readProblem(resp, b)
-	}
-	if out == nil {
+	case resp.StatusCode == http.StatusNoContent:
 		return nil
 	}
 	if err := json.Unmarshal(b, out); err != nil {
-		return fmt.Errorf("the answer is not that of an admin API: %w", err)
+		return fmt.Errorf("the response is not that of an admin API: %w", err)
 	}
 	return nil
 }
 
-// readProblem reads problem details (RFC 9457). What is none of them did not
-// come from our API.
+// readProblem reads problem details (RFC 9457). Any other error response is not
+// from an admin API.
 func readProblem(resp *http.Response, body []byte) error {
 	var p struct {
 		Detail string `json:"detail"`
 		Errors []struct{ Location, Message string }
 	}
 	if bytes.HasPrefix(body, []byte("Client sent an HTTP request to an HTTPS server")) { // net/http says so
-		return &Error{Status: resp.StatusCode, Detail: "the listener speaks https: say the name in its certificate, as in --admin-name login.example.com"}
+		return &Error{Status: resp.StatusCode, Detail: "the listener speaks https: give the name in its certificate, as in --admin-name login.example.com"}
 	}
 	if resp.Header.Get("Content-Type") != "application/problem+json" || json.Unmarshal(body, &p) != nil {
-		return &Error{Status: resp.StatusCode, Detail: "the answer is not that of an admin API: status " + resp.Status}
+		return &Error{Status: resp.StatusCode, Detail: "the response is not that of an admin API: status " + resp.Status}
 	}
 	e := &Error{Status: resp.StatusCode, Detail: p.Detail}
 	for _, x := range p.Errors {

@@ -2,9 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
@@ -12,36 +9,23 @@ import (
 )
 
 func (a *api) detailTypes() {
-	handle(a, huma.Operation{
-		OperationID: "listDetailTypes", Method: http.MethodGet, Path: "/v1/detail-types",
-		Summary: "List the types of authorization_details (RFC 9396)",
-	}, func(context.Context, *struct{}) (*answer[detailTypeList], error) {
-		all := a.cfg.Registry.Snapshot().Manifest().DetailTypes
-		return answering(detailTypeList{append([]exchange.DetailType{}, all...)}), nil
+	handle(a, "listDetailTypes", "GET /v1/detail-types", "List the types of authorization_details (RFC 9396)", func(context.Context, *struct{}) (detailTypeList, error) {
+		return detailTypeList{nonNil(a.cfg.Registry.Snapshot().Manifest().DetailTypes)}, nil
 	})
-	handle(a, huma.Operation{
-		OperationID: "showDetailType", Method: http.MethodGet, Path: "/v1/detail-types/{id}",
-		Summary: "Show a type of authorization_details",
-	}, a.showDetailType)
-	handle(a, huma.Operation{
-		OperationID: "removeDetailType", Method: http.MethodDelete, Path: "/v1/detail-types/{id}", DefaultStatus: http.StatusNoContent,
-		Summary: "Remove a type of authorization_details; sessions that have it are refused their next refresh",
-	}, a.removeDetailType)
+	handle(a, "showDetailType", "GET /v1/detail-types/{id}", "Show a type of authorization_details", a.showDetailType)
+	handleEmpty(a, "removeDetailType", "DELETE /v1/detail-types/{id}",
+		"Remove a type of authorization_details; sessions that have it are refused their next refresh", a.removeDetailType)
 }
 
-func (a *api) showDetailType(_ context.Context, in *byID) (*answer[exchange.DetailType], error) {
-	for _, t := range a.cfg.Registry.Snapshot().Manifest().DetailTypes {
-		if t.Type == in.ID {
-			return answering(t), nil
-		}
-	}
-	return nil, notFound("detail type", in.ID)
+func (a *api) showDetailType(_ context.Context, in *byID) (exchange.DetailType, error) {
+	all := a.cfg.Registry.Snapshot().Manifest().DetailTypes
+	return find(all, "detail type", in.ID, func(t exchange.DetailType) string { return t.Type })
 }
 
-func (a *api) removeDetailType(ctx context.Context, in *byID) (*nothing, error) {
+func (a *api) removeDetailType(ctx context.Context, in *byID) error {
 	if err := a.cfg.Registry.Remove(ctx, registry.KindDetailType, in.ID, a.now()); err != nil {
-		return nil, missing(err, "detail type", in.ID)
+		return missing(err, "detail type", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.detail-type.remove", Key: in.ID})
-	return nil, nil
+	return nil
 }

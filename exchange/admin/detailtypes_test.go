@@ -10,7 +10,7 @@ func TestDetailTypes(t *testing.T) {
 	f := setup(t)
 	m := manifest()
 	const loan = "https://example.com/loan"
-	for _, name := range []string{"shop", loan} { // one that a client is called, too
+	for _, name := range []string{"shop", loan} { // one is also the ID of a client
 		m.DetailTypes = append(m.DetailTypes, exchange.DetailType{
 			Type: name, Scope: "read", Schema: map[string]any{"properties": map[string]any{"n": map[string]any{"type": "integer"}}},
 		})

@@ -24,8 +24,8 @@ const (
 	maxTime     = time.Minute
 )
 
-// guard lets a call through to next if it is meant for this listener, does not
-// come from a page of another site, has the token, and sends JSON.
+// guard passes a call to next if it is meant for this listener, does not come from
+// a page of another site, has the token, and sends JSON.
 func (a *api) guard(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	want := sha256.Sum256([]byte(a.cfg.Token))
@@ -33,13 +33,13 @@ func (a *api) guard(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
-		case !a.mayBeCalled(r.Host):
-			refuse(w, http.StatusMisdirectedRequest, "this listener is not known by the name in Host")
+		case !a.isOwnHost(r.Host):
+			refuse(w, http.StatusMisdirectedRequest, "this listener does not have the name in Host")
 		case origins.Check(r) != nil:
-			a.refused(r, exchange.ReasonOriginNotAllowed)
+			a.noteRefused(r, exchange.ReasonOriginNotAllowed)
 			refuse(w, http.StatusForbidden, "the request comes from a page of another site")
-		case !bears(r, want):
-			a.refused(r, exchange.ReasonClientAuthenticationFailed)
+		case !hasToken(r, want):
+			a.noteRefused(r, exchange.ReasonClientAuthenticationFailed)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cambio admin"`)
 			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 		case r.ContentLength != 0 && !isJSON(r):
@@ -53,9 +53,9 @@ func (a *api) guard(next http.Handler) http.Handler {
 	})
 }
 
-// mayBeCalled keeps DNS rebinding out: a page's own name may point here, but
-// the browser still sends that name.
-func (a *api) mayBeCalled(host string) bool {
+// isOwnHost prevents DNS rebinding: a page's own name may point here, but the
+// browser still sends that name.
+func (a *api) isOwnHost(host string) bool {
 	if slices.Contains(a.cfg.Hosts, host) {
 		return true
 	}
@@ -66,9 +66,9 @@ func (a *api) mayBeCalled(host string) bool {
 	return isLoopback(host) || slices.Contains(a.cfg.Hosts, host)
 }
 
-// bears compares hashes, so that how long it takes says nothing of how much of
-// the token is right, nor of how long it is.
-func bears(r *http.Request, want [sha256.Size]byte) bool {
+// hasToken compares hashes, so that its duration reveals neither how much of the
+// token is right nor the token's length.
+func hasToken(r *http.Request, want [sha256.Size]byte) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	got := sha256.Sum256([]byte(token))
 	same := subtle.ConstantTimeCompare(got[:], want[:]) == 1
@@ -87,8 +87,8 @@ func refuse(w http.ResponseWriter, status int, detail string) {
 	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
 }
 
-// refused audits a call that was no operator's.
-func (a *api) refused(r *http.Request, reason exchange.Reason) {
+// noteRefused audits a call without the right to make it.
+func (a *api) noteRefused(r *http.Request, reason exchange.Reason) {
 	a.cfg.Audit.Write(&audit.Event{Time: a.now(), Name: "admin", Reason: reason, Address: addressOf(r)})
 }
 

@@ -5,38 +5,17 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/registry"
 )
 
-// invoices are clients' lists of them; package checkout has them.
+// invoices are the clients' lists of invoices, which package checkout keeps.
 type invoices interface {
 	Add(ctx context.Context, client string, list []exchange.Invoice, now time.Time) error
 	Remove(ctx context.Context, client string, list []exchange.Invoice) (int, error)
 	List(ctx context.Context, client, customer, from string, limit int) ([]exchange.Invoice, string, error)
 	Forget(ctx context.Context, client string) error
-}
-
-// Invoices is a page of a client's invoices, in an order of their own.
-type Invoices struct {
-	Invoices []exchange.Invoice `json:"invoices" nullable:"false"`
-	Next     string             `json:"next,omitempty" doc:"from of the next page; absent at the end"`
-}
-
-// InvoiceFilter chooses invoices of a client.
-type InvoiceFilter struct {
-	Customer string // empty: of all customers
-	From     string // Next of the page before
-	Limit    int    // 0 means 100
-}
-
-// InvoiceRef names an invoice of a customer.
-type InvoiceRef struct {
-	Customer string `json:"customer_id" minLength:"1" maxLength:"255"`
-	ID       string `json:"invoice_id" minLength:"1" maxLength:"255"`
 }
 
 type invoiceRequest struct {
@@ -50,8 +29,8 @@ type invoiceRefs struct {
 
 type invoiceQuery struct {
 	ID       string `path:"id"`
-	Customer string `query:"customer" doc:"Only this customer's"`
-	From     string `query:"from" doc:"Where the page before ended"`
+	Customer string `query:"customer" doc:"Only invoices of this customer"`
+	From     string `query:"from" doc:"next of the previous page"`
 	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
@@ -63,57 +42,49 @@ func (a *api) invoices() {
 	if a.cfg.Invoices == nil {
 		return
 	}
-	handle(a, huma.Operation{
-		OperationID: "listInvoices", Method: http.MethodGet, Path: "/v1/clients/{id}/invoices",
-		Summary: "List the invoices that a client's checkout tokens may be for, with invoices: registered",
-	}, a.listInvoices)
-	handle(a, huma.Operation{
-		OperationID: "addInvoices", Method: http.MethodPost, Path: "/v1/clients/{id}/invoices", DefaultStatus: http.StatusNoContent,
-		MaxBodyBytes: maxInvoices, Summary: "Add invoices to a client's list, all or none",
-	}, a.addInvoices)
-	handle(a, huma.Operation{
-		OperationID: "removeInvoices", Method: http.MethodPost, Path: "/v1/clients/{id}/invoices:remove",
-		MaxBodyBytes: maxInvoices, Summary: "Remove invoices from a client's list; tokens that are out live their minutes",
-	}, a.removeInvoices)
+	handle(a, "listInvoices", "GET /v1/clients/{id}/invoices",
+		"List the invoices that a client's checkout tokens may be for, with invoices: registered", a.listInvoices)
+	handleEmpty(a, "addInvoices", "POST /v1/clients/{id}/invoices", "Add invoices to a client's list, all or none", a.addInvoices, maxBytes(maxInvoices))
+	handle(a, "removeInvoices", "POST /v1/clients/{id}/invoices:remove",
+		"Remove invoices from a client's list; tokens that were issued stay valid until they expire, within minutes", a.removeInvoices, maxBytes(maxInvoices))
 }
 
 // maxInvoices is in bytes: a thousand of the longest, each character escaped.
 const maxInvoices = 4 << 20
 
-func (a *api) listInvoices(ctx context.Context, in *invoiceQuery) (*answer[Invoices], error) {
+func (a *api) listInvoices(ctx context.Context, in *invoiceQuery) (Invoices, error) {
 	if _, err := a.findClient(in.ID); err != nil {
-		return nil, err
+		return Invoices{}, err
 	}
 	list, next, err := a.cfg.Invoices.List(ctx, in.ID, in.Customer, in.From, in.Limit)
-	return answering(Invoices{append([]exchange.Invoice{}, list...), next}), err
+	return Invoices{nonNil(list), next}, err
 }
 
-func (a *api) addInvoices(ctx context.Context, in *invoiceRequest) (*nothing, error) {
+func (a *api) addInvoices(ctx context.Context, in *invoiceRequest) error {
 	list, err := a.readInvoices(in)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = a.cfg.Invoices.Add(ctx, in.ID, list, a.now())
 	}
-	if err := a.cfg.Invoices.Add(ctx, in.ID, list, a.now()); err != nil {
-		return nil, err
+	if err == nil {
+		a.note(ctx, audit.Event{Name: "admin.invoice.add", Client: in.ID})
 	}
-	a.note(ctx, audit.Event{Name: "admin.invoice.add", Client: in.ID})
-	return nil, nil
+	return err
 }
 
-func (a *api) removeInvoices(ctx context.Context, in *invoiceRequest) (*answer[removedInvoices], error) {
+func (a *api) removeInvoices(ctx context.Context, in *invoiceRequest) (removedInvoices, error) {
 	list, err := a.readInvoices(in)
 	if err != nil {
-		return nil, err
+		return removedInvoices{}, err
 	}
 	n, err := a.cfg.Invoices.Remove(ctx, in.ID, list)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		a.note(ctx, audit.Event{Name: "admin.invoice.remove", Client: in.ID})
 	}
-	a.note(ctx, audit.Event{Name: "admin.invoice.remove", Client: in.ID})
-	return answering(removedInvoices{n}), nil
+	return removedInvoices{n}, err
 }
 
-// readInvoices are invoices that a token could be for, of a client that there is.
+// readInvoices returns the invoices of a request, which a checkout token could be
+// for, of a registered client.
 func (a *api) readInvoices(in *invoiceRequest) ([]exchange.Invoice, error) {
 	if _, err := a.findClient(in.ID); err != nil {
 		return nil, err
@@ -129,8 +100,8 @@ func (a *api) readInvoices(in *invoiceRequest) ([]exchange.Invoice, error) {
 	return out, nil
 }
 
-// forgetInvoices empties the lists of clients that a plan removed. What is
-// left of one counts for nothing until a client of its ID is registered.
+// forgetInvoices empties the lists of the clients that a plan removed. A list that
+// remains has no effect until a client of its ID is registered.
 func (a *api) forgetInvoices(ctx context.Context, plan registry.Plan) {
 	for _, c := range plan {
 		if a.cfg.Invoices == nil || c.Kind != registry.KindClient || c.Action != registry.Remove {

@@ -29,25 +29,25 @@ func TestInvoices(t *testing.T) {
 		t.Errorf("audited: %s", got)
 	}
 	for name, list := range map[string][]admin.InvoiceRef{
-		"nothing":         {},
-		"no customer":     {{ID: "i"}},
-		"a line break":    {{Customer: "c\n", ID: "i"}},
-		"a long invoice":  {{Customer: "c", ID: strings.Repeat("é", 200)}},
-		"more than 1000":  make([]admin.InvoiceRef, 1001),
-		"one that is bad": {refs[0], {Customer: "c", ID: ""}},
+		"nothing":                 {},
+		"no customer":             {{ID: "i"}},
+		"a line break":            {{Customer: "c\n", ID: "i"}},
+		"a long invoice":          {{Customer: "c", ID: strings.Repeat("é", 200)}},
+		"more than 1000":          make([]admin.InvoiceRef, 1001),
+		"one invalid among valid": {refs[0], {Customer: "c", ID: ""}},
 	} {
 		if err := f.AddInvoices(t.Context(), "backend", list); status(err) != 422 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := f.AddInvoices(t.Context(), "nobody", refs); status(err) != 404 {
-		t.Errorf("of nobody: %v", err)
+	if err := f.AddInvoices(t.Context(), "unknown", refs); status(err) != 404 {
+		t.Errorf("of an unknown client: %v", err)
 	}
 	must(t, f.RemoveClient(t.Context(), "backend"))
 	m := manifest()
 	m.Clients = m.Clients[1:]
 	if m.Clients[0].ID == "shop" {
-		t.Fatal("the test removes another client than it thinks")
+		t.Fatal("the manifest still has the removed client")
 	}
 	_, err = f.Client.Apply(t.Context(), m, true)
 	must(t, err)

@@ -2,27 +2,16 @@ package admin
 
 import (
 	"context"
-	"net/http"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"cambio/exchange/audit"
 )
 
 func (a *api) keys() {
-	handle(a, huma.Operation{
-		OperationID: "listKeys", Method: http.MethodGet, Path: "/v1/keys", Summary: "List the keys that sign our tokens",
-	}, func(context.Context, *struct{}) (*answer[keyList], error) {
-		return answering(a.signingKeys()), nil
+	handle(a, "listKeys", "GET /v1/keys", "List the server's signing keys", func(context.Context, *struct{}) (keyList, error) {
+		return a.signingKeys(), nil
 	})
-	handle(a, huma.Operation{
-		OperationID: "rotateKeys", Method: http.MethodPost, Path: "/v1/keys:rotate",
-		Summary: "Sign with the next key from now on",
-	}, a.rotateKeys)
-	handle(a, huma.Operation{
-		OperationID: "revokeKey", Method: http.MethodDelete, Path: "/v1/keys/{id}", DefaultStatus: http.StatusNoContent,
-		Summary: "Withdraw a key; what it signed counts no more",
-	}, a.revokeKey)
+	handle(a, "rotateKeys", "POST /v1/keys:rotate", "Sign with the next key from now on", a.rotateKeys)
+	handleEmpty(a, "revokeKey", "DELETE /v1/keys/{id}", "Revoke a key; the tokens that it signed are invalid", a.revokeKey)
 }
 
 func (a *api) signingKeys() keyList {
@@ -36,18 +25,18 @@ func (a *api) signingKeys() keyList {
 	return out
 }
 
-func (a *api) rotateKeys(ctx context.Context, _ *struct{}) (*answer[keyList], error) {
+func (a *api) rotateKeys(ctx context.Context, _ *struct{}) (keyList, error) {
 	if err := a.cfg.Keys.Rotate(ctx, a.now()); err != nil {
-		return nil, err
+		return keyList{}, err
 	}
 	a.note(ctx, audit.Event{Name: "admin.key.rotate"})
-	return answering(a.signingKeys()), nil
+	return a.signingKeys(), nil
 }
 
-func (a *api) revokeKey(ctx context.Context, in *byID) (*nothing, error) {
+func (a *api) revokeKey(ctx context.Context, in *byID) error {
 	if err := a.cfg.Keys.Revoke(ctx, in.ID, a.now()); err != nil {
-		return nil, missing(err, "key", in.ID)
+		return missing(err, "key", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.key.revoke", Key: in.ID})
-	return nil, nil
+	return nil
 }

@@ -49,7 +49,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 	f := setup(t)
 	m := manifest()
 	m.Issuers[1].Audiences = nil
-	m.Clients[0].Issuers = []string{"nobody"}
+	m.Clients[0].Issuers = []string{"unknown"}
 	_, err := f.Apply(t.Context(), m, false)
 	e, ok := errors.AsType[*admin.Error](err)
 	if !ok || e.Status != 422 {
@@ -67,7 +67,7 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestPruneRemovesAndEnds(t *testing.T) {
+func TestPruneRemovesAndRevokes(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	id := f.start(t, "google", "shop", "alice")
@@ -90,8 +90,8 @@ func TestPruneRemovesAndEnds(t *testing.T) {
 	}
 }
 
-// Whatever a plan removes ends what it let in by itself.
-func TestEachRemovalEnds(t *testing.T) {
+// Each removal alone ends its sessions.
+func TestEachRemovalRevokes(t *testing.T) {
 	for name, edit := range map[string]func(*exchange.Manifest){
 		"the client": func(m *exchange.Manifest) { m.Clients = m.Clients[1:] },
 		"the issuer": func(m *exchange.Manifest) { m.Issuers, m.Clients[0].Issuers = m.Issuers[1:], nil },
@@ -111,11 +111,10 @@ func TestEachRemovalEnds(t *testing.T) {
 	}
 }
 
-// A key that an operator revokes takes along what it proved.
-func TestRevokedKeyEndsItsSessions(t *testing.T) {
+func TestRevokedKeyEndsTheSessionsItProved(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
-	mine, other := f.start(t, "google", "shop", "alice"), f.born(t, bobs)
+	mine, other := f.start(t, "google", "shop", "alice"), f.store(t, bobs)
 	m := manifest()
 	m.Issuers[0].Keys.RevokedKeys = []string{key}
 	f.apply(t, m)
@@ -131,7 +130,7 @@ func (f *fixture) apply(t *testing.T, m exchange.Manifest) {
 	must(t, err)
 }
 
-// maxManifestBody is about the longest body that is read.
+// maxManifestBody is slightly below the bound of a body.
 const maxManifestBody = 15 << 20
 
 func TestBadManifests(t *testing.T) {
@@ -142,13 +141,13 @@ func TestBadManifests(t *testing.T) {
 		{"repeated name", `{"issuers":[],"issuers":[]}`, `repeated`},
 		{"repeated name below", `{"issuers":[{"id":"a","id":"b","audiences":["x"]}]}`, `repeated`},
 		{"bad duration", `{"issuers":[{"id":"a","audiences":["x"],"clockSkew":"5x"}]}`, `not a duration`},
-		{"not JSON", `{"issuers":`, `unexpected end`},
-		{"as deep as its body is long", strings.Repeat("[", maxManifestBody), `deep`},
-		{"trailing data", `{} {}`, `after top-level value`},
+		{"not JSON", `{"issuers":`, `not valid JSON`},
+		{"nested as deeply as a body is long", strings.Repeat("[", maxManifestBody), `deep`},
+		{"trailing data", `{} {}`, `after the JSON document`},
 		{"a list", `[]`, `"$"`},
 		{"nothing", `{"clients":[{"id":"c"}]}`, `audiences`},
-		{"its own MAC", `{"clients":[{"id":"c","audiences":["x"],"secrets":[{"id":"a","mac":"AAAA","created":"2026-01-01T00:00:00Z"}]}]}`, `$.clients[0].secrets`},
-		{"its own seal", `{"issuers":[{"id":"a","url":"https://a.example","audiences":["x"],"keys":{"secrets":[{"id":"s","sealed":"AAAA"}]}}]}`, `$.issuers[0].keys.secrets[0]`},
+		{"a declared MAC", `{"clients":[{"id":"c","audiences":["x"],"secrets":[{"id":"a","mac":"AAAA","created":"2026-01-01T00:00:00Z"}]}]}`, `$.clients[0].secrets`},
+		{"a declared seal", `{"issuers":[{"id":"a","url":"https://a.example","audiences":["x"],"keys":{"secrets":[{"id":"s","sealed":"AAAA"}]}}]}`, `$.issuers[0].keys.secrets[0]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, body := f.send(t, "POST", "/v1/manifest:apply", c.body, nil)
@@ -169,7 +168,7 @@ func TestUnknownQueryIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever is sent wrongly, no answer and no log line repeats a secret.
+// Whatever is wrong with a request, neither response nor log repeats a secret.
 func TestErrorsRepeatNoSecret(t *testing.T) {
 	f := setup(t)
 	for _, format := range []string{
@@ -188,11 +187,10 @@ func TestErrorsRepeatNoSecret(t *testing.T) {
 	}
 }
 
-// Answers about what is registered say of a secret only that it is there.
-func TestAnswersHoldNoSecret(t *testing.T) {
+func TestResponsesContainNoSecret(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
-	made, err := f.RotateSecret(t.Context(), "backend")
+	generated, err := f.RotateSecret(t.Context(), "backend")
 	must(t, err)
 	m := manifest()
 	m.Issuers[1].Keys.Secrets[0].Value += "!"
@@ -202,7 +200,7 @@ func TestAnswersHoldNoSecret(t *testing.T) {
 	}
 	for _, path := range []string{"/v1/issuers", "/v1/issuers/legacy", "/v1/issuers/legacy/keys", "/v1/clients", "/v1/clients/backend", "/v1/clients/backend/secrets", "/v1/keys"} {
 		status, body := f.send(t, "GET", path, "", nil)
-		for _, bad := range []string{secret, made.Secret, `"mac"`, `"sealed"`, `"value"`, "private"} {
+		for _, bad := range []string{secret, generated.Secret, `"mac"`, `"sealed"`, `"value"`, "private"} {
 			if status != 200 || strings.Contains(body, bad) {
 				t.Errorf("%s: %d, has %s: %s", path, status, bad, body)
 			}
@@ -215,8 +213,8 @@ func TestAnswersHoldNoSecret(t *testing.T) {
 	}
 }
 
-// What is shown can be applied again, and changes nothing.
-func TestShownManifestIsUnchanged(t *testing.T) {
+// Registrations as the API returns them can be applied again and change nothing.
+func TestApplyingWhatIsListedChangesNothing(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	issuers, err := f.Issuers(t.Context())

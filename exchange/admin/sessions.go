@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"cambio/exchange/audit"
 	"cambio/exchange/session"
 )
@@ -14,69 +12,58 @@ type sessionsRequest struct {
 	User   string `query:"user"`
 	Client string `query:"client"`
 	Issuer string `query:"issuer"`
-	From   string `query:"from" doc:"next of the page before"`
+	From   string `query:"from" doc:"next of the previous page"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 }
 
 func (a *api) sessions() {
-	handle(a, huma.Operation{
-		OperationID: "listSessions", Method: http.MethodGet, Path: "/v1/sessions",
-		Summary:     "List sessions, oldest first",
-		Description: "A page can be empty although others follow: go on while there is a next.",
-	}, a.listSessions)
-	handle(a, huma.Operation{
-		OperationID: "showSession", Method: http.MethodGet, Path: "/v1/sessions/{id}", Summary: "Show a session",
-	}, func(ctx context.Context, in *byID) (*answer[Session], error) {
-		s, err := a.findSession(ctx, in.ID)
-		return answering(Session{s}), err
+	handle(a, "listSessions", "GET /v1/sessions", "List sessions, oldest first", a.listSessions,
+		description("A page can be empty although others follow: continue while there is a next."))
+	handle(a, "showSession", "GET /v1/sessions/{id}", "Show a session", func(ctx context.Context, in *byID) (Session, error) {
+		return a.findSession(ctx, in.ID)
 	})
-	handle(a, huma.Operation{
-		OperationID: "revokeSessions", Method: http.MethodPost, Path: "/v1/sessions:revoke", DefaultStatus: http.StatusNoContent,
-		Summary: "End sessions and the tokens that were born with them",
-	}, a.revokeSessions)
+	handleEmpty(a, "revokeSessions", "POST /v1/sessions:revoke", "Revoke sessions and the tokens that came from them", a.revokeSessions)
 }
 
-func (a *api) findSession(ctx context.Context, id string) (session.Info, error) {
+func (a *api) findSession(ctx context.Context, id string) (Session, error) {
 	s, err := a.cfg.Sessions.Find(ctx, id)
-	return s, missing(err, "session", id)
+	return Session{s}, missing(err, "session", id)
 }
 
-func (a *api) listSessions(ctx context.Context, in *sessionsRequest) (*answer[Sessions], error) {
+func (a *api) listSessions(ctx context.Context, in *sessionsRequest) (Sessions, error) {
 	page, next, err := a.cfg.Sessions.List(ctx, session.Filter{
 		User: in.User, Client: in.Client, Issuer: in.Issuer, From: in.From, Limit: in.Limit,
 	})
-	if err != nil {
-		return nil, err
-	}
 	out := Sessions{Sessions: make([]Session, len(page)), Next: next}
 	for i, s := range page {
 		out.Sessions[i] = Session{s}
 	}
-	return answering(out), nil
+	return out, err
 }
 
-func (a *api) revokeSessions(ctx context.Context, in *answer[Revocation]) (*nothing, error) {
-	mark, err := in.Body.Parse()
-	if err != nil {
-		return nil, &refusal{status: http.StatusUnprocessableEntity, detail: err.Error()}
-	}
-	if err := a.known(ctx, in.Body); err != nil {
-		return nil, err
-	}
-	mark.Time = a.now()
-	if err := a.cfg.Sessions.Revoke(ctx, mark); err != nil {
-		return nil, err
-	}
+func (a *api) revokeSessions(ctx context.Context, in *body[Revocation]) error {
 	r := in.Body
+	revocation, err := r.Parse()
+	if err != nil {
+		return &refusal{status: http.StatusUnprocessableEntity, detail: err.Error()}
+	}
+	if err := a.known(ctx, r); err != nil {
+		return err
+	}
+	revocation.Time = a.now()
+	if err := a.cfg.Sessions.Revoke(ctx, revocation); err != nil {
+		return err
+	}
 	a.note(ctx, audit.Event{
 		Name: "admin.session.revoke", Session: r.Session, User: r.User, Client: r.Client,
 		Issuer: r.Issuer, Key: r.Key, Subject: r.Subject,
 	})
-	return nil, nil
+	return nil
 }
 
-// known refuses to end what is not there: a typing error would look like
-// success. A key cannot be looked up; tokens may have come from it all the same.
+// known refuses a revocation of something unknown: a typing error would look like
+// success. A key is not looked up; tokens of a key that is no longer published may
+// exist.
 func (a *api) known(ctx context.Context, r Revocation) error {
 	var err error
 	switch {

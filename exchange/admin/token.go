@@ -11,19 +11,18 @@ import (
 	"strings"
 )
 
-// OpenToken reads the bearer token of the admin API from a file, and makes
-// the file, 256 random bits that only its owner can read, if there is none. A
-// file that others can read is refused: whoever has the token decides who gets
-// in.
+// OpenToken reads the bearer token of the admin API from a file. If there is none
+// it creates the file with 256 random bits, readable by its owner only. A file
+// that others can read is refused: with the token one can log in as any user.
 func OpenToken(path string) (string, error) {
 	token, err := readToken(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}
 	if err := createToken(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("making admin token: %w", err)
+		return "", fmt.Errorf("creating admin token: %w", err)
 	}
-	return readToken(path) // of two servers that start at once, one made it
+	return readToken(path) // another server may have created it meanwhile
 }
 
 func readToken(path string) (string, error) {
@@ -40,13 +39,13 @@ func readToken(path string) (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if len(token) < 43 { // 256 bits in base64url
-		return "", fmt.Errorf("reading admin token: %s holds fewer than 256 bits; remove it and one is made", path)
+		return "", fmt.Errorf("reading admin token: %s has fewer than 256 bits; remove it, and a new one is created", path)
 	}
 	return token, nil
 }
 
-// createToken links a whole file to path, which fails if there is one: nobody
-// sees half a token.
+// createToken links a complete file to path, which fails if path exists: no reader
+// sees a part of a token.
 func createToken(path string) error {
 	secret := make([]byte, 32)
 	rand.Read(secret)

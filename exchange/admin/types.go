@@ -8,9 +8,9 @@ import (
 	"cambio/exchange/session"
 )
 
-// Plan is what applying a manifest changes, or has changed.
+// Plan lists what applying a manifest changes or has changed.
 type Plan struct {
-	Changes []Change `json:"changes" nullable:"false" doc:"What differs, issuers first, then clients and detail types, in the order of their IDs; unchanged registrations too"`
+	Changes []Change `json:"changes" nullable:"false" doc:"Issuers, then clients and detail types, in the order of the manifest, including unchanged ones; then removals"`
 }
 
 // Actions of a Change.
@@ -21,15 +21,15 @@ const (
 	ActionUnchanged = "unchanged"
 )
 
-// Change is what happens to one registration.
+// Change describes how a registration is changed.
 type Change struct {
 	Action string   `json:"action" enum:"add,change,remove,unchanged"`
 	Kind   string   `json:"kind" enum:"issuer,client,detail-type"`
 	ID     string   `json:"id"`
-	Diff   []string `json:"diff,omitempty" doc:"For a change: one line for each field that differs, without secrets"`
+	Diff   []string `json:"diff,omitempty" doc:"One line for each field that differs, without secrets"`
 }
 
-// Preview is an issuer with the keys it publishes at the moment.
+// Preview is an issuer with the keys it publishes now.
 type Preview struct {
 	Issuer exchange.Issuer `json:"issuer"`
 	Keys   []IssuerKey     `json:"keys" nullable:"false"`
@@ -46,51 +46,50 @@ type IssuerKey struct {
 	Refused    string    `json:"refused,omitempty" doc:"Why no token is accepted by it"`
 }
 
-// NewSecret is a client secret just made. Secret is not kept and not shown
-// again.
+// NewSecret is a client secret that was just generated. Its value is not stored and
+// cannot be shown again.
 type NewSecret struct {
 	ID     string `json:"id"`
-	Secret string `json:"secret" doc:"Shown this once"`
+	Secret string `json:"secret" doc:"Shown only now"`
 }
 
-// Secret is a client secret without itself.
+// Secret is a client secret without its value.
 type Secret struct {
-	ID      string    `json:"id"`
-	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires,omitzero" doc:"Set when a newer one replaced it"`
-	// LastUsed is zero if it never was.
-	LastUsed time.Time `json:"lastUsed,omitzero" doc:"When the client last authenticated by it; absent if never"`
+	ID       string    `json:"id"`
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires,omitzero" doc:"Set when a newer one was generated"`
+	LastUsed time.Time `json:"lastUsed,omitzero" doc:"When the client last authenticated by it; absent if it never did"`
 }
 
-// Revocation names what ends: exactly one of session, user, client and issuer.
-// WithClient issuer, key or subject narrows it to what one of the issuer's keys
+// Revocation names the sessions to revoke by exactly one of session, user, client and
+// issuer. With issuer, key or subject narrows it to what one of the issuer's keys
 // proved, or to one of its subjects.
 type Revocation struct {
 	Session string `json:"session,omitempty"`
 	User    string `json:"user,omitempty"`
 	Client  string `json:"client,omitempty"`
-	Issuer  string `json:"issuer,omitempty" doc:"ID of an issuer, or a namespace of a client's own users"`
-	Key     string `json:"key,omitempty" doc:"RFC 7638 thumbprint of the issuer's key, the ID of its shared secret, or that of the client's secret that vouched for the user"`
-	Subject string `json:"subject,omitempty" doc:"What the issuer calls the user"`
+	Issuer  string `json:"issuer,omitempty" doc:"ID of an issuer, or namespace of a client's first-party users"`
+	Key     string `json:"key,omitempty" doc:"RFC 7638 thumbprint of the issuer's key, ID of its shared secret, or ID of the client secret that authenticated the assertion about the user"`
+	Subject string `json:"subject,omitempty" doc:"The issuer's name for the user"`
 }
 
-// Session is a session with what became of it.
+// Session is a session with its state.
 type Session struct{ session.Info }
 
 // Sessions is a page of sessions, oldest first.
 type Sessions struct {
 	Sessions []Session `json:"sessions" nullable:"false"`
-	Next     string    `json:"next,omitempty" doc:"from of the next page; absent at the end"`
+	Next     string    `json:"next,omitempty" doc:"from of the next page; absent on the last"`
 }
 
-// SessionFilter chooses sessions. What is empty does not count.
+// SessionFilter selects sessions. Empty fields select all.
 type SessionFilter struct {
 	User, Client, Issuer string
-	From                 string // Next of the page before
+	From                 string // Next of the previous page
 	Limit                int    // 0 means 100
 }
 
-// SigningKey is one of our keys, without its private part.
+// SigningKey is a signing key of the server, without its private part.
 type SigningKey struct {
 	ID        string    `json:"id" doc:"kid"`
 	Algorithm string    `json:"algorithm"`
@@ -119,19 +118,19 @@ type (
 	}
 )
 
-// Revocation is what r says to the session store, without a time.
+// Parse returns r for the session store, without a time.
 func (r Revocation) Parse() (exchange.Revocation, error) {
-	var marks []exchange.Revocation
+	var found []exchange.Revocation
 	for kind, id := range map[exchange.RevocationKind]string{
 		exchange.RevocationSession: r.Session, exchange.RevocationUser: r.User,
 		exchange.RevocationClient: r.Client, exchange.RevocationIssuer: r.Issuer,
 	} {
 		if id != "" {
-			marks = append(marks, exchange.Revocation{Kind: kind, ID: id})
+			found = append(found, exchange.Revocation{Kind: kind, ID: id})
 		}
 	}
 	narrow := r.Key != "" || r.Subject != ""
-	if len(marks) != 1 || narrow && r.Issuer == "" || r.Key != "" && r.Subject != "" {
+	if len(found) != 1 || narrow && r.Issuer == "" || r.Key != "" && r.Subject != "" {
 		return exchange.Revocation{}, errRevocation
 	}
 	switch {
@@ -140,7 +139,7 @@ func (r Revocation) Parse() (exchange.Revocation, error) {
 	case r.Subject != "":
 		return exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(r.Issuer, r.Subject)}, nil
 	}
-	return marks[0], nil
+	return found[0], nil
 }
 
-var errRevocation = errors.New("want exactly one of session, user, client and issuer, and key or subject only with issuer")
+var errRevocation = errors.New("give exactly one of session, user, client and issuer, and key or subject only with issuer")

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/session"
@@ -17,50 +15,32 @@ import (
 )
 
 type usersRequest struct {
-	Issuer string `query:"issuer" doc:"Only users linked to a subject of this issuer, or namespace of ours"`
-	From   string `query:"from" doc:"next of the page before"`
+	Issuer string `query:"issuer" doc:"Only users linked to a subject of this issuer or first-party namespace"`
+	From   string `query:"from" doc:"next of the previous page"`
 	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
 }
 
 func (a *api) users() {
-	handle(a, huma.Operation{
-		OperationID: "listUsers", Method: http.MethodGet, Path: "/v1/users",
-		Summary:     "List users in the order in which they were first seen",
-		Description: "With issuer, a page can be empty although others follow: go on while there is a next.",
-	}, a.listUsers)
-	handle(a, huma.Operation{
-		OperationID: "showUser", Method: http.MethodGet, Path: "/v1/users/{id}", Summary: "Show a user with its links",
-	}, func(ctx context.Context, in *byID) (*answer[UserDetails], error) {
-		u, err := a.userDetails(ctx, in.ID)
-		return answering(u), err
+	handle(a, "listUsers", "GET /v1/users", "List users in the order of their first exchange", a.listUsers,
+		description("With issuer, a page can be empty although others follow: continue while there is a next."))
+	handle(a, "showUser", "GET /v1/users/{id}", "Show a user with its links", func(ctx context.Context, in *byID) (UserDetails, error) {
+		return a.userDetails(ctx, in.ID)
 	})
-	handle(a, huma.Operation{
-		OperationID: "exportUser", Method: http.MethodGet, Path: "/v1/users/{id}/export",
-		Summary: "Everything that is held of a user; nothing of it is secret",
-	}, a.exportUser)
-	handle(a, huma.Operation{
-		OperationID: "disableUser", Method: http.MethodPost, Path: "/v1/users/{id}/disable", DefaultStatus: http.StatusNoContent,
-		Summary: "Keep a user out and end its sessions",
-	}, func(ctx context.Context, in *byID) (*nothing, error) { return nil, a.disableUser(ctx, in.ID) })
-	handle(a, huma.Operation{
-		OperationID: "enableUser", Method: http.MethodPost, Path: "/v1/users/{id}/enable", DefaultStatus: http.StatusNoContent,
-		Summary: "Let a disabled user in again",
-	}, func(ctx context.Context, in *byID) (*nothing, error) { return nil, a.enableUser(ctx, in.ID) })
-	handle(a, huma.Operation{
-		OperationID: "deleteUser", Method: http.MethodDelete, Path: "/v1/users/{id}", DefaultStatus: http.StatusNoContent,
-		Summary: "Delete a user and its links and end its sessions",
-	}, func(ctx context.Context, in *byID) (*nothing, error) { return nil, a.deleteUser(ctx, in.ID) })
+	handle(a, "exportUser", "GET /v1/users/{id}/export", "Export all stored data of a user; it contains no secrets", a.exportUser)
+	handleEmpty(a, "disableUser", "POST /v1/users/{id}/disable", "Refuse a user's exchanges and end its sessions", a.disableUser)
+	handleEmpty(a, "enableUser", "POST /v1/users/{id}/enable", "Allow a disabled user's exchanges again", a.enableUser)
+	handleEmpty(a, "deleteUser", "DELETE /v1/users/{id}", "Delete a user and its links and end its sessions", a.deleteUser)
 }
 
-func (a *api) listUsers(ctx context.Context, in *usersRequest) (*answer[Users], error) {
+func (a *api) listUsers(ctx context.Context, in *usersRequest) (Users, error) {
 	page := a.cfg.Users.List
 	if in.Issuer != "" {
 		page = func(ctx context.Context, from string, limit int) ([]exchange.User, string, error) {
 			return a.cfg.Users.ListByIssuer(ctx, in.Issuer, from, limit)
 		}
 	}
-	users, next, err := page(ctx, in.From, in.Limit)
-	return answering(Users{append([]exchange.User{}, users...), next}), err
+	list, next, err := page(ctx, in.From, in.Limit)
+	return Users{nonNil(list), next}, err
 }
 
 func (a *api) userDetails(ctx context.Context, id string) (UserDetails, error) {
@@ -73,10 +53,11 @@ func (a *api) userDetails(ctx context.Context, id string) (UserDetails, error) {
 		return UserDetails{}, err
 	}
 	merges, err := a.cfg.Users.Merges(ctx, id, a.now())
-	return UserDetails{User: u, Links: append([]exchange.Link{}, links...), Merges: mergesOf(merges)}, err
+	return UserDetails{User: u, Links: nonNil(links), Merges: mergesOf(merges)}, err
 }
 
-// missingUser says of a user that is not there where it went, if that is known.
+// missingUser adds to a not-found error which user a missing one was merged into,
+// if that is known.
 func (a *api) missingUser(ctx context.Context, err error, id string) error {
 	if !errors.Is(err, storage.ErrNotFound) {
 		return err
@@ -89,16 +70,16 @@ func (a *api) missingUser(ctx context.Context, err error, id string) error {
 		"no user has the ID %s: it was merged into user %s on %s, by merge %s", exchange.Quote(id), m.Into, m.Time.Format(time.DateOnly), m.ID)}
 }
 
-func (a *api) exportUser(ctx context.Context, in *byID) (*answer[UserExport], error) {
+func (a *api) exportUser(ctx context.Context, in *byID) (UserExport, error) {
 	details, err := a.userDetails(ctx, in.ID)
 	if err != nil {
-		return nil, err
+		return UserExport{}, err
 	}
 	out := UserExport{Exported: a.now().UTC(), UserDetails: details, Sessions: []Session{}}
 	for from := ""; ; {
 		page, next, err := a.cfg.Sessions.List(ctx, session.Filter{User: in.ID, From: from})
 		if err != nil {
-			return nil, err
+			return UserExport{}, err
 		}
 		for _, s := range page {
 			out.Sessions = append(out.Sessions, Session{s})
@@ -108,81 +89,39 @@ func (a *api) exportUser(ctx context.Context, in *byID) (*answer[UserExport], er
 		}
 	}
 	a.note(ctx, audit.Event{Name: "admin.user.export", User: in.ID})
-	return answering(out), nil
+	return out, nil
 }
 
-func (a *api) disableUser(ctx context.Context, id string) error {
-	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Users.SetDisabled(ctx, id, true, writes...)
-	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
-	if err != nil {
-		return a.missingUser(ctx, err, id)
+func (a *api) disableUser(ctx context.Context, in *byID) error {
+	return a.endUser(ctx, in.ID, "admin.user.disable", func(writes []storage.Write) error {
+		return a.cfg.Users.SetDisabled(ctx, in.ID, true, writes...)
+	})
+}
+
+func (a *api) enableUser(ctx context.Context, in *byID) error {
+	if err := a.cfg.Users.SetDisabled(ctx, in.ID, false); err != nil {
+		return a.missingUser(ctx, err, in.ID)
 	}
-	a.note(ctx, audit.Event{Name: "admin.user.disable", User: id})
+	a.note(ctx, audit.Event{Name: "admin.user.enable", User: in.ID})
 	return nil
 }
 
-func (a *api) enableUser(ctx context.Context, id string) error {
-	if err := a.cfg.Users.SetDisabled(ctx, id, false); err != nil {
+func (a *api) deleteUser(ctx context.Context, in *byID) error {
+	return a.endUser(ctx, in.ID, "admin.user.delete", func(writes []storage.Write) error {
+		return a.cfg.Users.Delete(ctx, in.ID, writes...)
+	})
+}
+
+// endUser makes a change of a user that ends its sessions.
+func (a *api) endUser(ctx context.Context, id, event string, change func([]storage.Write) error) error {
+	if err := a.revoking(ctx, change, exchange.Revocation{Kind: exchange.RevocationUser, ID: id}); err != nil {
 		return a.missingUser(ctx, err, id)
 	}
-	a.note(ctx, audit.Event{Name: "admin.user.enable", User: id})
+	a.note(ctx, audit.Event{Name: event, User: id})
 	return nil
 }
 
-func (a *api) deleteUser(ctx context.Context, id string) error {
-	err := a.ending(ctx, func(writes []storage.Write) error {
-		return a.cfg.Users.Delete(ctx, id, writes...)
-	}, exchange.Revocation{Kind: exchange.RevocationUser, ID: id})
-	if err != nil {
-		return a.missingUser(ctx, err, id)
-	}
-	a.note(ctx, audit.Event{Name: "admin.user.delete", User: id})
-	return nil
-}
-
-// ending has change commit the marks together with what it takes away. An
-// exchange that read who its subject is before that commit, and answered after
-// it, made a session that is younger than the marks; so they are moved to where
-// no such one is left.
-func (a *api) ending(ctx context.Context, change func([]storage.Write) error, marks ...exchange.Revocation) error {
-	writes, err := a.markWrites(marks)
-	if err == nil {
-		err = change(writes)
-	}
-	if err == nil {
-		a.endAgain(ctx, marks)
-	}
-	return err
-}
-
-func (a *api) markWrites(marks []exchange.Revocation) ([]storage.Write, error) {
-	now := a.now()
-	var writes []storage.Write
-	for _, m := range marks {
-		m.Time = now
-		w, err := a.cfg.Sessions.RevocationWrite(m)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, w)
-	}
-	return writes, nil
-}
-
-// endAgain moves marks to now. If it fails, the change is made all the same: the
-// log tells of it.
-func (a *api) endAgain(ctx context.Context, marks []exchange.Revocation) {
-	now := a.now()
-	for i := range marks {
-		marks[i].Time = now
-	}
-	if err := a.cfg.Sessions.Revoke(ctx, marks...); err != nil {
-		a.log.ErrorContext(ctx, "ending what began while it was taken away", "error", err)
-	}
-}
-
-// refused turns why the registry does not do something into an answer.
+// refused turns a refusal of package users into a response.
 func refused(err error) error {
 	if e, ok := errors.AsType[*users.Refusal](err); ok {
 		return &refusal{status: http.StatusConflict, detail: e.Error() + "; nothing was changed"}

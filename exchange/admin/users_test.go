@@ -23,7 +23,7 @@ type login struct {
 	free    string // an access token without a session
 }
 
-// login brings a subject that is registered or becomes so.
+// login exchanges a subject of google for a session, and creates its user if needed.
 func (f *fixture) login(t *testing.T, sub string) login {
 	t.Helper()
 	f.now = f.now.Add(time.Millisecond)
@@ -45,33 +45,34 @@ func (f *fixture) login(t *testing.T, sub string) login {
 	return l
 }
 
-// goes says whether a login's session and tokens are all good, or all over.
-func (l login) goes(t *testing.T) bool {
+// active reports whether a login's session and tokens are all valid; the test fails
+// if only some are.
+func (l login) active(t *testing.T) bool {
 	t.Helper()
-	good := 0
+	valid := 0
 	for _, token := range []string{l.tokens.AccessToken, l.tokens.RefreshToken, l.free} {
 		in, err := l.f.sessions.Introspect(t.Context(), token, l.f.now)
 		must(t, err)
 		if in.Active {
-			good++
+			valid++
 		}
 	}
 	_, err := l.f.sessions.Refresh(t.Context(), l.tokens.RefreshToken, l.f.now, func(s *exchange.Session) (*exchange.AccessToken, time.Duration, error) {
 		return &exchange.AccessToken{User: s.User, Client: s.Client, Audience: s.Audience, Expires: l.f.now.Add(time.Minute)}, time.Hour, nil
 	})
 	if err == nil {
-		good++
+		valid++
 	} else if e := exchange.AsError(err); e.Reason.Response().Code != exchange.InvalidGrant {
 		t.Errorf("refresh: %v", err)
 	}
-	if good != 0 && good != 4 {
-		t.Errorf("%s: %d of 4 are good", l.subject, good)
+	if valid != 0 && valid != 4 {
+		t.Errorf("%s: %d of 4 are valid", l.subject, valid)
 	}
-	return good == 4
+	return valid == 4
 }
 
-// who is the user of a subject, empty if it is nobody, or kept out.
-func (f *fixture) who(t *testing.T, sub string) string {
+// userOf returns the ID of a subject's user, empty if it has none or is disabled.
+func (f *fixture) userOf(t *testing.T, sub string) string {
 	t.Helper()
 	u, _, _, err := f.users.Resolve(t.Context(), &exchange.Subject{Issuer: "google", ID: sub}, false, f.now)
 	if _, ok := errors.AsType[*exchange.Error](err); err != nil && !ok {
@@ -80,12 +81,12 @@ func (f *fixture) who(t *testing.T, sub string) string {
 	return u.ID
 }
 
-// Each verb ends what it should, in the answer's time, and nothing else.
-func TestUserVerbsEndSessions(t *testing.T) {
+// Each call ends the sessions that it should before it returns, and no others.
+func TestUserCallsEndSessions(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		do     func(f *fixture, alice, bob login) error
-		ends   string // of alice's, her other login's, bob's: 1 ended
+		ends   string // sessions of alice, of her other login, of bob: 1 means ended
 		events string
 		status int
 	}{
@@ -103,22 +104,22 @@ func TestUserVerbsEndSessions(t *testing.T) {
 			return err
 		}, "000", "", 0},
 
-		{"show nobody", func(f *fixture, _, _ login) error { _, err := f.User(t.Context(), "x/y"); return err }, "000", "", 404},
-		{"export nobody", func(f *fixture, _, _ login) error { _, err := f.ExportUser(t.Context(), "x"); return err }, "000", "", 404},
-		{"disable nobody", func(f *fixture, _, _ login) error { return f.DisableUser(t.Context(), "x") }, "000", "", 404},
-		{"enable nobody", func(f *fixture, _, _ login) error { return f.EnableUser(t.Context(), "x") }, "000", "", 404},
-		{"delete nobody", func(f *fixture, _, _ login) error { return f.DeleteUser(t.Context(), "x") }, "000", "", 404},
-		{"unlink nobody", func(f *fixture, _, _ login) error { return f.unlink(t, "x") }, "000", "", 404},
-		{"link nobody", func(f *fixture, _, _ login) error { return f.link(t, "x", "new") }, "000", "", 404},
-		{"link another's", func(f *fixture, a, _ login) error { return f.link(t, a.user, "bob") }, "000", "", 409},
+		{"show an unknown user", func(f *fixture, _, _ login) error { _, err := f.User(t.Context(), "x/y"); return err }, "000", "", 404},
+		{"export an unknown user", func(f *fixture, _, _ login) error { _, err := f.ExportUser(t.Context(), "x"); return err }, "000", "", 404},
+		{"disable an unknown user", func(f *fixture, _, _ login) error { return f.DisableUser(t.Context(), "x") }, "000", "", 404},
+		{"enable an unknown user", func(f *fixture, _, _ login) error { return f.EnableUser(t.Context(), "x") }, "000", "", 404},
+		{"delete an unknown user", func(f *fixture, _, _ login) error { return f.DeleteUser(t.Context(), "x") }, "000", "", 404},
+		{"unlink an unknown subject", func(f *fixture, _, _ login) error { return f.unlink(t, "x") }, "000", "", 404},
+		{"link to an unknown user", func(f *fixture, _, _ login) error { return f.link(t, "x", "new") }, "000", "", 404},
+		{"link another user's", func(f *fixture, a, _ login) error { return f.link(t, a.user, "bob") }, "000", "", 409},
 		{"link a control character", func(f *fixture, a, _ login) error { return f.link(t, a.user, "a\x00") }, "000", "", 422},
-		{"link nothing", func(f *fixture, a, _ login) error { return f.link(t, a.user, "") }, "000", "", 422},
-		{"link too much", func(f *fixture, a, _ login) error { return f.link(t, a.user, strings.Repeat("a", 256)) }, "000", "", 422},
+		{"link an empty subject", func(f *fixture, a, _ login) error { return f.link(t, a.user, "") }, "000", "", 422},
+		{"link a long subject", func(f *fixture, a, _ login) error { return f.link(t, a.user, strings.Repeat("a", 256)) }, "000", "", 422},
 		{"merge with itself", func(f *fixture, a, _ login) error { return f.merge(t, a.user, a.user) }, "000", "", 409},
-		{"merge nobody with itself", func(f *fixture, _, _ login) error { return f.merge(t, "x", "x") }, "000", "", 409},
-		{"merge nobody", func(f *fixture, a, _ login) error { return f.merge(t, "x", a.user) }, "000", "", 404},
-		{"merge into nobody", func(f *fixture, a, _ login) error { return f.merge(t, a.user, "x") }, "000", "", 404},
-		{"undo nothing", func(f *fixture, _, _ login) error { _, err := f.Unmerge(t.Context(), "x"); return err }, "000", "", 404},
+		{"merge an unknown user with itself", func(f *fixture, _, _ login) error { return f.merge(t, "x", "x") }, "000", "", 409},
+		{"merge an unknown user", func(f *fixture, a, _ login) error { return f.merge(t, "x", a.user) }, "000", "", 404},
+		{"merge into an unknown user", func(f *fixture, a, _ login) error { return f.merge(t, a.user, "x") }, "000", "", 404},
+		{"undo an unknown merge", func(f *fixture, _, _ login) error { _, err := f.Unmerge(t.Context(), "x"); return err }, "000", "", 404},
 		{"merge by another plan", func(f *fixture, a, b login) error {
 			_, err := f.Merge(t.Context(), admin.MergeRequest{From: a.user, Into: b.user, Version: "another"})
 			return err
@@ -131,7 +132,7 @@ func TestUserVerbsEndSessions(t *testing.T) {
 			must(t, f.link(t, alice.user, "alice2"))
 			other := f.login(t, "alice2")
 			if other.user != alice.user {
-				t.Fatal("the link does not count")
+				t.Fatal("the linked subject has another user")
 			}
 			f.audited()
 			if err := row.do(f, alice, bob); status(err) != row.status || (err == nil) != (row.status == 0) {
@@ -139,7 +140,7 @@ func TestUserVerbsEndSessions(t *testing.T) {
 			}
 			got := ""
 			for _, l := range []login{alice, other, bob} {
-				got += map[bool]string{true: "0", false: "1"}[l.goes(t)]
+				got += map[bool]string{true: "0", false: "1"}[l.active(t)]
 			}
 			if got != row.ends {
 				t.Errorf("ended %s, want %s", got, row.ends)
@@ -166,9 +167,9 @@ func (f *fixture) merge(t *testing.T, from, into string) error {
 	return err
 }
 
-// An exchange that read who its subject is before the change, and is answered
-// after it, gives nobody a session that lasts.
-func TestNothingIsBornMeanwhile(t *testing.T) {
+// A concurrent exchange that read its user before the change and responded after it
+// gets no session that lasts.
+func TestNoSessionSurvivesAConcurrentChange(t *testing.T) {
 	for name, do := range map[string]func(f *fixture, alice, bob login) error{
 		"disable": func(f *fixture, a, _ login) error { return f.DisableUser(t.Context(), a.user) },
 		"delete":  func(f *fixture, a, _ login) error { return f.DeleteUser(t.Context(), a.user) },
@@ -177,7 +178,7 @@ func TestNothingIsBornMeanwhile(t *testing.T) {
 
 		"remove the client": func(f *fixture, _, _ login) error { return f.RemoveClient(t.Context(), "shop") },
 		"remove the issuer": func(f *fixture, _, _ login) error { return f.RemoveIssuer(t.Context(), "google") },
-		"declare nothing": func(f *fixture, _, _ login) error {
+		"apply an empty manifest": func(f *fixture, _, _ login) error {
 			_, err := f.Apply(t.Context(), exchange.Manifest{}, true)
 			return err
 		},
@@ -186,11 +187,11 @@ func TestNothingIsBornMeanwhile(t *testing.T) {
 			f := setup(t)
 			f.apply(t, manifest())
 			alice, bob := f.login(t, "alice"), f.login(t, "bob")
-			f.step = time.Second // each time the API looks at its clock
+			f.step = time.Second // each time the API reads its clock
 			before := f.now
 			must(t, do(f, alice, bob))
 			f.step = 0
-			at := before.Add(1500 * time.Millisecond) // after its first look, before what it answers with
+			at := before.Add(1500 * time.Millisecond) // after its first reading, before its last
 			s := exchange.Session{User: alice.user, Client: "shop", Issuer: "google", Subject: "alice", Audience: []string{"x"}, NotAfter: at.Add(time.Hour)}
 			token := &exchange.AccessToken{User: alice.user, Client: "shop", Audience: s.Audience, Expires: at.Add(time.Hour)}
 			tokens, err := f.sessions.Create(t.Context(), &s, token, time.Hour, true, at)
@@ -202,32 +203,32 @@ func TestNothingIsBornMeanwhile(t *testing.T) {
 	}
 }
 
-// What comes after a verb: who a subject is, and that nothing old revives.
-func TestAfterUserVerbs(t *testing.T) {
+// After a call the subject has the right user, and no ended session is valid again.
+func TestEndedSessionsStayEnded(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice, bob := f.login(t, "alice"), f.login(t, "bob")
 
 	must(t, f.DisableUser(t.Context(), alice.user))
-	if u, err := f.User(t.Context(), alice.user); err != nil || !u.User.Disabled || f.who(t, "alice") != "" {
+	if u, err := f.User(t.Context(), alice.user); err != nil || !u.User.Disabled || f.userOf(t, "alice") != "" {
 		t.Errorf("disabled: %+v, %v", u, err)
 	}
 	must(t, f.EnableUser(t.Context(), alice.user))
-	if alice.goes(t) || f.who(t, "alice") != alice.user {
-		t.Error("enabled: an old session goes on, or the user is not let in")
+	if alice.active(t) || f.userOf(t, "alice") != alice.user {
+		t.Error("enabled: an ended session is valid, or the subject has no user")
 	}
 	alice = f.login(t, "alice")
-	if !alice.goes(t) {
-		t.Error("enabled: a new session does not last")
+	if !alice.active(t) {
+		t.Error("enabled: a new session is not valid")
 	}
 	must(t, f.DeleteUser(t.Context(), alice.user))
 	again := f.login(t, "alice")
-	if again.user == alice.user || alice.goes(t) || !again.goes(t) || !bob.goes(t) {
-		t.Error("deleted: the subject is no new user, or the wrong sessions go on")
+	if again.user == alice.user || alice.active(t) || !again.active(t) || !bob.active(t) {
+		t.Error("deleted: the subject has no new user, or the wrong sessions are valid")
 	}
 }
 
-func TestUnmergeEndsWhatCameOfIt(t *testing.T) {
+func TestUnmergeEndsSessionsOfTheMerge(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice, bob := f.login(t, "alice"), f.login(t, "bob")
@@ -241,11 +242,11 @@ func TestUnmergeEndsWhatCameOfIt(t *testing.T) {
 	}
 	_, err = f.User(t.Context(), alice.user)
 	if status(err) != 404 || !strings.Contains(err.Error(), m.ID) || !strings.Contains(err.Error(), bob.user) {
-		t.Errorf("where it went: %v", err)
+		t.Errorf("merged user: %v", err)
 	}
 	merged := f.login(t, "alice")
 	if merged.user != bob.user {
-		t.Error("the merged user's subject is not the other user")
+		t.Error("the merged user's subject does not resolve to the other user")
 	}
 	if list, err := f.Merges(t.Context()); err != nil || len(list) != 1 || list[0].ID != m.ID {
 		t.Errorf("%+v, %v", list, err)
@@ -259,11 +260,11 @@ func TestUnmergeEndsWhatCameOfIt(t *testing.T) {
 	if len(undone.Restored) != 1 || undone.Restored[0].User != alice.user || undone.Kept != 0 {
 		t.Errorf("%+v", undone)
 	}
-	if merged.goes(t) || alice.goes(t) || !bob.goes(t) {
-		t.Error("what came of the merge goes on, what it ended revived, or the other user's own session ended")
+	if merged.active(t) || alice.active(t) || !bob.active(t) {
+		t.Error("a session of the merge is valid, an ended one is valid again, or the other user's own session ended")
 	}
-	if next := f.login(t, "alice"); next.user != alice.user || !next.goes(t) {
-		t.Error("the user is not there again")
+	if next := f.login(t, "alice"); next.user != alice.user || !next.active(t) {
+		t.Error("the user was not restored")
 	}
 	if got := f.audited(); got != "admin.user.merge admin.link.add admin.user.unmerge" {
 		t.Errorf("audited %s", got)
@@ -278,13 +279,12 @@ func TestUnmergeTooLate(t *testing.T) {
 	m, err := f.Merges(t.Context())
 	must(t, err)
 	f.now = f.now.Add(30 * 24 * time.Hour)
-	if _, err := f.Unmerge(t.Context(), m[0].ID); status(err) != 409 || f.who(t, "alice") != bob.user {
+	if _, err := f.Unmerge(t.Context(), m[0].ID); status(err) != 409 || f.userOf(t, "alice") != bob.user {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Two operators merge the same user at once: one of them did.
-func TestParallelMerges(t *testing.T) {
+func TestConcurrentMergesHaveOneWinner(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice, bob, carol := f.login(t, "alice"), f.login(t, "bob"), f.login(t, "carol")
@@ -302,13 +302,12 @@ func TestParallelMerges(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if won.Load() != 1 || f.audited() != "admin.user.merge" || !bob.goes(t) || !carol.goes(t) {
-		t.Errorf("%d won", won.Load())
+	if won.Load() != 1 || f.audited() != "admin.user.merge" || !bob.active(t) || !carol.active(t) {
+		t.Errorf("%d merges succeeded", won.Load())
 	}
 }
 
-// The audit tells who was merged into whom, and by which call.
-func TestMergeIsAudited(t *testing.T) {
+func TestMergeIsAuditedWithBothUsersAndAddress(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice, bob := f.login(t, "alice"), f.login(t, "bob")
@@ -321,11 +320,12 @@ func TestMergeIsAudited(t *testing.T) {
 	}
 }
 
-// A link is only made where somebody could come from.
-func TestLinkNamespaces(t *testing.T) {
+// Only subjects of registered issuers and of namespaces of registered clients can be
+// linked.
+func TestLinkNeedsKnownNamespace(t *testing.T) {
 	for issuer, want := range map[string]int{
 		"google": 0, "client:backend": 0, "key:backend": 0, "mail:backend": 0, "wallet:shop": 0,
-		"nobody": 404, "client:nobody": 404, "other:backend": 404, "client:": 404, ":": 404, "": 404, "client:backend:": 404,
+		"unknown": 404, "client:unknown": 404, "other:backend": 404, "client:": 404, ":": 404, "": 404, "client:backend:": 404,
 	} {
 		f := setup(t)
 		f.apply(t, manifest())
@@ -385,7 +385,7 @@ func TestListUsers(t *testing.T) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
 	}
-	// Nobody is looked up by what does not identify anybody.
+	// There is no lookup by claims that do not identify a user.
 	for _, query := range []string{"email=same@example.com", "name=alice"} {
 		if code, body := f.send(t, "GET", "/v1/users?"+query, "", nil); code != 422 || strings.Contains(body, alice.user) {
 			t.Errorf("%s: %d %s", query, code, body)
@@ -393,9 +393,9 @@ func TestListUsers(t *testing.T) {
 	}
 }
 
-// The export has all that is held of the user and nothing of anybody else, nor
-// anything that could be used to log in.
-func TestExportUser(t *testing.T) {
+// The export contains all stored data of the user, none of other users, and nothing
+// that could be used to log in.
+func TestExportContainsOnlyTheUser(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	alice, bob, carol := f.login(t, "alice"), f.login(t, "bob"), f.login(t, "carol")
@@ -409,7 +409,7 @@ func TestExportUser(t *testing.T) {
 	must(t, err)
 	for _, wrong := range []string{bob.user, `"bob"`, alice.tokens.RefreshToken, alice.tokens.AccessToken, alice.free} {
 		if strings.Contains(string(text), wrong) {
-			t.Errorf("it has %s", wrong)
+			t.Errorf("it contains %s", wrong)
 		}
 	}
 }

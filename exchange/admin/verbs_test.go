@@ -13,7 +13,7 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// key is the thumbprint of the issuer's key that proved the tests' sessions.
+// key is the thumbprint of the issuer key that proved the tests' sessions.
 const key = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 // bobs is a session that another key proved.
@@ -26,11 +26,11 @@ func (f *fixture) start(t *testing.T, issuer, client, sub string) string {
 
 func (f *fixture) startUser(t *testing.T, user, issuer, client, sub string) string {
 	t.Helper()
-	return f.born(t, exchange.Session{User: user, Client: client, Issuer: issuer, Subject: sub, Key: key})
+	return f.store(t, exchange.Session{User: user, Client: client, Issuer: issuer, Subject: sub, Key: key})
 }
 
-// born stores a session and returns its ID. Each is younger than the last.
-func (f *fixture) born(t *testing.T, s exchange.Session) string {
+// store stores a session and returns its ID. Each is younger than the previous one.
+func (f *fixture) store(t *testing.T, s exchange.Session) string {
 	t.Helper()
 	f.now = f.now.Add(time.Millisecond)
 	s.Audience, s.NotAfter = []string{"https://api.example"}, f.now.Add(time.Hour)
@@ -76,9 +76,9 @@ func TestPreviewFetchesAndRegistersNothing(t *testing.T) {
 	}
 }
 
-// Nobody can make the server look at its own network by way of a preview,
-// unless they say that they mean to.
-func TestPreviewOfPrivateAddress(t *testing.T) {
+// A preview does not make the server fetch from its own network, unless the issuer
+// declares that it may.
+func TestPreviewFetchesNoPrivateAddress(t *testing.T) {
 	f, issuer := setup(t), jwkstest.New(t)
 	_, err := f.Preview(t.Context(), exchange.Issuer{ID: "new", URL: issuer.URL, Audiences: []string{"app"}})
 	if err == nil || issuer.Fetches() != 0 {
@@ -86,7 +86,7 @@ func TestPreviewOfPrivateAddress(t *testing.T) {
 	}
 }
 
-func TestIssuerVerbs(t *testing.T) {
+func TestRemoveIssuer(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	id := f.start(t, "google", "shop", "alice")
@@ -98,7 +98,7 @@ func TestIssuerVerbs(t *testing.T) {
 	}
 	must(t, f.RemoveIssuer(t.Context(), "google"))
 	if !f.ended(t, id) || f.registry.Snapshot().Issuer("google") != nil || f.audited() != "admin.issuer.remove" {
-		t.Error("the issuer is not gone, its session goes on, or nobody was told")
+		t.Error("the issuer can be used, its session is valid, or there is no audit event")
 	}
 	if _, err := f.Issuer(t.Context(), "google"); status(err) != 404 {
 		t.Errorf("show: %v", err)
@@ -108,14 +108,14 @@ func TestIssuerVerbs(t *testing.T) {
 	}
 }
 
-func TestClientVerbs(t *testing.T) {
+func TestRemoveClient(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	id := f.start(t, "google", "shop", "alice")
 	f.audited()
 	must(t, f.RemoveClient(t.Context(), "shop"))
 	if !f.ended(t, id) || f.registry.Snapshot().Client("shop") != nil || f.audited() != "admin.client.remove" {
-		t.Error("the client is not gone, its session goes on, or nobody was told")
+		t.Error("the client can be used, its session is valid, or there is no audit event")
 	}
 	if err := f.RemoveClient(t.Context(), "shop"); status(err) != 404 {
 		t.Errorf("again: %v", err)
@@ -125,8 +125,9 @@ func TestClientVerbs(t *testing.T) {
 	}
 }
 
-// What another client made of the tokens of a removed client's own users ends, too.
-func TestRemovedClientsTakeTheirNamespaces(t *testing.T) {
+// Sessions that other clients got for tokens of a removed client's first-party users
+// end too.
+func TestRemovedClientEndsSessionsOfItsNamespaces(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	tokens := map[string]string{} // namespace → an access token of backend's
@@ -135,16 +136,16 @@ func TestRemovedClientsTakeTheirNamespaces(t *testing.T) {
 			User: "u", Client: "backend", Audience: []string{"https://api.example"}, Expires: f.now.Add(time.Minute),
 			Origin: exchange.Origin{Issuer: from, Link: exchange.LinkKey(from, "1")},
 		}
-		made, err := f.sessions.Create(t.Context(), nil, narrowed, 0, false, f.now)
+		issued, err := f.sessions.Create(t.Context(), nil, narrowed, 0, false, f.now)
 		must(t, err)
-		tokens[from] = made.AccessToken
+		tokens[from] = issued.AccessToken
 	}
 	must(t, f.RemoveClient(t.Context(), "shop"))
 	for from, token := range tokens {
 		in, err := f.sessions.Introspect(t.Context(), token, f.now)
 		must(t, err)
 		if in.Active == strings.HasSuffix(from, ":shop") {
-			t.Errorf("born from %s: active %v", from, in.Active)
+			t.Errorf("token from %s: active %v", from, in.Active)
 		}
 	}
 }
@@ -153,15 +154,15 @@ func TestSecrets(t *testing.T) {
 	f := setup(t)
 	f.apply(t, manifest())
 	f.audited()
-	good := func(s admin.NewSecret) bool {
+	valid := func(s admin.NewSecret) bool {
 		return f.registry.CheckSecret(f.registry.Snapshot().Client("backend").Client, s.Secret, f.now) == s.ID
 	}
 	first, err := f.RotateSecret(t.Context(), "backend")
 	must(t, err)
 	second, err := f.RotateSecret(t.Context(), "backend")
 	must(t, err)
-	if !good(first) || !good(second) || first.ID == second.ID {
-		t.Error("two secrets are not live during rotation")
+	if !valid(first) || !valid(second) || first.ID == second.ID {
+		t.Error("not both secrets are valid during rotation")
 	}
 	list, err := f.Secrets(t.Context(), "backend")
 	must(t, err)
@@ -169,7 +170,7 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	must(t, f.RevokeSecret(t.Context(), "backend", second.ID))
-	if !good(first) || good(second) {
+	if !valid(first) || valid(second) {
 		t.Error("the wrong secret was revoked")
 	}
 	if got := f.audited(); got != "admin.secret.rotate admin.secret.rotate admin.secret.revoke" {
@@ -181,8 +182,8 @@ func TestSecrets(t *testing.T) {
 	if _, err := f.RotateSecret(t.Context(), "shop"); status(err) != 409 {
 		t.Errorf("of a public client: %v", err)
 	}
-	if _, err := f.RotateSecret(t.Context(), "nobody"); status(err) != 404 {
-		t.Errorf("of nobody: %v", err)
+	if _, err := f.RotateSecret(t.Context(), "unknown"); status(err) != 404 {
+		t.Errorf("of an unknown client: %v", err)
 	}
 }
 
@@ -220,12 +221,12 @@ func TestListSessions(t *testing.T) {
 	}
 }
 
-// Each revocation ends what it names and nothing else.
+// Each revocation ends the sessions that it names and no others.
 func TestRevoke(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		what  func(id, user string) admin.Revocation
-		ends  string // of alice's, bob's, carol's
+		ends  string // sessions of alice, bob, carol: 1 means ended
 		state int
 	}{
 		{"session", func(id, _ string) admin.Revocation { return admin.Revocation{Session: id} }, "100", 0},
@@ -239,7 +240,7 @@ func TestRevoke(t *testing.T) {
 		{"unknown client", func(string, string) admin.Revocation { return admin.Revocation{Client: "x"} }, "000", 404},
 		{"unknown issuer", func(string, string) admin.Revocation { return admin.Revocation{Issuer: "x"} }, "000", 404},
 		{"unknown subject", func(string, string) admin.Revocation { return admin.Revocation{Issuer: "google", Subject: "x"} }, "000", 404},
-		{"nothing", func(string, string) admin.Revocation { return admin.Revocation{} }, "000", 422},
+		{"empty", func(string, string) admin.Revocation { return admin.Revocation{} }, "000", 422},
 		{"two things", func(id, user string) admin.Revocation { return admin.Revocation{Session: id, User: user} }, "000", 422},
 		{"key alone", func(string, string) admin.Revocation { return admin.Revocation{Key: key} }, "000", 422},
 		{"key and subject", func(string, string) admin.Revocation {
@@ -251,7 +252,7 @@ func TestRevoke(t *testing.T) {
 			f.apply(t, manifest())
 			user := f.user(t, "google", "alice")
 			alice := f.startUser(t, user, "google", "shop", "alice")
-			bob, carol := f.born(t, bobs), f.start(t, "legacy", "backend", "carol")
+			bob, carol := f.store(t, bobs), f.start(t, "legacy", "backend", "carol")
 			f.audited()
 			err := f.Revoke(t.Context(), c.what(alice, user))
 			if status(err) != c.state {
@@ -268,19 +269,19 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// Users of a client's own end like those of issuers: all of a namespace, one of
-// them, or those that one secret vouched for, which is what to do when it leaked.
-func TestRevokeOwnUsers(t *testing.T) {
+// Sessions of first-party users can be revoked like those of issuers: all of a
+// namespace, those of a subject, or those that a leaked client secret authenticated.
+func TestRevokeUsersOfNamespaces(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		what  admin.Revocation
-		ends  string // of what a leaked secret, another one and another client vouched for
+		ends  string // sessions by the leaked secret, by another one, by another client: 1 means ended
 		state int
 	}{
 		{"secret", admin.Revocation{Issuer: "client:backend", Key: "leaked"}, "100", 0},
 		{"namespace", admin.Revocation{Issuer: "client:backend"}, "110", 0},
 		{"another namespace", admin.Revocation{Issuer: "wallet:backend"}, "000", 0},
-		{"namespace of nobody", admin.Revocation{Issuer: "client:nobody"}, "000", 404},
+		{"namespace of an unknown client", admin.Revocation{Issuer: "client:unknown"}, "000", 404},
 		{"no namespace", admin.Revocation{Issuer: "user:backend"}, "000", 404},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -292,7 +293,7 @@ func TestRevokeOwnUsers(t *testing.T) {
 				{User: "u2", Client: "backend", Issuer: "client:backend", Subject: "2", Proof: exchange.TypeUserAssertion, Key: "another"},
 				{User: "u3", Client: "shop", Issuer: "client:shop", Subject: "1", Proof: exchange.TypeUserAssertion, Key: "leaked"},
 			} {
-				ids = append(ids, f.born(t, s))
+				ids = append(ids, f.store(t, s))
 			}
 			if err := f.Revoke(t.Context(), c.what); status(err) != c.state {
 				t.Fatal(err)
@@ -335,18 +336,18 @@ func TestKeys(t *testing.T) {
 
 func TestOpenToken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
-	made, err := admin.OpenToken(path)
+	generated, err := admin.OpenToken(path)
 	must(t, err)
 	info, err := os.Stat(path)
 	must(t, err)
-	if len(made) != 43 || info.Mode().Perm() != 0o600 {
-		t.Errorf("%d characters, mode %o", len(made), info.Mode().Perm())
+	if len(generated) != 43 || info.Mode().Perm() != 0o600 {
+		t.Errorf("%d characters, mode %o", len(generated), info.Mode().Perm())
 	}
-	if again, err := admin.OpenToken(path); err != nil || again != made {
+	if again, err := admin.OpenToken(path); err != nil || again != generated {
 		t.Errorf("again: %v", err)
 	}
 	must(t, os.Chmod(path, 0o640))
-	if _, err := admin.OpenToken(path); err == nil || strings.Contains(err.Error(), made) {
+	if _, err := admin.OpenToken(path); err == nil || strings.Contains(err.Error(), generated) {
 		t.Errorf("readable by others: %v", err)
 	}
 	must(t, os.WriteFile(path, []byte("short\n"), 0o600))
@@ -356,19 +357,19 @@ func TestOpenToken(t *testing.T) {
 	}
 }
 
-func TestNewClientKeepsTheTokenOffNetworks(t *testing.T) {
-	for address, good := range map[string]bool{
+func TestNewClientSendsTheTokenOnlyEncrypted(t *testing.T) {
+	for address, valid := range map[string]bool{
 		"127.0.0.1:8081": true, "localhost:8081": true, "http://[::1]:8081": true, "https://admin.example": true,
 		"http://admin.example": false, "10.0.0.1:8081": false, "ftp://127.0.0.1": false, "": false,
 		"http://127.0.0.1.evil.example": false,
 	} {
-		if _, err := admin.NewClient(address, token, ""); (err == nil) != good {
+		if _, err := admin.NewClient(address, token, ""); (err == nil) != valid {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
 }
 
-// user makes a user by a first sight and returns its ID.
+// user creates the user of a subject and returns its ID.
 func (f *fixture) user(t *testing.T, issuer, sub string) string {
 	t.Helper()
 	u, _, writes, err := f.users.Resolve(t.Context(), &exchange.Subject{Issuer: issuer, ID: sub}, true, f.now)
