@@ -9,6 +9,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -107,4 +108,16 @@ type Write struct {
 	Value      []byte
 	If         Condition
 	Old        []byte // for IfEqual
+}
+
+// Holds reports whether the write's condition holds for the value at its key,
+// nil if there is none. It is for engines.
+func (w Write) Holds(value []byte) bool {
+	switch w.If {
+	case IfAbsent:
+		return value == nil
+	case IfEqual:
+		return value != nil && bytes.Equal(value, w.Old)
+	}
+	return true
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"cambio/storage"
@@ -87,4 +89,45 @@ func TestBrokenDiskEndsTheEngine(t *testing.T) {
 	if v, err := again.Get(ctx, "t", "k"); err != nil || string(v) != "v" {
 		t.Errorf("after reopening: %q, %v", v, err)
 	}
+}
+
+// TestReadersSeeWhatWasAnswered reads a record all the time: the next read after
+// an answered commit returns its value, and no reader ever sees an older one again.
+func TestReadersSeeWhatWasAnswered(t *testing.T) {
+	e := openAt(t, filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
+	ctx, stop := context.WithCancel(t.Context())
+	commit := func(n int) {
+		if err := e.Commit(t.Context(), storage.Write{Table: "t", Key: "k", Value: []byte(strconv.Itoa(n))}); err != nil {
+			t.Error(err)
+		}
+	}
+	read := func() int {
+		value, err := e.Get(t.Context(), "t", "k")
+		n, _ := strconv.Atoi(string(value))
+		if err != nil || n == 0 {
+			t.Errorf("read %q, %v", value, err)
+		}
+		return n
+	}
+	commit(1)
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for last := 1; ctx.Err() == nil; {
+				n := read()
+				if n < last {
+					t.Errorf("read %d after %d", n, last)
+				}
+				last = n
+			}
+		})
+	}
+	for n := 2; n < 500 && !t.Failed(); n++ {
+		commit(n)
+		if got := read(); got != n {
+			t.Errorf("read %d after a commit of %d", got, n)
+		}
+	}
+	stop()
+	readers.Wait()
 }
