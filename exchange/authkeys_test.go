@@ -47,7 +47,7 @@ func TestAuthKeys(t *testing.T) {
 		{"a private key", private, "key 1 is a private key"},
 		{"a private key in place of a public one", publicKey(t, "PRIVATE KEY", &one.PublicKey), "is a private key"},
 		{"a certificate", publicKey(t, "CERTIFICATE", &one.PublicKey), `"CERTIFICATE"`},
-		{"of a curve", publicKey(t, "PUBLIC KEY", &curve.PublicKey), "no RSA key"},
+		{"of a curve", publicKey(t, "PUBLIC KEY", &curve.PublicKey), "not an RSA key"},
 		{"damaged", string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")})), "cannot be read"},
 		{"1024 bits", publicKey(t, "PUBLIC KEY", &rsaKey(1024).PublicKey), "1024 bits"},
 		{"an exponent of 3", publicKey(t, "PUBLIC KEY", weak), "exponent 3"},

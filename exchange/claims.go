@@ -1,60 +1,34 @@
 package exchange
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"cambio/jwks/strictjson"
 )
 
-// UnmarshalJSON reads a session whose claims are what was verified: integers
-// are int64, as package subject reads them, and keep all their digits. With
-// encoding/json's float64 a rule could judge a refresh otherwise than it
-// judged the exchange.
+// UnmarshalJSON reads a session whose claims are as they were verified: whole
+// numbers are int64 and keep all their digits. With the float64 of encoding/json,
+// a rule could evaluate a refresh differently than the exchange.
 func (s *Session) UnmarshalJSON(data []byte) error {
-	type fields Session // which has no methods
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if err := d.Decode((*fields)(s)); err != nil {
+	type fields Session // without methods
+	stored := struct {
+		*fields
+		Claims json.RawMessage `json:"claims"`
+	}{fields: (*fields)(s)}
+	if err := json.Unmarshal(data, &stored); err != nil || len(stored.Claims) == 0 {
 		return err
 	}
-	for name, v := range s.Claims {
-		n, err := plain(v)
-		if err != nil {
-			return fmt.Errorf("claim %s: %w", Quote(name), err)
-		}
-		s.Claims[name] = n
+	r := strictjson.New(string(stored.Claims), strictjson.Options{AllowNUL: true})
+	if !r.Null() {
+		s.Claims = r.Map()
+	}
+	if err := r.End(); err != nil {
+		return fmt.Errorf("claims of the session: %w", err)
 	}
 	return nil
-}
-
-// plain replaces each json.Number in v, in place, by what it is.
-func plain(v any) (_ any, err error) {
-	switch v := v.(type) {
-	case json.Number:
-		return number(v)
-	case []any:
-		for i := range v {
-			if v[i], err = plain(v[i]); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		for name := range v {
-			if v[name], err = plain(v[name]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return v, nil
-}
-
-func number(n json.Number) (any, error) {
-	if i, err := n.Int64(); err == nil {
-		return i, nil
-	}
-	return n.Float64()
 }
 
 // reservedClaims are the claims of access tokens that only the server writes: the

@@ -8,94 +8,80 @@ import (
 	"time"
 )
 
-// Client is a registered caller. What it may do is listed; what is not listed
-// is refused.
+// Client is a registered client. What it may do is listed; what is not listed is
+// refused.
 type Client struct {
-	// ID is part of the key of each of its own users: whoever is registered under
-	// the ID of a client that was removed has these.
+	// ID is part of the keys of the client's own users: a new client that reuses a
+	// removed client's ID inherits its users.
 	ID   string `json:"id" yaml:"id"`
 	Name string `json:"name,omitempty" yaml:"name,omitempty"`
-	// Auth is how it authenticates. Default none: a public client.
+	// Auth is the client authentication method. Default none: a public client.
 	Auth AuthMethod `json:"auth,omitempty" yaml:"auth,omitempty"`
-	// Secrets are kept as MACs; at most two are live.
+	// Secrets are stored as MACs; at most two are valid.
 	Secrets []ClientSecret `json:"secrets,omitempty" yaml:"-"`
 	// Keys verify its private_key_jwt assertions (RFC 7523 §2.2).
 	Keys *Keys `json:"keys,omitempty" yaml:"keys,omitempty"`
-	// Origins are the browser origins it may be called from, exact.
+	// Origins are the browser origins that may call as this client, exact.
 	Origins []string `json:"origins,omitempty" yaml:"origins,omitempty"`
 	// Grants are the grant types it may use. Default: token exchange, and
-	// refresh_token when RefreshTokens is set.
+	// refresh_token if RefreshTokens is set.
 	Grants []string `json:"grants,omitempty" yaml:"grants,omitempty"`
-	// Issuers are the IDs of the issuers whose tokens it may bring.
+	// Issuers are the IDs of the issuers whose tokens it may present.
 	Issuers []string `json:"issuers,omitempty" yaml:"issuers,omitempty"`
-	// SubjectAudiences are the audiences of issuers' tokens that are meant for
-	// it: one of them must be in a token that it brings. Default: any of the
-	// issuer's. Set it where several clients share an issuer, or a token for the
-	// app of one is good at another.
+	// SubjectAudiences are the audiences that mark an issuer's token as meant for
+	// this client: a token must have one of them. Default: any audience of the
+	// issuer. Set it if several clients share an issuer; otherwise a token for one
+	// client's app is accepted from another client.
 	SubjectAudiences []string `json:"subjectAudiences,omitempty" yaml:"subjectAudiences,omitempty"`
-	// Scopes are those it may ask for; DefaultScopes are what it gets, as far
-	// as the issuer's rules give them, when it asks for none.
+	// Scopes lists what the client may request. DefaultScopes are granted to a
+	// request without scope, as far as the issuer's rules permit.
 	Scopes        []string `json:"scopes,omitempty" yaml:"scopes,omitempty"`
 	DefaultScopes []string `json:"defaultScopes,omitempty" yaml:"defaultScopes,omitempty"`
-	// Audiences are the targets it may ask for by audience or resource. The
-	// first is the default. At least one is required (RFC 9068 §2.2).
+	// Audiences are the targets it may request by audience or resource. The first
+	// is the default. At least one is required (RFC 9068 §2.2).
 	Audiences []string `json:"audiences" yaml:"audiences"`
-	// RefreshTokens gives it sessions that last; without, nothing is stored.
+	// RefreshTokens makes its sessions refreshable. Otherwise no session is stored.
 	RefreshTokens bool `json:"refreshTokens,omitempty" yaml:"refreshTokens,omitempty"`
-	// Proofs are the proofs of ours that it may bring, by the last word of their
+	// Proofs are the first-party proofs it may present, by the last word of their
 	// token type identifiers: user-assertion, one-time-token, otp,
-	// wallet-signature. Users proven by one live in the client's own namespace.
+	// wallet-signature. Users authenticated by one are in the client's own namespace.
 	Proofs []string `json:"proofs,omitempty" yaml:"proofs,omitempty"`
-	// AsIssuer makes its user assertions speak of the users of an issuer, which
-	// is one of Issuers: externalUserId is then the subject there.
+	// AsIssuer is one of Issuers. The client's user assertions are then about the
+	// users of that issuer: externalUserId is the subject there.
 	AsIssuer string `json:"asIssuer,omitempty" yaml:"asIssuer,omitempty"`
-	// SecretAddresses are the networks, in CIDR notation, from which its secret
-	// counts. Default: any.
+	// SecretAddresses are the networks, in CIDR notation, from which its secret is
+	// accepted. Default: any.
 	SecretAddresses []string `json:"secretAddresses,omitempty" yaml:"secretAddresses,omitempty"`
-	// PageRefresh lets pages at its Origins refresh and log out the sessions that
-	// a confidential client made for them, without its secret. The refresh token
-	// is then all that it takes, as with a public client.
+	// PageRefresh lets pages at Origins refresh and log out sessions that a
+	// confidential client created for them, without the client's secret. The
+	// refresh token is then the only credential, as with a public client.
 	PageRefresh bool `json:"pageRefresh,omitempty" yaml:"pageRefresh,omitempty"`
-	// AuthKeys lets its users log in by a key that it keeps for each of them.
+	// AuthKeys lets its users log in by a key that the client stores for each.
 	AuthKeys *AuthKeys `json:"authKeys,omitempty" yaml:"authKeys,omitempty"`
-	// Wallets lets its users log in by an account on a chain.
+	// Wallets lets its users log in by a blockchain account.
 	Wallets *Wallets `json:"wallets,omitempty" yaml:"wallets,omitempty"`
-	// Checkout lets it make tokens for one customer and one invoice.
+	// Checkout lets it create tokens for one customer and one invoice.
 	Checkout *Checkout `json:"checkout,omitempty" yaml:"checkout,omitempty"`
-	// DetailTypes are the types of authorization_details that it may ask for
-	// (RFC 9396 §2.1): checkout, or one that the operator registered.
+	// DetailTypes are the types of authorization_details that it may request (RFC
+	// 9396 §2.1): checkout, or a registered type.
 	DetailTypes []string `json:"detailTypes,omitempty" yaml:"detailTypes,omitempty"`
 	// AutoCreate false refuses subjects that have no user yet. Default true.
 	AutoCreate *bool `json:"autoCreate,omitempty" yaml:"autoCreate,omitempty"`
-	// ExchangeOwnTokens lets it narrow our own access tokens.
+	// ExchangeOwnTokens lets it narrow access tokens of this server.
 	ExchangeOwnTokens bool `json:"exchangeOwnTokens,omitempty" yaml:"exchangeOwnTokens,omitempty"`
 	// Delegate lets it send an actor_token (RFC 8693 §1.1).
 	Delegate bool `json:"delegate,omitempty" yaml:"delegate,omitempty"`
 	// AccessTokenLifetime is 1m to 60m, default 15m.
 	AccessTokenLifetime Duration `json:"accessTokenLifetime,omitzero" yaml:"accessTokenLifetime,omitempty"`
-	// RefreshIdle and RefreshAbsolute end sessions. Defaults 720h and 2160h.
+	// RefreshIdle and RefreshAbsolute limit sessions. Defaults 720h and 2160h.
 	RefreshIdle     Duration `json:"refreshIdle,omitzero" yaml:"refreshIdle,omitempty"`
 	RefreshAbsolute Duration `json:"refreshAbsolute,omitzero" yaml:"refreshAbsolute,omitempty"`
 }
 
-// AuthKeys is how a client's requests for its keys' logins are signed.
-type AuthKeys struct {
-	// SigningKeys are 1 to 4 RSA public keys in PEM, one after the other, of 2048
-	// bits or more: each request carries an RSASSA-PSS signature by one of them.
-	// What was handed out for a request dies with the key that signed it; the
-	// sessions live on, until cambio session revoke --issuer key:<client> --key
-	// <ID> ends them, with the [KeyID] that audit events show.
-	SigningKeys string `json:"signingKeys" yaml:"signingKeys"`
-	// Strict refuses requests that do not say when they were made, or say a
-	// time more than 5 minutes ago. Without, whoever overheard a request that does
-	// not say it can send it again once its signature is forgotten, after a day.
-	Strict bool `json:"strict,omitempty" yaml:"strict,omitempty"`
-}
-
-// Wallets is what the messages say that wallets sign (EIP-4361, CAIP-122).
+// Wallets configures the messages that wallets sign (EIP-4361, CAIP-122).
 type Wallets struct {
-	// Domain is the host, and port if any, that asks for the signature: that of
-	// the page. URI is the resource it is for.
+	// Domain is the host, and port if any, of the page that requests the signature.
+	// URI is the resource that the login is for.
 	Domain string `json:"domain" yaml:"domain"`
 	URI    string `json:"uri" yaml:"uri"`
 	// Statement is shown to the user; one line.
@@ -104,116 +90,88 @@ type Wallets struct {
 	// solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp, xrpl:0. The first of a namespace
 	// is its default.
 	Chains []string `json:"chains" yaml:"chains"`
-	// RPC is CAIP-2 identifier → URL of a JSON-RPC endpoint that is asked about
-	// the signatures of contract wallets (EIP-1271), and believed. Without one
-	// they are refused. In plain http it may only be on loopback or a private
-	// network. A key in the URL is kept, and shown to operators, as it is.
+	// RPC maps a CAIP-2 identifier to the URL of a JSON-RPC endpoint that is trusted
+	// to verify the signatures of contract wallets (EIP-1271). Without one they are
+	// refused. Plain http is accepted only on loopback and private networks. An API
+	// key in the URL is stored in the clear and shown to operators.
 	RPC map[string]string `json:"rpc,omitempty" yaml:"rpc,omitempty"`
 }
 
-// Checkout is what a client's checkout tokens are for.
-type Checkout struct {
-	// PartnerID is the partner_id of the tokens. Default: the client's ID.
-	PartnerID string `json:"partnerID,omitempty" yaml:"partnerID,omitempty"`
-	// Audience is the API that takes them.
-	Audience string `json:"audience" yaml:"audience"`
-	// Invoices says who knows whether an invoice is the customer's: none,
-	// registered (by the admin API) or webhook. Default none.
-	Invoices InvoiceSource `json:"invoices,omitempty" yaml:"invoices,omitempty"`
-	// Webhook is asked with invoices: webhook.
-	Webhook *Webhook `json:"webhook,omitempty" yaml:"webhook,omitempty"`
-}
-
-// InvoiceSource is who knows whether an invoice is a customer's.
-type InvoiceSource string
-
-// The sources of truth about invoices.
-const (
-	InvoicesNone       InvoiceSource = "none"
-	InvoicesRegistered InvoiceSource = "registered"
-	InvoicesWebhook    InvoiceSource = "webhook"
-)
-
-// Webhook is an URL of the operator's that is asked, and the secret that signs
-// what it is asked.
-type Webhook struct {
-	URL    string       `json:"url" yaml:"url"`
-	Secret SharedSecret `json:"secret" yaml:"secret"`
-	// AllowPrivateAddresses lets it be on loopback or a private network, and
-	// speak plain http there.
-	AllowPrivateAddresses bool `json:"allowPrivateAddresses,omitempty" yaml:"allowPrivateAddresses,omitempty"`
-}
-
-// ClientSecret is a client's secret as it is kept.
+// ClientSecret is a stored client secret.
 type ClientSecret struct {
 	ID      string    `json:"id"`
 	MAC     []byte    `json:"mac,omitempty"`
 	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires,omitzero"` // set when a newer one replaced it
-	// LastUsed is when the client last authenticated by it, zero if never. It is
-	// kept apart, and here only where a client is shown.
+	Expires time.Time `json:"expires,omitzero"` // set when a newer secret replaces it
+	// LastUsed is the last time the client authenticated by it, zero if never. It
+	// is stored separately and is set here only when a client is shown.
 	LastUsed time.Time `json:"lastUsed,omitzero"`
 }
 
-// CompiledClient is a client made ready: its registration and its keys, which are nil
-// unless it authenticates by private_key_jwt.
+// CompiledClient is a client with what was compiled from its registration.
 type CompiledClient struct {
 	Client *Client
-	Keys   KeySet
+	// Keys verify its assertions; nil unless it authenticates by private_key_jwt.
+	Keys KeySet
 	// SecretNetworks are its SecretAddresses.
 	SecretNetworks []netip.Prefix
 	// Signers verify the signatures of its requests; see [AuthKeys].
 	Signers []*rsa.PublicKey
-	// WebhookSecret signs what its webhook is asked; see [Checkout].
+	// WebhookSecret signs requests to its webhook; see [Checkout].
 	WebhookSecret []byte
 }
 
-// WithClient is the party with another registration, for which the same was compiled.
+// WithClient returns a copy of p with another registration, from which the same
+// was compiled.
 func (p *CompiledClient) WithClient(c *Client) *CompiledClient {
 	q := *p
 	q.Client = c
 	return &q
 }
 
-// AcceptsSecretFrom says whether the client's secret counts from an address.
+// AcceptsSecretFrom reports whether the client's secret is accepted from an
+// address.
 func (p *CompiledClient) AcceptsSecretFrom(addr netip.Addr) bool {
-	addr = addr.WithZone("") // which no network has
+	addr = addr.WithZone("") // networks have no zone
 	return len(p.SecretNetworks) == 0 ||
 		slices.ContainsFunc(p.SecretNetworks, func(n netip.Prefix) bool { return n.Contains(addr) })
 }
 
-// Public says whether the client cannot keep a secret (RFC 6749 §2.1).
+// Public reports whether the client cannot keep a secret (RFC 6749 §2.1).
 func (c *Client) Public() bool { return c.Auth == AuthNone || c.Auth == "" }
 
-// CreatesUsers says whether a subject seen first at this client becomes a user.
+// CreatesUsers reports whether the first login of a subject at this client creates
+// a user.
 func (c *Client) CreatesUsers() bool { return c.AutoCreate == nil || *c.AutoCreate }
 
-// AccessLifetime is how long its access tokens live.
+// AccessLifetime returns the lifetime of its access tokens.
 func (c *Client) AccessLifetime() time.Duration {
 	return c.AccessTokenLifetime.Or(15 * time.Minute)
 }
 
-// Idle is how long one of its sessions lives without a refresh.
+// Idle returns how long a session stays active without a refresh.
 func (c *Client) Idle() time.Duration { return c.RefreshIdle.Or(30 * 24 * time.Hour) }
 
-// Absolute is how long one of its sessions lives at most.
+// Absolute returns the longest lifetime of a session.
 func (c *Client) Absolute() time.Duration { return c.RefreshAbsolute.Or(90 * 24 * time.Hour) }
 
-// MayUse says whether the client may use a grant type.
+// MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grant string) bool {
 	if len(c.Grants) > 0 {
-		return contains(c.Grants, grant)
+		return slices.Contains(c.Grants, grant)
 	}
 	return grant == GrantTokenExchange || grant == GrantRefreshToken && c.RefreshTokens
 }
 
-// MayPresent says whether it may bring proofs of a token type of ours.
+// MayPresent reports whether the client may present first-party proofs of a token
+// type.
 func (c *Client) MayPresent(tokenType string) bool {
-	word, ours := strings.CutPrefix(tokenType, ownTypePrefix)
-	return ours && contains(c.Proofs, word)
+	word, ok := strings.CutPrefix(tokenType, firstPartyPrefix)
+	return ok && slices.Contains(c.Proofs, word)
 }
 
-// Namespace is where the users live whom a proof of ours proves that it brings.
+// Namespace returns the namespace of the users that the client's proofs of a token
+// type authenticate.
 func (c *Client) Namespace(tokenType string) string {
 	if tokenType == TypeUserAssertion && c.AsIssuer != "" {
 		return c.AsIssuer
@@ -221,16 +179,16 @@ func (c *Client) Namespace(tokenType string) string {
 	return Namespace(tokenType, c.ID)
 }
 
-// PageMayRefresh says whether a page at an origin may refresh and log out the
-// client's sessions by the refresh token alone. Of a public client every caller
-// may, if it is no foreign page.
+// PageMayRefresh reports whether a page at an origin may refresh and log out the
+// sessions of a confidential client by the refresh token alone. The sessions of a
+// public client can be refreshed by any caller that is not a foreign page.
 func (c *Client) PageMayRefresh(origin string) bool {
 	return c.PageRefresh && origin != "" && c.AllowsOrigin(origin)
 }
 
-// AllowsOrigin says whether a browser page of origin may call as this client.
-// An empty origin is no browser: the check protects a browser's user from
-// other sites and cannot hold off a program.
+// AllowsOrigin reports whether a browser page at an origin may call as this
+// client. An empty origin means that the caller is not a browser: the check
+// protects a browser's user from other sites and cannot stop a program.
 func (c *Client) AllowsOrigin(origin string) bool {
-	return origin == "" || contains(c.Origins, origin)
+	return origin == "" || slices.Contains(c.Origins, origin)
 }

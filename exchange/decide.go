@@ -1,9 +1,96 @@
 package exchange
 
 import (
-	"slices"
-	"strings"
+	"encoding/json"
+	"time"
 )
+
+// Requested holds the parameters of a request that a decision grants or refuses.
+type Requested struct {
+	Scopes    []string
+	Audiences []string        // audience and resource (RFC 8693 §2.1, RFC 8707)
+	Details   json.RawMessage // authorization_details (RFC 9396)
+	// Types returns the registered type of authorization_details with a name, nil
+	// if there is none. A nil Types means that none is registered.
+	Types func(name string) *DetailKind
+}
+
+// Decision holds what is granted, the checks that led there, and the refusal if
+// one of them did not pass. A refused decision grants nothing.
+type Decision struct {
+	Scopes   []string
+	Audience []string
+	Details  json.RawMessage
+	Extra    map[string]any // mapped claims for access tokens
+	Email    string         // mapped, for display
+	Rules    []string       // names of the operator's rules that passed
+	NotAfter time.Time      // end of what is granted; zero if only the client's limits apply
+	Checks   []Check
+	Err      *Error
+}
+
+// Decide decides about a subject that a token or a first-party proof
+// authenticated: whether the client may present the proof, whether the issuer's
+// conditions hold, and which scopes and audiences are granted.
+func Decide(issuer *CompiledIssuer, client *Client, subject *Subject, requested Requested, now time.Time) Decision {
+	d := newDecider(client)
+	d.mayPresent(issuer.Issuer, subject.Proof.TokenType)
+	d.subjectAudience(subject.Proof.TokenType, subject.Proof.Audience)
+	d.chain(subject.Proof.TokenType, subject.ID)
+	d.conditions(issuer.Rules, subject.Claims)
+	d.audience(requested.Audiences, client.Audiences)
+	d.scopes(requested.Scopes, client.DefaultScopes, grantedBy(issuer.Rules, subject.Claims))
+	d.details(requested, nil, d.out.Scopes)
+	d.out.Extra, d.out.Email = subject.Extra, subject.Email
+	if most := issuer.Issuer.MaxSession; most != 0 {
+		d.out.NotAfter = now.Add(time.Duration(most))
+	}
+	return d.decision()
+}
+
+// DecideRefresh evaluates a session under today's rules (RFC 6749 §6). A request
+// for nothing keeps what is still granted of the session's scopes and audiences;
+// a request for more than the session has is refused. NotAfter is never zero; if
+// it has passed, the session has expired.
+func DecideRefresh(issuer *CompiledIssuer, client *Client, session *Session, requested Requested) Decision {
+	d := newDecider(client)
+	d.mayPresent(issuer.Issuer, session.Proof)
+	d.subjectAudience(session.Proof, tokenAudience(issuer.Issuer, session.Claims))
+	d.chain(session.Proof, session.Subject)
+	d.sameSubject(issuer.Rules, session)
+	d.conditions(issuer.Rules, session.Claims)
+	d.narrowAudience(requested.Audiences, session.Audience)
+	d.scopes(requested.Scopes, session.Scopes, within(session.Scopes, grantedBy(issuer.Rules, session.Claims)))
+	d.details(requested, session.Details, nil)
+	d.out.NotAfter = Earlier(session.NotAfter, session.Created.Add(client.Absolute()))
+	if most := issuer.Issuer.MaxSession; most != 0 {
+		d.out.NotAfter = Earlier(d.out.NotAfter, session.Created.Add(time.Duration(most)))
+	}
+	return d.decision()
+}
+
+// DecideNarrowing decides about the exchange of an access token of this server:
+// the new token can have less than parent, never more, and never expires later. A
+// checkout token, which a page holds, is never exchanged.
+func DecideNarrowing(client *Client, parent *AccessToken, requested Requested) Decision {
+	d := newDecider(client)
+	d.mayNarrow(parent)
+	d.narrowAudience(requested.Audiences, parent.Audience)
+	d.scopes(requested.Scopes, parent.Scopes, within(parent.Scopes, always))
+	d.details(requested, parent.Details, parent.Scopes)
+	d.out.Extra, d.out.NotAfter = parent.Extra, parent.Expires
+	return d.decision()
+}
+
+// DecideClientCredentials decides about a client's request for a token of its own
+// (RFC 6749 §4.4), for which only its registration counts.
+func DecideClientCredentials(client *Client, requested Requested) Decision {
+	d := newDecider(client)
+	d.audience(requested.Audiences, client.Audiences)
+	d.scopes(requested.Scopes, client.DefaultScopes, always)
+	d.details(requested, nil, d.out.Scopes)
+	return d.decision()
+}
 
 // decider records the checks of one decision and what it grants.
 type decider struct {
@@ -17,8 +104,8 @@ func newDecider(client *Client) *decider {
 	return &decider{client: client, Recorder: Recorder{Checks: make([]Check, 0, usual)}}
 }
 
-// decision returns what was decided. A refused decision grants nothing, so a
-// caller that forgets to look at Err grants nothing either.
+// decision returns what was decided. A refused decision grants nothing, so that a
+// caller that ignores Err grants nothing either.
 func (d *decider) decision() Decision {
 	if d.Refused() {
 		return Decision{Checks: d.Checks, Err: d.Err}
@@ -30,152 +117,4 @@ func (d *decider) decision() Decision {
 		}
 	}
 	return d.out
-}
-
-func (d *decider) conditions(rules Rules, claims map[string]any) {
-	if !d.Refused() {
-		d.CheckAll(rules.Validate(claims))
-	}
-}
-
-// audience grants what was asked for if all of it is allowed, and the first
-// allowed one if nothing was asked for.
-func (d *decider) audience(asked, allowed []string) {
-	if len(asked) == 0 && len(allowed) > 0 {
-		asked = allowed[:1]
-	}
-	d.targets(asked, allowed)
-}
-
-// narrowAudience grants what was asked for if it is in had and the client may
-// still have it, and all of that if nothing was asked for.
-func (d *decider) narrowAudience(asked, had []string) {
-	allowed := common(had, d.client.Audiences)
-	if len(asked) == 0 {
-		asked = allowed
-	}
-	d.targets(asked, allowed)
-}
-
-// targets grants asked, which is never nothing: a token without an audience
-// would be good everywhere.
-func (d *decider) targets(asked, allowed []string) {
-	missing, found := firstOutside(asked, allowed)
-	c := Check{Name: "audience", Want: list(allowed), Got: list(asked), Passed: !found && len(asked) > 0, Reason: ReasonTargetNotAllowed}
-	if found {
-		c.Got = missing
-	}
-	if d.Check(c) {
-		d.out.Audience = unique(asked)
-	}
-}
-
-// scopes grants what was asked for if the client may have it and gives agrees.
-// When nothing was asked for, it grants those of defaults that fit.
-func (d *decider) scopes(asked, defaults []string, gives func(string) Check) {
-	if d.Refused() {
-		return
-	}
-	if len(asked) == 0 {
-		d.defaultScopes(unique(defaults), gives)
-		return
-	}
-	if !d.Check(d.clientScopes(asked)) {
-		return
-	}
-	asked = unique(asked) // short now, however often a stranger repeats a scope
-	for _, scope := range asked {
-		if !d.Check(gives(scope)) {
-			return
-		}
-	}
-	d.out.Scopes = asked
-}
-
-// clientScopes asks whether the client may have all of scopes; a refusal names
-// the first that it may not.
-func (d *decider) clientScopes(scopes []string) Check {
-	c := Check{Name: "client.scopes", Want: list(d.client.Scopes), Got: list(scopes), Passed: true, Reason: ReasonScopeNotAllowed}
-	if missing, found := firstOutside(scopes, d.client.Scopes); found {
-		c.Got, c.Passed = missing, false
-	}
-	return c
-}
-
-// defaultScopes grants what fits and notes the rest as audited: nobody asked
-// for it, so its absence refuses nothing.
-func (d *decider) defaultScopes(defaults []string, gives func(string) Check) {
-	for _, scope := range defaults {
-		if !contains(d.client.Scopes, scope) {
-			d.Check(audited(d.clientScopes([]string{scope})))
-			continue
-		}
-		given := gives(scope)
-		if given.Passed || given.Audit {
-			d.out.Scopes = append(d.out.Scopes, scope)
-		}
-		d.Check(audited(given))
-	}
-}
-
-// audited is c, refusing nothing.
-func audited(c Check) Check {
-	c.Audit = c.Audit || !c.Passed
-	return c
-}
-
-// givenBy asks an issuer's rules about a scope.
-func givenBy(rules Rules, claims map[string]any) func(string) Check {
-	return func(scope string) Check { return rules.GrantsScope(claims, scope) }
-}
-
-// within asks gives only about scopes that are in had.
-func within(had []string, gives func(string) Check) func(string) Check {
-	return func(scope string) Check {
-		if contains(had, scope) {
-			return gives(scope)
-		}
-		return Check{Name: "granted scopes", Want: list(had), Got: scope, Reason: ReasonScopeNotAllowed}
-	}
-}
-
-// always gives: the limit is the client's own.
-func always(scope string) Check {
-	return Check{Name: "scope", Want: scope, Got: scope, Passed: true}
-}
-
-// common keeps the members of a that are in b.
-func common(a, b []string) []string {
-	var out []string
-	for _, s := range a {
-		if contains(b, s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// firstOutside finds the first of list that is not in allowed.
-func firstOutside(list, allowed []string) (string, bool) {
-	for _, s := range list {
-		if !contains(allowed, s) {
-			return s, true
-		}
-	}
-	return "", false
-}
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
-func list(words []string) string { return strings.Join(words, " ") }
-
-// unique drops repetitions and keeps the order, sharing nothing with list.
-func unique(list []string) []string {
-	var out []string
-	for _, s := range list {
-		if !contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }

@@ -1,15 +1,19 @@
 // Package exchange holds the nouns of a token exchange and the one decision
-// about it: given an issuer's rules, a client's rules, a proven subject and
-// what was asked for, [Decide] says what is granted and lists the checks that
-// led there.
+// about it: given an issuer's rules, a client's registration, an authenticated
+// subject and a request, [Decide] returns what is granted and the checks that led
+// there.
 //
 // Every way in is the same pipeline:
 //
 //	proof ─► Subject ─► User ─► Grant ─► Session ─► tokens
 //	verify   link       policy  mint     sign
 //
-// The package does no I/O and reads no clock: functions that depend on the
-// time take now. It imports nothing of ours; proofs are verified in package
-// subject, conditions are evaluated by package policy behind [Rules], and what
-// is granted becomes tokens in package session.
+// The words are those of RFC 8693. Besides, a first-party proof is a subject token
+// that no external issuer signs, such as a mailed code, and its users are in a
+// namespace of the client (see [Namespace]); a rule is a condition that an
+// operator wrote.
+//
+// The package does no I/O and reads no clock: functions that depend on the time
+// take now. Proofs are verified in package subject, conditions are evaluated by
+// package policy behind [Rules], and package session issues the tokens.
 package exchange

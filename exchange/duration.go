@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Duration is a time.Duration that is written as Go reads it ("15m", "720h")
-// in YAML and JSON. The zero value means the documented default of its field.
+// Duration is a time.Duration that YAML and JSON write as Go does: 15m, 720h. The
+// zero value means the documented default of its field.
 type Duration time.Duration
 
 // Or returns d, or fallback where d is zero.
@@ -18,7 +18,7 @@ func (d Duration) Or(fallback time.Duration) time.Duration {
 	return time.Duration(d)
 }
 
-// String is Go's spelling without the units that are zero: 15m, not 15m0s.
+// String returns Go's spelling without the units that are zero: 15m, not 15m0s.
 func (d Duration) String() string {
 	s := time.Duration(d).String()
 	for _, zero := range []string{"m0s", "h0m"} {
@@ -32,8 +32,8 @@ func (d Duration) String() string {
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. Negative durations are
-// refused: no field of ours has a use for one.
+// UnmarshalText implements encoding.TextUnmarshaler. It refuses negative
+// durations, for which no field has a use.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {

@@ -27,23 +27,23 @@ const (
 	InvalidAuthorizationDetails Code = "invalid_authorization_details" // RFC 9396 §5
 )
 
-// Error is a refusal. What the client reads (Reason, Description, RetryAfter)
-// and what the operator reads (Err) are separate, and only package server turns
-// one into a response.
+// Error is a refusal. What the client reads (Reason, Description, RetryAfter) and
+// what the operator reads (Err) are separate fields. Only package server turns an
+// Error into a response.
 type Error struct {
 	Reason      Reason
-	Description string        // for the client; empty means the reason's own
+	Description string        // for the client; empty means that of the reason
 	RetryAfter  time.Duration // 0 means no Retry-After
 	Err         error         // for the operator's log; never leaves the server
 }
 
-// Refuse is an Error of a reason with what the operator should know.
+// Refuse returns an Error of a reason, with err for the operator.
 func Refuse(reason Reason, err error) *Error { return &Error{Reason: reason, Err: err} }
 
-// Error is the operator's text: what only the operator may know, or else what
-// the client was told. An unknown reason tells nobody anything.
+// Error returns the operator's text: Err, or the client's description if there is
+// none. The description of an unknown reason is not shown.
 func (e *Error) Error() string {
-	_, known := answers[e.Reason]
+	_, known := responses[e.Reason]
 	switch {
 	case e.Err != nil:
 		return string(e.Reason) + ": " + e.Err.Error()
@@ -53,10 +53,10 @@ func (e *Error) Error() string {
 	return string(e.Reason)
 }
 
-// Unwrap makes errors.Is and errors.AsType see the cause.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// AsError returns the refusal in err. It is the one place that tells what an
+// AsError returns the refusal in err. It is the one place that decides what an
 // error of the store means: STORE_UNAVAILABLE if the error has a method
 // Unavailable that returns true, OVERLOADED if it has such a method Overloaded,
 // whatever package returned it. Any other error is an internal one, of which the
@@ -86,21 +86,21 @@ type overloaded interface {
 	Overloaded() bool
 }
 
-// Reason is our stable name of why something was refused: the code member of
-// a response, and a label of the metrics. The set is closed.
+// Reason is the stable name of a cause of refusal: the member code of a response,
+// and a label of the metrics. The set is closed.
 type Reason string
 
-// ErrorResponse is what a reason tells a client.
+// ErrorResponse is what a client reads of a reason.
 type ErrorResponse struct {
 	Code        Code
 	Status      int // HTTP status
 	Description string
 }
 
-// ErrorResponse is what the reason tells a client. An unknown reason tells nothing.
+// Response returns what a client reads. An unknown reason is an internal error.
 func (r Reason) Response() ErrorResponse {
-	if a, ok := answers[r]; ok {
-		return a
+	if response, ok := responses[r]; ok {
+		return response
 	}
 	return ErrorResponse{ServerError, 500, "internal error"}
 }

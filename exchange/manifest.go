@@ -2,13 +2,12 @@ package exchange
 
 import "fmt"
 
-// Manifest is what an operator declares: the issuers that are trusted, the
-// clients that may call, and what these may ask for in authorization_details.
-// `cambio apply -f trust.yaml` reads one.
+// Manifest declares the trusted issuers, the clients, and the types of
+// authorization_details. `cambio apply -f trust.yaml` reads one.
 type Manifest struct {
 	Issuers []Issuer `json:"issuers,omitempty" yaml:"issuers,omitempty"`
 	Clients []Client `json:"clients,omitempty" yaml:"clients,omitempty"`
-	// DetailTypes are types of authorization_details besides checkout.
+	// DetailTypes are the types of authorization_details besides checkout.
 	DetailTypes []DetailType `json:"detailTypes,omitempty" yaml:"detailTypes,omitempty"`
 }
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// The reasons. Adding one is a change of the wire; renaming one breaks clients.
+// The reasons. Adding one changes the wire protocol; renaming one breaks clients.
 const (
 	ReasonRequestMalformed                 Reason = "REQUEST_MALFORMED"
 	ReasonParameterMissing                 Reason = "PARAMETER_MISSING"
@@ -76,9 +76,9 @@ const (
 	ReasonInternal                         Reason = "INTERNAL"
 )
 
-// answers says per reason what the client reads: nothing it could not know, and
-// nothing that tells one failed check of a token from what is behind it.
-var answers = map[Reason]ErrorResponse{
+// responses holds what the client reads for each reason. A description has nothing
+// that the client could not know, and does not tell why a check failed.
+var responses = map[Reason]ErrorResponse{
 	ReasonRequestMalformed:                 {InvalidRequest, 400, "the request is malformed"},
 	ReasonParameterMissing:                 {InvalidRequest, 400, "a required parameter is missing"},
 	ReasonParameterRepeated:                {InvalidRequest, 400, "a parameter is repeated"},
@@ -86,7 +86,7 @@ var answers = map[Reason]ErrorResponse{
 	ReasonRequestTooLarge:                  {InvalidRequest, 413, "the request is too large"},
 	ReasonMethodNotAllowed:                 {InvalidRequest, 405, "the method is not allowed here"},
 	ReasonMediaTypeNotSupported:            {InvalidRequest, 415, "the content type is not supported here"},
-	ReasonNotFound:                         {InvalidRequest, 404, "there is nothing here"},
+	ReasonNotFound:                         {InvalidRequest, 404, "there is nothing at this path"},
 	ReasonGrantTypeUnsupported:             {UnsupportedGrantType, 400, "the grant type is not supported"},
 	ReasonTokenTypeUnsupported:             {InvalidRequest, 400, "the token type is not supported"},
 	ReasonSubjectTokenMalformed:            {InvalidRequest, 400, "the subject token is malformed"},
@@ -95,13 +95,13 @@ var answers = map[Reason]ErrorResponse{
 	ReasonSubjectTokenAlgorithmNotAccepted: {InvalidRequest, 400, "the subject token's algorithm is not accepted"},
 	ReasonSubjectTokenExpired:              {InvalidRequest, 400, "the subject token has expired"},
 	ReasonSubjectTokenNotYetValid:          {InvalidRequest, 400, "the subject token is not valid yet"},
-	ReasonSubjectTokenLifetimeTooLong:      {InvalidRequest, 400, "the subject token lives too long"},
+	ReasonSubjectTokenLifetimeTooLong:      {InvalidRequest, 400, "the lifetime of the subject token is too long"},
 	ReasonSubjectTokenClaimInvalid:         {InvalidRequest, 400, "a claim of the subject token is invalid"},
 	ReasonSubjectTokenReplayed:             {InvalidRequest, 400, "the subject token has been used before"},
 	ReasonSubjectTokenRevoked:              {InvalidRequest, 400, "the subject token was revoked"},
 	ReasonKeyNotFound:                      {InvalidRequest, 400, "the subject token's key was not found"},
 	ReasonIssuerUnknown:                    {InvalidRequest, 400, "the subject token's issuer is not accepted"},
-	ReasonIssuerUnavailable:                {TemporarilyUnavailable, 503, "the issuer's keys cannot be had at the moment"},
+	ReasonIssuerUnavailable:                {TemporarilyUnavailable, 503, "the issuer's keys are temporarily unavailable"},
 	ReasonAudienceNotAccepted:              {InvalidRequest, 400, "the subject token's audience is not accepted"},
 	ReasonNonceMismatch:                    {InvalidRequest, 400, "the nonce does not match"},
 	ReasonActorTokenInvalid:                {InvalidRequest, 400, "the actor token is invalid"},
@@ -125,28 +125,28 @@ var answers = map[Reason]ErrorResponse{
 	ReasonServerSecretInBrowser:            {AccessDenied, 403, "a server secret must not be used in a browser; revoke it"},
 	ReasonAddressNotAllowed:                {AccessDenied, 403, "the client's secret is not accepted from this address"},
 	ReasonRequestSignatureInvalid:          {InvalidClient, 401, "the request's signature is invalid"},
-	ReasonRequestReplayed:                  {InvalidRequest, 400, "the request was made before"},
-	ReasonRequestExpired:                   {InvalidRequest, 400, "the request was made too long ago"},
+	ReasonRequestReplayed:                  {InvalidRequest, 400, "the request was used before"},
+	ReasonRequestExpired:                   {InvalidRequest, 400, "the request is too old"},
 	ReasonChallengeInvalid:                 {InvalidRequest, 400, "the proof is unknown, expired or used"},
 	ReasonCodeWrong:                        {InvalidRequest, 400, "the code is wrong"},
 	ReasonMailTooSoon:                      {SlowDown, 429, "too many codes for this address"},
-	ReasonMailUnavailable:                  {TemporarilyUnavailable, 503, "mail cannot be sent at the moment"},
+	ReasonMailUnavailable:                  {TemporarilyUnavailable, 503, "mail is temporarily unavailable"},
 	ReasonLinkedElsewhere:                  {InvalidRequest, 409, "this login belongs to another user; log in as that user, or have the operator unlink it or merge the two"},
 	ReasonClientSessionInvalid:             {InvalidRequest, 401, "the client session is unknown or has expired"},
 	ReasonWalletSignatureInvalid:           {InvalidRequest, 400, "the wallet's signature is invalid"},
-	ReasonWalletNotSupported:               {InvalidRequest, 400, "the wallet is not supported here"},
-	ReasonChainUnavailable:                 {TemporarilyUnavailable, 503, "the chain cannot be asked at the moment"},
+	ReasonWalletNotSupported:               {InvalidRequest, 400, "the wallet is not supported"},
+	ReasonChainUnavailable:                 {TemporarilyUnavailable, 503, "the blockchain endpoint is temporarily unavailable"},
 	ReasonAccessTokenInvalid:               {InvalidToken, 401, "the access token is invalid"},
 	ReasonAccessTokenInsufficient:          {InsufficientScope, 403, "the access token may not do this"},
 	ReasonInvoiceNotAccepted:               {AccessDenied, 403, "the invoice is not one of the customer's"},
-	ReasonInvoicesUnavailable:              {TemporarilyUnavailable, 503, "invoices cannot be looked up at the moment"},
+	ReasonInvoicesUnavailable:              {TemporarilyUnavailable, 503, "invoices are temporarily unavailable"},
 	ReasonIdempotencyKeyReused:             {InvalidRequest, 422, "the Idempotency-Key was used for another request"},
-	ReasonIdempotencyKeyInProgress:         {InvalidRequest, 409, "a request with this Idempotency-Key is being answered"},
+	ReasonIdempotencyKeyInProgress:         {InvalidRequest, 409, "another request with this Idempotency-Key is being processed"},
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
-	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the server cannot store anything at the moment"},
+	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the store is temporarily unavailable"},
 	ReasonInternal:                         {ServerError, 500, "internal error"},
 }
 
 // Reasons returns all reasons, sorted.
-func Reasons() []Reason { return slices.Sorted(maps.Keys(answers)) }
+func Reasons() []Reason { return slices.Sorted(maps.Keys(responses)) }

@@ -6,30 +6,29 @@ import (
 	"time"
 )
 
-// Subject is who a proof speaks of, and how that was proven. Policy sees
-// nothing of a token but this.
+// Subject is the subject of a verified proof. Policy sees nothing else of a token.
 type Subject struct {
 	Issuer string // Issuer.ID
-	ID     string // what the issuer's mapping made of its claims
+	ID     string // as mapped from the claims
 	Email  string // verified by the issuer, never used to identify
 	Name   string
 	Claims map[string]any // as verified
-	Extra  map[string]any // mapped claims for our tokens
+	Extra  map[string]any // mapped claims for access tokens
 	Proof  Proof
-	Actor  *Actor // from our own token's act, when that is the proof
-	// Parent is set when the proof is one of our own access tokens.
+	Actor  *Actor // from act, if the proof is an access token of this server
+	// Parent is set if the proof is an access token of this server.
 	Parent *AccessToken
-	// Identities are identities that the proof links to the same user, in the commit
-	// that lets the subject in.
+	// Identities are linked to the same user, in the commit that accepts the login.
 	Identities []Identity
-	// MustExist lets in only who has a user already, whatever the client creates.
+	// MustExist refuses a subject without a user, even if the client creates users.
 	MustExist bool
 
-	link string // LinkKey, once somebody asked
+	link string // LinkKey, once computed
 }
 
-// LinkKey is where the subject's link is kept. Issuer and ID may not change once
-// it was asked for, in a copy neither; it is not for concurrent use.
+// LinkKey returns the key under which the subject's link is stored. Issuer and ID
+// must not change after the first call, in a copy neither. It is not safe for
+// concurrent use.
 func (s *Subject) LinkKey() string {
 	if s.link == "" {
 		s.link = LinkKey(s.Issuer, s.ID)
@@ -37,51 +36,50 @@ func (s *Subject) LinkKey() string {
 	return s.link
 }
 
-// Identity is who somebody is in a namespace: that of an issuer, or one of ours.
+// Identity is a subject in the namespace of an issuer or of a client.
 type Identity struct {
 	Issuer string // Issuer.ID, or [Namespace]
 	ID     string
-	// FindsUser says that the identity may find the user, and not only be linked to
-	// the one whom the subject is. It is linked to a new user alone: who bears a
-	// name that nobody has yet is nobody who is known already.
+	// FindsUser resolves the login to the user that the identity is linked to. An
+	// identity without a link is linked only to a new user: it never resolves to an
+	// existing one.
 	FindsUser bool
-	// Relink takes the identity from whomever it is linked to, or, if RelinkFrom is
-	// set, from that user and from no other.
+	// Relink moves the identity from the user that it is linked to, or, if
+	// RelinkFrom is set, only from that user.
 	Relink     bool
 	RelinkFrom string // User.ID
-	// LinkedElsewhere is what the client is told if the identity is linked to another
-	// user and stays there; empty means the reason's own.
+	// LinkedElsewhere is the description for the client if the identity stays linked
+	// to another user; empty means that of the reason.
 	LinkedElsewhere string
 }
 
-// Proof is how a subject was proven.
+// Proof describes how a subject was authenticated.
 type Proof struct {
 	TokenType string    // RFC 8693 §3
 	Key       string    // thumbprint of the issuer's key, or ID of its secret
 	Expires   time.Time // of the subject token
-	AuthTime  int64     // auth_time, seconds; 0 when the proof does not say
+	AuthTime  int64     // auth_time in seconds; 0 if the proof has none
 	ACR       string
 	AMR       []string
 	Audience  []string
-	// Replay identifies the token among those of its issuer, whatever its
-	// spelling or signature: its jti, else a hash of header.payload. It is set
-	// only where a token counts once, and spent in the commit that makes the
-	// session.
+	// Replay identifies a single-use token of its issuer, whatever its spelling or
+	// signature: its jti, or a hash of header.payload if it has none. The commit
+	// that creates the session spends it.
 	Replay string
-	// Challenge names what we handed out for this proof, empty if nothing. It is
-	// spent in the commit that makes use of it.
+	// Challenge is the ID of the challenge that the proof responds to, if any. The
+	// commit that accepts the login spends it.
 	Challenge string
 }
 
-// Actor is who acts for the subject (RFC 8693 §4.1).
+// Actor is the party that acts for the subject (RFC 8693 §4.1).
 type Actor struct {
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub"`
 	Actor   *Actor `json:"act,omitempty"`
 }
 
-// User is somebody known here. E-mail and name are for display: what they
-// were at the last look, never an identity.
+// User is a local account. E-mail and name are for display: those of the last
+// login, never an identity.
 type User struct {
 	ID       string    `json:"id"`
 	Email    string    `json:"email,omitempty"`
@@ -90,7 +88,7 @@ type User struct {
 	Disabled bool      `json:"disabled,omitempty"`
 }
 
-// Link says that a subject of an issuer is a user. It is made on first sight,
+// Link links a subject of an issuer to a user. It is created at the first login,
 // in one commit with the user, and never by e-mail.
 type Link struct {
 	Issuer  string    `json:"issuer"` // Issuer.ID
@@ -111,18 +109,18 @@ type SubjectToken struct {
 	Type string // subject_token_type
 	// Proof is a first-party token that was decoded already; Text is empty then.
 	Proof FirstPartyProof
-	// IssuerID names the issuer of a token that does not say it itself.
+	// IssuerID is the ID of the issuer of a token without iss.
 	IssuerID string
-	// Nonce, if any, is what the token must repeat (OpenID Connect Core §2).
+	// Nonce, if set, must be the token's nonce (OpenID Connect Core §2).
 	Nonce string
-	// Client brings it, nil where the token has to name it, and Credential says
-	// which of its secrets or keys authenticated it, empty if none did.
+	// Client presents the token; it is nil if the token must name it. Credential is
+	// the ID of the secret or key that authenticated the client, empty if none did.
 	Client     *Client
 	Credential string
 	// RequestID and CodeVerifier (RFC 7636 §4.5) belong to a one-time token.
 	RequestID    string
 	CodeVerifier string
-	// Explain asks for what every check wanted and got. Without it those that
-	// passed may leave out what it takes time to write.
+	// Explain fills in Want and Got of every check. Otherwise checks that passed may
+	// leave out what takes time to format.
 	Explain bool
 }

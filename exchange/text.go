@@ -8,16 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// clipped is how many bytes of a stranger's string are shown, at most.
-const clipped = 128
-
-// Clip shortens what a stranger sent to at most 128 bytes, whole characters
-// of it. What goes into logs, checks and errors passes through here.
+// Clip shortens untrusted text to at most 128 bytes of whole characters. It is
+// applied to everything from outside that is shown in logs, checks and errors.
 func Clip(s string) string {
-	if len(s) <= clipped {
+	const most = 128
+	if len(s) <= most {
 		return s
 	}
-	end := clipped - len("…")
+	end := most - len("…")
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}

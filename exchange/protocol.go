@@ -8,18 +8,18 @@ const (
 	TypeJWT          = "urn:ietf:params:oauth:token-type:jwt"
 )
 
-// Token types of ours: proofs that no external issuer signs.
+// Token type identifiers of first-party proofs, which no external issuer signs.
 const (
-	TypeUserAssertion   = "urn:cambio:token-type:user-assertion"   // a backend about its own user
+	TypeUserAssertion   = "urn:cambio:token-type:user-assertion"   // by a backend, about its own user
 	TypeOneTimeToken    = "urn:cambio:token-type:one-time-token"   // for a linked auth key
 	TypeOTP             = "urn:cambio:token-type:otp"              // a mailed code
-	TypeWalletSignature = "urn:cambio:token-type:wallet-signature" // of a challenge
+	TypeWalletSignature = "urn:cambio:token-type:wallet-signature" // over a challenge
 )
 
-// The prefixes of token type identifiers: those of RFC 8693 §3 and ours.
+// The prefixes of token type identifiers.
 const (
-	typePrefix    = "urn:ietf:params:oauth:token-type:"
-	ownTypePrefix = "urn:cambio:token-type:"
+	typePrefix       = "urn:ietf:params:oauth:token-type:"
+	firstPartyPrefix = "urn:cambio:token-type:"
 )
 
 // Grant types of the token endpoint.
@@ -30,7 +30,7 @@ const (
 	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 §2.1
 )
 
-// AuthMethod is how a client authenticates (RFC 7591 §2,
+// AuthMethod is a client authentication method (RFC 7591 §2,
 // token_endpoint_auth_method).
 type AuthMethod string
 
