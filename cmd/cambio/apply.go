@@ -9,6 +9,7 @@ import (
 
 	"cambio/cmd/cambio/manifest"
 	"cambio/exchange/admin"
+	"cambio/exchange/registry"
 )
 
 func (c *cli) apply() *cobra.Command {
@@ -89,8 +90,8 @@ func placed(f *manifest.File, err error) error {
 }
 
 func (c *cli) printPlan(plan admin.Plan, dry bool) {
-	signs := map[string]string{admin.ActionAdd: "+", admin.ActionChange: "~", admin.ActionRemove: "-"}
-	counts := map[string]int{}
+	signs := map[registry.Action]string{registry.Add: "+", registry.Edit: "~", registry.Remove: "-"}
+	counts := map[registry.Action]int{}
 	for _, change := range plan.Changes {
 		counts[change.Action]++
 		if sign := signs[change.Action]; sign != "" {
@@ -100,8 +101,8 @@ func (c *cli) printPlan(plan admin.Plan, dry bool) {
 			fmt.Fprintf(c.out, "    %s\n", line)
 		}
 	}
-	summary := fmt.Sprintf("%d added, %d changed, %d removed, %d unchanged", counts[admin.ActionAdd],
-		counts[admin.ActionChange], counts[admin.ActionRemove], counts[admin.ActionUnchanged])
+	summary := fmt.Sprintf("%d added, %d changed, %d removed, %d unchanged", counts[registry.Add],
+		counts[registry.Edit], counts[registry.Remove], counts[registry.Unchanged])
 	if dry {
 		summary = "dry run, nothing was changed: " + summary
 	}

@@ -10,6 +10,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/admin"
+	"cambio/exchange/registry"
 )
 
 func (c *cli) issuer() *cobra.Command {
@@ -90,7 +91,7 @@ func addsOnly(ctx context.Context, api *admin.Client, m exchange.Manifest) error
 		return err
 	}
 	for _, change := range plan.Changes {
-		if change.Action == admin.ActionChange || change.Action == admin.ActionUnchanged {
+		if change.Action == registry.Edit || change.Action == registry.Unchanged {
 			return hinted(fmt.Errorf("%s %s is registered already", change.Kind, change.ID),
 				fmt.Sprintf("see: cambio %s show %s; change it with: cambio apply -f trust.yaml", change.Kind, change.ID))
 		}

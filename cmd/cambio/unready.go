@@ -3,6 +3,7 @@ package main
 import (
 	"cambio/exchange"
 	"cambio/exchange/admin"
+	"cambio/exchange/registry"
 )
 
 // A sound registration can need a further step before it is of use. Without a
@@ -30,7 +31,7 @@ func (a *app) warnUnready() error {
 func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
 	added := map[string]bool{}
 	for _, change := range plan.Changes {
-		added[change.ID] = change.Action == admin.ActionAdd && change.Kind == "client" || added[change.ID]
+		added[change.ID] = change.Action == registry.Add && change.Kind == registry.KindClient || added[change.ID]
 	}
 	for _, client := range clients {
 		if added[client.ID] && bySecret(&client) {

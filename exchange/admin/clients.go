@@ -4,9 +4,7 @@ import (
 	"context"
 
 	"cambio/exchange"
-	"cambio/exchange/audit"
 	"cambio/exchange/registry"
-	"cambio/storage"
 )
 
 func (a *api) clients() {
@@ -14,7 +12,7 @@ func (a *api) clients() {
 	handle(a, "showClient", "GET /v1/clients/{id}", "Show a client", func(ctx context.Context, in *byID) (exchange.Client, error) {
 		return a.clientWithUses(ctx, in.ID)
 	})
-	handleEmpty(a, "removeClient", "DELETE /v1/clients/{id}", "Remove a client and end its sessions", a.removeClient)
+	handleEmpty(a, "removeClient", "DELETE /v1/clients/{id}", "Remove a client and end its sessions", a.remove(registry.KindClient))
 }
 
 func (a *api) findClient(id string) (exchange.Client, error) {
@@ -38,16 +36,4 @@ func (a *api) listClients(ctx context.Context, _ *struct{}) (clientList, error) 
 		}
 	}
 	return clientList{all}, nil
-}
-
-func (a *api) removeClient(ctx context.Context, in *byID) error {
-	err := a.revoking(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.Remove(ctx, registry.KindClient, in.ID, a.now(), writes...)
-	}, clientRevocations(in.ID)...)
-	if err != nil {
-		return missing(err, "client", in.ID)
-	}
-	a.note(ctx, audit.Event{Name: "admin.client.remove", Client: in.ID})
-	a.forgetInvoices(ctx, registry.Plan{{Action: registry.Remove, Kind: registry.KindClient, ID: in.ID}})
-	return nil
 }

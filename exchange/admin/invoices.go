@@ -28,10 +28,8 @@ type invoiceRefs struct {
 }
 
 type invoiceQuery struct {
-	ID       string `path:"id"`
-	Customer string `query:"customer" doc:"Only invoices of this customer"`
-	From     string `query:"from" doc:"next of the previous page"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	ID string `path:"id"`
+	InvoiceFilter
 }
 
 type removedInvoices struct {

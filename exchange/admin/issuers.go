@@ -5,10 +5,8 @@ import (
 	"net/http"
 
 	"cambio/exchange"
-	"cambio/exchange/audit"
 	"cambio/exchange/registration"
 	"cambio/exchange/registry"
-	"cambio/storage"
 )
 
 func (a *api) issuers() {
@@ -20,7 +18,7 @@ func (a *api) issuers() {
 	})
 	handle(a, "showIssuerKeys", "GET /v1/issuers/{id}/keys", "Show an issuer and the keys it publishes now", a.issuerKeys)
 	handle(a, "previewIssuer", "POST /v1/issuers:preview", "Fetch the keys of an issuer without registering it", a.preview, maxBytes(maxManifest))
-	handleEmpty(a, "removeIssuer", "DELETE /v1/issuers/{id}", "Remove an issuer and end the sessions that came from it", a.removeIssuer)
+	handleEmpty(a, "removeIssuer", "DELETE /v1/issuers/{id}", "Remove an issuer and end the sessions that came from it", a.remove(registry.KindIssuer))
 }
 
 func (a *api) findIssuer(id string) (exchange.Issuer, error) {
@@ -72,15 +70,4 @@ func (a *api) describe(ctx context.Context, i exchange.Issuer, set exchange.KeyS
 		return Preview{}, &refusal{status: http.StatusBadGateway, detail: err.Error()}
 	}
 	return Preview{Issuer: i, Keys: nonNil(keys)}, nil
-}
-
-func (a *api) removeIssuer(ctx context.Context, in *byID) error {
-	err := a.revoking(ctx, func(writes []storage.Write) error {
-		return a.cfg.Registry.Remove(ctx, registry.KindIssuer, in.ID, a.now(), writes...)
-	}, exchange.Revocation{Kind: exchange.RevocationIssuer, ID: in.ID})
-	if err != nil {
-		return missing(err, "issuer", in.ID)
-	}
-	a.note(ctx, audit.Event{Name: "admin.issuer.remove", Issuer: in.ID})
-	return nil
 }

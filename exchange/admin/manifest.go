@@ -2,10 +2,12 @@ package admin
 
 import (
 	"context"
+	"strings"
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/registry"
+	"cambio/storage"
 )
 
 type manifestRequest struct {
@@ -28,23 +30,40 @@ func (a *api) apply(ctx context.Context, in *manifestRequest) (Plan, error) {
 	plan, problems, err := a.cfg.Registry.Apply(ctx, in.Body, in.Prune, now, RevocationsOf(a.cfg.Sessions, now))
 	if err == nil && len(problems) == 0 {
 		a.revokeAgain(ctx, revocations(plan))
-		for _, e := range Events(plan) {
-			a.note(ctx, e)
-		}
-		a.forgetInvoices(ctx, plan)
+		a.applied(ctx, plan)
 	}
 	return planned(plan, problems, err)
+}
+
+// remove returns the handler that removes a registration and ends the sessions that
+// came from it.
+func (a *api) remove(kind registry.Kind) func(context.Context, *byID) error {
+	return func(ctx context.Context, in *byID) error {
+		plan := registry.Plan{{Action: registry.Remove, Kind: kind, ID: in.ID}}
+		err := a.revoking(ctx, func(writes []storage.Write) error {
+			return a.cfg.Registry.Remove(ctx, kind, in.ID, a.now(), writes...)
+		}, revocations(plan)...)
+		if err != nil {
+			return missing(err, strings.ReplaceAll(string(kind), "-", " "), in.ID)
+		}
+		a.applied(ctx, plan)
+		return nil
+	}
+}
+
+// applied does what follows the commit of a plan.
+func (a *api) applied(ctx context.Context, plan registry.Plan) {
+	for _, e := range Events(plan) {
+		a.note(ctx, e)
+	}
+	a.forgetInvoices(ctx, plan)
 }
 
 func planned(plan registry.Plan, problems []exchange.Problem, err error) (Plan, error) {
 	if err == nil && len(problems) > 0 {
 		err = invalid(problems)
 	}
-	out := Plan{Changes: make([]Change, len(plan))}
-	for i, c := range plan {
-		out.Changes[i] = Change{Action: string(c.Action), Kind: string(c.Kind), ID: c.ID, Diff: c.Diff}
-	}
-	return out, err
+	return Plan{nonNil(plan)}, err
 }
 
 // Events returns the audit events of a plan that was applied, without time and

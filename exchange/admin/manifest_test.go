@@ -13,7 +13,7 @@ import (
 func actions(p admin.Plan) string {
 	var out []string
 	for _, c := range p.Changes {
-		out = append(out, c.Action+" "+c.ID)
+		out = append(out, string(c.Action)+" "+c.ID)
 	}
 	return strings.Join(out, ", ")
 }

@@ -8,14 +8,6 @@ import (
 	"cambio/exchange/session"
 )
 
-type sessionsRequest struct {
-	User   string `query:"user"`
-	Client string `query:"client"`
-	Issuer string `query:"issuer"`
-	From   string `query:"from" doc:"next of the previous page"`
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-}
-
 func (a *api) sessions() {
 	handle(a, "listSessions", "GET /v1/sessions", "List sessions, oldest first", a.listSessions,
 		description("A page can be empty although others follow: continue while there is a next."))
@@ -30,10 +22,8 @@ func (a *api) findSession(ctx context.Context, id string) (Session, error) {
 	return Session{s}, missing(err, "session", id)
 }
 
-func (a *api) listSessions(ctx context.Context, in *sessionsRequest) (Sessions, error) {
-	page, next, err := a.cfg.Sessions.List(ctx, session.Filter{
-		User: in.User, Client: in.Client, Issuer: in.Issuer, From: in.From, Limit: in.Limit,
-	})
+func (a *api) listSessions(ctx context.Context, in *SessionFilter) (Sessions, error) {
+	page, next, err := a.cfg.Sessions.List(ctx, session.Filter(*in))
 	out := Sessions{Sessions: make([]Session, len(page)), Next: next}
 	for i, s := range page {
 		out.Sessions[i] = Session{s}

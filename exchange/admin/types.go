@@ -5,28 +5,13 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/registry"
 	"cambio/exchange/session"
 )
 
 // Plan lists what applying a manifest changes or has changed.
 type Plan struct {
-	Changes []Change `json:"changes" nullable:"false" doc:"Issuers, then clients and detail types, in the order of the manifest, including unchanged ones; then removals"`
-}
-
-// Actions of a Change.
-const (
-	ActionAdd       = "add"
-	ActionChange    = "change"
-	ActionRemove    = "remove"
-	ActionUnchanged = "unchanged"
-)
-
-// Change describes how a registration is changed.
-type Change struct {
-	Action string   `json:"action" enum:"add,change,remove,unchanged"`
-	Kind   string   `json:"kind" enum:"issuer,client,detail-type"`
-	ID     string   `json:"id"`
-	Diff   []string `json:"diff,omitempty" doc:"One line for each field that differs, without secrets"`
+	Changes registry.Plan `json:"changes" nullable:"false" doc:"Issuers, then clients and detail types, in the order of the manifest, including unchanged ones; then removals"`
 }
 
 // Preview is an issuer with the keys it publishes now.
@@ -84,9 +69,11 @@ type Sessions struct {
 
 // SessionFilter selects sessions. Empty fields select all.
 type SessionFilter struct {
-	User, Client, Issuer string
-	From                 string // Next of the previous page
-	Limit                int    // 0 means 100
+	User   string `query:"user"`
+	Client string `query:"client"`
+	Issuer string `query:"issuer"`
+	From   string `query:"from" doc:"next of the previous page"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"` // 0 means 100
 }
 
 // SigningKey is a signing key of the server, without its private part.

@@ -14,9 +14,9 @@ type Users struct {
 
 // UserFilter selects users. Empty fields select all.
 type UserFilter struct {
-	Issuer string // only users linked to a subject of it
-	From   string // Next of the previous page
-	Limit  int    // 0 means 100
+	Issuer string `query:"issuer" doc:"Only users linked to a subject of this issuer or first-party namespace"`
+	From   string `query:"from" doc:"next of the previous page"`
+	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"` // 0 means 100
 }
 
 // UserDetails is a user with its links and the merges that led to it.
@@ -98,9 +98,9 @@ type Invoices struct {
 
 // InvoiceFilter selects invoices of a client. Empty fields select all.
 type InvoiceFilter struct {
-	Customer string
-	From     string // Next of the previous page
-	Limit    int    // 0 means 100
+	Customer string `query:"customer" doc:"Only invoices of this customer"`
+	From     string `query:"from" doc:"next of the previous page"`
+	Limit    int    `query:"limit" default:"100" minimum:"1" maximum:"1000"` // 0 means 100
 }
 
 // InvoiceRef names an invoice of a customer.

@@ -14,12 +14,6 @@ import (
 	"cambio/storage"
 )
 
-type usersRequest struct {
-	Issuer string `query:"issuer" doc:"Only users linked to a subject of this issuer or first-party namespace"`
-	From   string `query:"from" doc:"next of the previous page"`
-	Limit  int    `query:"limit" default:"100" minimum:"1" maximum:"1000"`
-}
-
 func (a *api) users() {
 	handle(a, "listUsers", "GET /v1/users", "List users in the order of their first exchange", a.listUsers,
 		description("With issuer, a page can be empty although others follow: continue while there is a next."))
@@ -32,7 +26,7 @@ func (a *api) users() {
 	handleEmpty(a, "deleteUser", "DELETE /v1/users/{id}", "Delete a user and its links and end its sessions", a.deleteUser)
 }
 
-func (a *api) listUsers(ctx context.Context, in *usersRequest) (Users, error) {
+func (a *api) listUsers(ctx context.Context, in *UserFilter) (Users, error) {
 	page := a.cfg.Users.List
 	if in.Issuer != "" {
 		page = func(ctx context.Context, from string, limit int) ([]exchange.User, string, error) {

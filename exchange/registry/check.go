@@ -20,10 +20,10 @@ func (p *planner) checkIssuers(declared []exchange.Issuer) {
 	for n, i := range declared {
 		path := fmt.Sprintf("$.issuers[%d]", n)
 		if old := p.before.issuers[i.ID]; old != nil && old.record.Issuer.URL != i.URL {
-			p.add(path+".url", "id %s is permanently bound to %s, because it is part of its users' identity; give this url another id", exchange.Quote(i.ID), exchange.Quote(old.record.Issuer.URL))
+			p.Add(path+".url", "id %s is permanently bound to %s, because it is part of its users' identity; give this url another id", exchange.Quote(i.ID), exchange.Quote(old.record.Issuer.URL))
 		}
 		if other, taken := byURL[i.URL]; taken && i.URL != "" {
-			p.add(path+".url", "%s is the url of the registered issuer %s", exchange.Quote(i.URL), other)
+			p.Add(path+".url", "%s is the url of the registered issuer %s", exchange.Quote(i.URL), other)
 		}
 		for k, s := range i.Keys.Secrets {
 			p.checkUnsealed(fmt.Sprintf("%s.keys.secrets[%d]", path, k), s)
@@ -38,12 +38,12 @@ func (p *planner) checkClients(declared []exchange.Client) {
 		path := fmt.Sprintf("$.clients[%d]", n)
 		for k, id := range c.Issuers {
 			if !p.remains(KindIssuer, id) {
-				p.add(fmt.Sprintf("%s.issuers[%d]", path, k), "no issuer has the id %s%s", exchange.Quote(id), registration.DidYouMean(id, p.issuerIDs()))
+				p.Add(fmt.Sprintf("%s.issuers[%d]", path, k), "no issuer has the id %s%s", exchange.Quote(id), registration.DidYouMean(id, p.issuerIDs()))
 			}
 		}
 		for k, name := range c.DetailTypes {
 			if name != exchange.DetailCheckout && !p.remains(KindDetailType, name) {
-				p.add(fmt.Sprintf("%s.detailTypes[%d]", path, k), "no detail type has the name %s", exchange.Quote(name))
+				p.Add(fmt.Sprintf("%s.detailTypes[%d]", path, k), "no detail type has the name %s", exchange.Quote(name))
 			}
 		}
 		for _, s := range webhookSecrets(c) {
@@ -51,7 +51,7 @@ func (p *planner) checkClients(declared []exchange.Client) {
 		}
 		for k, s := range c.Secrets {
 			if len(s.MAC) > 0 {
-				p.add(fmt.Sprintf("%s.secrets[%d].mac", path, k), "is made by the server and cannot be declared")
+				p.Add(fmt.Sprintf("%s.secrets[%d].mac", path, k), "is made by the server and cannot be declared")
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func (p *planner) checkClients(declared []exchange.Client) {
 // checkUnsealed reports a declared seal.
 func (p *planner) checkUnsealed(path string, s exchange.SharedSecret) {
 	if len(s.Sealed) > 0 {
-		p.add(path+".sealed", "is made by the server and cannot be declared")
+		p.Add(path+".sealed", "is made by the server and cannot be declared")
 	}
 }
 
@@ -78,8 +78,4 @@ func (p *planner) issuerIDs() []string {
 		}
 	}
 	return known
-}
-
-func (p *planner) add(path, format string, args ...any) {
-	p.problems = append(p.problems, exchange.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }

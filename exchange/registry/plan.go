@@ -36,17 +36,17 @@ const (
 	KindDetailType Kind = "detail-type"
 )
 
-// Change describes how a registration is changed.
+// Change describes how a registration is changed. The admin API returns it.
 type Change struct {
-	Action Action `json:"action"`
-	Kind   Kind   `json:"kind"`
+	Action Action `json:"action" enum:"add,change,remove,unchanged"`
+	Kind   Kind   `json:"kind" enum:"issuer,client,detail-type"`
 	ID     string `json:"id"`
 	// Diff has a line for each field that differs: "+ path: new", "- path: old" or
 	// "~ path: old → new". Of secrets it says only that they differ.
-	Diff []string `json:"diff,omitempty"`
+	Diff []string `json:"diff,omitempty" doc:"One line for each field that differs, without secrets"`
 	// RevokedKeys are the keys of an issuer that a change removes or revokes: IDs
 	// of shared secrets, and thumbprints. Sessions that they proved should end.
-	RevokedKeys []string `json:"withdrawn,omitempty"`
+	RevokedKeys []string `json:"-"`
 }
 
 // Plan is the changes in the order of the manifest, then the removals.
@@ -61,6 +61,7 @@ func (p Plan) Changes() bool {
 // declares.
 type planner struct {
 	*Registry
+	exchange.Problems
 	before, draft *Snapshot
 	prune         bool
 	now           time.Time
@@ -68,7 +69,6 @@ type planner struct {
 	declared map[Kind]map[string]bool // kind → ID → declared
 	added    []addition
 	changes  Plan
-	problems []exchange.Problem
 }
 
 // addition is a new entry of the draft, declared at path.
@@ -85,7 +85,7 @@ type addition struct {
 func (r *Registry) plan(draft *Snapshot, m exchange.Manifest, prune bool, now time.Time) (Plan, []exchange.Problem, error) {
 	p := &planner{Registry: r, before: r.Snapshot(), draft: draft, prune: prune, now: now}
 	m = p.complete(m)
-	p.problems = append(p.problems, registration.Lint(&m)...)
+	p.Problems = registration.Lint(&m)
 	p.checkIssuers(m.Issuers)
 	p.checkClients(m.Clients)
 	for n, i := range m.Issuers {
@@ -107,8 +107,8 @@ func (r *Registry) plan(draft *Snapshot, m exchange.Manifest, prune bool, now ti
 		removeUndeclared(p, p.types)
 	}
 	p.compileAdded()
-	if len(p.problems) > 0 {
-		return nil, p.problems, nil
+	if len(p.Problems) > 0 {
+		return nil, p.Problems, nil
 	}
 	return p.changes, nil, nil
 }
@@ -120,11 +120,11 @@ func (p *planner) complete(m exchange.Manifest) exchange.Manifest {
 	m.Issuers, m.Clients = slices.Clone(m.Issuers), slices.Clone(m.Clients)
 	for n, i := range m.Issuers {
 		p.declared[KindIssuer][i.ID] = true
-		m.Issuers[n].Keys.Secrets = p.issuerSecrets(i.ID, p.storedIssuer(i.ID)).complete(i.Keys.Secrets)
+		m.Issuers[n].Keys.Secrets = p.issuerSecrets(i.ID, stored(p, p.issuers, i.ID).Issuer).complete(i.Keys.Secrets)
 	}
 	for n, c := range m.Clients {
 		p.declared[KindClient][c.ID] = true
-		m.Clients[n] = withWebhookSecrets(c, p.webhookSecrets(c.ID, p.storedClient(c.ID)).complete(webhookSecrets(c)))
+		m.Clients[n] = withWebhookSecrets(c, p.webhookSecrets(c.ID, stored(p, p.clients, c.ID).Client).complete(webhookSecrets(c)))
 	}
 	for _, t := range m.DetailTypes {
 		p.declared[KindDetailType][t.Type] = true
@@ -132,23 +132,17 @@ func (p *planner) complete(m exchange.Manifest) exchange.Manifest {
 	return m
 }
 
-func (p *planner) storedIssuer(id string) exchange.Issuer {
-	if i := p.before.issuers[id]; i.active() {
-		return i.record.Issuer
+// stored returns a registered record, the zero one if there is none.
+func stored[R record, C any](p *planner, k collection[R, C], id string) (r R) {
+	if e := (*k.entries(p.before))[id]; e.active() {
+		r = e.record
 	}
-	return exchange.Issuer{}
-}
-
-func (p *planner) storedClient(id string) exchange.Client {
-	if c := p.before.clients[id]; c != nil {
-		return c.record.Client
-	}
-	return exchange.Client{}
+	return r
 }
 
 // issuer declares an issuer with plain secrets.
 func (p *planner) issuer(path string, declared exchange.Issuer) error {
-	stored := p.storedIssuer(declared.ID)
+	stored := stored(p, p.issuers, declared.ID).Issuer
 	secrets, err := p.issuerSecrets(declared.ID, stored).seal(declared.Keys.Secrets)
 	if err != nil {
 		return err
@@ -164,7 +158,7 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 // client declares a client. Its secrets are not declared but generated: it keeps
 // those it has as long as it authenticates by them.
 func (p *planner) client(path string, declared exchange.Client) error {
-	stored := p.storedClient(declared.ID)
+	stored := stored(p, p.clients, declared.ID).Client
 	secrets, err := p.webhookSecrets(declared.ID, stored).seal(webhookSecrets(declared))
 	if err != nil {
 		return err
@@ -182,19 +176,18 @@ func (p *planner) client(path string, declared exchange.Client) error {
 // returns the change; nil if a problem at path is known, which compiling the
 // record would only report again.
 func declare[R record, C any](p *planner, k collection[R, C], path, id string, next R) *Change {
-	if slices.ContainsFunc(p.problems, func(q exchange.Problem) bool { return strings.HasPrefix(q.Path, path) }) {
+	if slices.ContainsFunc(p.Problems, func(q exchange.Problem) bool { return strings.HasPrefix(q.Path, path) }) {
 		return nil
 	}
-	change := Change{Action: Add, Kind: k.kind, ID: id}
-	var stored R
+	change, before := Change{Action: Add, Kind: k.kind, ID: id}, stored(p, k, id)
 	if old := (*k.entries(p.before))[id]; old.active() {
-		stored, change.Action = old.record, Edit
-		if sameJSON(stored.registration(), next.registration()) && len(old.faults()) == 0 {
+		change.Action = Edit
+		if sameJSON(before.registration(), next.registration()) && len(old.faults()) == 0 {
 			change.Action = Unchanged
 		}
 	}
 	if change.Action != Unchanged {
-		change.Diff = k.diff(stored, next)
+		change.Diff = k.diff(before, next)
 		e := k.entry(next)
 		(*k.entries(p.draft))[id] = e
 		p.added = append(p.added, addition{path, e})
@@ -229,7 +222,7 @@ func (p *planner) compileAdded() {
 	for _, a := range p.added {
 		for _, q := range a.entry.faults() {
 			q.Path = member(a.path, q.Path)
-			p.problems = append(p.problems, q)
+			p.Problems = append(p.Problems, q)
 		}
 	}
 }
