@@ -27,8 +27,7 @@
 //   - A signature that does not hold never leads to a fetch.
 //   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
 //     to be down. What the issuer withdraws is gone with the next fetch.
-//   - Fetches go to https URLs at public addresses, checked after the name was
-//     resolved; they follow no redirect and use no proxy.
+//   - Fetches go out through package egress.
 //   - One bad key does not spoil the others of its set.
 //   - Verify reads the keys behind one atomic pointer, and a Set that nobody
 //     uses runs no goroutine.

@@ -1,42 +1,48 @@
 package jwks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/http"
 	"strings"
 
+	"cambio/jwks/egress"
 	"cambio/jwks/strictjson"
 )
 
-// maxURL bounds URLs, which issuers choose and error texts repeat.
-const maxURL = 2048
+// maxBody bounds a response of an issuer, in bytes.
+const maxBody = 512 << 10
 
 const discoveryPath = "/.well-known/openid-configuration"
 
-// newLoader is the function that fetches the keys of src.
+// loader fetches an issuer's keys.
+type loader struct{ client *egress.Client }
+
+// newLoader returns the function that fetches the keys of src.
 func newLoader(src Source, opts Options) (func(context.Context) ([]parsed, error), error) {
-	g := getter{allowPrivate: opts.AllowPrivateAddresses}
+	l := loader{egress.New(egress.Options{Private: opts.AllowPrivateAddresses, Timeout: opts.Timeout, MaxBody: maxBody})}
 	switch {
 	case src.JWKSURL != "":
-		return g.loader("JWKSURL", src.JWKSURL, parseJWKS)
+		return l.from("JWKSURL", src.JWKSURL, parseJWKS)
 	case src.CertificatesURL != "":
-		return g.loader("CertificatesURL", src.CertificatesURL, parseCertificates)
+		return l.from("CertificatesURL", src.CertificatesURL, parseCertificates)
 	}
-	return g.discoverer(src)
+	return l.discoverer(src)
 }
 
-// loader fetches keys from a URL that the operator registered.
-func (g getter) loader(name, address string, parse func([]byte) ([]parsed, error)) (func(context.Context) ([]parsed, error), error) {
-	if err := g.check(address); err != nil {
+// from returns the function that fetches keys from a URL that the operator
+// registered.
+func (l loader) from(name, address string, parse func([]byte) ([]parsed, error)) (func(context.Context) ([]parsed, error), error) {
+	if err := l.client.CheckURL(address); err != nil {
 		return nil, field(name, err)
 	}
-	return func(ctx context.Context) ([]parsed, error) { return g.keys(ctx, address, parse) }, nil
+	return func(ctx context.Context) ([]parsed, error) { return l.keys(ctx, address, parse) }, nil
 }
 
-func (g getter) keys(ctx context.Context, address string, parse func([]byte) ([]parsed, error)) ([]parsed, error) {
-	body, err := g.get(ctx, address)
+func (l loader) keys(ctx context.Context, address string, parse func([]byte) ([]parsed, error)) ([]parsed, error) {
+	body, err := l.get(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("fetching keys: %w", err)
 	}
@@ -47,9 +53,9 @@ func (g getter) keys(ctx context.Context, address string, parse func([]byte) ([]
 	return all, nil
 }
 
-// discoverer fetches the discovery document and the keys it points to: both
-// are one fetch, with one timeout.
-func (g getter) discoverer(src Source) (func(context.Context) ([]parsed, error), error) {
+// discoverer returns the function that fetches the discovery document and the
+// keys at its jwks_uri: both are one fetch, with one timeout.
+func (l loader) discoverer(src Source) (func(context.Context) ([]parsed, error), error) {
 	if src.Issuer == "" {
 		return nil, fieldf("Issuer", "discovery needs the issuer's URL")
 	}
@@ -58,28 +64,30 @@ func (g getter) discoverer(src Source) (func(context.Context) ([]parsed, error),
 		// OpenID Connect Discovery §4.1: without a terminating slash.
 		name, address = "Issuer", strings.TrimSuffix(src.Issuer, "/")+discoveryPath
 	}
-	if err := g.check(address); err != nil {
+	if err := l.client.CheckURL(address); err != nil {
 		return nil, field(name, err)
 	}
 	return func(ctx context.Context) ([]parsed, error) {
-		body, err := g.get(ctx, address)
+		body, err := l.get(ctx, address)
 		if err != nil {
 			return nil, fmt.Errorf("fetching discovery document: %w", err)
 		}
 		jwksURI, err := readDiscovery(body, src.Issuer)
 		if err == nil {
-			err = g.check(jwksURI)
+			err = l.client.CheckURL(jwksURI)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading discovery document of %s: %w", quote(address), err)
 		}
-		return g.keys(ctx, jwksURI, parseJWKS)
+		return l.keys(ctx, jwksURI, parseJWKS)
 	}, nil
 }
 
-// readDiscovery answers the jwks_uri of issuer's discovery document. One that
-// speaks of another issuer is refused (OpenID Connect Discovery §4.3), or keys
-// of one tenant would count for another.
+var discoveryRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known("issuer", "jwks_uri")}
+
+// readDiscovery returns the jwks_uri of issuer's discovery document. A document
+// of another issuer is refused (OpenID Connect Discovery §4.3): the keys of one
+// tenant would count for another.
 func readDiscovery(body []byte, issuer string) (string, error) {
 	var got, jwksURI string
 	r := strictjson.New(string(body), discoveryRules)
@@ -102,24 +110,25 @@ func readDiscovery(body []byte, issuer string) (string, error) {
 	return jwksURI, nil
 }
 
-var discoveryRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known("issuer", "jwks_uri")}
-
-// check refuses URLs that are never fetched: all but https, and http where
-// only private addresses can be reached by it.
-func (g getter) check(address string) error {
-	if len(address) > maxURL {
-		return fmt.Errorf("a URL of %d bytes, want at most %d", len(address), maxURL)
+// get fetches a JSON document.
+func (l loader) get(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
 	}
-	u, err := url.Parse(address)
+	req.Header.Set("Accept", "application/json")
+	resp, err := l.client.Do(req)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s is not a URL", quote(address))
-	case u.Scheme != "https" && !(u.Scheme == "http" && g.allowPrivate):
-		return fmt.Errorf("%s is not an https URL", quote(address))
-	case u.Hostname() == "":
-		return fmt.Errorf("%s names no host", quote(address))
-	case u.User != nil || u.Fragment != "":
-		return errors.New("the URL has user information or a fragment")
+	case resp.Status >= 300 && resp.Status < 400:
+		err = fmt.Errorf("redirects to %s, which is not followed", quote(resp.Header.Get("Location")))
+	case resp.Status != http.StatusOK:
+		err = fmt.Errorf("status %d", resp.Status)
+	case bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("<")):
+		err = errors.New("an HTML page, want JSON")
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", quote(address), err)
+	}
+	return resp.Body, nil
 }

@@ -18,7 +18,6 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/checkout"
-	"cambio/jwks"
 	"cambio/storage"
 	"cambio/storage/bolt"
 )
@@ -30,7 +29,7 @@ func open(t *testing.T) (*checkout.Invoices, storage.Engine) {
 	e, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
 	must(t, err)
 	t.Cleanup(func() { e.Close() })
-	return checkout.New(e, checkout.Config{RecordKey: make([]byte, 32), Transport: jwks.Transport}), e
+	return checkout.New(e, checkout.Config{RecordKey: make([]byte, 32)}), e
 }
 
 func must(t *testing.T, err error) {

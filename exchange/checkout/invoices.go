@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"cambio/exchange"
@@ -17,9 +16,6 @@ import (
 type Config struct {
 	// RecordKey makes the MAC of each record, at least 32 bytes.
 	RecordKey []byte
-	// Transport reaches webhooks: with private, on loopback and private
-	// networks too. It follows its own rules about where an address may be.
-	Transport func(private bool) http.RoundTripper
 }
 
 // Invoices knows which invoices are whose. Its methods are safe for concurrent
@@ -35,7 +31,7 @@ func New(e storage.Engine, cfg Config) *Invoices {
 	return &Invoices{
 		engine: e,
 		table:  storage.NewTable[exchange.Invoice](e, "invoices", cfg.RecordKey),
-		hooks:  hooks{public: asker(cfg.Transport(false)), private: asker(cfg.Transport(true)), asking: map[string]int{}},
+		hooks:  hooks{public: webhookClient(false), private: webhookClient(true), asking: map[string]int{}},
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/egress"
 )
 
 // Bounds of a question to a webhook.
@@ -28,18 +28,14 @@ const (
 
 // hooks asks webhooks. A client whose webhook is slow holds up only itself.
 type hooks struct {
-	public, private *http.Client
+	public, private *egress.Client
 
 	mu     sync.Mutex
 	asking map[string]int // client → questions under way
 }
 
-// asker follows no redirect: an answer comes from where the operator said.
-func asker(t http.RoundTripper) *http.Client {
-	return &http.Client{
-		Transport:     t,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+func webhookClient(private bool) *egress.Client {
+	return egress.New(egress.Options{Private: private, Timeout: hookTimeout, MaxBody: mostAnswer})
 }
 
 // question is the body of what a webhook is asked.
@@ -58,8 +54,6 @@ func (h *hooks) ask(ctx context.Context, party *exchange.CompiledClient, p excha
 		return unavailable(fmt.Errorf("%d questions to the webhook of %s are under way", mostAsking, client.ID))
 	}
 	defer h.leave(client.ID)
-	ctx, cancel := context.WithTimeout(ctx, hookTimeout)
-	defer cancel()
 	accepted, err := h.call(ctx, party, question{
 		Client: client.ID, Partner: p.Partner, Customer: p.Customer, Invoice: p.Invoice, Request: requestID, Time: now.UTC(),
 	}, now)
@@ -93,13 +87,9 @@ func (h *hooks) call(ctx context.Context, party *exchange.CompiledClient, q ques
 		by = h.private
 	}
 	resp, err := by.Do(req)
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err // its text repeats the URL, in which there may be a key
-	}
 	if err != nil {
 		return false, err
 	}
-	defer resp.Body.Close()
 	return read(resp)
 }
 
@@ -115,22 +105,15 @@ func sign(secret, body []byte, now time.Time) string {
 
 // read wants a clear yes or no: a page that a proxy or a parked domain answers
 // with 200 says neither.
-func read(resp *http.Response) (bool, error) {
+func read(resp *egress.Response) (bool, error) {
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
-	case resp.StatusCode != http.StatusOK:
-		return false, fmt.Errorf("status %d", resp.StatusCode)
+	case resp.Status != http.StatusOK:
+		return false, fmt.Errorf("status %d", resp.Status)
 	case err != nil || media != "application/json":
 		return false, fmt.Errorf("the answer is %s, want application/json", exchange.Quote(resp.Header.Get("Content-Type")))
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
-	switch {
-	case err != nil:
-		return false, err
-	case len(body) > mostAnswer:
-		return false, fmt.Errorf("the answer has more than %d bytes", mostAnswer)
-	}
-	return accepted(body)
+	return accepted(resp.Body)
 }
 
 // accepted reads an answer: a JSON object with one member accepted, true or

@@ -144,38 +144,6 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-func TestMayAsk(t *testing.T) {
-	for _, row := range []struct {
-		address       string
-		plain, secure bool
-	}{
-		{"127.0.0.1:8545", true, true},
-		{"[::1]:8545", true, true},
-		{"10.1.2.3:8545", true, true},
-		{"192.168.1.1:80", true, true},
-		{"[fd12::1]:80", true, true},
-		{"8.8.8.8:443", false, true},
-		{"[2606:4700::1]:443", false, true},
-		{"169.254.169.254:80", false, false},
-		{"[fe80::1]:80", false, false},
-		{"[fd00:ec2::254]:80", false, false},
-		{"100.100.100.200:80", false, false},
-		{"0.0.0.0:80", false, false},
-		{"224.0.0.1:80", false, false},
-		{"[::ffff:169.254.169.254]:80", false, false},
-	} {
-		for _, plain := range []bool{true, false} {
-			want := row.secure
-			if plain {
-				want = row.plain
-			}
-			if err := mayAsk(row.address, plain); (err == nil) != want {
-				t.Errorf("%s, plain %v: %v", row.address, plain, err)
-			}
-		}
-	}
-}
-
 // Questions beyond the bound are turned away at once, and the places are given
 // back.
 func TestAskingIsBounded(t *testing.T) {

@@ -7,14 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"strings"
-	"syscall"
 	"time"
+
+	"cambio/jwks/egress"
 )
 
 // Bounds of a question to a chain.
@@ -28,88 +25,22 @@ const (
 // through JSON-RPC endpoints that operators registered. Its methods are safe
 // for concurrent use.
 type Contracts struct {
-	client *http.Client
+	client *egress.Client
 	asking chan struct{}
 }
 
-// NewContracts makes a Contracts.
-//
-// An endpoint may be anywhere that has a certificate for its name. In plain http
-// it may only be on loopback or a private network, where operators run nodes of
-// their own: that is seen when its name has become an address. No redirect is
-// followed, and no proxy used. Link-local addresses, where clouds keep their
-// metadata, are never asked.
+// NewContracts returns Contracts. An endpoint may be at a public address by
+// https, or on loopback or a private network, where operators run nodes of their
+// own, by http too.
 func NewContracts() *Contracts {
 	return &Contracts{
 		asking: make(chan struct{}, askMost),
-		client: &http.Client{
-			Timeout:       askTimeout,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport:     &schemes{plain: transport(true), secure: transport(false)},
-		},
+		client: egress.New(egress.Options{Private: true, Timeout: askTimeout, MaxBody: maxAnswer, KeepAlive: true}),
 	}
 }
 
 // Close closes idle connections.
-func (c *Contracts) Close() { c.client.CloseIdleConnections() }
-
-// schemes keeps connections that may be read on the way apart from others.
-type schemes struct{ plain, secure *http.Transport }
-
-func (s *schemes) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme == "https" {
-		return s.secure.RoundTrip(r)
-	}
-	return s.plain.RoundTrip(r)
-}
-
-func (s *schemes) CloseIdleConnections() {
-	s.plain.CloseIdleConnections()
-	s.secure.CloseIdleConnections()
-}
-
-func transport(plain bool) *http.Transport {
-	dialer := &net.Dialer{
-		Timeout: askTimeout,
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			return mayAsk(address, plain)
-		},
-	}
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    askTimeout,
-		ForceAttemptHTTP2:      true,
-		DisableCompression:     true, // the bound is on what is read
-		MaxIdleConnsPerHost:    4,
-		IdleConnTimeout:        time.Minute,
-		MaxResponseHeaderBytes: 16 << 10,
-	}
-}
-
-// metadata are the addresses of clouds' metadata that are not link-local.
-var metadata = []netip.Prefix{
-	netip.MustParsePrefix("fd00:ec2::/32"), netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("168.63.129.16/32"),
-}
-
-func mayAsk(address string, plain bool) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	addr := ap.Addr().Unmap().WithZone("")
-	for _, m := range metadata {
-		if m.Contains(addr) {
-			return fmt.Errorf("address %s is never asked", addr)
-		}
-	}
-	switch {
-	case addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast():
-		return fmt.Errorf("address %s is never asked", addr)
-	case plain && !addr.IsLoopback() && !addr.IsPrivate():
-		return fmt.Errorf("address %s is public and must be asked by https", addr)
-	}
-	return nil
-}
+func (c *Contracts) Close() { c.client.Close() }
 
 // answer is a JSON-RPC answer, whose members that are not needed are ignored.
 type answer struct {
@@ -144,24 +75,13 @@ func (c *Contracts) post(ctx context.Context, endpoint string, body []byte) ([]b
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.client.Do(req)
-	if err != nil {
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // which does not repeat the URL
-		}
-		return nil, fmt.Errorf("%s: %w", req.URL.Host, err)
+	if err == nil && resp.Status != http.StatusOK {
+		err = fmt.Errorf("status %d", resp.Status)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: status %d", req.URL.Host, resp.StatusCode)
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", req.URL.Host, err)
 	}
-	if len(text) > maxAnswer {
-		return nil, fmt.Errorf("%s: more than %d bytes", req.URL.Host, maxAnswer)
-	}
-	return text, nil
+	return resp.Body, nil
 }
 
 // parseAnswer reads the result of eth_call. A contract that reverts says no;

@@ -1,14 +1,10 @@
 package jwks
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +124,7 @@ func TestDiscoveryDocument(t *testing.T) {
 		{"Issuer", i.URL, jwksURI, `,"Issuer":"https://evil.example"`, "only by case"},
 		{"a long jwks_uri", i.URL, jwksURI + strings.Repeat("/x", 1024), "", "want at most 2048"},
 		{"a file", i.URL, "file:///etc/passwd", "", "not an https URL"},
-		{"a public address over http", i.URL, "http://192.0.32.8/keys", "", "must be asked by https"},
+		{"a public address over http", i.URL, "http://192.0.32.8/keys", "", "must be reached by https"},
 		{"link-local addresses", i.URL, "http://169.254.169.254/latest", "", "is not public"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -162,104 +158,4 @@ func TestPrivateAddress(t *testing.T) {
 		}
 	}
 	wantFetches(t, i, 0)
-}
-
-func TestMayDial(t *testing.T) {
-	for _, row := range []struct {
-		address                         string
-		public, private, privatePlainly bool // reachable by https, by https and by http if private ones are allowed
-	}{
-		{"8.8.8.8:443", true, true, false},
-		{"[2606:4700::1111]:443", true, true, false},
-		{"[::ffff:8.8.8.8]:443", true, true, false},
-		{"127.0.0.1:80", false, true, true},
-		{"127.255.0.1:80", false, true, true},
-		{"10.1.2.3:80", false, true, true},
-		{"172.16.0.1:80", false, true, true},
-		{"172.32.0.1:443", true, true, false},
-		{"192.168.1.1:80", false, true, true},
-		{"100.64.0.1:80", false, true, true},
-		{"[::1]:80", false, true, true},
-		{"[fd12::1]:80", false, true, true},
-		{"[::ffff:10.0.0.1]:80", false, true, true},
-		{"[::ffff:127.0.0.1]:80", false, true, true},
-		{"0.0.0.0:80", false, false, false},
-		{"[::]:80", false, false, false},
-		{"169.254.169.254:80", false, false, false},
-		{"[::ffff:169.254.169.254]:80", false, false, false},
-		{"[fe80::1]:80", false, false, false},
-		{"[fe80::1%eth0]:80", false, false, false},
-		{"[fd00:ec2::254]:80", false, false, false},
-		{"100.100.100.200:80", false, false, false},
-		{"168.63.129.16:80", false, false, false},
-		{"192.0.0.192:80", false, false, false},
-		{"198.18.0.1:80", false, false, false},
-		{"224.0.0.1:80", false, false, false},
-		{"255.255.255.255:80", false, false, false},
-		{"[ff02::1]:80", false, false, false},
-		{"[64:ff9b::7f00:1]:80", false, false, false},
-		{"[64:ff9b:1::1]:80", false, false, false},
-		{"[2002:7f00:1::]:80", false, false, false},
-		{"[2001:0:1::1]:80", false, false, false},
-		{"[2001:db8::1]:80", false, false, false},
-		{"[::127.0.0.1]:80", false, false, false},
-		{"[fec0::1]:80", false, false, false},
-		{"localhost:80", false, false, false},
-	} {
-		for _, way := range []struct {
-			name           string
-			private, plain bool
-			want           bool
-		}{
-			{"https", false, false, row.public},
-			{"https, private allowed", true, false, row.private},
-			{"http, private allowed", true, true, row.privatePlainly},
-		} {
-			if err := (getter{allowPrivate: way.private}).mayDial(row.address, way.plain); (err == nil) != way.want {
-				t.Errorf("%s by %s: %v", row.address, way.name, err)
-			}
-		}
-	}
-}
-
-func TestTLS(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	server.StartTLS()
-	defer server.Close()
-	if _, err := (getter{allowPrivate: true}).get(t.Context(), server.URL); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("%v, want the certificate refused", err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(server.Certificate())
-	body, err := getter{allowPrivate: true, tls: &tls.Config{RootCAs: roots}}.get(t.Context(), server.URL)
-	if err != nil || string(body) != "{}" {
-		t.Errorf("get = %q, %v", body, err)
-	}
-}
-
-// TestNoProxy: a proxy from the environment would dial for us, unchecked.
-func TestNoProxy(t *testing.T) {
-	if (getter{}).client(false).Transport.(*http.Transport).Proxy != nil {
-		t.Error("the client asks for a proxy")
-	}
-}
-
-// TestTransport: others reach what keys are fetched from, and nothing else.
-func TestTransport(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(s.Close)
-	for private, want := range map[bool]string{true: "", false: "not public"} {
-		r, err := http.NewRequest(http.MethodGet, s.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := Transport(private).RoundTrip(r)
-		if err == nil {
-			resp.Body.Close()
-		}
-		if (err == nil) != private || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("private %t: %v", private, err)
-		}
-	}
 }
