@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"cambio/exchange"
 	"cambio/storage"
@@ -43,9 +44,10 @@ type Registry struct {
 	clients   collection[clientRecord, exchange.CompiledClient]
 	types     collection[detailRecord, exchange.DetailKind]
 	current   atomic.Pointer[Snapshot]
-	uses      uses
+	uses      sync.Map // secretKey → *atomic.Int64, the last use in seconds since 1970
 
-	mu       sync.Mutex // held while current is replaced
+	mu       sync.Mutex           // held while current is replaced
+	flushed  map[string]time.Time // secretKey → stored last use
 	onChange []func()
 }
 
@@ -59,7 +61,7 @@ func Open(ctx context.Context, e storage.Engine, cfg Config) (*Registry, error) 
 		return nil, fmt.Errorf("opening the registry: a key has fewer than %d bytes", least)
 	}
 	r := &Registry{
-		engine: e, cfg: cfg,
+		engine: e, cfg: cfg, flushed: map[string]time.Time{},
 		revisions: storage.NewTable[revision](e, "registry", cfg.RecordKey),
 		lastUses:  storage.NewTable[useRecord](e, "secret_uses", cfg.RecordKey),
 	}

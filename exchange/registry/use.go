@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,17 +16,10 @@ import (
 // flushBatch is how many last uses one commit writes.
 const flushBatch = 256
 
-// uses is when client secrets were last used, as far as this process knows:
-// secretKey → *use.
-type uses struct{ sync.Map }
-
-// secretKey identifies a secret, also in the store.
+// secretKey identifies a secret, in memory and in the store.
 func secretKey(client, secret string) string { return client + "/" + secret }
 
-// use is the last use of one secret, in seconds since 1970.
-type use struct{ last, stored atomic.Int64 }
-
-// useRecord is a last use as it is stored.
+// useRecord is the last use of a secret as it is stored.
 type useRecord struct {
 	At time.Time `json:"at"`
 }
@@ -34,14 +27,26 @@ type useRecord struct {
 // SecretUsed notes that a client has authenticated by one of its secrets. It writes
 // nothing: [Registry.FlushUses] writes all uses together.
 func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
-	key := secretKey(clientID, secretID)
-	u, known := r.uses.Load(key)
+	key, at := secretKey(clientID, secretID), now.Unix()
+	last, known := r.uses.Load(key)
 	if !known {
-		u, _ = r.uses.LoadOrStore(key, new(use))
+		first := new(atomic.Int64)
+		first.Store(at)
+		last, _ = r.uses.LoadOrStore(key, first)
 	}
-	if last, at := &u.(*use).last, now.Unix(); last.Load() != at {
+	if last := last.(*atomic.Int64); last.Load() != at {
 		last.Store(at)
 	}
+}
+
+// lastUse returns the last use of a secret in this process, the zero time if there
+// is none.
+func (r *Registry) lastUse(key string) time.Time {
+	last, known := r.uses.Load(key)
+	if !known {
+		return time.Time{}
+	}
+	return time.Unix(last.(*atomic.Int64).Load(), 0).UTC()
 }
 
 // FlushUses stores the last uses that are not stored yet, and forgets those of
@@ -50,7 +55,18 @@ func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
 func (r *Registry) FlushUses(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for batch := range slices.Chunk(r.unstoredUses(), flushBatch) {
+	registered := r.Snapshot().secretKeys()
+	var changed []string
+	for k := range r.uses.Range {
+		key := k.(string)
+		if !registered[key] {
+			r.uses.Delete(key)
+			delete(r.flushed, key)
+		} else if !r.lastUse(key).Equal(r.flushed[key]) {
+			changed = append(changed, key)
+		}
+	}
+	for batch := range slices.Chunk(changed, flushBatch) {
 		if err := r.storeUses(ctx, batch); err != nil {
 			return fmt.Errorf("storing the last uses of secrets: %w", err)
 		}
@@ -58,29 +74,12 @@ func (r *Registry) FlushUses(ctx context.Context) error {
 	return nil
 }
 
-// unstoredUses returns the keys of the secrets that were used since their last use
-// was stored.
-func (r *Registry) unstoredUses() (keys []string) {
-	registered := r.Snapshot().secretKeys()
-	for k, v := range r.uses.Range {
-		key, u := k.(string), v.(*use)
-		if !registered[key] {
-			r.uses.Delete(key)
-		} else if u.last.Load() != u.stored.Load() {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
 func (r *Registry) storeUses(ctx context.Context, keys []string) error {
 	var writes []storage.Write
-	last := map[*use]int64{}
+	last := map[string]time.Time{}
 	for _, key := range keys {
-		v, _ := r.uses.Load(key)
-		u := v.(*use)
-		last[u] = u.last.Load()
-		w, err := r.lastUses.Put(key, useRecord{time.Unix(last[u], 0).UTC()})
+		last[key] = r.lastUse(key)
+		w, err := r.lastUses.Put(key, useRecord{last[key]})
 		if err != nil {
 			return err
 		}
@@ -89,9 +88,7 @@ func (r *Registry) storeUses(ctx context.Context, keys []string) error {
 	if err := r.engine.Commit(ctx, writes...); err != nil {
 		return err
 	}
-	for u, at := range last {
-		u.stored.Store(at)
-	}
+	maps.Copy(r.flushed, last)
 	return nil
 }
 
@@ -127,10 +124,8 @@ func (r *Registry) LastUses(ctx context.Context, c *exchange.Client) error {
 			return fmt.Errorf("last use of secret %s: %w", s.ID, err)
 		}
 		s.LastUsed = row.Value.At
-		if u, known := r.uses.Load(key); known {
-			if at := time.Unix(u.(*use).last.Load(), 0).UTC(); at.After(s.LastUsed) {
-				s.LastUsed = at
-			}
+		if at := r.lastUse(key); at.After(s.LastUsed) {
+			s.LastUsed = at
 		}
 	}
 	return nil
