@@ -6,7 +6,6 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
-	"cambio/exchange/users"
 	"cambio/storage"
 )
 
@@ -16,7 +15,7 @@ func (a *api) merges() {
 		description("It can be undone for 30 days. Users are never merged because of what they have in common, such as an e-mail address."))
 	handle(a, "listMerges", "GET /v1/merges", "List the merges that can be undone, oldest first", func(ctx context.Context, _ *struct{}) (mergeList, error) {
 		all, err := a.cfg.Users.Merges(ctx, "", a.now())
-		return mergeList{mergesOf(all)}, err
+		return mergeList{all}, err
 	})
 	handle(a, "unmerge", "DELETE /v1/merges/{id}",
 		"Undo a merge: the user exists again, with those of its links that are still the other user's", a.unmerge)
@@ -27,12 +26,13 @@ func (a *api) planMerge(ctx context.Context, in *body[MergeRequest]) (MergePlan,
 	if err != nil {
 		return MergePlan{}, a.missingSide(ctx, err, in.Body)
 	}
-	return MergePlan{p.From, p.Into, nonNil(p.Links), p.Version}, nil
+	p.Links = nonNil(p.Links)
+	return p, nil
 }
 
 func (a *api) merge(ctx context.Context, in *body[MergeRequest]) (Merge, error) {
 	r := in.Body
-	var m users.Merge
+	var m Merge
 	err := a.revoking(ctx, func(writes []storage.Write) (err error) {
 		m, err = a.cfg.Users.Merge(ctx, r.From, r.Into, r.Version, operator(ctx), a.now(), writes...)
 		return err
@@ -41,7 +41,7 @@ func (a *api) merge(ctx context.Context, in *body[MergeRequest]) (Merge, error) 
 		return Merge{}, a.missingSide(ctx, err, r)
 	}
 	a.note(ctx, audit.Event{Name: "admin.user.merge", User: r.From, Into: r.Into})
-	return mergeOf(m), nil
+	return m, nil
 }
 
 // missingSide names the one of the two users that does not exist.
@@ -69,20 +69,9 @@ func (a *api) unmerge(ctx context.Context, in *byID) (Unmerged, error) {
 		return Unmerged{}, missing(refused(err), "merge", in.ID)
 	}
 	a.revokeAgain(ctx, list)
-	a.note(ctx, audit.Event{Name: "admin.user.unmerge", User: done.From.ID, Into: done.Into})
-	return Unmerged{Merge: mergeOf(done.Merge), Restored: nonNil(done.Restored), Kept: done.Kept, Since: nonNil(done.Since)}, nil
-}
-
-func mergeOf(m users.Merge) Merge {
-	return Merge{ID: m.ID, From: m.From, Into: m.Into, Links: len(m.Links), Time: m.Time, Until: m.Time.Add(users.UndoWithin), By: m.By}
-}
-
-func mergesOf(all []users.Merge) []Merge {
-	out := []Merge{}
-	for _, m := range all {
-		out = append(out, mergeOf(m))
-	}
-	return out
+	a.note(ctx, audit.Event{Name: "admin.user.unmerge", User: done.Merge.From.ID, Into: done.Merge.Into})
+	done.Restored, done.Since = nonNil(done.Restored), nonNil(done.Since)
+	return done, nil
 }
 
 // operator names the caller. All operators have the same token, so they differ only

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/users"
 )
 
 // Users is a page of users, in the order of their first exchange.
@@ -59,32 +60,12 @@ type MergeRequest struct {
 	Version string `json:"version,omitempty" doc:"Of the plan that was confirmed: the merge is refused if it would now do anything else"`
 }
 
-// MergePlan describes what a merge would do.
-type MergePlan struct {
-	From    exchange.User   `json:"from"`
-	Into    exchange.User   `json:"into"`
-	Links   []exchange.Link `json:"links" nullable:"false" doc:"Links of from, which would become those of into"`
-	Version string          `json:"version"`
-}
-
-// Merge is a merge that can be undone.
-type Merge struct {
-	ID    string        `json:"id"`
-	From  exchange.User `json:"from" doc:"The user as it was"`
-	Into  string        `json:"into"`
-	Links int           `json:"links" doc:"How many links were moved"`
-	Time  time.Time     `json:"time"`
-	Until time.Time     `json:"until" doc:"Until when it can be undone; then its record is deleted"`
-	By    string        `json:"by,omitempty"`
-}
-
-// Unmerged describes what undoing a merge did.
-type Unmerged struct {
-	Merge    Merge           `json:"merge"`
-	Restored []exchange.Link `json:"restored" nullable:"false" doc:"Links that were moved back"`
-	Kept     int             `json:"kept" doc:"How many links were no longer the other user's and stayed where they are"`
-	Since    []exchange.Link `json:"since" nullable:"false" doc:"Links that the other user got after the merge. The restored user may have proven them, and still comes in as the other user by them until they are removed"`
-}
+// Merges are described by package users.
+type (
+	MergePlan = users.MergePlan
+	Merge     = users.Merge
+	Unmerged  = users.Unmerged
+)
 
 type mergeList struct {
 	Merges []Merge `json:"merges" nullable:"false"`

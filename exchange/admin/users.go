@@ -47,7 +47,7 @@ func (a *api) userDetails(ctx context.Context, id string) (UserDetails, error) {
 		return UserDetails{}, err
 	}
 	merges, err := a.cfg.Users.Merges(ctx, id, a.now())
-	return UserDetails{User: u, Links: nonNil(links), Merges: mergesOf(merges)}, err
+	return UserDetails{User: u, Links: nonNil(links), Merges: merges}, err
 }
 
 // missingUser adds to a not-found error which user a missing one was merged into,

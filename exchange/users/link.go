@@ -46,11 +46,11 @@ func (s *Store) LinksOf(ctx context.Context, userID string) ([]exchange.Link, er
 	return out, nil
 }
 
-// linkRows returns the records of a user's links as exchanges read them.
-func (s *Store) linkRows(ctx context.Context, userID string) ([]storage.Row[linkRecord], error) {
+// linkRows returns the links of a user with the records that exchanges read.
+func (s *Store) linkRows(ctx context.Context, userID string) ([]exchange.Link, []storage.Row[linkRecord], error) {
 	links, err := s.LinksOf(ctx, userID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rows := make([]storage.Row[linkRecord], len(links))
 	for i, l := range links {
@@ -59,10 +59,10 @@ func (s *Store) linkRows(ctx context.Context, userID string) ([]storage.Row[link
 			err = storage.ErrConflict // it was moved in between
 		}
 		if err != nil {
-			return nil, vanished(err)
+			return nil, nil, vanished(err)
 		}
 	}
-	return rows, nil
+	return links, rows, nil
 }
 
 // Link links an issuer's unlinked subject to a user and reports whether the link

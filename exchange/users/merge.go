@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -19,23 +18,24 @@ import (
 // afterwards.
 const UndoWithin = 30 * 24 * time.Hour
 
-// MergePlan describes what merging a user into another would do.
+// MergePlan describes what merging a user into another would do. The admin API
+// returns it, as it does Merge and Unmerged.
 type MergePlan struct {
-	From, Into exchange.User
-	Links      []exchange.Link // of From, which would become Into's
-	// Version identifies the plan: as long as it is the same, the merge does the
-	// same.
-	Version string
+	From    exchange.User   `json:"from"`
+	Into    exchange.User   `json:"into"`
+	Links   []exchange.Link `json:"links" nullable:"false" doc:"Links of from, which would become those of into"`
+	Version string          `json:"version" doc:"As long as it is the same, the merge does the same"`
 }
 
-// Merge is a merge that was made and can be undone.
+// Merge is a merge that can be undone.
 type Merge struct {
-	ID    string
-	From  exchange.User // as it was
-	Into  string        // user ID
-	Links []string      // that were From's, by exchange.LinkKey
-	Time  time.Time
-	By    string
+	ID    string        `json:"id"`
+	From  exchange.User `json:"from" doc:"The user as it was"`
+	Into  string        `json:"into"`
+	Links int           `json:"links" doc:"How many links were moved"`
+	Time  time.Time     `json:"time"`
+	Until time.Time     `json:"until" doc:"Until when it can be undone; then its record is deleted"`
+	By    string        `json:"by,omitempty"`
 }
 
 // merging is a plan with the records that it was made from.
@@ -92,13 +92,17 @@ func (s *Store) planMerge(ctx context.Context, fromID, intoID string) (m merging
 	if m.into, err = s.mergeable(ctx, intoID); err != nil {
 		return m, err
 	}
-	if m.rows, err = s.linkRows(ctx, fromID); err != nil {
+	if m.Links, m.rows, err = s.linkRows(ctx, fromID); err != nil {
 		return m, fmt.Errorf("links of user %q: %w", fromID, err)
 	}
 	if err := s.roomFor(ctx, intoID, len(m.rows)); err != nil {
 		return m, err
 	}
-	return m, s.describe(ctx, &m)
+	m.From, m.Into = m.from.Value.User, m.into.Value.User
+	text, err := json.Marshal([]any{m.from.Value, m.into.Value, m.Links})
+	sum := sha256.Sum256(text)
+	m.Version = hex.EncodeToString(sum[:16])
+	return m, err
 }
 
 // mergeable returns a user that exists and is enabled.
@@ -111,22 +115,6 @@ func (s *Store) mergeable(ctx context.Context, id string) (storage.Row[userRecor
 		return row, refusef("user %s is disabled: a merge would enable it, or disable the other one", id)
 	}
 	return row, nil
-}
-
-// describe fills in the plan from the records.
-func (s *Store) describe(ctx context.Context, m *merging) error {
-	m.From, m.Into = m.from.Value.User, m.into.Value.User
-	for _, row := range m.rows {
-		l, err := s.userLinks.Get(ctx, userLinkKey(m.From.ID, row.Key))
-		if err != nil {
-			return fmt.Errorf("links of user %q: %w", m.From.ID, vanished(err))
-		}
-		m.Links = append(m.Links, l.Value)
-	}
-	text, err := json.Marshal([]any{m.from.Value, m.into.Value, m.Links})
-	sum := sha256.Sum256(text)
-	m.Version = hex.EncodeToString(sum[:16])
-	return err
 }
 
 // mergeWrites returns the writes of a merge: the remaining user is marked as
@@ -147,14 +135,15 @@ func (s *Store) mergeWrites(id string, m merging, record mergeRecord) ([]storage
 }
 
 func mergeOf(id string, m mergeRecord) Merge {
-	return Merge{ID: id, From: m.From.User, Into: m.Into, Links: m.Links, Time: m.Time, By: m.By}
+	return Merge{id, m.From.User, m.Into, len(m.Links), m.Time, m.Time.Add(UndoWithin), m.By}
 }
 
 // Merges returns the merges that led to a user, directly or through users that
 // were merged into it, in the order in which they were made; those of all users
 // if userID is empty. They are few: operators make them, and they are swept.
-func (s *Store) Merges(ctx context.Context, userID string, now time.Time) (out []Merge, err error) {
+func (s *Store) Merges(ctx context.Context, userID string, now time.Time) ([]Merge, error) {
 	rows, err := s.mergeRows(ctx, userID)
+	out := []Merge{}
 	for _, row := range rows {
 		if undoable(row.Value, now) {
 			out = append(out, mergeOf(row.Key, row.Value))
@@ -165,10 +154,16 @@ func (s *Store) Merges(ctx context.Context, userID string, now time.Time) (out [
 
 // mergeRows returns the records of Merges. Each user was merged away once at most,
 // so the merges form a forest, and those that led to a user are its subtree.
+//
+// A corrupt record is left out: it cannot be undone, is removed by the sweep, and
+// must not keep a user from being deleted.
 func (s *Store) mergeRows(ctx context.Context, userID string) (all []storage.Row[mergeRecord], err error) {
-	for row, err := range s.readableMerges(ctx) {
+	for row, err := range s.merges.Scan(ctx, "", "", 0) {
+		if row.Key != "" && errors.Is(err, storage.ErrCorrupt) {
+			continue
+		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("reading merges: %w", err)
 		}
 		all = append(all, row)
 	}
@@ -187,35 +182,18 @@ func (s *Store) mergeRows(ctx context.Context, userID string) (all []storage.Row
 	return slices.DeleteFunc(all, func(row storage.Row[mergeRecord]) bool { return !led[row.Value.Into] }), nil
 }
 
-// readableMerges yields all records that can be read. A corrupt one cannot be
-// undone and is removed by the sweep; it must not keep a user from being deleted.
-func (s *Store) readableMerges(ctx context.Context) iter.Seq2[storage.Row[mergeRecord], error] {
-	return func(yield func(storage.Row[mergeRecord], error) bool) {
-		for row, err := range s.merges.Scan(ctx, "", "", 0) {
-			if row.Key != "" && errors.Is(err, storage.ErrCorrupt) {
-				continue
-			}
-			if err != nil {
-				err = fmt.Errorf("reading merges: %w", err)
-			}
-			if !yield(row, err) {
-				return
-			}
-		}
-	}
-}
-
 // MergedFrom returns the merge that removed a user, or storage.ErrNotFound.
 func (s *Store) MergedFrom(ctx context.Context, userID string) (Merge, error) {
-	for row, err := range s.readableMerges(ctx) {
-		if err != nil {
-			return Merge{}, err
-		}
+	rows, err := s.mergeRows(ctx, "")
+	for _, row := range rows {
 		if row.Value.From.ID == userID {
 			return mergeOf(row.Key, row.Value), nil
 		}
 	}
-	return Merge{}, fmt.Errorf("merge of user %q: %w", userID, storage.ErrNotFound)
+	if err == nil {
+		err = storage.ErrNotFound
+	}
+	return Merge{}, fmt.Errorf("merge of user %q: %w", userID, err)
 }
 
 // SweepMerges deletes the records of merges that can no longer be undone, in

@@ -29,7 +29,7 @@ func TestMerge(t *testing.T) {
 	}
 	revocation := storage.Write{Table: "revocations", Key: "user", Value: []byte("now")}
 	m, err := w.Merge(t.Context(), p.alice.ID, p.bob.ID, plan.Version, "me", noon, revocation)
-	if err != nil || m.From != p.alice || m.Into != p.bob.ID || len(m.Links) != 2 || m.By != "me" || !m.Time.Equal(noon) {
+	if err != nil || m.From != p.alice || m.Into != p.bob.ID || m.Links != 2 || m.By != "me" || !m.Time.Equal(noon) {
 		t.Fatalf("merge %+v, %v", m, err)
 	}
 	if w.dump(t)["revocations user"] != "now" {

@@ -1,13 +1,12 @@
 package users
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 	"cambio/storage"
 )
 
@@ -45,19 +44,18 @@ type linkRecord struct {
 	Disabled bool   `json:"disabled,omitempty"`
 }
 
-// ReadRecord implements [storage.RecordReader]. It parses the one form that
-// encoding/json writes for an enabled user's link and leaves any other to
-// encoding/json.
+// ReadRecord implements [storage.RecordReader]: every exchange reads a link.
 func (l *linkRecord) ReadRecord(data []byte) error {
-	user, ok := bytes.CutPrefix(data, []byte(`{"user":"`))
-	if ok {
-		user, ok = bytes.CutSuffix(user, []byte(`"}`))
+	r := strictjson.New(string(data), strictjson.Options{AllowNUL: true})
+	for name := range r.Object() {
+		switch name {
+		case "user":
+			l.User = r.String()
+		case "disabled":
+			l.Disabled = r.Bool()
+		}
 	}
-	if ok && !bytes.ContainsAny(user, `"\`) {
-		l.User = string(user)
-		return nil
-	}
-	return json.Unmarshal(data, l)
+	return r.End()
 }
 
 // userRecord is a user. A commit that adds a link, or changes what holds for all

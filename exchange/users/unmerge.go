@@ -13,14 +13,10 @@ import (
 
 // Unmerged describes what undoing a merge did.
 type Unmerged struct {
-	Merge
-	Restored []exchange.Link // that are From's again
-	// Kept is how many of From's links were no longer Into's and stayed where
-	// they are.
-	Kept int
-	// Since are links of Into that were made after the merge. The restored user
-	// may have proven them while it was Into, and still comes in as Into by them.
-	Since []exchange.Link
+	Merge    Merge           `json:"merge"`
+	Restored []exchange.Link `json:"restored" nullable:"false" doc:"Links that were moved back"`
+	Kept     int             `json:"kept" doc:"How many links were no longer the other user's and stayed where they are"`
+	Since    []exchange.Link `json:"since" nullable:"false" doc:"Links that the other user got after the merge. The restored user may have proven them, and still comes in as the other user by them until they are removed"`
 }
 
 // Unmerge undoes a merge, in one commit with the writes that also returns for the

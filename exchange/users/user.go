@@ -70,49 +70,17 @@ func (s *Store) ListByIssuer(ctx context.Context, issuerID, from string, limit i
 // writes. It returns storage.ErrNotFound if there is no such user and
 // storage.ErrConflict if the user keeps being changed concurrently.
 func (s *Store) SetDisabled(ctx context.Context, userID string, disabled bool, writes ...storage.Write) error {
-	err := s.retry(ctx, writes, func() ([]storage.Write, error) { return s.disabling(ctx, userID, disabled) })
-	if err != nil {
-		return fmt.Errorf("changing user %q: %w", userID, err)
-	}
-	return nil
-}
-
-// retry commits what decide returns together with writes, and decides again if an
-// exchange of the user was faster: continuous logins must not keep an
-// operator from disabling a user.
-func (s *Store) retry(ctx context.Context, writes []storage.Write, decide func() ([]storage.Write, error)) error {
-	const attempts = 16
-	return storage.Retry(ctx, attempts, func() error {
-		decided, err := decide()
-		if err != nil {
-			return err
+	return s.change(ctx, userID, writes, func(user storage.Row[userRecord], links []storage.Row[linkRecord]) ([]storage.Write, error) {
+		next := user.Value.changed()
+		next.Disabled = disabled
+		change, err := s.users.Replace(user, next)
+		decided, errs := []storage.Write{change}, []error{err}
+		for _, link := range links {
+			change, err := s.links.Replace(link, linkRecord{User: userID, Disabled: disabled})
+			decided, errs = append(decided, change), append(errs, err)
 		}
-		return s.engine.Commit(ctx, slices.Concat(writes, decided)...)
+		return decided, errors.Join(errs...)
 	})
-}
-
-// disabling returns the writes that change the user and all its links.
-func (s *Store) disabling(ctx context.Context, userID string, disabled bool) ([]storage.Write, error) {
-	user, err := s.users.Get(ctx, userID)
-	if err != nil {
-		return nil, err
-	}
-	next := user.Value.changed()
-	next.Disabled = disabled
-	change, err := s.users.Replace(user, next)
-	links, linkErr := s.linkRows(ctx, userID)
-	if err := errors.Join(err, linkErr); err != nil {
-		return nil, err
-	}
-	writes := []storage.Write{change}
-	for _, link := range links {
-		change, err := s.links.Replace(link, linkRecord{User: userID, Disabled: disabled})
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, change)
-	}
-	return writes, nil
 }
 
 // Delete deletes a user, its links and the records of merges that led to it, in
@@ -120,29 +88,41 @@ func (s *Store) disabling(ctx context.Context, userID string, disabled bool) ([]
 // a client creates users, it becomes a new user at its next exchange. Delete
 // returns storage.ErrNotFound if there is no such user.
 func (s *Store) Delete(ctx context.Context, userID string, writes ...storage.Write) error {
-	err := s.retry(ctx, writes, func() ([]storage.Write, error) { return s.deleting(ctx, userID) })
-	if err != nil {
-		return fmt.Errorf("deleting user %q: %w", userID, err)
-	}
-	return nil
+	return s.change(ctx, userID, writes, func(user storage.Row[userRecord], links []storage.Row[linkRecord]) ([]storage.Write, error) {
+		decided := []storage.Write{s.users.Delete(user)}
+		for _, link := range links {
+			decided = append(decided, s.links.Delete(link), s.userLinks.Remove(userLinkKey(userID, link.Key)))
+		}
+		merges, err := s.mergeRows(ctx, userID)
+		for _, m := range merges {
+			decided = append(decided, s.merges.Delete(m))
+		}
+		return decided, err
+	})
 }
 
-func (s *Store) deleting(ctx context.Context, userID string) ([]storage.Write, error) {
-	user, err := s.users.Get(ctx, userID)
+// change commits what decide returns for a user and its links, together with
+// writes. It decides again if an exchange of the user was faster: continuous logins
+// must not keep an operator from disabling a user.
+func (s *Store) change(ctx context.Context, userID string, writes []storage.Write, decide func(storage.Row[userRecord], []storage.Row[linkRecord]) ([]storage.Write, error)) error {
+	const attempts = 16
+	err := storage.Retry(ctx, attempts, func() error {
+		user, err := s.users.Get(ctx, userID)
+		if err != nil {
+			return err
+		}
+		_, links, err := s.linkRows(ctx, userID)
+		if err != nil {
+			return err
+		}
+		decided, err := decide(user, links)
+		if err != nil {
+			return err
+		}
+		return s.engine.Commit(ctx, slices.Concat(writes, decided)...)
+	})
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("changing user %q: %w", userID, err)
 	}
-	links, linkErr := s.linkRows(ctx, userID)
-	merges, mergeErr := s.mergeRows(ctx, userID)
-	if err := errors.Join(linkErr, mergeErr); err != nil {
-		return nil, err
-	}
-	writes := []storage.Write{s.users.Delete(user)}
-	for _, link := range links {
-		writes = append(writes, s.links.Delete(link), s.userLinks.Remove(userLinkKey(userID, link.Key)))
-	}
-	for _, m := range merges {
-		writes = append(writes, s.merges.Delete(m))
-	}
-	return writes, nil
+	return nil
 }
