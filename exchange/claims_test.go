@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestSessionKeepsItsClaims(t *testing.T) {
+func TestSessionClaimsSurviveStorage(t *testing.T) {
 	claims := map[string]any{
 		"n": int64(1)<<53 + 1, "f": 1.5, "s": "x", "b": true, "z": nil,
 		"deep": []any{map[string]any{"n": int64(-1) << 63}},
@@ -24,7 +24,7 @@ func TestSessionKeepsItsClaims(t *testing.T) {
 	}
 }
 
-func TestSessionRefusesNumbersThatAreNone(t *testing.T) {
+func TestSessionRefusesHugeNumbers(t *testing.T) {
 	var s Session
 	if err := json.Unmarshal([]byte(`{"claims":{"n":1e999}}`), &s); err == nil {
 		t.Fatalf("read as %v", s.Claims)

@@ -10,14 +10,14 @@ import (
 	"cambio/exchange"
 )
 
-// words are few, so that what is asked, had and allowed overlap often.
+// words are few, so that requested, granted and allowed words overlap often.
 var words = rapid.SampledFrom([]string{"read", "write", "admin", "billing", ""})
 
 func some(t *rapid.T, label string) []string {
 	return rapid.SliceOfN(words, 0, 4).Draw(t, label)
 }
 
-// outcome is a check that passes, or fails, or fails under audit.
+// outcome returns a check that passes or fails, perhaps under audit.
 func outcome(t *rapid.T, name string, reason exchange.Reason) exchange.Check {
 	return exchange.Check{
 		Name: name, Rule: rapid.Bool().Draw(t, "rule"), Reason: reason,
@@ -25,20 +25,20 @@ func outcome(t *rapid.T, name string, reason exchange.Reason) exchange.Check {
 	}
 }
 
-func anyWorld(t *rapid.T) *world {
-	w := good()
-	w.client.Scopes, w.client.DefaultScopes = some(t, "client scopes"), some(t, "default scopes")
-	w.client.Audiences = some(t, "client audiences")
-	w.client.ExchangeOwnTokens = rapid.Bool().Draw(t, "own")
-	w.rules.gives = map[string]exchange.Check{}
+func anyInputs(t *rapid.T) *inputs {
+	in := good()
+	in.client.Scopes, in.client.DefaultScopes = some(t, "client scopes"), some(t, "default scopes")
+	in.client.Audiences = some(t, "client audiences")
+	in.client.ExchangeOwnTokens = rapid.Bool().Draw(t, "own")
+	in.rules.gives = map[string]exchange.Check{}
 	for _, s := range some(t, "rules") {
-		w.rules.gives[s] = outcome(t, "scope:"+s, exchange.ReasonScopeNotAllowed)
+		in.rules.gives[s] = outcome(t, "scope:"+s, exchange.ReasonScopeNotAllowed)
 	}
-	w.rules.conditions = []exchange.Check{outcome(t, "condition", exchange.ReasonConditionFailed)}
-	w.session.Scopes, w.session.Audience = some(t, "session scopes"), some(t, "session audience")
-	w.parent.Scopes, w.parent.Audience = w.session.Scopes, w.session.Audience
-	w.ask = exchange.Requested{Scopes: some(t, "asked scopes"), Audiences: some(t, "asked audiences")}
-	return w
+	in.rules.conditions = []exchange.Check{outcome(t, "condition", exchange.ReasonConditionFailed)}
+	in.session.Scopes, in.session.Audience = some(t, "session scopes"), some(t, "session audience")
+	in.parent.Scopes, in.parent.Audience = in.session.Scopes, in.session.Audience
+	in.requested = exchange.Requested{Scopes: some(t, "asked scopes"), Audiences: some(t, "asked audiences")}
+	return in
 }
 
 func within(a, b []string) bool {
@@ -47,13 +47,13 @@ func within(a, b []string) bool {
 
 func sameSet(a, b []string) bool { return within(a, b) && within(b, a) }
 
-// A grant is what was asked, exactly, or there is none; and it is never more
-// than the client may have.
-func TestScopesAreObeyedOrRefused(t *testing.T) {
+// What is granted is exactly what was requested, and never more than the client
+// may have.
+func TestRequestIsGrantedOrRefused(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := anyWorld(t)
+		in := anyInputs(t)
 		for name, d := range map[string]exchange.Decision{
-			"decide": w.decide(), "again": w.again(), "narrower": w.narrower(), "for client": w.forClient(),
+			"decide": in.decide(), "refresh": in.refresh(), "narrowing": in.narrow(), "client credentials": in.clientCredentials(),
 		} {
 			if d.Err != nil {
 				if d.Scopes != nil || d.Audience != nil || d.Extra != nil || d.Rules != nil {
@@ -61,55 +61,55 @@ func TestScopesAreObeyedOrRefused(t *testing.T) {
 				}
 				continue
 			}
-			if len(w.ask.Scopes) > 0 && !sameSet(d.Scopes, w.ask.Scopes) {
-				t.Fatalf("%s: asked for %q, got %q", name, w.ask.Scopes, d.Scopes)
+			if len(in.requested.Scopes) > 0 && !sameSet(d.Scopes, in.requested.Scopes) {
+				t.Fatalf("%s: requested %q, got %q", name, in.requested.Scopes, d.Scopes)
 			}
-			if len(w.ask.Audiences) > 0 && !sameSet(d.Audience, w.ask.Audiences) {
-				t.Fatalf("%s: asked for %q, got %q", name, w.ask.Audiences, d.Audience)
+			if len(in.requested.Audiences) > 0 && !sameSet(d.Audience, in.requested.Audiences) {
+				t.Fatalf("%s: requested %q, got %q", name, in.requested.Audiences, d.Audience)
 			}
-			if len(d.Audience) == 0 || !within(d.Audience, w.client.Audiences) || !within(d.Scopes, w.client.Scopes) {
+			if len(d.Audience) == 0 || !within(d.Audience, in.client.Audiences) || !within(d.Scopes, in.client.Scopes) {
 				t.Fatalf("%s: beyond the client: %q for %q", name, d.Scopes, d.Audience)
 			}
 		}
 	})
 }
 
-// Whatever is asked of a session or a token, and whatever rules say today, the
-// result has nothing that it did not have, and does not live longer.
+// Whatever is requested of a session or a token, and whatever the rules are today,
+// the result has nothing more and does not expire later.
 func TestNarrowingNeverWidens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := anyWorld(t)
-		w.issuer.MaxSession = exchange.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "cap"))
-		if d := w.again(); d.Err == nil {
-			if !within(d.Scopes, w.session.Scopes) || !within(d.Audience, w.session.Audience) || d.NotAfter.After(w.session.NotAfter) {
+		in := anyInputs(t)
+		in.issuer.MaxSession = exchange.Duration(rapid.Int64Range(0, int64(3*time.Hour)).Draw(t, "cap"))
+		if d := in.refresh(); d.Err == nil {
+			if !within(d.Scopes, in.session.Scopes) || !within(d.Audience, in.session.Audience) || d.NotAfter.After(in.session.NotAfter) {
 				t.Fatalf("refreshing widened: %+v", d)
 			}
 		}
-		if d := w.narrower(); d.Err == nil {
-			if !within(d.Scopes, w.parent.Scopes) || !within(d.Audience, w.parent.Audience) || d.NotAfter.After(w.parent.Expires) {
+		if d := in.narrow(); d.Err == nil {
+			if !within(d.Scopes, in.parent.Scopes) || !within(d.Audience, in.parent.Audience) || d.NotAfter.After(in.parent.Expires) {
 				t.Fatalf("narrowing widened: %+v", d)
 			}
 		}
 	})
 }
 
-// A scope that is granted was given by a rule that passed or is under audit,
-// and conditions that did not pass refuse unless under audit.
-func TestEveryGrantHasItsReason(t *testing.T) {
+// A granted scope has a rule that passed or is under audit, and a condition that
+// did not pass refuses unless it is under audit.
+func TestGrantedScopesHaveRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := anyWorld(t)
-		for _, d := range []exchange.Decision{w.decide(), w.again()} {
+		in := anyInputs(t)
+		for _, d := range []exchange.Decision{in.decide(), in.refresh()} {
 			if d.Err != nil {
 				continue
 			}
-			for _, c := range w.rules.conditions {
+			for _, c := range in.rules.conditions {
 				if !c.Passed && !c.Audit {
 					t.Fatalf("granted in spite of %+v", c)
 				}
 			}
 			for _, s := range d.Scopes {
-				if g := w.rules.gives[s]; !g.Passed && !g.Audit {
-					t.Fatalf("scope %q was given by nobody", s)
+				if g := in.rules.gives[s]; !g.Passed && !g.Audit {
+					t.Fatalf("scope %q has no rule that grants it", s)
 				}
 			}
 		}

@@ -3,7 +3,6 @@ package exchange_test
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,8 +14,8 @@ import (
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// rules are an issuer's rules without expressions: conditions by name, scopes
-// by name, and the subject is the claim sub.
+// rules are an issuer's rules without expressions: fixed conditions and scopes,
+// and the subject is the claim sub.
 type rules struct {
 	conditions []exchange.Check
 	gives      map[string]exchange.Check
@@ -57,29 +56,29 @@ func scopeRule(scope string, passed, audit bool) exchange.Check {
 	return exchange.Check{Name: "scope:" + scope, Passed: passed, Audit: audit, Rule: true, Reason: exchange.ReasonScopeNotAllowed}
 }
 
-// world is what a decision is about; rows of the tables change one fact of it.
-type world struct {
-	issuer  exchange.Issuer
-	client  exchange.Client
-	rules   rules
-	subject exchange.Subject
-	session exchange.Session
-	parent  exchange.AccessToken
-	ask     exchange.Requested
+// inputs are the inputs of a decision; rows of the tables change one of them.
+type inputs struct {
+	issuer    exchange.Issuer
+	client    exchange.Client
+	rules     rules
+	subject   exchange.Subject
+	session   exchange.Session
+	parent    exchange.AccessToken
+	requested exchange.Requested
 }
 
-func good() *world {
+func good() *inputs {
 	claims := map[string]any{"sub": "alice"}
-	return &world{
+	return &inputs{
 		issuer: exchange.Issuer{ID: "google"},
 		client: exchange.Client{
 			ID: "web", Issuers: []string{"google"}, ExchangeOwnTokens: true,
 			Scopes: []string{"read", "write", "admin"}, DefaultScopes: []string{"read", "write"},
 			Audiences: []string{"https://api", "https://files"}, DetailTypes: []string{"a", "b", "lost"},
 		},
-		ask:     exchange.Requested{Types: kinds},
-		rules:   rules{gives: gives("read", "write")},
-		subject: exchange.Subject{Issuer: "google", ID: "alice", Claims: claims, Extra: map[string]any{"tenant": "a"}},
+		requested: exchange.Requested{Types: kinds},
+		rules:     rules{gives: gives("read", "write")},
+		subject:   exchange.Subject{Issuer: "google", ID: "alice", Claims: claims, Extra: map[string]any{"tenant": "a"}},
 		session: exchange.Session{
 			Subject: "alice", Claims: claims, Created: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
 			Scopes: []string{"read", "write"}, Audience: []string{"https://api"},
@@ -92,44 +91,44 @@ func good() *world {
 	}
 }
 
-func (w *world) trust() *exchange.CompiledIssuer {
-	return &exchange.CompiledIssuer{Issuer: &w.issuer, Rules: w.rules}
+func (in *inputs) compiledIssuer() *exchange.CompiledIssuer {
+	return &exchange.CompiledIssuer{Issuer: &in.issuer, Rules: in.rules}
 }
 
-func (w *world) decide() exchange.Decision {
-	return exchange.Decide(w.trust(), &w.client, &w.subject, w.ask, now)
+func (in *inputs) decide() exchange.Decision {
+	return exchange.Decide(in.compiledIssuer(), &in.client, &in.subject, in.requested, now)
 }
 
-func (w *world) again() exchange.Decision {
-	return exchange.DecideRefresh(w.trust(), &w.client, &w.session, w.ask)
+func (in *inputs) refresh() exchange.Decision {
+	return exchange.DecideRefresh(in.compiledIssuer(), &in.client, &in.session, in.requested)
 }
 
-func (w *world) narrower() exchange.Decision {
-	return exchange.DecideNarrowing(&w.client, &w.parent, w.ask)
+func (in *inputs) narrow() exchange.Decision {
+	return exchange.DecideNarrowing(&in.client, &in.parent, in.requested)
 }
 
-func (w *world) forClient() exchange.Decision {
-	return exchange.DecideClientCredentials(&w.client, w.ask)
+func (in *inputs) clientCredentials() exchange.Decision {
+	return exchange.DecideClientCredentials(&in.client, in.requested)
 }
 
-// row changes one fact and says what is granted, or why it is refused.
+// row changes one input, and has what is granted or why it is refused.
 type row struct {
 	name   string
-	change func(*world)
+	change func(*inputs)
 	reason exchange.Reason // empty: granted
 	scopes string
 	aud    string
 }
 
-func run(t *testing.T, rows []row, decide func(*world) exchange.Decision) {
+func run(t *testing.T, rows []row, decide func(*inputs) exchange.Decision) {
 	t.Helper()
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			w := good()
+			in := good()
 			if r.change != nil {
-				r.change(w)
+				r.change(in)
 			}
-			d := decide(w)
+			d := decide(in)
 			if r.reason != "" {
 				refusedFor(t, d, r.reason)
 				return
@@ -147,8 +146,7 @@ func run(t *testing.T, rows []row, decide func(*world) exchange.Decision) {
 	}
 }
 
-// refusedFor demands one failed check, the last one, and that nothing at all
-// is granted beside it.
+// refusedFor wants one failed check, the last one, and nothing granted.
 func refusedFor(t *testing.T, d exchange.Decision, reason exchange.Reason) {
 	t.Helper()
 	if d.Err == nil || d.Err.Reason != reason {
@@ -170,304 +168,206 @@ func refusedFor(t *testing.T, d exchange.Decision, reason exchange.Reason) {
 	}
 }
 
-func ask(scopes ...string) func(*world) {
-	return func(w *world) { w.ask.Scopes = scopes }
+func request(scopes ...string) func(*inputs) {
+	return func(in *inputs) { in.requested.Scopes = scopes }
 }
 
-func target(audiences ...string) func(*world) {
-	return func(w *world) { w.ask.Audiences = audiences }
+func requestAudience(audiences ...string) func(*inputs) {
+	return func(in *inputs) { in.requested.Audiences = audiences }
 }
 
 func TestDecide(t *testing.T) {
 	run(t, []row{
-		{"nothing asked", nil, "", "read write", "https://api"},
-		{"one scope", ask("write"), "", "write", "https://api"},
-		{"a scope twice", ask("write", "read", "write"), "", "write read", "https://api"},
-		{"a scope the client may not have", ask("read", "billing"), exchange.ReasonScopeNotAllowed, "", ""},
-		{"a scope no rule gives", ask("read", "admin"), exchange.ReasonScopeNotAllowed, "", ""},
-		{"a scope in other case", ask("Read"), exchange.ReasonScopeNotAllowed, "", ""},
-		{"an empty scope", ask(""), exchange.ReasonScopeNotAllowed, "", ""},
-		{"a scope whose rule holds", func(w *world) {
-			w.rules.gives["admin"] = scopeRule("admin", true, false)
-			w.ask.Scopes = []string{"admin"}
+		{"nothing requested", nil, "", "read write", "https://api"},
+		{"one scope", request("write"), "", "write", "https://api"},
+		{"a scope twice", request("write", "read", "write"), "", "write read", "https://api"},
+		{"a scope the client may not have", request("read", "billing"), exchange.ReasonScopeNotAllowed, "", ""},
+		{"a scope no rule gives", request("read", "admin"), exchange.ReasonScopeNotAllowed, "", ""},
+		{"a scope in other case", request("Read"), exchange.ReasonScopeNotAllowed, "", ""},
+		{"an empty scope", request(""), exchange.ReasonScopeNotAllowed, "", ""},
+		{"a scope whose rule holds", func(in *inputs) {
+			in.rules.gives["admin"] = scopeRule("admin", true, false)
+			in.requested.Scopes = []string{"admin"}
 		}, "", "admin", "https://api"},
-		{"a scope whose rule does not hold", func(w *world) {
-			w.rules.gives["admin"] = scopeRule("admin", false, false)
-			w.ask.Scopes = []string{"admin"}
+		{"a scope whose rule does not hold", func(in *inputs) {
+			in.rules.gives["admin"] = scopeRule("admin", false, false)
+			in.requested.Scopes = []string{"admin"}
 		}, exchange.ReasonScopeNotAllowed, "", ""},
-		{"a scope whose audited rule does not hold", func(w *world) {
-			w.rules.gives["admin"] = scopeRule("admin", false, true)
-			w.ask.Scopes = []string{"admin"}
+		{"a scope whose audited rule does not hold", func(in *inputs) {
+			in.rules.gives["admin"] = scopeRule("admin", false, true)
+			in.requested.Scopes = []string{"admin"}
 		}, "", "admin", "https://api"},
-		{"a default scope no rule gives", func(w *world) { delete(w.rules.gives, "write") }, "", "read", "https://api"},
-		{"a default scope the client lost", func(w *world) { w.client.Scopes = []string{"write"} }, "", "write", "https://api"},
-		{"no default scopes", func(w *world) { w.client.DefaultScopes = nil }, "", "", "https://api"},
-		{"another audience", target("https://files"), "", "read write", "https://files"},
-		{"two audiences", target("https://files", "https://api"), "", "read write", "https://files https://api"},
-		{"an audience twice", target("https://api", "https://api"), "", "read write", "https://api"},
-		{"an audience beside an allowed one", target("https://api", "https://evil"), exchange.ReasonTargetNotAllowed, "", ""},
-		{"an empty audience", target(""), exchange.ReasonTargetNotAllowed, "", ""},
-		{"a client without audiences", func(w *world) { w.client.Audiences = nil }, exchange.ReasonTargetNotAllowed, "", ""},
-		{"a client without issuers", func(w *world) { w.client.Issuers = nil }, exchange.ReasonIssuerUnknown, "", ""},
-		{"a client of another issuer", func(w *world) { w.client.Issuers = []string{"google2"} }, exchange.ReasonIssuerUnknown, "", ""},
-		{"a token for the client", func(w *world) {
-			w.client.SubjectAudiences, w.subject.Proof.Audience = []string{"web", "app"}, []string{"other", "app"}
+		{"a default scope no rule gives", func(in *inputs) { delete(in.rules.gives, "write") }, "", "read", "https://api"},
+		{"a default scope the client lost", func(in *inputs) { in.client.Scopes = []string{"write"} }, "", "write", "https://api"},
+		{"no default scopes", func(in *inputs) { in.client.DefaultScopes = nil }, "", "", "https://api"},
+		{"another audience", requestAudience("https://files"), "", "read write", "https://files"},
+		{"two audiences", requestAudience("https://files", "https://api"), "", "read write", "https://files https://api"},
+		{"an audience twice", requestAudience("https://api", "https://api"), "", "read write", "https://api"},
+		{"an audience beside an allowed one", requestAudience("https://api", "https://evil"), exchange.ReasonTargetNotAllowed, "", ""},
+		{"an empty audience", requestAudience(""), exchange.ReasonTargetNotAllowed, "", ""},
+		{"a client without audiences", func(in *inputs) { in.client.Audiences = nil }, exchange.ReasonTargetNotAllowed, "", ""},
+		{"a client without issuers", func(in *inputs) { in.client.Issuers = nil }, exchange.ReasonIssuerUnknown, "", ""},
+		{"a client of another issuer", func(in *inputs) { in.client.Issuers = []string{"google2"} }, exchange.ReasonIssuerUnknown, "", ""},
+		{"a token for the client", func(in *inputs) {
+			in.client.SubjectAudiences, in.subject.Proof.Audience = []string{"web", "app"}, []string{"other", "app"}
 		}, "", "read write", "https://api"},
-		{"a token for another client of the issuer", func(w *world) {
-			w.client.SubjectAudiences, w.subject.Proof.Audience = []string{"web"}, []string{"other"}
+		{"a token for another client of the issuer", func(in *inputs) {
+			in.client.SubjectAudiences, in.subject.Proof.Audience = []string{"web"}, []string{"other"}
 		}, exchange.ReasonAudienceNotAccepted, "", ""},
-		{"conditions that hold", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("a", true, false), condition("b", true, false)}
+		{"conditions that hold", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("a", true, false), condition("b", true, false)}
 		}, "", "read write", "https://api"},
-		{"a condition that does not hold", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("a", true, false), condition("b", false, false)}
+		{"a condition that does not hold", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("a", true, false), condition("b", false, false)}
 		}, exchange.ReasonConditionFailed, "", ""},
-		{"an audited condition that does not hold", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("a", false, true), condition("b", true, false)}
+		{"an audited condition that does not hold", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("a", false, true), condition("b", true, false)}
 		}, "", "read write", "https://api"},
-		{"an audited condition before one that refuses", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("a", false, true), condition("b", false, false)}
+		{"an audited condition before one that refuses", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("a", false, true), condition("b", false, false)}
 		}, exchange.ReasonConditionFailed, "", ""},
-		{"authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api"},
-		{"empty authorization details", details(`[]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"authorization details of a scope that was not asked for", func(w *world) {
-			w.ask.Scopes = []string{"write"}
-			details(`[{"type":"a"}]`)(w)
+		{"authorization details", requestDetails(`[{"type":"a"}]`), "", "read write", "https://api"},
+		{"empty authorization details", requestDetails(`[]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details of a scope that was not requested", func(in *inputs) {
+			in.requested.Scopes = []string{"write"}
+			requestDetails(`[{"type":"a"}]`)(in)
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-	}, (*world).decide)
+	}, (*inputs).decide)
 }
 
-func details(text string) func(*world) {
-	return func(w *world) { w.ask.Details = json.RawMessage(text) }
+func requestDetails(text string) func(*inputs) {
+	return func(in *inputs) { in.requested.Details = json.RawMessage(text) }
 }
 
-func TestDecideAgain(t *testing.T) {
+func TestDecideRefresh(t *testing.T) {
 	run(t, []row{
-		{"nothing asked", nil, "", "read write", "https://api"},
-		{"a proof for the client", func(w *world) {
-			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": "web"}
+		{"nothing requested", nil, "", "read write", "https://api"},
+		{"a proof for the client", func(in *inputs) {
+			in.client.SubjectAudiences, in.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": "web"}
 		}, "", "read write", "https://api"},
-		{"a proof for the client and others", func(w *world) {
-			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other", "web"}}
+		{"a proof for the client and others", func(in *inputs) {
+			in.client.SubjectAudiences, in.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other", "web"}}
 		}, "", "read write", "https://api"},
-		{"a proof for another client of the issuer", func(w *world) {
-			w.client.SubjectAudiences, w.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other"}}
+		{"a proof for another client of the issuer", func(in *inputs) {
+			in.client.SubjectAudiences, in.session.Claims = []string{"web"}, map[string]any{"sub": "alice", "aud": []any{"other"}}
 		}, exchange.ReasonAudienceNotAccepted, "", ""},
-		{"a proof whose client_id is the client", func(w *world) {
-			w.issuer.ClientIDClaim, w.client.SubjectAudiences = true, []string{"web"}
-			w.session.Claims = map[string]any{"sub": "alice", "client_id": "web"}
+		{"a proof whose client_id is the client", func(in *inputs) {
+			in.issuer.ClientIDClaim, in.client.SubjectAudiences = true, []string{"web"}
+			in.session.Claims = map[string]any{"sub": "alice", "client_id": "web"}
 		}, "", "read write", "https://api"},
-		{"a proof for nobody", func(w *world) { w.client.SubjectAudiences = []string{"web"} }, exchange.ReasonAudienceNotAccepted, "", ""},
-		{"less", ask("read"), "", "read", "https://api"},
-		{"more than the session has", func(w *world) {
-			w.rules.gives = gives("read", "write", "admin")
-			w.ask.Scopes = []string{"read", "admin"}
+		{"a proof without audience", func(in *inputs) { in.client.SubjectAudiences = []string{"web"} }, exchange.ReasonAudienceNotAccepted, "", ""},
+		{"less", request("read"), "", "read", "https://api"},
+		{"more than the session has", func(in *inputs) {
+			in.rules.gives = gives("read", "write", "admin")
+			in.requested.Scopes = []string{"read", "admin"}
 		}, exchange.ReasonScopeNotAllowed, "", ""},
-		{"no more than the session has, when more is given today", func(w *world) {
-			w.session.Scopes = []string{"read"}
+		{"no more than the session has, when more is given today", func(in *inputs) {
+			in.session.Scopes = []string{"read"}
 		}, "", "read", "https://api"},
-		{"a rule was removed", func(w *world) { delete(w.rules.gives, "write") }, "", "read", "https://api"},
-		{"a rule was removed and its scope asked for", func(w *world) {
-			delete(w.rules.gives, "write")
-			w.ask.Scopes = []string{"write"}
+		{"a rule was removed", func(in *inputs) { delete(in.rules.gives, "write") }, "", "read", "https://api"},
+		{"a rule was removed and its scope requested", func(in *inputs) {
+			delete(in.rules.gives, "write")
+			in.requested.Scopes = []string{"write"}
 		}, exchange.ReasonScopeNotAllowed, "", ""},
-		{"a scope rule does not hold any more", func(w *world) {
-			w.rules.gives["write"] = scopeRule("write", false, false)
+		{"a scope rule no longer passes", func(in *inputs) {
+			in.rules.gives["write"] = scopeRule("write", false, false)
 		}, "", "read", "https://api"},
-		{"the client lost a scope", func(w *world) { w.client.Scopes = []string{"read"} }, "", "read", "https://api"},
-		{"a condition was added", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("new", false, false)}
+		{"the client lost a scope", func(in *inputs) { in.client.Scopes = []string{"read"} }, "", "read", "https://api"},
+		{"a condition was added", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("new", false, false)}
 		}, exchange.ReasonConditionFailed, "", ""},
-		{"an audited condition was added", func(w *world) {
-			w.rules.conditions = []exchange.Check{condition("new", false, true)}
+		{"an audited condition was added", func(in *inputs) {
+			in.rules.conditions = []exchange.Check{condition("new", false, true)}
 		}, "", "read write", "https://api"},
-		{"the client lost the issuer", func(w *world) { w.client.Issuers = []string{"entra"} }, exchange.ReasonIssuerUnknown, "", ""},
-		{"the mapping makes somebody else of the claims", func(w *world) {
-			w.session.Subject = "bob"
+		{"the client lost the issuer", func(in *inputs) { in.client.Issuers = []string{"entra"} }, exchange.ReasonIssuerUnknown, "", ""},
+		{"the mapping makes another subject of the claims", func(in *inputs) {
+			in.session.Subject = "bob"
 		}, exchange.ReasonSubjectTokenClaimInvalid, "", ""},
-		{"the mapping fails", func(w *world) { w.rules.broken = true }, exchange.ReasonSubjectTokenClaimInvalid, "", ""},
-		{"an audience of the client that the session has not", target("https://files"), exchange.ReasonTargetNotAllowed, "", ""},
-		{"one of the session's audiences", func(w *world) {
-			w.session.Audience = []string{"https://api", "https://files"}
-			w.ask.Audiences = []string{"https://files"}
+		{"the mapping fails", func(in *inputs) { in.rules.broken = true }, exchange.ReasonSubjectTokenClaimInvalid, "", ""},
+		{"an audience of the client that the session does not have", requestAudience("https://files"), exchange.ReasonTargetNotAllowed, "", ""},
+		{"one of the session's audiences", func(in *inputs) {
+			in.session.Audience = []string{"https://api", "https://files"}
+			in.requested.Audiences = []string{"https://files"}
 		}, "", "read write", "https://files"},
-		{"the client lost one of the audiences", func(w *world) {
-			w.session.Audience = []string{"https://old", "https://api"}
+		{"the client lost one of the audiences", func(in *inputs) {
+			in.session.Audience = []string{"https://old", "https://api"}
 		}, "", "read write", "https://api"},
-		{"the client lost all of the audiences", func(w *world) {
-			w.session.Audience = []string{"https://old"}
+		{"the client lost all of the audiences", func(in *inputs) {
+			in.session.Audience = []string{"https://old"}
 		}, exchange.ReasonTargetNotAllowed, "", ""},
-		{"other authorization details", details(`[{"type":"c"}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"authorization details where the session has none", func(w *world) {
-			w.session.Details = nil
-			details(`[{"type":"a"}]`)(w)
+		{"other authorization details", requestDetails(`[{"type":"c"}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"authorization details where the session has none", func(in *inputs) {
+			in.session.Details = nil
+			requestDetails(`[{"type":"a"}]`)(in)
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"the client lost a type of its authorization details", func(w *world) {
-			w.client.DetailTypes = []string{"a"}
+		{"the client lost a type of its authorization details", func(in *inputs) {
+			in.client.DetailTypes = []string{"a"}
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"a type of its authorization details was removed", func(w *world) { w.ask.Types = nil }, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"some of the authorization details", details(` [ {"type": "b"} ] `), "", "read write", "https://api"},
-	}, (*world).again)
+		{"a type of its authorization details was removed", func(in *inputs) { in.requested.Types = nil }, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"some of the authorization details", requestDetails(` [ {"type": "b"} ] `), "", "read write", "https://api"},
+	}, (*inputs).refresh)
 }
 
-func TestDecideNarrower(t *testing.T) {
-	confidential := func(w *world) { w.client.Auth = exchange.AuthSecretBasic }
+func TestDecideNarrowing(t *testing.T) {
+	confidential := func(in *inputs) { in.client.Auth = exchange.AuthSecretBasic }
 	run(t, []row{
-		{"nothing asked", nil, "", "read write", "https://api https://files"},
-		{"less", ask("write"), "", "write", "https://api https://files"},
-		{"one audience", target("https://files"), "", "read write", "https://files"},
-		{"more than the token has", ask("read", "admin"), exchange.ReasonScopeNotAllowed, "", ""},
-		{"an audience the token has not", func(w *world) {
-			w.parent.Audience = []string{"https://api"}
-			w.ask.Audiences = []string{"https://files"}
+		{"nothing requested", nil, "", "read write", "https://api https://files"},
+		{"less", request("write"), "", "write", "https://api https://files"},
+		{"one audience", requestAudience("https://files"), "", "read write", "https://files"},
+		{"more than the token has", request("read", "admin"), exchange.ReasonScopeNotAllowed, "", ""},
+		{"an audience the token does not have", func(in *inputs) {
+			in.parent.Audience = []string{"https://api"}
+			in.requested.Audiences = []string{"https://files"}
 		}, exchange.ReasonTargetNotAllowed, "", ""},
-		{"an audience the client may not have", func(w *world) {
-			w.parent.Audience = []string{"https://bank", "https://api"}
-			w.ask.Audiences = []string{"https://bank"}
+		{"an audience the client may not have", func(in *inputs) {
+			in.parent.Audience = []string{"https://bank", "https://api"}
+			in.requested.Audiences = []string{"https://bank"}
 		}, exchange.ReasonTargetNotAllowed, "", ""},
-		{"only audiences the client may not have", func(w *world) {
-			w.parent.Audience = []string{"https://bank"}
+		{"only audiences the client may not have", func(in *inputs) {
+			in.parent.Audience = []string{"https://bank"}
 		}, exchange.ReasonTargetNotAllowed, "", ""},
-		{"a client that may not", func(w *world) { w.client.ExchangeOwnTokens = false }, exchange.ReasonSubjectTokenTypeNotAccepted, "", ""},
-		{"a public client with another's token", func(w *world) { w.parent.Client = "app" }, exchange.ReasonClientNotAllowed, "", ""},
-		{"a confidential client with another's token", func(w *world) { confidential(w); w.parent.Client = "app" }, "", "read write", "https://api https://files"},
-		{"its authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api https://files"},
-		{"other authorization details", details(`[{"type":"a","n":1}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"details of a token that has none", func(w *world) {
-			w.parent.Details = nil
-			details(`[{"type":"a","n":1},{"type":"b"}]`)(w)
+		{"a client that may not", func(in *inputs) { in.client.ExchangeOwnTokens = false }, exchange.ReasonSubjectTokenTypeNotAccepted, "", ""},
+		{"a public client with another's token", func(in *inputs) { in.parent.Client = "app" }, exchange.ReasonClientNotAllowed, "", ""},
+		{"a confidential client with another's token", func(in *inputs) { confidential(in); in.parent.Client = "app" }, "", "read write", "https://api https://files"},
+		{"its authorization details", requestDetails(`[{"type":"a"}]`), "", "read write", "https://api https://files"},
+		{"other authorization details", requestDetails(`[{"type":"a","n":1}]`), exchange.ReasonAuthorizationDetailsInvalid, "", ""},
+		{"details of a token that has none", func(in *inputs) {
+			in.parent.Details = nil
+			requestDetails(`[{"type":"a","n":1},{"type":"b"}]`)(in)
 		}, "", "read write", "https://api https://files"},
-		{"details of a scope that the token has not", func(w *world) {
-			w.parent.Details, w.parent.Scopes = nil, []string{"write"}
-			details(`[{"type":"a"}]`)(w)
+		{"details of a scope that the token does not have", func(in *inputs) {
+			in.parent.Details, in.parent.Scopes = nil, []string{"write"}
+			requestDetails(`[{"type":"a"}]`)(in)
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-		{"a checkout token", func(w *world) { w.parent.Purchase = &exchange.Purchase{} }, exchange.ReasonAccessTokenInsufficient, "", ""},
-		{"a detail of type checkout", func(w *world) {
-			w.parent.Details, w.client.DetailTypes = nil, []string{"checkout"}
-			details(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(w)
+		{"a checkout token", func(in *inputs) { in.parent.Purchase = &exchange.Purchase{} }, exchange.ReasonAccessTokenInsufficient, "", ""},
+		{"a detail of type checkout", func(in *inputs) {
+			in.parent.Details, in.client.DetailTypes = nil, []string{"checkout"}
+			requestDetails(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(in)
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-	}, (*world).narrower)
+	}, (*inputs).narrow)
 }
 
-func TestDecideForClient(t *testing.T) {
+func TestDecideClientCredentials(t *testing.T) {
 	run(t, []row{
-		{"nothing asked", nil, "", "read write", "https://api"},
-		{"a scope of its own", ask("admin"), "", "admin", "https://api"},
-		{"a scope it may not have", ask("admin", "billing"), exchange.ReasonScopeNotAllowed, "", ""},
-		{"an audience it may not have", target("https://bank"), exchange.ReasonTargetNotAllowed, "", ""},
-		{"authorization details", details(`[{"type":"a"}]`), "", "read write", "https://api"},
-		{"a detail of type checkout", func(w *world) {
-			w.client.DetailTypes, w.client.Scopes = []string{"checkout"}, []string{"checkout:create"}
-			w.client.Checkout = &exchange.Checkout{Audience: "https://pay"}
-			details(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(w)
+		{"nothing requested", nil, "", "read write", "https://api"},
+		{"a scope of its own", request("admin"), "", "admin", "https://api"},
+		{"a scope it may not have", request("admin", "billing"), exchange.ReasonScopeNotAllowed, "", ""},
+		{"an audience it may not have", requestAudience("https://bank"), exchange.ReasonTargetNotAllowed, "", ""},
+		{"authorization details", requestDetails(`[{"type":"a"}]`), "", "read write", "https://api"},
+		{"a detail of type checkout", func(in *inputs) {
+			in.client.DetailTypes, in.client.Scopes = []string{"checkout"}, []string{"checkout:create"}
+			in.client.Checkout = &exchange.Checkout{Audience: "https://pay"}
+			requestDetails(`[{"type":"checkout","customer_id":"c","invoice_id":"i"}]`)(in)
 		}, exchange.ReasonAuthorizationDetailsInvalid, "", ""},
-	}, (*world).forClient)
+	}, (*inputs).clientCredentials)
 }
 
-func TestAuthorizationDetailsThatAreNoArray(t *testing.T) {
+func TestRefreshRefusesMalformedDetails(t *testing.T) {
 	for _, text := range []string{`null`, `{}`, `"a"`, `[`, `[]`, `[null]`, `[{"type":"a"}] x`, `[{"type":"b","x":1}]`} {
-		w := good()
-		w.ask.Details = json.RawMessage(text)
-		if d := w.again(); d.Err == nil || d.Err.Reason != exchange.ReasonAuthorizationDetailsInvalid {
+		in := good()
+		in.requested.Details = json.RawMessage(text)
+		if d := in.refresh(); d.Err == nil || d.Err.Reason != exchange.ReasonAuthorizationDetailsInvalid {
 			t.Errorf("%s: got %v", text, d.Err)
 		}
-	}
-}
-
-func TestLifetimes(t *testing.T) {
-	day := exchange.Duration(24 * time.Hour)
-	for _, row := range []struct {
-		name   string
-		change func(*world)
-		decide func(*world) exchange.Decision
-		want   time.Time
-	}{
-		{"the client's only", nil, (*world).decide, time.Time{}},
-		{"the issuer's cap", func(w *world) { w.issuer.MaxSession = day }, (*world).decide, now.Add(24 * time.Hour)},
-		{"the session's own", nil, (*world).again, now.Add(time.Hour)},
-		{"the issuer's cap, lowered", func(w *world) { w.issuer.MaxSession = exchange.Duration(90 * time.Minute) }, (*world).again, now.Add(30 * time.Minute)},
-		{"the issuer's cap, raised", func(w *world) { w.issuer.MaxSession = day }, (*world).again, now.Add(time.Hour)},
-		{"the client's limit, lowered", func(w *world) { w.client.RefreshAbsolute = exchange.Duration(30 * time.Minute) }, (*world).again, now.Add(-30 * time.Minute)},
-		{"a session that stored none", func(w *world) { w.session.NotAfter = time.Time{} }, (*world).again, now.Add(-time.Hour).Add(90 * 24 * time.Hour)},
-		{"never beyond the parent token", nil, (*world).narrower, now.Add(time.Minute)},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			w := good()
-			if row.change != nil {
-				row.change(w)
-			}
-			if d := row.decide(w); d.Err != nil || !d.NotAfter.Equal(row.want) {
-				t.Errorf("NotAfter %v, want %v (%v)", d.NotAfter, row.want, d.Err)
-			}
-		})
-	}
-}
-
-func TestRulesAreRememberedIfTheyPassed(t *testing.T) {
-	w := good()
-	w.rules.conditions = []exchange.Check{condition("staff", true, false), condition("new", false, true)}
-	w.rules.gives["admin"] = scopeRule("admin", true, false)
-	w.rules.gives["write"] = scopeRule("write", false, true)
-	w.ask.Scopes = []string{"read", "write", "admin"}
-	d := w.decide()
-	if d.Err != nil {
-		t.Fatal(d.Err)
-	}
-	if diff := cmp.Diff([]string{"staff", "scope:admin"}, d.Rules); diff != "" {
-		t.Errorf("rules (-want +got):\n%s", diff)
-	}
-	failed := slices.DeleteFunc(slices.Clone(d.Checks), func(c exchange.Check) bool { return c.Passed })
-	if len(failed) != 2 || !failed[0].Audit || !failed[1].Audit {
-		t.Errorf("audited checks that did not pass: %+v", failed)
-	}
-}
-
-func TestMappedClaims(t *testing.T) {
-	if d := good().decide(); d.Extra["tenant"] != "a" {
-		t.Errorf("a new session has %v, want the proof's", d.Extra)
-	}
-	if d := good().again(); d.Extra["tenant"] != "today" {
-		t.Errorf("a refreshed session has %v, want today's", d.Extra)
-	}
-	if d := good().narrower(); d.Extra["tenant"] != "a" {
-		t.Errorf("a narrower token has %v, want the parent's", d.Extra)
-	}
-}
-
-func TestConditionTellsItsMessage(t *testing.T) {
-	w := good()
-	w.rules.conditions = []exchange.Check{condition("staff", false, false)}
-	d := w.decide()
-	if d.Err == nil || d.Err.Description != "only for staff" {
-		t.Errorf("got %+v", d.Err)
-	}
-	if strings.Contains(d.Err.Description, "want") || !strings.Contains(d.Err.Error(), `want "staff", got "false"`) {
-		t.Errorf("the caller reads %q, the operator %q", d.Err.Description, d.Err)
-	}
-}
-
-func TestGrantsShareNothingWithTheRegistration(t *testing.T) {
-	w := good()
-	d := w.decide()
-	d.Audience[0], d.Scopes[0] = "changed", "changed"
-	if w.client.Audiences[0] == "changed" || w.client.DefaultScopes[0] == "changed" {
-		t.Error("the decision shares memory with the client")
-	}
-}
-
-func TestLongAsk(t *testing.T) {
-	w := good()
-	for i := range 20_000 {
-		w.ask.Scopes = append(w.ask.Scopes, fmt.Sprint(i))
-	}
-	d := w.decide()
-	refusedFor(t, d, exchange.ReasonScopeNotAllowed)
-	for _, c := range d.Checks {
-		if len(c.Got) > 128 {
-			t.Errorf("%s shows %d bytes of what a stranger sent", c.Name, len(c.Got))
-		}
-	}
-	if len(d.Err.Error()) > 512 {
-		t.Errorf("the error has %d bytes", len(d.Err.Error()))
 	}
 }

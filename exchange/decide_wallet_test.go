@@ -7,9 +7,8 @@ import (
 	"cambio/exchange"
 )
 
-// An account counts at its first login and at each refresh while its chain is
-// one of the client's.
-func TestWalletsChains(t *testing.T) {
+// A wallet's chain must be one of the client's, at login and at each refresh.
+func TestWalletChainMustBeRegistered(t *testing.T) {
 	const account = "eip155:1:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 	for _, row := range []struct {
 		name, account string
@@ -32,7 +31,7 @@ func TestWalletsChains(t *testing.T) {
 				Wallets: &exchange.Wallets{Chains: []string{"eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "xrpl:0"}},
 			}
 			row.change(client)
-			trust := exchange.FirstPartyIssuer(client, exchange.TypeWalletSignature)
+			issuer := exchange.FirstPartyIssuer(client, exchange.TypeWalletSignature)
 			claims := exchange.FirstPartyClaims(row.account, "", false, "")
 			subject := &exchange.Subject{Issuer: "wallet:shop", ID: row.account, Claims: claims, Proof: exchange.Proof{TokenType: exchange.TypeWalletSignature}}
 			session := &exchange.Session{
@@ -40,8 +39,8 @@ func TestWalletsChains(t *testing.T) {
 				Audience: client.Audiences, Created: now, NotAfter: now,
 			}
 			for name, d := range map[string]exchange.Decision{
-				"at first":   exchange.Decide(trust, client, subject, exchange.Requested{}, now),
-				"at refresh": exchange.DecideRefresh(trust, client, session, exchange.Requested{}),
+				"at first":   exchange.Decide(issuer, client, subject, exchange.Requested{}, now),
+				"at refresh": exchange.DecideRefresh(issuer, client, session, exchange.Requested{}),
 			} {
 				if d.Err == nil && row.code != "" || d.Err != nil && exchange.AsError(d.Err).Reason != row.code {
 					t.Errorf("%s: %v, want %s", name, d.Err, row.code)

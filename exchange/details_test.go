@@ -11,8 +11,8 @@ import (
 	"cambio/exchange"
 )
 
-// kinds are the types that tests know: each has the member n, a needs the
-// scope read and b the scope write.
+// kinds returns a registered type: a needs the scope read and b the scope write;
+// both have the member n.
 func kinds(name string) *exchange.DetailKind {
 	scopes := map[string]string{"a": "read", "b": "write"}
 	if scopes[name] == "" {
@@ -32,7 +32,6 @@ func (onlyN) Check(detail map[string]any) error {
 	return nil
 }
 
-// TestAuthorizationDetails has rows that differ in how a detail is written.
 func TestAuthorizationDetails(t *testing.T) {
 	deep := func(n int) string {
 		return `[{"type":"a","n":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]`
@@ -70,9 +69,9 @@ func TestAuthorizationDetails(t *testing.T) {
 		{"too many", `[` + strings.Repeat(`{"type":"a"},`, 16) + `{"type":"a"}]`, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := good()
-			details(row.asked)(w)
-			d := w.decide()
+			in := good()
+			requestDetails(row.asked)(in)
+			d := in.decide()
 			if row.granted == "" {
 				if d.Err == nil || d.Err.Reason != exchange.ReasonAuthorizationDetailsInvalid || d.Details != nil || d.Scopes != nil {
 					t.Errorf("got %s, %v", d.Details, d.Err)
@@ -86,8 +85,8 @@ func TestAuthorizationDetails(t *testing.T) {
 	}
 }
 
-// FuzzAuthorizationDetails: what is granted is what was asked for, however it is
-// decoded, and is granted again when it is asked for of a token that has it.
+// FuzzAuthorizationDetails checks that what is granted is what was requested,
+// whichever decoder reads it, and that a token that has it can be narrowed to it.
 func FuzzAuthorizationDetails(f *testing.F) {
 	for _, s := range []string{
 		`[{"type":"a"}]`, `[{"type":"b","n":1.50},{"type":"a"}]`, `[{"type":"a","n":1,"n":2}]`, ` [{"n":-0,"type":"a"}]`,
@@ -96,9 +95,9 @@ func FuzzAuthorizationDetails(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, asked []byte) {
-		w := good()
-		w.ask.Details = asked
-		d := w.decide()
+		in := good()
+		in.requested.Details = asked
+		d := in.decide()
 		if d.Err != nil {
 			if d.Details != nil {
 				t.Errorf("refused, and granted %s", d.Details)
@@ -121,9 +120,9 @@ func FuzzAuthorizationDetails(f *testing.F) {
 		if string(x) != string(y) {
 			t.Errorf("granted %s for %s", y, x)
 		}
-		w.parent.Details, w.ask.Details = d.Details, asked
-		if again := w.narrower(); again.Err != nil || string(again.Details) != string(d.Details) {
-			t.Errorf("a token with %s does not have %s: %v", d.Details, asked, again.Err)
+		in.parent.Details, in.requested.Details = d.Details, asked
+		if again := in.narrow(); again.Err != nil || string(again.Details) != string(d.Details) {
+			t.Errorf("a token with %s does not permit %s: %v", d.Details, asked, again.Err)
 		}
 	})
 }

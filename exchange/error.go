@@ -90,7 +90,7 @@ type overloaded interface {
 // and a label of the metrics. The set is closed.
 type Reason string
 
-// ErrorResponse is what a client reads of a reason.
+// ErrorResponse holds what a client reads of a reason.
 type ErrorResponse struct {
 	Code        Code
 	Status      int // HTTP status

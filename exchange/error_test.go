@@ -13,7 +13,7 @@ import (
 	"cambio/exchange"
 )
 
-func TestEveryReasonHasItsAnswer(t *testing.T) {
+func TestEveryReasonHasResponse(t *testing.T) {
 	name := regexp.MustCompile(`^[A-Z]+(_[A-Z]+)*$`)
 	said := regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`) // RFC 6749 §5.2
 	for _, reason := range exchange.Reasons() {
@@ -30,7 +30,7 @@ func TestEveryReasonHasItsAnswer(t *testing.T) {
 	}
 }
 
-// other are statuses that say more than the code does.
+// other are statuses that are more specific than the code.
 var other = map[int]bool{
 	http.StatusNotFound: true, http.StatusMethodNotAllowed: true, http.StatusRequestEntityTooLarge: true,
 	http.StatusUnsupportedMediaType: true, http.StatusForbidden: true, http.StatusUnauthorized: true,
@@ -53,7 +53,7 @@ func statusOf(code exchange.Code) int {
 	return http.StatusBadRequest
 }
 
-func TestOnlySessionsEndWithInvalidGrant(t *testing.T) {
+func TestInvalidGrantMeansEndOfSession(t *testing.T) {
 	for _, reason := range []exchange.Reason{
 		exchange.ReasonConditionFailed, exchange.ReasonScopeNotAllowed, exchange.ReasonTargetNotAllowed,
 		exchange.ReasonIssuerUnavailable, exchange.ReasonStoreUnavailable, exchange.ReasonSubjectTokenExpired, exchange.ReasonSubjectTokenRevoked,
@@ -64,7 +64,7 @@ func TestOnlySessionsEndWithInvalidGrant(t *testing.T) {
 	}
 }
 
-func TestUnknownErrorsSayNothing(t *testing.T) {
+func TestUnknownErrorsAreSilent(t *testing.T) {
 	secret := errors.New("pq: password hunter2 is wrong")
 	for _, err := range []error{secret, fmt.Errorf("reading: %w", secret)} {
 		e := exchange.AsError(err)
@@ -76,7 +76,7 @@ func TestUnknownErrorsSayNothing(t *testing.T) {
 		}
 	}
 	if a := exchange.Reason("NEW").Response(); a.Code != exchange.ServerError || a.Status != http.StatusInternalServerError {
-		t.Errorf("an unknown reason answers %+v", a)
+		t.Errorf("an unknown reason has %+v", a)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestStoreErrorsHaveReasons(t *testing.T) {
 	}
 }
 
-func TestOperatorsReadNoLess(t *testing.T) {
+func TestErrorTextForOperator(t *testing.T) {
 	cause := errors.New("kid 7")
 	for _, row := range []struct {
 		name string
@@ -145,7 +145,7 @@ func TestClip(t *testing.T) {
 	}
 }
 
-// No two pairs share a key, wherever the border between the parts lies.
+// No two pairs have the same key, wherever the first part ends.
 func TestLinkKey(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		part := rapid.StringOfN(rapid.SampledFrom([]rune{'a', 'b', 0, 1, '/'}), 0, 4, -1)

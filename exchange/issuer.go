@@ -136,7 +136,7 @@ type ExtraMapping struct {
 	ValueExpression string `json:"valueExpression" yaml:"valueExpression"`
 }
 
-// Mode is what a condition does if it fails.
+// Mode is the effect of a condition that fails.
 type Mode string
 
 // The modes. The default is enforce; a condition under audit is only logged.

@@ -11,7 +11,7 @@ type FirstPartyProof interface {
 	Size() int
 }
 
-// UserAssertion is what a confidential client says about one of its own users
+// UserAssertion is a confidential client's assertion about one of its own users
 // ([TypeUserAssertion]).
 type UserAssertion struct {
 	ExternalUserID string

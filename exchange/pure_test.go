@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Invariant 1: package exchange does no I/O and reads no clock, and what
-// decides with it takes now as a parameter.
+// Invariant 1: package exchange does no I/O, and no deciding package reads the
+// clock.
 func TestPure(t *testing.T) {
 	for _, dir := range []string{".", "registration", "policy", "details", "subject", "grant", "registry", "session", "challenge", "checkout", "limit"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
