@@ -36,8 +36,8 @@ func benchmarkRules(b *testing.B, expressions ...string) {
 	}
 }
 
-// Each iteration is what an exchange asks of the rules: the mappings, the
-// conditions and one scope.
+// Each iteration evaluates the rules of one exchange: the mappings, the conditions
+// and one scope.
 func BenchmarkNoRules(b *testing.B)   { benchmarkRules(b) }
 func BenchmarkOneRule(b *testing.B)   { benchmarkRules(b, five[0]) }
 func BenchmarkFiveRules(b *testing.B) { benchmarkRules(b, five...) }
@@ -53,7 +53,7 @@ func BenchmarkRequiredValue(b *testing.B) {
 	}
 }
 
-// The loop over another's list can be long, so its steps are counted.
+// A loop in a loop can reach the limit, so its cost is counted.
 func BenchmarkCountedRule(b *testing.B) {
 	benchmarkRules(b, `claims.roles.exists(r, claims.realm_access.roles.exists(s, s == "staff" && r == "Orders.Read"))`)
 }

@@ -6,25 +6,23 @@ import (
 	"cambio/exchange"
 )
 
-// condition is a claim that must be a string, or an expression that must be
-// true.
+// condition is a claim that must have a value, or an expression that must be true.
 type condition struct {
-	check exchange.Check // as it is when the condition holds, but for Got
+	check exchange.Check // without Passed and Got
 	claim string
 	when  *expression
 }
 
-// run evaluates the condition. An expression that fails, as for want of a
-// claim, does not hold.
-func (c *condition) run(claims map[string]any) exchange.Check {
+// evaluate returns the check of the condition. An expression that fails, such as for
+// lack of a claim, does not pass.
+func (c *condition) evaluate(claims map[string]any) exchange.Check {
 	check := c.check
 	if c.when == nil {
 		value := claims[c.claim]
 		text, isString := value.(string)
 		check.Passed = isString && text == check.Want
-		check.Got = exchange.Clip(text)
-		if !isString {
-			check.Got = exchange.Clip("no string: " + show(claims, c.claim))
+		if check.Got = exchange.Clip(text); !isString {
+			check.Got = exchange.Clip("not a string: " + show(claims, c.claim))
 		}
 		return check
 	}
@@ -35,7 +33,7 @@ func (c *condition) run(claims map[string]any) exchange.Check {
 	case value == types.True:
 		check.Passed, check.Got = true, "true"
 	default:
-		check.Got = c.when.shown(claims)
+		check.Got = c.when.falsifiers(claims)
 	}
 	return check
 }

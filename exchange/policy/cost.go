@@ -8,23 +8,23 @@ import (
 	"cel.dev/cel-go/common/cost"
 )
 
-// Bounds of an expression. Costs are CEL's own: about one for each step and
-// one for each ten bytes of text looked at; 100,000 take some milliseconds.
+// Limits of an expression in CEL's cost units: about one for each step and one for
+// each ten bytes of text that is read; 100,000 take a few milliseconds.
 const (
-	usualClaim    = 128 // bytes of a claim, or items in it
-	largestClaim  = 16 << 10
-	mostUsualCost = 1_000_000 // for claims of the usual size, when written
-	mostCost      = 100_000   // when run
+	usualClaim   = 128 // bytes of a claim, or items in it
+	largestClaim = 16 << 10
+	maxUsualCost = 1_000_000 // estimated for usual claims, when compiled
+	maxCost      = 100_000   // when evaluated
 )
 
-// plan makes the program. An expression that cannot reach the limit with any
-// claims runs without counting, which costs more than most expressions.
+// plan makes the program. Cost is counted only for an expression that can reach
+// the limit, because counting costs more than most expressions do.
 func plan(env *cel.Env, checked *cel.Ast) (cel.Program, error) {
 	usual, err := env.EstimateCost(checked, sizes(usualClaim))
 	if err != nil {
 		return nil, fmt.Errorf("estimating its cost: %w", err)
 	}
-	if usual.Max > mostUsualCost {
+	if usual.Max > maxUsualCost {
 		return nil, errors.New("costs too much: loops within loops within loops, or texts that multiply; make it simpler")
 	}
 	worst, err := env.EstimateCost(checked, sizes(largestClaim))
@@ -32,8 +32,8 @@ func plan(env *cel.Env, checked *cel.Ast) (cel.Program, error) {
 		return nil, fmt.Errorf("estimating its cost: %w", err)
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if worst.Max > mostCost {
-		options = append(options, cel.CostLimit(mostCost))
+	if worst.Max > maxCost {
+		options = append(options, cel.CostLimit(maxCost))
 	}
 	program, err := env.Program(checked, options...)
 	if err != nil {
@@ -42,7 +42,7 @@ func plan(env *cel.Env, checked *cel.Ast) (cel.Program, error) {
 	return program, nil
 }
 
-// sizes estimates costs for claims of a size.
+// sizes estimates costs for claims of at most this size.
 type sizes uint64
 
 // EstimateSize implements cost.Estimator.
@@ -51,7 +51,7 @@ func (s sizes) EstimateSize(cost.AstNode) *cost.SizeEstimate {
 	return &size
 }
 
-// EstimateCallCost implements cost.Estimator: CEL's own estimates are good.
+// EstimateCallCost implements cost.Estimator, with the default estimates.
 func (s sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }

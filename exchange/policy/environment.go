@@ -11,20 +11,19 @@ import (
 	"cel.dev/cel-go/ext"
 )
 
-// claimsVariable is the one variable of an expression: the verified claims.
+// claimsVariable is the only variable of an expression: the verified claims.
 const claimsVariable = "claims"
 
-// timeFunctions are left out: without a clock there is nothing to compare
-// with, and time zones are files of the machine. The times of a token are
-// checked by those who verify it.
+// timeFunctions are left out: an expression has no clock, and time zones are files
+// on the host. Package subject checks the times of a token.
 var timeFunctions = []string{
 	"timestamp", "duration", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
 	"getFullYear", "getHours", "getMilliseconds", "getMinutes", "getMonth", "getSeconds",
 }
 
-// newEnvironment is CEL's standard library but for times, and what Kubernetes
-// offers besides where a token cannot turn it against us: text, sets, slices
-// of lists, optionals, and macros over keys and values.
+// newEnvironment returns CEL's standard library without times, and the extensions
+// of Kubernetes that a hostile token cannot abuse: text, sets, slices of lists,
+// optionals, and macros over keys and values.
 func newEnvironment() (*cel.Env, error) {
 	without := env.NewLibrarySubset()
 	for _, name := range timeFunctions {
@@ -36,9 +35,9 @@ func newEnvironment() (*cel.Env, error) {
 		cel.CustomTypeAdapter(adapter{}),
 		cel.EagerlyValidateDeclarations(true),
 		cel.CrossTypeNumericComparisons(true),
-		cel.ParserExpressionSizeLimit(longestExpression),
+		cel.ParserExpressionSizeLimit(maxExpression),
 		cel.ParserRecursionLimit(64),
-		cel.ExpressionNodeLimit(longestExpression),
+		cel.ExpressionNodeLimit(maxExpression),
 		cel.RegexProgramSizeLimit(10_000),
 		cel.OptionalTypes(),
 		ext.Strings(),
@@ -48,9 +47,9 @@ func newEnvironment() (*cel.Env, error) {
 	)
 }
 
-// adapter makes CEL values of decoded JSON. A whole number is an int, however
-// it was decoded and written, so that a stored session is judged as the fresh
-// token was, and string(claims.id) reads as it was written.
+// adapter converts decoded JSON to CEL values. A whole number is an int, however it
+// was written and decoded, so that a stored session is evaluated like the token,
+// and string(claims.id) has the digits of the token.
 type adapter struct{}
 
 // NativeToValue implements types.Adapter.
@@ -79,13 +78,13 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }
 
-// jsonNumber refuses a float64 that may not be what was written (RFC 8259 §6):
-// two users whose numeric IDs round to one float64 must not become one.
+// jsonNumber refuses a float64 that may have been rounded (RFC 8259 §6): users
+// whose numeric IDs round to the same float64 must not become one.
 func jsonNumber(f float64) ref.Val {
 	const exact = 1 << 53
 	switch {
 	case math.Abs(f) >= exact || math.IsNaN(f):
-		return types.NewErr("a number beyond 2^53 that was not kept exactly")
+		return types.NewErr("a number beyond 2^53 that was rounded")
 	case f == math.Trunc(f):
 		return types.Int(f)
 	}

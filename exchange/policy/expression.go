@@ -13,8 +13,8 @@ import (
 	"cambio/exchange"
 )
 
-// longestExpression is in bytes.
-const longestExpression = 4 << 10
+// maxExpression is the longest accepted expression, in bytes.
+const maxExpression = 4 << 10
 
 // expression is a compiled CEL expression over claims.
 type expression struct {
@@ -22,7 +22,7 @@ type expression struct {
 	uses    uses
 }
 
-// variables is what an expression sees. It is a map because an interface
+// variables are the variables of an expression. It is a map because an interface
 // holds a map without an allocation.
 type variables map[string]any
 
@@ -37,7 +37,7 @@ func (v variables) ResolveName(name string) (any, bool) {
 // Parent implements cel.Activation.
 func (v variables) Parent() cel.Activation { return nil }
 
-// eval runs the expression. Errors are short and name what was missing.
+// eval evaluates the expression. Errors are short and name a missing claim.
 func (e *expression) eval(claims map[string]any) (ref.Val, error) {
 	value, _, err := e.program.Eval(variables(claims))
 	if err != nil {
@@ -49,8 +49,8 @@ func (e *expression) eval(claims map[string]any) (ref.Val, error) {
 	return value, nil
 }
 
-// shown says which claims made a condition false.
-func (e *expression) shown(claims map[string]any) string {
+// falsifiers shows the claims that made a condition false.
+func (e *expression) falsifiers(claims map[string]any) string {
 	var b strings.Builder
 	b.WriteString("false")
 	for i, name := range e.uses.claims {
@@ -60,39 +60,39 @@ func (e *expression) shown(claims map[string]any) string {
 	return exchange.Clip(b.String())
 }
 
-// expression compiles text, or notes what is wrong with it and returns nil.
+// expression compiles text, or adds a problem and returns nil.
 func (c *compiler) expression(path, text string, role role, enforced bool) *expression {
-	if len(text) > longestExpression {
-		c.problem(path, "has %d bytes; at most %d are allowed", len(text), longestExpression)
+	if len(text) > maxExpression {
+		c.Add(path, "has %d bytes; at most %d are allowed", len(text), maxExpression)
 		return nil
 	}
 	env, err := environment()
 	if err != nil {
-		c.problem(path, "cannot be compiled: %v", err)
+		c.Add(path, "cannot be compiled: %v", err)
 		return nil
 	}
 	checked, issues := env.Compile(text)
 	if issues.Err() != nil {
-		c.problem(path, "%s", describe(issues, text))
+		c.Add(path, "%s", describe(issues, text))
 		return nil
 	}
 	found := usesOf(checked.NativeRep().Expr())
-	c.wrote(path, role, enforced, found)
+	c.written = append(c.written, written{path, role, enforced, found})
 	if wrong := misuse(checked, role, found); wrong != "" {
-		c.problem(path, "%s", wrong)
+		c.Add(path, "%s", wrong)
 		return nil
 	}
 	program, err := plan(env, checked)
 	if err != nil {
-		c.problem(path, "%v", err)
+		c.Add(path, "%v", err)
 		return nil
 	}
 	return &expression{program: program, uses: found}
 }
 
-// environment is shared by all expressions: it is immutable, and making it
-// takes longer than compiling most of them.
+// environment returns the environment that all expressions share. It is immutable,
+// and creating it takes longer than compiling most expressions.
 var environment = sync.OnceValues(newEnvironment)
 
-// walk calls visit for each part of an expression, children first.
+// walk calls visit for each node of an expression, children first.
 func walk(e ast.Expr, visit func(ast.Expr)) { ast.PostOrderVisit(e, ast.NewExprVisitor(visit)) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -13,28 +12,30 @@ import (
 	"cambio/exchange"
 )
 
-// Bounds of mapped claims: they travel in every access token.
+// Limits of extra claims, which are part of every access token.
 const (
-	mostExtra = 4 << 10 // bytes of JSON, all extra claims together
-	deepest   = 16
+	maxExtra      = 4 << 10 // bytes of JSON, all extra claims together
+	maxExtraDepth = 16
 )
 
 const wantExtra = "JSON values of at most 4 KiB together"
 
-// extra maps a claim of our access tokens.
+var errTooLarge = errors.New("more than 4 KiB")
+
+// extra maps a claim of access tokens.
 type extra struct {
 	path  string
 	key   string
 	value *expression
 }
 
-// mapExtra runs all extra mappings; null and empty optionals are left out. The
-// check says what is wrong if not ok.
+// mapExtra evaluates all extra mappings; null and empty optionals are left out. The
+// check is valid if ok is false.
 func mapExtra(list []extra, claims map[string]any) (_ map[string]any, _ exchange.Check, ok bool) {
 	out := make(map[string]any, len(list))
-	left := budget(mostExtra)
+	left := budget(maxExtra)
 	for _, e := range list {
-		value, err := e.run(claims, &left)
+		value, err := e.evaluate(claims, &left)
 		if err != nil {
 			return nil, exchange.Check{
 				Name: e.path, Want: wantExtra, Got: exchange.Clip(err.Error()),
@@ -48,7 +49,7 @@ func mapExtra(list []extra, claims map[string]any) (_ map[string]any, _ exchange
 	return out, exchange.Check{}, true
 }
 
-func (e *extra) run(claims map[string]any, left *budget) (any, error) {
+func (e *extra) evaluate(claims map[string]any, left *budget) (any, error) {
 	value, err := e.value.eval(claims)
 	if err != nil {
 		return nil, err
@@ -60,13 +61,12 @@ func (e *extra) run(claims map[string]any, left *budget) (any, error) {
 	if err := left.spend(len(e.key) + len(`"":,`)); err != nil {
 		return nil, err
 	}
-	return toJSON(value, left, deepest)
+	return left.toJSON(value, maxExtraDepth)
 }
 
-// budget is how many bytes of JSON may still be made.
+// budget is how many bytes of JSON may still be made. It is spent on the way,
+// because a small expression can make a list that does not fit in memory.
 type budget int
-
-var errTooLarge = errors.New("more than 4 KiB")
 
 func (b *budget) spend(n int) error {
 	*b -= budget(n)
@@ -76,64 +76,61 @@ func (b *budget) spend(n int) error {
 	return nil
 }
 
-// toJSON is value in the types that encoding/json makes of JSON, but with
-// whole numbers as int64.
-func toJSON(value ref.Val, left *budget, depth int) (any, error) {
+// toJSON converts a value to the types that encoding/json makes of JSON, but with
+// whole numbers as int64 or uint64.
+func (b *budget) toJSON(value ref.Val, depth int) (any, error) {
 	if depth == 0 {
 		return nil, errors.New("nested too deep")
 	}
 	switch value := unwrap(value).(type) {
 	case types.String:
-		return string(value), left.spendString(string(value))
+		return string(value), b.text(string(value))
 	case types.Bool:
-		return bool(value), left.spend(len("false"))
+		return bool(value), b.scalar(bool(value))
 	case types.Int:
-		return int64(value), left.spend(len("-9007199254740991"))
+		return int64(value), b.scalar(int64(value))
 	case types.Uint:
-		return uint64(value), left.spend(len("-9007199254740991"))
+		return uint64(value), b.scalar(uint64(value))
 	case types.Double:
-		return number(float64(value), left)
+		return float64(value), b.scalar(float64(value))
 	case nil, types.Null:
-		return nil, left.spend(len("null"))
+		return nil, b.scalar(nil)
 	case traits.Lister:
-		return array(value, left, depth)
+		return b.array(value, depth)
 	case traits.Mapper:
-		return object(value, left, depth)
+		return b.object(value, depth)
 	default:
 		return nil, fmt.Errorf("a %s is not JSON", value.Type().TypeName())
 	}
 }
 
-// spendString counts s as encoding/json writes it.
-func (b *budget) spendString(s string) error {
-	if len(s) > mostExtra {
-		return errTooLarge
-	}
-	encoded, err := json.Marshal(s)
+// scalar spends the size of a value in JSON.
+func (b *budget) scalar(v any) error {
+	encoded, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return errors.New("a number that JSON cannot express")
 	}
 	return b.spend(len(encoded))
 }
 
-func number(f float64, left *budget) (any, error) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, errors.New("a number that JSON cannot write")
+func (b *budget) text(s string) error {
+	if len(s) > maxExtra {
+		return errTooLarge
 	}
-	return f, left.spend(len("-1.7976931348623157e+308"))
+	return b.scalar(s)
 }
 
-func array(list traits.Lister, left *budget, depth int) (any, error) {
-	if err := left.spend(len("[]")); err != nil {
+func (b *budget) array(list traits.Lister, depth int) (any, error) {
+	if err := b.spend(len("[]")); err != nil {
 		return nil, err
 	}
 	out := []any{}
 	for it := list.Iterator(); it.HasNext() == types.True; {
-		element, err := toJSON(it.Next(), left, depth-1)
+		element, err := b.toJSON(it.Next(), depth-1)
 		if err != nil {
 			return nil, err
 		}
-		if err := left.spend(len(",")); err != nil {
+		if err := b.spend(len(",")); err != nil {
 			return nil, err
 		}
 		out = append(out, element)
@@ -141,24 +138,24 @@ func array(list traits.Lister, left *budget, depth int) (any, error) {
 	return out, nil
 }
 
-func object(m traits.Mapper, left *budget, depth int) (any, error) {
-	if err := left.spend(len("{}")); err != nil {
+func (b *budget) object(m traits.Mapper, depth int) (any, error) {
+	if err := b.spend(len("{}")); err != nil {
 		return nil, err
 	}
 	out := map[string]any{}
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		key, isString := it.Next().(types.String)
 		if !isString {
-			return nil, errors.New("an object with a key that is no string")
+			return nil, errors.New("an object with a key that is not a string")
 		}
-		if err := left.spendString(string(key)); err != nil {
+		if err := b.text(string(key)); err != nil {
 			return nil, err
 		}
-		member, err := toJSON(m.Get(key), left, depth-1)
+		member, err := b.toJSON(m.Get(key), depth-1)
 		if err != nil {
 			return nil, err
 		}
-		if err := left.spend(len(":,")); err != nil {
+		if err := b.spend(len(":,")); err != nil {
 			return nil, err
 		}
 		out[string(key)] = member

@@ -11,8 +11,8 @@ import (
 	"cambio/exchange/policy"
 )
 
-// FuzzCompile gives every place of an issuer the same text: it is compiled or
-// refused, never both, and what is compiled survives any claims.
+// FuzzCompile uses the same text for every expression of an issuer: it is compiled
+// or refused, never both, and a compiled program evaluates any claims.
 func FuzzCompile(f *testing.F) {
 	for _, seed := range []string{
 		`claims.hd == "acme.com"`, `claims.?a.orValue("x")`, `claims.groups.exists(g, g.startsWith("a"))`, `claims["email"]`,
@@ -49,7 +49,7 @@ func everywhere(text string) []exchange.Issuer {
 	}
 }
 
-// FuzzClaims evaluates an issuer's rules with any JSON.
+// FuzzClaims evaluates an issuer's rules with any JSON object.
 func FuzzClaims(f *testing.F) {
 	for _, seed := range []string{google, entra, auth0, firebase, cognito, keycloak,
 		`{}`, `{"sub":"\u0000"}`, `{"sub":1e999}`, `{"sub":["a"],"groups":{"a":1},"n":-0}`, `{"n":9007199254740993}`,
@@ -89,8 +89,8 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
-// probe runs everything, and demands of what passed that it is what it should
-// be. It answers the subject.
+// probe evaluates all rules, checks the properties of what passed, and returns the
+// subject.
 func probe(t *testing.T, p *policy.Program, claims map[string]any) string {
 	t.Helper()
 	m, checks := p.Map(claims)

@@ -10,7 +10,7 @@ import (
 	"cambio/exchange/policy"
 )
 
-// The claims that these issuers put into their tokens, with names changed.
+// Claims of real tokens of these issuers, with names changed.
 const (
 	google = `{"iss":"https://accounts.google.com","azp":"123.apps.googleusercontent.com","aud":"123.apps.googleusercontent.com",
 		"sub":"110169484474386276334","hd":"acme.com","email":"alice@acme.com","email_verified":true,"at_hash":"x",
@@ -54,7 +54,7 @@ func compile(t testing.TB, i exchange.Issuer) *policy.Program {
 	return p
 }
 
-// when is an issuer with one condition; mapped is one with mappings.
+// when returns an issuer with one condition.
 func when(expression string) exchange.Issuer {
 	return exchange.Issuer{ClaimValidationRules: []exchange.ClaimValidationRule{{Expression: expression, Message: "no"}}}
 }
@@ -78,7 +78,7 @@ func TestConditionsOfRealIssuers(t *testing.T) {
 		{"Google: shorter lifetime", google, when(`claims.exp - claims.iat < 3600`), "false: exp is 1700003600, iat is 1700000000"},
 		{"Google: verified domain", google, when(`claims.email.endsWith("@acme.com") && claims.email_verified == true`), ""},
 		{"Entra: of the tenant", entra, required("tid", "72f988bf-86f1-41af-91ab-2d7cd011db47"), ""},
-		{"Entra: has no hd", entra, required("hd", "acme.com"), "no string: absent"},
+		{"Entra: has no hd", entra, required("hd", "acme.com"), "not a string: absent"},
 		{"Entra: has no hd, in CEL", entra, when(`claims.hd == "acme.com"`), "no such key: hd"},
 		{"Entra: hd or tenant", entra, when(`claims.hd == "acme.com" || claims.tid.startsWith("72f9")`), ""},
 		{"Entra: role", entra, when(`"Orders.Read" in claims.roles`), ""},
@@ -91,7 +91,7 @@ func TestConditionsOfRealIssuers(t *testing.T) {
 		{"Firebase: provider", firebase, when(`claims.firebase.sign_in_provider == "google.com"`), ""},
 		{"Firebase: not anonymous", firebase, when(`claims.firebase.sign_in_provider != "google.com"`), "false: firebase is an object"},
 		{"Firebase: custom claim", firebase, when(`claims.premium == true`), ""},
-		{"Firebase: custom claim is no string", firebase, required("premium", "true"), "no string: true"},
+		{"Firebase: custom claim is not a string", firebase, required("premium", "true"), "not a string: true"},
 		{"Firebase: absent custom claim", firebase, when(`claims.?admin.orValue(false) == true`), "false: admin is absent"},
 		{"Cognito: group", cognito, when(`"admins" in claims["cognito:groups"]`), ""},
 		{"Cognito: use", cognito, required("token_use", "id"), ""},
@@ -101,7 +101,7 @@ func TestConditionsOfRealIssuers(t *testing.T) {
 		{"Keycloak: role of a client without roles", keycloak, when(`"editor" in claims.resource_access["api"].roles`), "no such key: api"},
 		{"Keycloak: audience list", keycloak, when(`claims.aud.size() == 2`), ""},
 		{"Keycloak: number", keycloak, when(`claims.level >= 2 && string(claims.level) == "2"`), ""},
-		{"Keycloak: number as text", keycloak, required("level", "2"), "no string: 2"},
+		{"Keycloak: number as text", keycloak, required("level", "2"), "not a string: 2"},
 		{"Keycloak: wrong type", keycloak, when(`claims.level.startsWith("2")`), "no such overload"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -160,8 +160,8 @@ func TestMappingsOfRealIssuers(t *testing.T) {
 	}
 }
 
-// A registration as an operator writes it, from claims to a decision.
-func TestDecision(t *testing.T) {
+// TestDecisionFromRegistration goes from a registration and claims to a decision.
+func TestDecisionFromRegistration(t *testing.T) {
 	issuer := exchange.Issuer{
 		ID: "sso", Scopes: []string{"orders:read"},
 		ClaimMappings: exchange.ClaimMappings{Extra: []exchange.ExtraMapping{{Key: "roles", ValueExpression: "claims.realm_access.roles"}}},
@@ -199,7 +199,7 @@ func TestDecision(t *testing.T) {
 			got = string(d.Err.Reason) + " " + d.Err.Description
 		}
 		if got != want {
-			t.Errorf("asked %q: got %q, want %q", asked, got, want)
+			t.Errorf("requested %q: got %q, want %q", asked, got, want)
 		}
 	}
 	if roles, _ := json.Marshal(decide().Extra); string(roles) != `{"roles":["offline_access","staff"]}` {

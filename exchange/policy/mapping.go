@@ -1,11 +1,9 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
@@ -15,8 +13,8 @@ import (
 
 // The longest mapped values, in bytes.
 const (
-	longestSubject = 255
-	longestDisplay = 1024
+	maxSubject = 255
+	maxDisplay = 1024
 )
 
 const (
@@ -31,7 +29,7 @@ type mapping struct {
 	value *expression
 }
 
-// subject maps who it is: refused unless it is a string that can be one.
+// subject maps the subject and refuses anything but a valid one.
 func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
 	check := exchange.Check{Name: m.path, Want: wantSubject, Reason: exchange.ReasonSubjectTokenClaimInvalid}
 	text, found, problem := m.text(claims)
@@ -41,28 +39,28 @@ func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
 		check.Got = exchange.Clip(problem)
 	case !found:
 		check.Got = "none"
-	case clean(text, longestSubject) && text != "":
+	case text != "" && exchange.Printable(text, maxSubject):
 		check.Passed = true
 		return text, check
 	}
 	return "", check
 }
 
-// display maps a value that only people read. It may be absent, and one that
-// cannot be shown is left out and noted; what refuses is an expression that
-// fails or makes no string.
-func (m *mapping) display(claims map[string]any) (string, exchange.Check, bool) {
+// display maps a value for display. It may be absent; a value that cannot be shown
+// is left out and audited. Only an expression that fails or does not return a
+// string refuses. The check is valid if ok is false.
+func (m *mapping) display(claims map[string]any) (value string, check exchange.Check, ok bool) {
 	text, found, problem := m.text(claims)
-	if problem == "" && (!found || clean(text, longestDisplay)) {
+	if problem == "" && (!found || exchange.Printable(text, maxDisplay)) {
 		return text, exchange.Check{}, true
 	}
 	return "", exchange.Check{
-		Name: m.path, Want: wantDisplay, Got: exchange.Clip(or(problem, text)),
+		Name: m.path, Want: wantDisplay, Got: exchange.Clip(cmp.Or(problem, text)),
 		Audit: m.value == nil || problem == "", Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	}, false
 }
 
-// text is the string that the mapping finds, or what is wrong with it.
+// text returns the mapped string, or a problem.
 func (m *mapping) text(claims map[string]any) (text string, found bool, problem string) {
 	if m.value != nil {
 		return m.evaluate(claims)
@@ -76,7 +74,7 @@ func (m *mapping) text(claims map[string]any) (text string, found bool, problem 
 	}
 	text, isString := value.(string)
 	if !isString {
-		return "", false, "no string: " + show(claims, m.claim)
+		return "", false, "not a string: " + show(claims, m.claim)
 	}
 	return text, true, ""
 }
@@ -96,7 +94,7 @@ func (m *mapping) evaluate(claims map[string]any) (text string, found bool, prob
 	}
 }
 
-// unwrap is what an optional holds, nil if it is empty.
+// unwrap returns the value of an optional, nil if it is empty.
 func unwrap(value ref.Val) ref.Val {
 	for {
 		optional, ok := value.(*types.Optional)
@@ -110,21 +108,7 @@ func unwrap(value ref.Val) ref.Val {
 	}
 }
 
-// clean says whether s has at most most bytes of UTF-8 and no control
-// characters.
-func clean(s string, most int) bool {
-	if len(s) > most {
-		return false
-	}
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b >= 0x7f { // a control character, or not ASCII
-			return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
-		}
-	}
-	return true
-}
-
-// show describes a claim for people, in few words.
+// show describes a claim to an operator, in few words.
 func show(claims map[string]any, claim string) string {
 	value, found := claims[claim]
 	if !found {

@@ -1,38 +1,38 @@
 // Package policy compiles an issuer's claim mappings and conditions, written
 // in CEL over the variable claims, into [exchange.Rules].
 //
-// Everything about an expression that can be wrong is found when it is
-// written: its syntax and types, its cost for claims of a usual size, and
-// whether it trusts claims.email without looking at claims.email_verified.
-// What hostile claims can make of it is bounded when it runs. An expression
-// sees the claims and nothing else: no clock, no network, no other token.
+// An expression is checked when it is compiled: its syntax and types, its cost for
+// claims of a usual size, and that it does not use claims.email without
+// claims.email_verified. Its cost for hostile claims is limited when it is
+// evaluated. It sees only the claims: no clock, no network, no other token.
 //
-// Mappings and conditions that name a claim are map lookups; CEL runs only
-// for what is written in CEL.
+// Mappings and conditions that name a claim are map lookups; CEL is used only for
+// expressions.
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"cambio/exchange"
 )
 
-// Program is an issuer's rules, compiled. It is immutable and safe for
+// Program holds the compiled rules of an issuer. It is immutable and safe for
 // concurrent use.
 type Program struct {
 	subject, email, name mapping
 	extra                []extra
 	conditions           []condition
-	given                map[string]bool        // scope → given without condition
-	rules                map[string][]condition // scope → conditions, one of which gives it
-	scopes               string                 // all that can be given, for showing
+	unconditional        map[string]bool        // scopes that every subject has
+	rules                map[string][]condition // scope → conditions, one of which must pass
+	scopes               string                 // all scopes, for display
 }
 
 var _ exchange.Rules = (*Program)(nil)
 
-// Compile makes the rules of an issuer in which registration.LintIssuer found nothing
-// wrong. Paths of problems are relative to the issuer, such as
+// Compile compiles the rules of an issuer in which registration.LintIssuer found
+// no problem. Paths of problems are relative to the issuer, such as
 // claimValidationRules[1].expression; with a problem there is no program.
 func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {
 	c := &compiler{}
@@ -42,23 +42,23 @@ func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {
 	c.scopes(p, i)
 	c.refuseEmailAsSubject(i.ClaimMappings.Subject)
 	c.demandVerifiedEmail()
-	if len(c.problems) > 0 {
-		return nil, c.problems
+	if len(c.Problems) > 0 {
+		return nil, c.Problems
 	}
 	return p, nil
 }
 
-// compiler collects what is wrong, and which expressions there are.
+// compiler collects problems, and all expressions and named claims.
 type compiler struct {
-	problems []exchange.Problem
-	written  []written
+	exchange.Problems
+	written []written
 }
 
-// written is an expression, what it stands for, and whether it can refuse.
+// written is an expression or a named claim of a registration.
 type written struct {
 	path     string
 	role     role
-	enforced bool
+	enforced bool // it can refuse
 	uses     uses
 }
 
@@ -71,14 +71,6 @@ const (
 	roleScope
 )
 
-func (c *compiler) problem(path, format string, args ...any) {
-	c.problems = append(c.problems, exchange.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
-}
-
-func (c *compiler) wrote(path string, role role, enforced bool, uses uses) {
-	c.written = append(c.written, written{path, role, enforced, uses})
-}
-
 func (c *compiler) mappings(p *Program, m *exchange.ClaimMappings) {
 	p.subject = c.mapping("claimMappings.subject", m.Subject, "sub")
 	p.email = c.mapping("claimMappings.email", m.Email, "email")
@@ -89,19 +81,19 @@ func (c *compiler) mappings(p *Program, m *exchange.ClaimMappings) {
 	}
 }
 
-// subjectExpression is where the expression stands that identifies somebody.
+// subjectExpression is the path of the expression that maps the subject.
 const subjectExpression = "claimMappings.subject.expression"
 
-// refuseEmailAsSubject keeps addresses from identifying anybody, verified or
-// not: an address can be given to somebody else.
+// refuseEmailAsSubject refuses an e-mail address, verified or not, as the subject: an
+// address can be reassigned to another person.
 func (c *compiler) refuseEmailAsSubject(m exchange.Mapping) {
-	const why = "an e-mail address identifies nobody, for it can be given to somebody else; use what the issuer never gives twice, such as claim: sub"
+	const why = "an e-mail address does not identify a user, because it can be reassigned; use a claim that the issuer never reassigns, such as claim: sub"
 	if m.Claim == "email" {
-		c.problem("claimMappings.subject.claim", why)
+		c.Add("claimMappings.subject.claim", why)
 	}
 	for _, w := range c.written {
 		if w.path == subjectExpression && w.uses.email {
-			c.problem(w.path, why)
+			c.Add(w.path, why)
 		}
 	}
 }
@@ -110,36 +102,34 @@ func (c *compiler) mapping(path string, m exchange.Mapping, fallback string) map
 	if m.Expression != "" {
 		return mapping{path: path, value: c.expression(path+".expression", m.Expression, roleMapping, true)}
 	}
-	if m.Claim == "" {
-		m.Claim = fallback
-	}
-	return mapping{path: path, claim: m.Claim}
+	return mapping{path: path, claim: cmp.Or(m.Claim, fallback)}
 }
 
 func (c *compiler) conditions(p *Program, rules []exchange.ClaimValidationRule) {
 	for i, r := range rules {
-		pass := exchange.Check{
+		check := exchange.Check{
 			Name: r.Name, Want: r.RequiredValue, Rule: true,
 			Audit: r.Mode == exchange.ModeAudit, Message: r.Message, Reason: exchange.ReasonConditionFailed,
 		}
 		if r.Claim != "" {
-			pass.Name = or(r.Name, r.Claim)
-			p.conditions = append(p.conditions, condition{check: pass, claim: r.Claim})
-			c.wrote(fmt.Sprintf("claimValidationRules[%d].claim", i), roleCondition, !pass.Audit, usesClaim(r.Claim))
+			check.Name = cmp.Or(r.Name, r.Claim)
+			p.conditions = append(p.conditions, condition{check: check, claim: r.Claim})
+			path := fmt.Sprintf("claimValidationRules[%d].claim", i)
+			c.written = append(c.written, written{path, roleCondition, !check.Audit, usesClaim(r.Claim)})
 			continue
 		}
 		path := fmt.Sprintf("claimValidationRules[%d].expression", i)
-		pass.Name, pass.Want = or(r.Name, r.Expression), r.Expression
-		e := c.expression(path, r.Expression, roleCondition, !pass.Audit)
-		p.conditions = append(p.conditions, condition{check: pass, when: e})
+		check.Name, check.Want = cmp.Or(r.Name, r.Expression), r.Expression
+		e := c.expression(path, r.Expression, roleCondition, !check.Audit)
+		p.conditions = append(p.conditions, condition{check: check, when: e})
 	}
 }
 
 func (c *compiler) scopes(p *Program, i *exchange.Issuer) {
-	p.given, p.rules = map[string]bool{}, map[string][]condition{}
+	p.unconditional, p.rules = map[string]bool{}, map[string][]condition{}
 	all := append([]string(nil), i.Scopes...)
 	for _, s := range i.Scopes {
-		p.given[s] = true
+		p.unconditional[s] = true
 	}
 	for n, r := range i.ScopeRules {
 		path := fmt.Sprintf("scopeRules[%d].when", n)
@@ -154,8 +144,8 @@ func (c *compiler) scopes(p *Program, i *exchange.Issuer) {
 	p.scopes = strings.Join(all, " ")
 }
 
-// Map answers what the mappings make of claims. The subject always has a
-// check; the others have one if something is wrong with them.
+// Map maps verified claims. The subject always has a check; the others have one
+// only if there is a problem.
 func (p *Program) Map(claims map[string]any) (exchange.Mapped, []exchange.Check) {
 	var m exchange.Mapped
 	checks := make([]exchange.Check, 1, 2)
@@ -177,42 +167,35 @@ func (p *Program) Map(claims map[string]any) (exchange.Mapped, []exchange.Check)
 	return m, checks
 }
 
-// Validate runs the conditions in the order they were written.
+// Validate evaluates the conditions in the order of the registration.
 func (p *Program) Validate(claims map[string]any) []exchange.Check {
 	if len(p.conditions) == 0 {
 		return nil
 	}
 	checks := make([]exchange.Check, len(p.conditions))
 	for i := range p.conditions {
-		checks[i] = p.conditions[i].run(claims)
+		checks[i] = p.conditions[i].evaluate(claims)
 	}
 	return checks
 }
 
-// GrantsScope says whether scope is given to everyone, or else which rule gives
-// it. If none does, the check is that of the first rule, audited if any is: a
-// rule under audit gives its scope whatever it says.
+// GrantsScope checks that every subject has a scope or that one of its rules passes.
+// If none passes, the check is that of the first rule, or of the first under audit:
+// such a rule grants its scope whatever its result.
 func (p *Program) GrantsScope(claims map[string]any, scope string) exchange.Check {
 	rules := p.rules[scope]
-	if p.given[scope] || len(rules) == 0 {
+	if p.unconditional[scope] || len(rules) == 0 {
 		return exchange.Check{
 			Name: "issuer.scopes", Want: p.scopes, Got: exchange.Clip(scope),
-			Passed: p.given[scope], Reason: exchange.ReasonScopeNotAllowed,
+			Passed: p.unconditional[scope], Reason: exchange.ReasonScopeNotAllowed,
 		}
 	}
-	check := rules[0].run(claims)
+	check := rules[0].evaluate(claims)
 	for i := 1; i < len(rules) && !check.Passed; i++ {
-		next := rules[i].run(claims)
+		next := rules[i].evaluate(claims)
 		if next.Passed || next.Audit && !check.Audit {
 			check = next
 		}
 	}
 	return check
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

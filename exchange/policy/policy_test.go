@@ -16,7 +16,7 @@ func problems(i exchange.Issuer) []exchange.Problem {
 	return found
 }
 
-func TestConditionsThatAreRefused(t *testing.T) {
+func TestCompileRefusesConditions(t *testing.T) {
 	for expression, says := range map[string]string{
 		`claim.hd == "x"`:                      "undeclared reference to 'claim' (did you mean 'claims'?), at line 1, column 1\n | claim.hd == \"x\"\n | ^",
 		"true &&\n  clams == 1":                "at line 2, column 3\n |   clams == 1\n | ..^",
@@ -45,14 +45,14 @@ func TestConditionsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestMappingsThatAreRefused(t *testing.T) {
+func TestCompileRefusesMappings(t *testing.T) {
 	for expression, says := range map[string]string{
 		`1`:                          "must be a string, but is int",
 		`claims.a == claims.b`:       "must be a string, but is bool",
-		`"alice"`:                    "everyone would be the same",
+		`"alice"`:                    "every user would have the same subject",
 		`[claims.sub]`:               "must be a string, but is list",
 		`optional.of(claims.a == 1)`: "must be a string, but is optional_type(bool)",
-		`claims.email`:               "identifies nobody",
+		`claims.email`:               "does not identify a user",
 	} {
 		found := problems(exchange.Issuer{ClaimMappings: exchange.ClaimMappings{Subject: exchange.Mapping{Expression: expression}}})
 		if len(found) != 1 || found[0].Path != "claimMappings.subject.expression" && found[0].Path != "claimMappings.subject" || !strings.Contains(found[0].Message, says) {
@@ -61,7 +61,7 @@ func TestMappingsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestProblemsNameTheirPlace(t *testing.T) {
+func TestProblemPaths(t *testing.T) {
 	bad := exchange.Mapping{Expression: "x"}
 	found := problems(exchange.Issuer{
 		ClaimMappings: exchange.ClaimMappings{
@@ -81,7 +81,7 @@ func TestProblemsNameTheirPlace(t *testing.T) {
 	}
 }
 
-func TestEmailDemandsVerification(t *testing.T) {
+func TestEmailNeedsVerification(t *testing.T) {
 	const uses = `claims.email.endsWith("@acme.com")`
 	const verifies = `claims.email_verified == true`
 	rule := func(expression string, mode exchange.Mode) exchange.ClaimValidationRule {
@@ -112,8 +112,8 @@ func TestEmailDemandsVerification(t *testing.T) {
 		{"by optional index", rules(rule(`claims[?"email"].orValue("") == "a"`, "")), true},
 		{"verified by optional, as Kubernetes has it", rules(rule(uses+` && claims.?email_verified.orValue(true) == true`, "")), false},
 		{"by presence", rules(rule(`has(claims.email)`, "")), true},
-		{"presence verifies nothing", rules(rule(uses+` && has(claims.email_verified)`, "")), true},
-		{"membership verifies nothing", rules(rule(uses+` && "email_verified" in claims`, "")), true},
+		{"presence does not verify", rules(rule(uses+` && has(claims.email_verified)`, "")), true},
+		{"membership does not verify", rules(rule(uses+` && "email_verified" in claims`, "")), true},
 		{"by a computed name", rules(rule(`claims["e" + "mail"] == "a"`, "")), true},
 		{"by all claims", rules(rule(`claims.exists(k, v, k == "email" && v == "a")`, "")), true},
 		{"in a loop", rules(rule(`claims.groups.exists(g, g == claims.email)`, "")), true},
@@ -147,7 +147,7 @@ func TestEmailDemandsVerification(t *testing.T) {
 	}
 }
 
-func TestSubjects(t *testing.T) {
+func TestSubjectMapping(t *testing.T) {
 	byID := exchange.ClaimMappings{Subject: exchange.Mapping{Expression: "string(claims.id)"}}
 	optional := exchange.ClaimMappings{Subject: exchange.Mapping{Expression: "claims.?id"}}
 	for _, row := range []struct {
@@ -161,7 +161,7 @@ func TestSubjects(t *testing.T) {
 		{"absent", exchange.ClaimMappings{}, `{}`, "", "none"},
 		{"null", exchange.ClaimMappings{}, `{"sub":null}`, "", "none"},
 		{"empty", exchange.ClaimMappings{}, `{"sub":""}`, "", ""},
-		{"a number", exchange.ClaimMappings{}, `{"sub":1}`, "", "no string: 1"},
+		{"a number", exchange.ClaimMappings{}, `{"sub":1}`, "", "not a string: 1"},
 		{"a list", exchange.ClaimMappings{}, `{"sub":["a"]}`, "", "a list of 1"},
 		{"255 bytes", exchange.ClaimMappings{}, `{"sub":"` + strings.Repeat("a", 255) + `"}`, strings.Repeat("a", 255), ""},
 		{"256 bytes", exchange.ClaimMappings{}, `{"sub":"` + strings.Repeat("a", 256) + `"}`, "", ""},
@@ -175,7 +175,7 @@ func TestSubjects(t *testing.T) {
 		{"no ID", byID, `{}`, "", "no such key: id"},
 		{"an optional ID", optional, `{"id":"a"}`, "a", ""},
 		{"no optional ID", optional, `{}`, "", "none"},
-		{"an optional ID that is no string", optional, `{"id":{}}`, "", "a map"},
+		{"an optional ID that is not a string", optional, `{"id":{}}`, "", "a map"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m, checks := compile(t, exchange.Issuer{ClaimMappings: row.mappings}).Map(claims(t, row.claims))
@@ -190,9 +190,9 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// The same claims are the same subject, however numbers were read. Those that
-// were kept exactly are exact; a float64 may have been another number.
-func TestNumbersHoweverDecoded(t *testing.T) {
+// The same claims have the same subject, however their numbers were decoded. A
+// float64 beyond 2^53 may have been rounded.
+func TestNumbersAreSameHoweverDecoded(t *testing.T) {
 	p := compile(t, exchange.Issuer{
 		ClaimMappings:        exchange.ClaimMappings{Subject: exchange.Mapping{Expression: "string(claims.id)"}},
 		ClaimValidationRules: []exchange.ClaimValidationRule{{Expression: "claims.n.x == 3 && claims.list == [1, 2.5] && claims.id > 1"}},
@@ -221,7 +221,7 @@ func TestNumbersHoweverDecoded(t *testing.T) {
 	}
 }
 
-func TestNamesAndAddresses(t *testing.T) {
+func TestDisplayMappings(t *testing.T) {
 	name := func(expression string) exchange.ClaimMappings {
 		return exchange.ClaimMappings{Name: exchange.Mapping{Expression: expression}}
 	}
@@ -236,7 +236,7 @@ func TestNamesAndAddresses(t *testing.T) {
 		{"verified", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":true}`, exchange.Mapped{Email: "a@b"}, ""},
 		{"verified in text", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"true"}`, exchange.Mapped{}, "claimMappings.email audited"},
 		{"verified by a number", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":1}`, exchange.Mapped{}, "claimMappings.email audited"},
-		{"name that is no string", exchange.ClaimMappings{}, `{"name":{"first":"A"}}`, exchange.Mapped{}, "claimMappings.name audited"},
+		{"name that is not a string", exchange.ClaimMappings{}, `{"name":{"first":"A"}}`, exchange.Mapped{}, "claimMappings.name audited"},
 		{"name that is too long", exchange.ClaimMappings{}, `{"name":"` + strings.Repeat("a", 1025) + `"}`, exchange.Mapped{}, "claimMappings.name audited"},
 		{"name with a line break", exchange.ClaimMappings{}, `{"name":"a\r\nb"}`, exchange.Mapped{}, "claimMappings.name audited"},
 		{"expression", name(`claims.first + " " + claims.last`), `{"first":"A","last":"B"}`, exchange.Mapped{Name: "A B"}, ""},
@@ -288,9 +288,9 @@ func TestExtraClaims(t *testing.T) {
 		{"many", `claims.a`, `{"a":[` + strings.Repeat("[],", 3000) + `1]}`, "more than 4 KiB", false},
 		{"deep", `claims.a`, `{"a":` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `}`, "nested too deep", false},
 		{"bytes inside", `[bytes(claims.a)]`, `{"a":"x"}`, "a bytes is not JSON", false},
-		{"keys that are numbers", `{1: claims.a}`, `{"a":"x"}`, "a key that is no string", false},
+		{"keys that are numbers", `{1: claims.a}`, `{"a":"x"}`, "a key that is not a string", false},
 		{"not a number", `[0.0 / (claims.a * 1.5)]`, `{"a":0.5}`, `{"k":[0]}`, true},
-		{"infinite", `1.0 / (claims.a - 0.5)`, `{"a":0.5}`, "a number that JSON cannot write", false},
+		{"infinite", `1.0 / (claims.a - 0.5)`, `{"a":0.5}`, "a number that JSON cannot express", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			i := exchange.Issuer{ClaimMappings: exchange.ClaimMappings{
@@ -298,7 +298,7 @@ func TestExtraClaims(t *testing.T) {
 				Extra:   []exchange.ExtraMapping{{Key: "k", ValueExpression: row.expression}},
 			}}
 			c := claims(t, row.claims)
-			c["iss"] = "who"
+			c["iss"] = "alice"
 			m, checks := compile(t, i).Map(c)
 			if !row.ok {
 				if len(checks) != 2 || checks[1].Passed || checks[1].Audit || !strings.Contains(checks[1].Got, row.want) || m.Extra != nil {
@@ -314,7 +314,7 @@ func TestExtraClaims(t *testing.T) {
 	}
 }
 
-func TestExtraClaimsShareTheirBudget(t *testing.T) {
+func TestExtraClaimsShareOneLimit(t *testing.T) {
 	i := exchange.Issuer{ClaimMappings: exchange.ClaimMappings{Extra: []exchange.ExtraMapping{
 		{Key: "a", ValueExpression: "claims.a"}, {Key: "b", ValueExpression: "claims.a"},
 	}}}
@@ -324,7 +324,7 @@ func TestExtraClaimsShareTheirBudget(t *testing.T) {
 	}
 }
 
-func TestHugeClaimsAreBounded(t *testing.T) {
+func TestCostOfHugeClaimsIsLimited(t *testing.T) {
 	many := make([]any, 8000)
 	for i := range many {
 		many[i] = fmt.Sprint(i)
@@ -342,7 +342,7 @@ func TestHugeClaimsAreBounded(t *testing.T) {
 	}
 }
 
-func TestGivesScope(t *testing.T) {
+func TestGrantsScope(t *testing.T) {
 	p := compile(t, exchange.Issuer{
 		Scopes: []string{"read"},
 		ScopeRules: []exchange.ScopeRule{
@@ -373,7 +373,7 @@ func TestGivesScope(t *testing.T) {
 	}
 }
 
-func TestAuditedConditions(t *testing.T) {
+func TestAuditedConditionsNeverRefuse(t *testing.T) {
 	p := compile(t, exchange.Issuer{ClaimValidationRules: []exchange.ClaimValidationRule{
 		{Name: "hd", Expression: `claims.hd == "acme.com"`, Mode: exchange.ModeAudit},
 		{Claim: "acr", RequiredValue: "2", Mode: exchange.ModeAudit},
@@ -385,7 +385,7 @@ func TestAuditedConditions(t *testing.T) {
 	}
 }
 
-func TestNoRulesCostNothing(t *testing.T) {
+func TestDefaultRulesAllocateNothing(t *testing.T) {
 	p := compile(t, exchange.Issuer{Scopes: []string{"read"}})
 	c := claims(t, google)
 	if n := testing.AllocsPerRun(100, func() { p.Validate(c); p.GrantsScope(c, "read") }); n != 0 {
@@ -396,17 +396,17 @@ func TestNoRulesCostNothing(t *testing.T) {
 	}
 }
 
-func TestNilClaims(t *testing.T) {
+func TestNilClaimsHaveNoSubject(t *testing.T) {
 	p := compile(t, when(`claims.hd == "acme.com" || size(claims) == 0 && claims.email_verified == true`))
 	if _, checks := p.Map(nil); checks[0].Passed {
-		t.Error("nobody was mapped to somebody")
+		t.Error("nil claims were mapped to a subject")
 	}
 	if c := p.Validate(nil)[0]; c.Passed {
 		t.Errorf("%+v", c)
 	}
 }
 
-func TestOneProgramForAll(t *testing.T) {
+func TestProgramIsSafeForConcurrentUse(t *testing.T) {
 	p := compile(t, when(`claims.groups.all(g, claims.groups.exists(h, h == g)) && claims.email.matches("^a") && claims.email_verified == true`))
 	var group sync.WaitGroup
 	for n := range 16 {
@@ -423,8 +423,8 @@ func TestOneProgramForAll(t *testing.T) {
 	group.Wait()
 }
 
-// An address identifies nobody, whoever verified it.
-func TestEmailIsNobodysSubject(t *testing.T) {
+// An e-mail address is never the subject, verified or not.
+func TestEmailIsNeverSubject(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		subject exchange.Mapping

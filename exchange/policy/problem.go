@@ -8,7 +8,7 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// misuse says what is wrong with a well-typed expression in its place.
+// misuse returns why a well-typed expression cannot have its role.
 func misuse(checked *cel.Ast, role role, found uses) string {
 	got := checked.OutputType()
 	switch {
@@ -23,9 +23,9 @@ func misuse(checked *cel.Ast, role role, found uses) string {
 	case role == roleExtra && !makesJSON(got):
 		return fmt.Sprintf("must be a JSON value, but is %s", got)
 	case found.product != "":
-		return fmt.Sprintf("%s may take only one operand from claims: with two, a token decides how much work it makes", found.product)
+		return fmt.Sprintf("%s may take only one operand from claims: with two, a token decides how much work it causes", found.product)
 	case role == roleMapping && len(found.claims) == 0 && !found.whole:
-		return "does not use claims, so everyone would be the same"
+		return "does not use claims, so every user would have the same subject"
 	}
 	return ""
 }
@@ -45,7 +45,7 @@ func makesJSON(t *types.Type) bool {
 	return true
 }
 
-// describe shows what CEL found wrong, with its line, column and caret.
+// describe formats the errors of CEL, with line, column and caret.
 func describe(issues *cel.Issues, text string) string {
 	const most = 3
 	var b strings.Builder
@@ -63,7 +63,7 @@ func describe(issues *cel.Issues, text string) string {
 	return b.String()
 }
 
-// plain is CEL's message without what only its authors can use.
+// plain returns CEL's message without what only its authors can use.
 func plain(message string) string {
 	message, _, _ = strings.Cut(message, " expecting {")
 	message = strings.TrimPrefix(message, "Syntax error: ")
@@ -75,7 +75,7 @@ func plain(message string) string {
 	return message
 }
 
-// caret shows the line and points at its column, counted in characters from 0.
+// caret shows a line and points at a column, counted in characters from 0.
 func caret(text string, line, column int) string {
 	lines := strings.Split(text, "\n")
 	if line < 1 || line > len(lines) || column < 0 || column > len([]rune(lines[line-1])) {

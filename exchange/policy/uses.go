@@ -8,34 +8,32 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
-// uses is what an expression looks at.
+// uses describes what an expression reads.
 type uses struct {
 	claims   []string // top-level claims read or tested by name
-	whole    bool     // claims as a whole, which may mean any of them
+	whole    bool     // claims as a whole, so any claim
 	email    bool     // claims.email, or claims as a whole
 	verified bool     // the value of claims.email_verified, by name
-	product  string   // a function whose work two operands from claims multiply
+	product  string   // a function of products that has two operands from claims
 }
 
-// products are functions whose work or result is as large as the product of
-// two operands, before a cost limit can stop them.
+// products are functions whose work or result is as large as the product of two
+// operands before a cost limit can stop them.
 var products = []string{
 	"replace", "join", "indexOf", "lastIndexOf", "sets.contains", "sets.equivalent", "sets.intersects",
 }
 
-// usesClaim is what a rule that names a claim looks at.
+// usesClaim returns the uses of a rule that names a claim.
 func usesClaim(name string) uses {
 	return uses{claims: []string{name}, email: name == "email", verified: name == "email_verified"}
 }
 
-// usesOf walks an expression for what it looks at. A claim can be named as
-// claims.email, claims["email"], claims.?email, claims[?"email"],
-// has(claims.email) and "email" in claims; the last two read no value, so they
-// verify nothing.
+// usesOf returns the uses of an expression. A claim can be named as claims.email,
+// claims["email"], claims.?email, claims[?"email"], has(claims.email) and "email"
+// in claims; the last two do not read its value, so they do not verify it.
 func usesOf(root ast.Expr) uses {
 	var u uses
-	named := 0 // how many mentions of claims were part of a name
-	mentions := 0
+	mentions, named := 0, 0 // of claims, and as part of a name
 	walk(root, func(e ast.Expr) {
 		if e.Kind() == ast.IdentKind && isClaims(e) {
 			mentions++
@@ -62,7 +60,7 @@ func (u *uses) name(claim string, reads bool) {
 	u.verified = u.verified || claim == "email_verified" && reads
 }
 
-// namedClaim is the claim that e names, and whether e reads its value.
+// namedClaim returns the claim that e names, and whether e reads its value.
 func namedClaim(e ast.Expr) (name string, reads, ok bool) {
 	switch e.Kind() {
 	case ast.SelectKind:
@@ -98,8 +96,8 @@ func literal(e ast.Expr) (string, bool) {
 	return string(s), ok
 }
 
-// product says whether e calls one of products with two operands that are not
-// the same for everyone.
+// product reports whether e calls one of products with two operands that depend on
+// variables.
 func product(e ast.Expr) bool {
 	if e.Kind() != ast.CallKind || !slices.Contains(products, e.AsCall().FunctionName()) {
 		return false
@@ -117,18 +115,18 @@ func product(e ast.Expr) bool {
 	return vary > 1
 }
 
-// varies says whether e has a variable in it.
+// varies reports whether e has a variable in it.
 func varies(e ast.Expr) bool {
 	found := false
 	walk(e, func(part ast.Expr) { found = found || part.Kind() == ast.IdentKind })
 	return found
 }
 
-// demandVerifiedEmail refuses to trust an address that an issuer has not
+// demandVerifiedEmail refuses to trust an e-mail address that the issuer has not
 // verified. As in Kubernetes, an expression that uses claims.email must use
-// claims.email_verified, or a condition must; for a mapping an extra claim
-// that hands it on does, too. Conditions under audit refuse nobody, so they
-// do not count.
+// claims.email_verified, or a condition must; for a mapping, an extra claim that
+// passes it on is enough. Conditions under audit refuse nothing, so they do not
+// count.
 func (c *compiler) demandVerifiedEmail() {
 	var byCondition, byExtra bool
 	for _, w := range c.written {
@@ -137,7 +135,7 @@ func (c *compiler) demandVerifiedEmail() {
 	}
 	for _, w := range c.written {
 		if w.path == subjectExpression {
-			continue // refused whatever is verified
+			continue // refused in any case
 		}
 		mapped := w.role == roleMapping || w.role == roleExtra
 		if !w.uses.email || w.uses.verified || byCondition || mapped && byExtra {
@@ -147,6 +145,6 @@ func (c *compiler) demandVerifiedEmail() {
 		if w.uses.whole {
 			used = "claims as a whole, and so claims.email,"
 		}
-		c.problem(w.path, "uses %s but not claims.email_verified; an address that nobody verified is anybody's: add a claimValidationRules expression such as claims.email_verified == true", used)
+		c.Add(w.path, "uses %s but not claims.email_verified; anyone can claim an unverified address: add a claimValidationRules expression such as claims.email_verified == true", used)
 	}
 }
