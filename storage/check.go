@@ -8,21 +8,22 @@ const (
 	MaxValue = 1 << 20
 )
 
-// Check says what no engine accepts in a commit: names and values out of
-// bounds, an unknown condition, and a key that is written twice. Which of two
-// writes of a key should win is a question that only the caller can answer.
-// Engines call it before they change anything.
+// Check returns an error for writes that no engine commits: names and values out
+// of bounds, an unknown condition, and a key that is written twice, where only
+// the caller knows which write should win. Engines call it before they change
+// anything.
 func Check(writes []Write) error {
 	seen := make(map[[2]string]bool, len(writes))
 	for _, w := range writes {
-		if err := w.check(); err != nil {
+		err := w.check()
+		if at := [2]string{w.Table, w.Key}; err == nil && seen[at] {
+			err = fmt.Errorf("written twice in one commit")
+		} else {
+			seen[at] = true
+		}
+		if err != nil {
 			return fmt.Errorf("write of %.128q in table %.128q: %w", w.Key, w.Table, err)
 		}
-		at := [2]string{w.Table, w.Key}
-		if seen[at] {
-			return fmt.Errorf("write of %.128q in table %.128q: written twice in one commit", w.Key, w.Table)
-		}
-		seen[at] = true
 	}
 	return nil
 }

@@ -11,9 +11,8 @@ import (
 // IDSize is the length of an ID.
 const IDSize = 36
 
-// NewID is a UUIDv7 (RFC 9562 §5.7) of now: a table whose keys are IDs is in
-// the order of births. now is the caller's, not the machine's as in
-// uuid.NewV7.
+// NewID returns a UUIDv7 (RFC 9562 §5.7) of now: a table whose keys are IDs is in
+// the order of creation. uuid.NewV7 would read the machine's clock.
 func NewID(now time.Time) string {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(now.UnixMilli())<<16)
@@ -23,8 +22,8 @@ func NewID(now time.Time) string {
 	return id.String()
 }
 
-// CreatedAt is the time in an ID, to the millisecond, and the zero time of what is
-// no ID.
+// CreatedAt returns the time in an ID, to the millisecond, and the zero time if id
+// is not an ID.
 func CreatedAt(id string) time.Time {
 	u, err := uuid.Parse(id)
 	if err != nil {

@@ -15,13 +15,13 @@ func TestNewID(t *testing.T) {
 		at := time.UnixMilli(rapid.Int64Range(0, 1<<47).Draw(t, "ms"))
 		a, b := storage.NewID(at), storage.NewID(at.Add(time.Millisecond))
 		if len(a) != storage.IDSize || a[14] != '7' || !strings.ContainsRune("89ab", rune(a[19])) {
-			t.Errorf("%s is no UUIDv7", a)
+			t.Errorf("%s is not a UUIDv7", a)
 		}
 		if !storage.CreatedAt(a).Equal(at) || a >= b {
-			t.Errorf("%s at %s is born at %s, and before %s", a, at, storage.CreatedAt(a), b)
+			t.Errorf("%s of %s was created at %s and is before %s", a, at, storage.CreatedAt(a), b)
 		}
 	})
 	if at := storage.CreatedAt("no ID"); !at.IsZero() {
-		t.Errorf("no ID is born at %s", at)
+		t.Errorf("a text that is not an ID was created at %s", at)
 	}
 }

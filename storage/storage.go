@@ -2,10 +2,10 @@
 // nothing.
 //
 // An [Engine] knows tables, keys and bytes. The whole concurrency model is
-// compare-and-swap: read, decide purely, commit what was decided on with what
-// was read as the condition, and on [ErrConflict] read again. That fits bbolt,
-// PostgreSQL and any other transactional store without closures that run
-// twice. [Table] puts typed records, each with a MAC, above any engine.
+// compare-and-swap: read, decide purely, commit the decision on the condition
+// that what was read is unchanged, and on [ErrConflict] read again ([Retry]).
+// That fits any transactional store. [Table] puts typed records, each with a
+// MAC, above any engine.
 package storage
 
 import (
@@ -56,29 +56,28 @@ func Unavailable(err error) bool {
 // in a string and are ordered as bytes; a table exists once it is written to,
 // and one that was never written to is empty.
 type Engine interface {
-	// Get returns the value last committed, or ErrNotFound. The bytes are the
-	// caller's own.
+	// Get returns the value last committed, or ErrNotFound. The caller may change
+	// the bytes.
 	Get(ctx context.Context, table, key string) ([]byte, error)
 	// Scan yields the records with from <= key < to in key order, at most
 	// limit of them. An empty to means the end of the table; limit 0 means all.
-	// It reads some records at a time, each as of that moment: what is there
-	// all the while comes exactly once, what others write meanwhile may or may
-	// not. No writer is held up while the caller works, so it may commit from
+	// It reads some records at a time, each as of that moment: a record that is
+	// there all the while is yielded exactly once, one that is written meanwhile
+	// may or may not be. It blocks no writer, so the caller may commit from
 	// within the loop. It ends after the first error.
 	Scan(ctx context.Context, table, from, to string, limit int) iter.Seq2[Record, error]
-	// Commit applies all writes or none, and returns once they are durable: an
-	// answered commit survives kill -9 and power loss. It returns ErrConflict,
-	// having changed nothing, if a write's condition does not hold, ErrFull,
-	// having changed nothing, if there is no room, ErrCorrupt, having changed
-	// nothing, if a record it depends on cannot be read, and what [Check] says
-	// of writes that no engine takes. After any other error the engine answers
-	// ErrFailed. A context that ends while the commit waits leaves open whether
-	// it happens, so the writes are never to be changed afterwards.
+	// Commit applies all writes or none, and returns nil once they are durable:
+	// they then survive kill -9 and power loss. Having changed nothing, it
+	// returns ErrConflict if a write's condition does not hold, ErrFull if there
+	// is no room, ErrCorrupt if a record that a condition is about cannot be
+	// read, and the error of [Check]. After any other error every call returns
+	// ErrFailed. If the context ends while the commit waits, the commit may
+	// still happen, so the caller never changes the writes afterwards.
 	Commit(ctx context.Context, writes ...Write) error
-	// Failed is closed once the engine answers ErrFailed.
+	// Failed returns a channel that is closed once calls return ErrFailed.
 	Failed() <-chan struct{}
 	// Close waits for commits under way and releases the store. Every later
-	// call answers ErrClosed, but a second Close nil.
+	// call returns ErrClosed, except Close, which returns nil.
 	Close() error
 }
 
@@ -88,7 +87,7 @@ type Record struct {
 	Value []byte
 }
 
-// Condition is what a write demands of the record it replaces.
+// Condition restricts the record that a write may replace.
 type Condition int
 
 // The conditions.
@@ -101,8 +100,8 @@ const (
 // Write puts Value at a key of a table, or deletes the key where Value is
 // nil. Within one commit each key is written at most once.
 //
-// IfEqual compares bytes and nothing else: among writers that replace a record
-// by the same bytes, all win. What may happen once must change the record.
+// IfEqual compares bytes only: of writers that replace a record by the same
+// bytes, all win. A write of which one may win must change the record.
 type Write struct {
 	Table, Key string
 	Value      []byte

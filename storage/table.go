@@ -1,29 +1,27 @@
 package storage
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"iter"
 )
 
 // Table keeps values of type T, as JSON, in a table of an engine. Each record
-// carries a MAC over the table's name, its key and its value, so that a record
-// that was changed, or moved to another key, outside of this program is
-// noticed when it is read. A record that is missing altogether is not.
+// carries a MAC over the table's name, its key and its value: reading detects a
+// record that was changed, or moved to another key, outside of this program. It
+// does not detect that a record is missing.
 //
-// T must survive encoding/json. A *T that is a [RecordReader] or a
-// [RecordWriter] reads or writes itself.
+// T must survive encoding/json. A *T that is a [RecordWriter] writes itself.
 type Table[T any] struct {
 	engine Engine
 	name   string
-	macs   *macs
+	macKey []byte
 }
-
-// RecordReader reads a record from what encoding/json writes of it. It is for
-// small records that each request reads: encoding/json takes longer for them
-// than all else that reading them takes.
-type RecordReader interface{ ReadRecord(json []byte) error }
 
 // RecordWriter appends a record to b as JSON that encoding/json reads as the
 // same record. It is for records that many requests write.
@@ -38,30 +36,34 @@ type Row[T any] struct {
 	raw   []byte
 }
 
-// NewTable is the table of a name in an engine. Two tables of an engine may
-// share a key. It panics if macKey is shorter than 32 bytes: a table with a
-// guessable key would promise what it does not keep.
+// NewTable returns the table of a name in an engine. Two tables of an engine may
+// share a MAC key. It panics if macKey is shorter than 32 bytes: a guessable key
+// protects nothing.
 func NewTable[T any](e Engine, name string, macKey []byte) Table[T] {
-	return Table[T]{engine: e, name: name, macs: newMACs(name, macKey)}
+	if len(macKey) < macSize {
+		panic(fmt.Sprintf("storage: table %s: MAC key of %d bytes, want %d or more", name, len(macKey), macSize))
+	}
+	return Table[T]{engine: e, name: name, macKey: bytes.Clone(macKey)}
 }
 
-// Get returns the record of a key, ErrNotFound, or ErrCorrupt.
+// Get returns the record of a key. Its error is ErrNotFound, ErrCorrupt or the
+// engine's.
 func (t Table[T]) Get(ctx context.Context, key string) (Row[T], error) {
 	raw, err := t.engine.Get(ctx, t.name, key)
 	if err != nil {
-		return Row[T]{}, t.failed("reading", err)
+		return Row[T]{}, t.wrap("reading", err)
 	}
 	return t.open(key, raw)
 }
 
 // Scan yields the records with from <= key < to in key order, as
-// [Engine.Scan] does. A corrupt record comes as a Row with only its Key, and
-// ErrCorrupt; a caller that can do without it may go on to the next.
+// [Engine.Scan] does. For a corrupt record it yields a Row with only its Key, and
+// ErrCorrupt; a caller that can do without the record may go on to the next.
 func (t Table[T]) Scan(ctx context.Context, from, to string, limit int) iter.Seq2[Row[T], error] {
 	return func(yield func(Row[T], error) bool) {
 		for r, err := range t.engine.Scan(ctx, t.name, from, to, limit) {
 			if err != nil {
-				yield(Row[T]{}, t.failed("scanning", err))
+				yield(Row[T]{}, t.wrap("scanning", err))
 				return
 			}
 			if !yield(t.open(r.Key, r.Value)) {
@@ -71,48 +73,51 @@ func (t Table[T]) Scan(ctx context.Context, from, to string, limit int) iter.Seq
 	}
 }
 
-// Put writes v at key, whatever is there.
+// Put returns the write of v at key, whatever is there.
 func (t Table[T]) Put(key string, v T) (Write, error) {
 	raw, err := t.seal(key, v)
 	return Write{Table: t.name, Key: key, Value: raw}, err
 }
 
-// Insert writes v at key if there is no record of the key.
+// Insert returns the write of v at key on the condition that the key has no
+// record.
 func (t Table[T]) Insert(key string, v T) (Write, error) {
 	w, err := t.Put(key, v)
 	w.If = IfAbsent
 	return w, err
 }
 
-// Replace writes v at r's key if the record is unchanged since r was read.
+// Replace returns the write of v at r's key on the condition that the record is
+// unchanged since r was read.
 func (t Table[T]) Replace(r Row[T], v T) (Write, error) {
 	w, err := t.Put(r.Key, v)
 	w.If, w.Old = IfEqual, r.raw
 	return w, err
 }
 
-// Delete deletes the record of r if it is unchanged since r was read.
+// Delete returns the deletion of r's record on the condition that it is
+// unchanged since r was read.
 func (t Table[T]) Delete(r Row[T]) Write {
 	return Write{Table: t.name, Key: r.Key, If: IfEqual, Old: r.raw}
 }
 
-// Remove deletes the record of key, whatever is there, if anything.
+// Remove returns the deletion of key's record, if there is one.
 func (t Table[T]) Remove(key string) Write {
 	return Write{Table: t.name, Key: key}
 }
 
-// Sweep deletes all records with key < before and returns how many they were.
+// Sweep deletes all records with key < before and returns how many there were.
 // It is for tables whose keys begin with a time. Each commit deletes at most
-// batch records, so that nobody's commit waits for long behind one of them.
+// batch records, so that other commits do not wait long for it.
 func (t Table[T]) Sweep(ctx context.Context, before string, batch int) (int, error) {
 	if before == "" { // which would be the end of the table
 		return 0, nil
 	}
 	for swept := 0; ; {
-		n, err := t.sweep(ctx, before, max(batch, 1))
+		n, err := t.sweepBatch(ctx, before, max(batch, 1))
 		swept += n
 		if err != nil {
-			return swept, t.failed("sweeping", err)
+			return swept, t.wrap("sweeping", err)
 		}
 		if n < max(batch, 1) {
 			return swept, nil
@@ -120,9 +125,9 @@ func (t Table[T]) Sweep(ctx context.Context, before string, batch int) (int, err
 	}
 }
 
-func (t Table[T]) sweep(ctx context.Context, before string, most int) (int, error) {
+func (t Table[T]) sweepBatch(ctx context.Context, before string, limit int) (int, error) {
 	var writes []Write
-	for r, err := range t.engine.Scan(ctx, t.name, "", before, most) {
+	for r, err := range t.engine.Scan(ctx, t.name, "", before, limit) {
 		if err != nil {
 			return 0, err
 		}
@@ -134,19 +139,21 @@ func (t Table[T]) sweep(ctx context.Context, before string, most int) (int, erro
 	return len(writes), nil
 }
 
-// A record is the MAC and then the value.
+const macSize = sha256.Size
+
+// seal returns the record of v: its MAC and then its value.
 func (t Table[T]) seal(key string, v T) ([]byte, error) {
 	raw, err := encode(&v)
 	if err != nil {
-		return nil, t.failed("encoding a record of", err)
+		return nil, t.wrap("encoding a record of", err)
 	}
-	t.macs.sum(raw[:0], key, raw[macSize:])
+	copy(raw, t.mac(key, raw[macSize:]))
 	return raw, nil
 }
 
-// encode leaves room for the MAC before the record.
+// encode leaves room for the MAC before the value.
 func encode(record any) ([]byte, error) {
-	const usual = 1 << 10 // of records that write themselves, with the MAC
+	const usual = 1 << 10 // bytes of a record that writes itself, with the MAC
 	if w, ok := record.(RecordWriter); ok {
 		return w.AppendRecord(make([]byte, macSize, usual))
 	}
@@ -155,23 +162,27 @@ func encode(record any) ([]byte, error) {
 }
 
 func (t Table[T]) open(key string, raw []byte) (Row[T], error) {
-	if len(raw) < macSize || !t.macs.valid(raw[:macSize], key, raw[macSize:]) {
-		return Row[T]{Key: key}, t.failed("checking a record of", ErrCorrupt)
+	if len(raw) < macSize || !hmac.Equal(raw[:macSize], t.mac(key, raw[macSize:])) {
+		return Row[T]{Key: key}, t.wrap("checking a record of", ErrCorrupt)
 	}
 	r := Row[T]{Key: key, raw: raw}
-	if err := decode(raw[macSize:], &r.Value); err != nil {
-		return Row[T]{Key: key}, t.failed("decoding a record of", err)
+	if err := json.Unmarshal(raw[macSize:], &r.Value); err != nil {
+		return Row[T]{Key: key}, t.wrap("decoding a record of", err)
 	}
 	return r, nil
 }
 
-func decode(data []byte, record any) error {
-	if r, ok := record.(RecordReader); ok {
-		return r.ReadRecord(data)
+// mac returns the MAC of a record. Each part is preceded by its length, so that
+// no two sequences of parts have the same encoding.
+func (t Table[T]) mac(key string, value []byte) []byte {
+	h := hmac.New(sha256.New, t.macKey)
+	for _, part := range [][]byte{[]byte(t.name), []byte(key), value} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+		h.Write(part)
 	}
-	return json.Unmarshal(data, record)
+	return h.Sum(nil)
 }
 
-func (t Table[T]) failed(doing string, err error) error {
+func (t Table[T]) wrap(doing string, err error) error {
 	return fmt.Errorf("%s table %s: %w", doing, t.name, err)
 }

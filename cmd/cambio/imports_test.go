@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"exchange/details":      {"exchange", "exchange/registration"},
 	"exchange/registry":     {"exchange", "exchange/registration", "storage"},
 	// An issuer is only a name in a link: users need nothing of the registry.
-	"exchange/users":     {"exchange", "storage", "jwks/strictjson"},
+	"exchange/users":     {"exchange", "storage"},
 	"exchange/challenge": {"exchange", "exchange/wallet", "storage"},
 	"exchange/checkout":  {"exchange", "storage", "jwks/egress"},
 	"exchange/limit":     {},

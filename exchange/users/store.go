@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/jwks/strictjson"
 	"cambio/storage"
 )
 
@@ -42,20 +41,6 @@ func New(e storage.Engine, recordKey []byte) *Store {
 type linkRecord struct {
 	User     string `json:"user"`
 	Disabled bool   `json:"disabled,omitempty"`
-}
-
-// ReadRecord implements [storage.RecordReader]: every exchange reads a link.
-func (l *linkRecord) ReadRecord(data []byte) error {
-	r := strictjson.New(string(data), strictjson.Options{AllowNUL: true})
-	for name := range r.Object() {
-		switch name {
-		case "user":
-			l.User = r.String()
-		case "disabled":
-			l.Disabled = r.Bool()
-		}
-	}
-	return r.End()
 }
 
 // userRecord is a user. A commit that adds a link, or changes what holds for all

@@ -22,7 +22,7 @@ func TestEngine(t *testing.T) {
 	})
 }
 
-func TestFileIsItsOwnersOnly(t *testing.T) {
+func TestFileIsReadableByItsOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	openAt(t, path, bolt.Options{})
 	info, err := os.Stat(path)
@@ -31,7 +31,7 @@ func TestFileIsItsOwnersOnly(t *testing.T) {
 	}
 }
 
-func TestOpenNamesWhatItRefuses(t *testing.T) {
+func TestOpenErrorsNameTheFile(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text")
 	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
@@ -47,24 +47,25 @@ func TestOpenNamesWhatItRefuses(t *testing.T) {
 	} {
 		e, err := bolt.Open(path, bolt.Options{})
 		if e != nil || err == nil || !strings.Contains(err.Error(), path) || want != nil && !errors.Is(err, want) {
-			t.Errorf("open %s: %v, want an error that names it, %v", path, err, want)
+			t.Errorf("open %s: %v, want an error that names the file, %v", path, err, want)
 		}
 	}
 	if b, _ := os.ReadFile(text); !strings.HasPrefix(string(b), "no database\n") {
-		t.Error("opening something else changed it")
+		t.Error("opening a file of another kind changed it")
 	}
 }
 
-// An error of the disk that is not want of room leaves open what was written.
-func TestBrokenDiskEndsTheEngine(t *testing.T) {
+// After an error of the disk other than lack of room it is unknown what was
+// written.
+func TestBrokenDiskFailsTheEngine(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "db")
 	e := openAt(t, path, bolt.Options{})
 	write := storage.Write{Table: "t", Key: "k", Value: []byte("v")}
-	if err := e.Commit(ctx, write, storage.Write{Table: "t", Key: "kept", Value: []byte("v")}); err != nil {
+	if err := e.Commit(ctx, write, storage.Write{Table: "t", Key: "other", Value: []byte("v")}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Get(ctx, "t", "kept"); err != nil {
+	if _, err := e.Get(ctx, "t", "other"); err != nil {
 		t.Fatal(err)
 	}
 	bolt.BreakFile(e)
@@ -73,7 +74,7 @@ func TestBrokenDiskEndsTheEngine(t *testing.T) {
 			t.Errorf("commit: %v, want ErrFailed", err)
 		}
 	}
-	for _, key := range []string{"k", "kept"} {
+	for _, key := range []string{"k", "other"} {
 		if _, err := e.Get(ctx, "t", key); !errors.Is(err, storage.ErrFailed) {
 			t.Errorf("get %s: %v, want ErrFailed", key, err)
 		}
@@ -84,16 +85,16 @@ func TestBrokenDiskEndsTheEngine(t *testing.T) {
 		}
 	}
 	<-e.Failed()
-	_ = e.Close() // complains of the file that is closed already
+	_ = e.Close() // returns an error, as the file is closed already
 	again := openAt(t, path, bolt.Options{})
 	if v, err := again.Get(ctx, "t", "k"); err != nil || string(v) != "v" {
 		t.Errorf("after reopening: %q, %v", v, err)
 	}
 }
 
-// TestReadersSeeWhatWasAnswered reads a record all the time: the next read after
-// an answered commit returns its value, and no reader ever sees an older one again.
-func TestReadersSeeWhatWasAnswered(t *testing.T) {
+// TestReadersSeeEveryDurableCommit reads a record all the time: a read after a
+// commit returns its value, and no reader sees an older one again.
+func TestReadersSeeEveryDurableCommit(t *testing.T) {
 	e := openAt(t, filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
 	ctx, stop := context.WithCancel(t.Context())
 	commit := func(n int) {

@@ -19,13 +19,12 @@ import (
 	"cambio/storage/bolt"
 )
 
-// fillEnv has TestFullDisk be the process whose disk is full: a kind of disk
-// and a directory, with a colon between.
+// fillEnv makes TestFullDisk the process whose disk is full: it holds a kind of
+// disk and a directory, separated by a colon.
 const fillEnv = "BOLT_TEST_FILL"
 
-// TestFullDisk fills a disk twice: one that is full because the process may
-// write no larger file, which any process can ask for, and a small filesystem
-// of its own, where the kernel lets the test mount one.
+// TestFullDisk fills two disks: one that is full because the process may write no
+// larger file, and a small filesystem, if the kernel lets the test mount one.
 func TestFullDisk(t *testing.T) {
 	if kind, dir, ok := strings.Cut(os.Getenv(fillEnv), ":"); ok {
 		if err := fill(kind, dir); err != nil {
@@ -49,7 +48,7 @@ func TestFullDisk(t *testing.T) {
 		_, ran := errors.AsType[*exec.ExitError](err)
 		switch {
 		case err != nil && !ran, bytes.Contains(out, []byte(errNoMount.Error())):
-			t.Logf("the kernel lets us mount nothing, so the file size limit stands for it: %v %s", err, out)
+			t.Logf("mounting is not allowed, so only the file size limit was tested: %v %s", err, out)
 		case err != nil:
 			t.Errorf("%v: %s", err, out)
 		}
@@ -64,7 +63,7 @@ func filler(t *testing.T, kind string) *exec.Cmd {
 
 var errNoMount = errors.New("mounting is not allowed")
 
-// disk is one that can be made small and large.
+// disk is a disk that can be made small and large.
 type disk struct{ shrink, enlarge func() error }
 
 func newDisk(kind, dir string) disk {
@@ -87,8 +86,8 @@ func newDisk(kind, dir string) disk {
 	return disk{shrink: limit(24 << 20), enlarge: limit(1 << 30)}
 }
 
-// fill fills a disk at dir and checks that only commits without room have
-// failed, that they left nothing, and that more room is all it takes to go on.
+// fill fills a disk at dir and checks that only commits without room fail, that
+// they change nothing, and that commits succeed again once there is room.
 func fill(kind, dir string) error {
 	disk, path := newDisk(kind, dir), filepath.Join(dir, "db")
 	if err := disk.shrink(); err != nil {
@@ -114,7 +113,8 @@ func fill(kind, dir string) error {
 	return sound(path)
 }
 
-// pair is a large record, and a small one that must not come without it.
+// pair returns the writes of a large record and of a small one that must not be
+// stored without it.
 func pair(i int) []storage.Write {
 	key := fmt.Sprintf("%04d", i)
 	return []storage.Write{
@@ -160,7 +160,7 @@ func holdsExactly(e *bolt.Engine, stored []int) error {
 	return nil
 }
 
-// crowd commits, all at once, what there is no room for, and what conflicts.
+// crowd makes commits without room and commits that conflict, all at once.
 func crowd(e *bolt.Engine, stored []int) error {
 	var all sync.WaitGroup
 	errs := make([]error, 32)
@@ -172,20 +172,20 @@ func crowd(e *bolt.Engine, stored []int) error {
 				writes[0].If = storage.IfAbsent
 			}
 			if err := e.Commit(context.Background(), writes...); !errors.Is(err, want) {
-				errs[i] = fmt.Errorf("in a crowd: %w, want %w", err, want)
+				errs[i] = fmt.Errorf("concurrent commit: %w, want %w", err, want)
 			}
 		})
 	}
 	all.Wait()
 	select {
 	case <-e.Failed():
-		return errors.New("a full disk is no failure")
+		return errors.New("a full disk failed the engine")
 	default:
 		return errors.Join(append(errs, holdsExactly(e, stored))...)
 	}
 }
 
-// sound has bbolt check each page of the file.
+// sound returns an error that bbolt finds in the file's pages.
 func sound(path string) error {
 	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true})
 	if err != nil {

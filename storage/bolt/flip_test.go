@@ -20,10 +20,10 @@ var flipRecords = map[string]int{"users": 150, "marks": 5}
 
 func flipKey(i int) string { return fmt.Sprintf("key-%04d", i) }
 
-// TestFlippedBitYieldsNoWrongValue flips bits all over the file. No read gives
-// anything but what was written. A record can go missing, by a flip in a key
-// or a page's header; reading the whole table then notices, unless the flip
-// hit one of the few bytes that hold no record: a table's name, a page's count.
+// TestFlippedBitYieldsNoWrongValue flips bits all over the file. No read returns
+// a value that was not written. A flip in a key or a page's header can hide a
+// record; reading the whole table then returns an error, unless the flip hit one
+// of the few bytes outside of records: a table's name, a page's count.
 func TestFlippedBitYieldsNoWrongValue(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	bits := 8 * makeFlipFile(t, path)
@@ -58,9 +58,9 @@ func makeFlipFile(t *testing.T, path string) int {
 	return len(bytes.TrimRight(file, "\x00"))
 }
 
-// runFlips has a child flip bits and returns where to go on: a page that names
-// itself as its child exhausts the stack, which ends the process. That is no
-// wrong value either.
+// runFlips has a child process flip bits and returns the bit to continue with: a
+// page that names itself as its child exhausts the stack, which ends the
+// process. That yields no wrong value either.
 func runFlips(t *testing.T, verdicts map[string]int, path string, from, step, end int) int {
 	good := must(os.ReadFile(path))
 	out, err := child(t, "read", path, fmt.Sprint(from), fmt.Sprint(step), fmt.Sprint(end)).Output()
@@ -81,8 +81,8 @@ func runFlips(t *testing.T, verdicts map[string]int, path string, from, step, en
 	return at + step
 }
 
-// readFlipped flips bits of the store at args[0], one at a time: args[1] and
-// then each args[2]-th up to args[3]. It prints each, and then what it did.
+// readFlipped flips bits of the store at args[0], one at a time: bit args[1] and
+// then each args[2]-th up to args[3]. It prints each bit and its effect.
 func readFlipped(args []string) error {
 	path, from := args[0], must(strconv.Atoi(args[1]))
 	step, end := must(strconv.Atoi(args[2])), must(strconv.Atoi(args[3]))

@@ -42,7 +42,7 @@ func child(t *testing.T, name string, args ...string) *exec.Cmd {
 
 // writeUntilKilled has 8 writers commit pairs of records to the store at
 // args[0], their keys beginning with args[1], and print each key once its
-// commit was answered.
+// commit was acknowledged.
 func writeUntilKilled(args []string) error {
 	e, err := bolt.Open(args[0], bolt.Options{})
 	if err != nil {
@@ -73,21 +73,21 @@ func both(key string) []storage.Write {
 	}
 }
 
-func TestKillLosesNothingThatWasAnswered(t *testing.T) {
+func TestKillLosesNoAcknowledgedCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
-	answered := make(map[string]bool)
+	acknowledged := make(map[string]bool)
 	for round := range 3 {
 		for _, key := range killAfter(t, 400, child(t, "write", path, fmt.Sprint(round))) {
-			answered[key] = true
+			acknowledged[key] = true
 		}
 		e := openAt(t, path, bolt.Options{})
 		left, right := contents(t, e, "left"), contents(t, e, "right")
-		for key := range answered {
+		for key := range acknowledged {
 			if left[key] != "left of "+key || right[key] != "right of "+key {
-				t.Errorf("round %d: %s was answered and is lost: %q, %q", round, key, left[key], right[key])
+				t.Errorf("round %d: %s was acknowledged and is lost: %q, %q", round, key, left[key], right[key])
 			}
 		}
-		for key := range left { // those that were not answered, too
+		for key := range left { // also of commits that were not acknowledged
 			if right[key] == "" {
 				t.Errorf("round %d: half a commit of %s", round, key)
 			}
@@ -152,7 +152,7 @@ func openOnce(args []string) error {
 	return e.Close()
 }
 
-func TestSecondProcessIsTold(t *testing.T) {
+func TestSecondProcessGetsErrLocked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	e := openAt(t, path, bolt.Options{})
 	out, err := child(t, "open", path).CombinedOutput()

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// An answered commit survives a power cut only if bbolt syncs. No test can cut
-// the power; this one sees that nothing was switched off.
+// A commit survives a power cut only if bbolt syncs. No test can cut the power;
+// this one checks that no sync is switched off.
 func TestCommitsAreSynced(t *testing.T) {
 	e, err := Open(filepath.Join(t.TempDir(), "db"), Options{})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,11 +14,9 @@ import (
 	"cambio/storage"
 )
 
-type opener = func(*testing.T) storage.Engine
-
 func getReturnsWhatWasCommitted(t *testing.T, open opener) {
 	e := open(t)
-	want(t, e, "a", "") // in a table that nothing was written to
+	want(t, e, "a", "") // in a table that does not exist
 	commit(t, e, put("a", "1"), put("b", "2"))
 	want(t, e, "a", "1")
 	want(t, e, "b", "2")
@@ -32,10 +31,10 @@ func getReturnsWhatWasCommitted(t *testing.T, open opener) {
 	}
 }
 
-func bytesAreTheCallersOwn(t *testing.T, open opener) {
+func callersMayChangeBytes(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "value"))
-	for range 3 { // an engine may keep what was read before
+	for range 3 { // an engine may cache what it read
 		v, err := e.Get(context.Background(), table, "a")
 		if err != nil || string(v) != "value" {
 			t.Fatalf("get: %q, %v", v, err)
@@ -51,7 +50,7 @@ func bytesAreTheCallersOwn(t *testing.T, open opener) {
 	want(t, e, "a", "value")
 }
 
-func tablesAreApart(t *testing.T, open opener) {
+func tablesAreSeparate(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "here"), storage.Write{Table: "other", Key: "a", Value: []byte("there")})
 	commit(t, e, storage.Write{Table: "other", Key: "a"})
@@ -63,24 +62,24 @@ func conditionsDecide(t *testing.T, open opener) {
 	e := open(t)
 	for i, test := range []struct {
 		name  string
-		there string // "" is none
+		there string // "" for none
 		write func(key string) storage.Write
 		after string
 		err   error
 	}{
-		{"put where none is", "", func(k string) storage.Write { return put(k, "new") }, "new", nil},
-		{"put where one is", "old", func(k string) storage.Write { return put(k, "new") }, "new", nil},
-		{"insert where none is", "", func(k string) storage.Write { return ifAbsent(put(k, "new")) }, "new", nil},
-		{"insert where one is", "old", func(k string) storage.Write { return ifAbsent(put(k, "new")) }, "old", storage.ErrConflict},
+		{"put a new key", "", func(k string) storage.Write { return put(k, "new") }, "new", nil},
+		{"put over a record", "old", func(k string) storage.Write { return put(k, "new") }, "new", nil},
+		{"insert a new key", "", func(k string) storage.Write { return ifAbsent(put(k, "new")) }, "new", nil},
+		{"insert over a record", "old", func(k string) storage.Write { return ifAbsent(put(k, "new")) }, "old", storage.ErrConflict},
 		{"replace what was read", "old", func(k string) storage.Write { return ifEqual(put(k, "new"), "old") }, "new", nil},
 		{"replace what has changed", "older", func(k string) storage.Write { return ifEqual(put(k, "new"), "old") }, "older", storage.ErrConflict},
-		{"replace what is gone", "", func(k string) storage.Write { return ifEqual(put(k, "new"), "old") }, "", storage.ErrConflict},
-		{"replace nothing by name of an empty value", "", func(k string) storage.Write { return ifEqual(put(k, "new"), "") }, "", storage.ErrConflict},
+		{"replace what was deleted", "", func(k string) storage.Write { return ifEqual(put(k, "new"), "old") }, "", storage.ErrConflict},
+		{"replace a missing record as an empty one", "", func(k string) storage.Write { return ifEqual(put(k, "new"), "") }, "", storage.ErrConflict},
 		{"delete what was read", "old", func(k string) storage.Write { return ifEqual(remove(k), "old") }, "", nil},
 		{"delete what has changed", "older", func(k string) storage.Write { return ifEqual(remove(k), "old") }, "older", storage.ErrConflict},
-		{"delete what is gone", "", func(k string) storage.Write { return ifEqual(remove(k), "old") }, "", storage.ErrConflict},
-		{"demand absence of none", "", func(k string) storage.Write { return ifAbsent(remove(k)) }, "", nil},
-		{"demand absence of one", "old", func(k string) storage.Write { return ifAbsent(remove(k)) }, "old", storage.ErrConflict},
+		{"delete what was deleted", "", func(k string) storage.Write { return ifEqual(remove(k), "old") }, "", storage.ErrConflict},
+		{"require the absence of a missing record", "", func(k string) storage.Write { return ifAbsent(remove(k)) }, "", nil},
+		{"require the absence of a record", "old", func(k string) storage.Write { return ifAbsent(remove(k)) }, "old", storage.ErrConflict},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			key := strconv.Itoa(i)
@@ -110,16 +109,16 @@ func failedCommitLeavesNothing(t *testing.T, open opener) {
 	wantKeys(t, keys(t, e.Scan(context.Background(), "other", "", "", 0)), nil)
 }
 
-func refusedCommitLeavesNothing(t *testing.T, open opener) {
+func invalidCommitLeavesNothing(t *testing.T, open opener) {
 	e := open(t)
 	long := strings.Repeat("k", storage.MaxKey)
 	for name, bad := range map[string]storage.Write{
 		"a key twice":          put("good", "2"),
 		"no table":             {Key: "k", Value: []byte("v")},
 		"no key":               {Table: table, Value: []byte("v")},
-		"too long a table":     {Table: long + "k", Key: "k", Value: []byte("v")},
-		"too long a key":       put(long+"k", "v"),
-		"too long a value":     {Table: table, Key: "k", Value: make([]byte, storage.MaxValue+1)},
+		"a table too long":     {Table: long + "k", Key: "k", Value: []byte("v")},
+		"a key too long":       put(long+"k", "v"),
+		"a value too long":     {Table: table, Key: "k", Value: make([]byte, storage.MaxValue+1)},
 		"an unknown condition": {Table: table, Key: "k", Value: []byte("v"), If: 99},
 	} {
 		err := e.Commit(context.Background(), put("good", "1"), bad)
@@ -158,7 +157,7 @@ func conflictFailsOnlyItself(t *testing.T, open opener) {
 func endedContextChangesNothing(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "1"))
-	want(t, e, "a", "1") // which an engine may keep
+	want(t, e, "a", "1") // which an engine may cache
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := e.Commit(ctx, put("a", "2")); !errors.Is(err, context.Canceled) {
@@ -175,8 +174,8 @@ func endedContextChangesNothing(t *testing.T, open opener) {
 	want(t, e, "a", "1")
 }
 
-// spendOnce is what refresh tokens, codes and nonces rest on: of many who
-// spend one thing at once, one wins and the others change nothing.
+// spendOnce checks what refresh tokens, codes and nonces rest on: of many callers
+// that spend one thing at once, one wins and the others change nothing.
 func spendOnce(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("unspent", "token"))
@@ -205,7 +204,7 @@ func spendOnce(t *testing.T, open opener) {
 			all.Wait()
 			traces := keys(t, e.Scan(context.Background(), table, name+" won", name+" won~", 0))
 			if winners.Load() != 1 || len(traces) != 1 {
-				t.Errorf("%d winners, who wrote %q", winners.Load(), traces)
+				t.Errorf("%d winners, which wrote %q", winners.Load(), traces)
 			}
 		})
 	}
@@ -228,10 +227,9 @@ func noUpdateIsLost(t *testing.T, open opener) {
 	want(t, e, "sum", "200")
 }
 
-// increment is the loop of a compare-and-swap: read, decide, commit, and read
-// again on conflict.
+// increment decides again on conflict, as long as it takes.
 func increment(e storage.Engine) error {
-	for {
+	return storage.Retry(context.Background(), math.MaxInt, func() error {
 		old, err := e.Get(context.Background(), table, "sum")
 		if err != nil {
 			return err
@@ -240,9 +238,6 @@ func increment(e storage.Engine) error {
 		if err != nil {
 			return err
 		}
-		err = e.Commit(context.Background(), ifEqual(put("sum", strconv.Itoa(n+1)), string(old)))
-		if !errors.Is(err, storage.ErrConflict) {
-			return err
-		}
-	}
+		return e.Commit(context.Background(), ifEqual(put("sum", strconv.Itoa(n+1)), string(old)))
+	})
 }

@@ -24,7 +24,7 @@ func keysComeInByteOrder(t *testing.T, open opener) {
 
 func scanKeepsItsBounds(t *testing.T, open opener) {
 	e := open(t)
-	const n = 1500 // several reads, however many at a time
+	const n = 1500 // more than one reading transaction takes
 	var all []string
 	for i := range n {
 		all = append(all, fmt.Sprintf("%04d", i))
@@ -61,7 +61,7 @@ func scanKeepsItsBounds(t *testing.T, open opener) {
 	for range scan {
 		break
 	}
-	commit(t, e, remove("0000")) // nothing is held after a break
+	commit(t, e, remove("0000")) // a scan that was left blocks nothing
 }
 
 func commitAll(t *testing.T, e storage.Engine, keys []string) {
@@ -73,7 +73,7 @@ func commitAll(t *testing.T, e storage.Engine, keys []string) {
 	commit(t, e, writes...)
 }
 
-func scanSeesAllThatStays(t *testing.T, open opener) {
+func scanYieldsEveryLastingRecord(t *testing.T, open opener) {
 	e := open(t)
 	var stay []string
 	for i := range 2000 {
@@ -108,7 +108,7 @@ func scanSeesAllThatStays(t *testing.T, open opener) {
 	writers.Wait()
 }
 
-func scanHoldsUpNoWriter(t *testing.T, open opener) {
+func scanBlocksNoWriter(t *testing.T, open opener) {
 	e := open(t)
 	commitAll(t, e, []string{"a", "b", "c"})
 	for r, err := range e.Scan(context.Background(), table, "a", "d", 0) {
@@ -133,22 +133,22 @@ func readersSeeWholeRecords(t *testing.T, open opener) {
 	for range 1000 {
 		v, err := e.Get(context.Background(), table, "k")
 		if err != nil || string(v) != value(int(v[0]-'a')) {
-			t.Fatalf("a record that nobody wrote: %.20q…, %v", v, err)
+			t.Fatalf("a record that was never written: %.20q…, %v", v, err)
 		}
 	}
 	writer.Wait()
 }
 
-// sweepEndsAtTheTime: tables whose records die have keys that begin with a
-// time, so that the dead are a range at the start.
+// sweepEndsAtTheTime checks tables whose records expire: their keys begin with a
+// time, so that the expired records are at the start of the table.
 func sweepEndsAtTheTime(t *testing.T, open opener) {
 	e := open(t)
 	mac := bytes.Repeat([]byte{1}, 32)
-	dying := storage.NewTable[string](e, table, mac)
-	birth := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(i int) string { return birth.Add(time.Duration(i) * time.Minute).Format(time.RFC3339) }
+	expiring := storage.NewTable[string](e, table, mac)
+	created := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(i int) string { return created.Add(time.Duration(i) * time.Minute).Format(time.RFC3339) }
 	for i := range 25 {
-		w, err := dying.Insert(at(i)+" id", "v")
+		w, err := expiring.Insert(at(i)+" id", "v")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func sweepEndsAtTheTime(t *testing.T, open opener) {
 	for _, test := range []struct{ before, batch, swept, left int }{
 		{0, 10, 0, 25}, {7, 3, 7, 18}, {7, 3, 0, 18}, {9, 2, 2, 16}, {10, 0, 1, 15}, {100, 100, 15, 0},
 	} {
-		n, err := dying.Sweep(context.Background(), at(test.before), test.batch)
+		n, err := expiring.Sweep(context.Background(), at(test.before), test.batch)
 		left := keys(t, e.Scan(context.Background(), table, "", "", 0))
 		if err != nil || n != test.swept || len(left) != test.left {
 			t.Errorf("before minute %d: swept %d, left %d, %v; want %d, %d", test.before, n, len(left), err, test.swept, test.left)
@@ -166,7 +166,7 @@ func sweepEndsAtTheTime(t *testing.T, open opener) {
 			t.Errorf("before minute %d: %q is left", test.before, left[0])
 		}
 	}
-	if _, err := dying.Sweep(context.Background(), "", 10); err != nil {
+	if _, err := expiring.Sweep(context.Background(), "", 10); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,36 +192,36 @@ func reopeningKeepsAll(t *testing.T, open opener) {
 
 func closeWaitsForCommits(t *testing.T, open opener) {
 	e := open(t)
-	answers := make(chan string, 64)
+	acked := make(chan string, 64)
 	var all sync.WaitGroup
 	for i := range 64 {
 		all.Go(func() {
 			k := fmt.Sprintf("%02d", i)
 			if err := e.Commit(context.Background(), put(k, "v")); err == nil {
-				answers <- k
+				acked <- k
 			} else if !errors.Is(err, storage.ErrClosed) {
 				t.Errorf("commit: %v, want nil or ErrClosed", err)
 			}
 		})
 	}
-	first := <-answers
+	first := <-acked
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
 	all.Wait()
-	close(answers)
-	answered := []string{first}
-	for k := range answers {
-		answered = append(answered, k)
+	close(acked)
+	durable := []string{first}
+	for k := range acked {
+		durable = append(durable, k)
 	}
-	slices.Sort(answered)
-	wantKeys(t, keys(t, open(t).Scan(context.Background(), table, "", "", 0)), answered)
+	slices.Sort(durable)
+	wantKeys(t, keys(t, open(t).Scan(context.Background(), table, "", "", 0)), durable)
 }
 
-func closedEngineAnswersErrClosed(t *testing.T, open opener) {
+func closedEngineReturnsErrClosed(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("a", "1"))
-	want(t, e, "a", "1") // which an engine may keep
+	want(t, e, "a", "1") // which an engine may cache
 	if err := errors.Join(e.Close(), e.Close()); err != nil {
 		t.Errorf("close: %v", err)
 	}
@@ -242,7 +242,7 @@ func closedEngineAnswersErrClosed(t *testing.T, open opener) {
 	}
 	select {
 	case <-e.Failed():
-		t.Error("closing is no failure")
+		t.Error("Close closed the channel of Failed")
 	default:
 	}
 }

@@ -1,5 +1,5 @@
-// Package storagetest holds the promises of [storage.Engine] as tests, one
-// named for each promise. An engine's own test is a constructor:
+// Package storagetest tests the promises of [storage.Engine], one test for each.
+// An engine's own test is a constructor:
 //
 //	func TestEngine(t *testing.T) {
 //		storagetest.Run(t, func(t *testing.T) storage.Engine { … })
@@ -16,36 +16,39 @@ import (
 	"cambio/storage"
 )
 
-// Run runs all promises. open opens the store that belongs to the test t:
-// empty at the first call for a t, and what it was closed with at the next.
+// opener opens the store of a test.
+type opener = func(*testing.T) storage.Engine
+
+// Run runs all tests. open opens the store of the test t: an empty one at the
+// first call for a t, and the same one at the next.
 func Run(t *testing.T, open func(t *testing.T) storage.Engine) {
 	promises := []struct {
 		name string
-		keep func(*testing.T, func(*testing.T) storage.Engine)
+		test func(*testing.T, opener)
 	}{
 		{"GetReturnsWhatWasCommitted", getReturnsWhatWasCommitted},
-		{"BytesAreTheCallersOwn", bytesAreTheCallersOwn},
-		{"TablesAreApart", tablesAreApart},
+		{"CallersMayChangeBytes", callersMayChangeBytes},
+		{"TablesAreSeparate", tablesAreSeparate},
 		{"ConditionsDecide", conditionsDecide},
 		{"FailedCommitLeavesNothing", failedCommitLeavesNothing},
-		{"RefusedCommitLeavesNothing", refusedCommitLeavesNothing},
+		{"InvalidCommitLeavesNothing", invalidCommitLeavesNothing},
 		{"ConflictFailsOnlyItself", conflictFailsOnlyItself},
 		{"EndedContextChangesNothing", endedContextChangesNothing},
 		{"SpendOnce", spendOnce},
 		{"NoUpdateIsLost", noUpdateIsLost},
 		{"KeysComeInByteOrder", keysComeInByteOrder},
 		{"ScanKeepsItsBounds", scanKeepsItsBounds},
-		{"ScanSeesAllThatStays", scanSeesAllThatStays},
-		{"ScanHoldsUpNoWriter", scanHoldsUpNoWriter},
+		{"ScanYieldsEveryLastingRecord", scanYieldsEveryLastingRecord},
+		{"ScanBlocksNoWriter", scanBlocksNoWriter},
 		{"ReadersSeeWholeRecords", readersSeeWholeRecords},
 		{"SweepEndsAtTheTime", sweepEndsAtTheTime},
 		{"ReopeningKeepsAll", reopeningKeepsAll},
 		{"CloseWaitsForCommits", closeWaitsForCommits},
-		{"ClosedEngineAnswersErrClosed", closedEngineAnswersErrClosed},
+		{"ClosedEngineReturnsErrClosed", closedEngineReturnsErrClosed},
 	}
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
-			p.keep(t, func(t *testing.T) storage.Engine {
+			p.test(t, func(t *testing.T) storage.Engine {
 				e := open(t)
 				t.Cleanup(func() { _ = e.Close() })
 				return e
@@ -72,7 +75,7 @@ func ifEqual(w storage.Write, old string) storage.Write {
 
 func remove(key string) storage.Write { return storage.Write{Table: table, Key: key} }
 
-// commit commits what must succeed.
+// commit makes a commit that must succeed.
 func commit(t *testing.T, e storage.Engine, writes ...storage.Write) {
 	t.Helper()
 	if err := e.Commit(context.Background(), writes...); err != nil {
@@ -80,7 +83,7 @@ func commit(t *testing.T, e storage.Engine, writes ...storage.Write) {
 	}
 }
 
-// want checks a value, where "" means none.
+// want checks a value; "" means that there is none.
 func want(t *testing.T, e storage.Engine, key, value string) {
 	t.Helper()
 	got, err := e.Get(context.Background(), table, key)
@@ -92,7 +95,7 @@ func want(t *testing.T, e storage.Engine, key, value string) {
 	}
 }
 
-// keys are the keys that a scan yields.
+// keys returns the keys that a scan yields.
 func keys(t *testing.T, scan iter.Seq2[storage.Record, error]) []string {
 	t.Helper()
 	var out []string
