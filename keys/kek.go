@@ -38,17 +38,18 @@ func ReadKEK(path string) ([]byte, error) {
 func CreateKEK(path string) ([]byte, error) {
 	kek := make([]byte, kekSize)
 	rand.Read(kek) // never fails
-	if err := publish(path, base64.StdEncoding.EncodeToString(kek)+"\n"); err != nil {
+	if err := CreateSecretFile(path, base64.StdEncoding.EncodeToString(kek)+"\n"); err != nil {
 		return nil, fmt.Errorf("creating key-encryption key: %w", err)
 	}
 	return kek, nil
 }
 
-// publish writes a file under a temporary name and links it to path, which
-// fails if path exists; a rename would replace it.
-func publish(path, text string) error {
+// CreateSecretFile writes text to a file that only its owner can read. If the file
+// exists, it returns fs.ErrExist. Readers never see a part of the file: it is
+// written under a temporary name and linked to path.
+func CreateSecretFile(path, text string) error {
 	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".kek-*") // mode 0600
+	tmp, err := os.CreateTemp(dir, ".secret-*") // mode 0600
 	if err != nil {
 		return err
 	}

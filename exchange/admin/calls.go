@@ -54,20 +54,13 @@ func (c *Client) delete(ctx context.Context, path string) error {
 
 // Plan returns what Apply would change.
 func (c *Client) Plan(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
-	return post[Plan](ctx, c, path("manifest:plan")+pruneQuery(prune), m)
+	return post[Plan](ctx, c, path("manifest:plan")+query(0, map[string]string{"prune": strconv.FormatBool(prune)}), m)
 }
 
 // Apply registers what m declares, all or nothing. With prune, registrations that m
 // does not declare are removed.
 func (c *Client) Apply(ctx context.Context, m exchange.Manifest, prune bool) (Plan, error) {
-	return post[Plan](ctx, c, path("manifest:apply")+pruneQuery(prune), m)
-}
-
-func pruneQuery(prune bool) string {
-	if prune {
-		return "?prune=true"
-	}
-	return ""
+	return post[Plan](ctx, c, path("manifest:apply")+query(0, map[string]string{"prune": strconv.FormatBool(prune)}), m)
 }
 
 // Issuers returns the registered issuers in the order of their IDs.

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"cambio/keys"
 )
 
 // OpenToken reads the bearer token of the admin API from a file. If there is none
@@ -19,7 +20,10 @@ func OpenToken(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}
-	if err := createToken(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	secret := make([]byte, 32)
+	rand.Read(secret)
+	err = keys.CreateSecretFile(path, base64.RawURLEncoding.EncodeToString(secret)+"\n")
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("creating admin token: %w", err)
 	}
 	return readToken(path) // another server may have created it meanwhile
@@ -42,24 +46,4 @@ func readToken(path string) (string, error) {
 		return "", fmt.Errorf("reading admin token: %s has fewer than 256 bits; remove it, and a new one is created", path)
 	}
 	return token, nil
-}
-
-// createToken links a complete file to path, which fails if path exists: no reader
-// sees a part of a token.
-func createToken(path string) error {
-	secret := make([]byte, 32)
-	rand.Read(secret)
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".admin-token-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.WriteString(base64.RawURLEncoding.EncodeToString(secret) + "\n")
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Link(tmp.Name(), path)
 }
