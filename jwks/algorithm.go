@@ -17,12 +17,12 @@ type algorithm struct {
 	name string
 	kty  string      // of the keys it fits
 	crv  string      // of the keys it fits, if they have one
-	hash crypto.Hash // 0: it hashes by itself
-	// check says whether signature is that of input by a key that fits.
+	hash crypto.Hash // 0: it hashes itself
+	// check reports whether a key that fits signed input.
 	check func(a *algorithm, k *key, input string, signature []byte) bool
 }
 
-// algorithms are those that are known. none is not one.
+// algorithms are the supported ones by name. "none" is not among them.
 var algorithms = map[string]*algorithm{
 	"RS256": {"RS256", "RSA", "", crypto.SHA256, checkPKCS1},
 	"RS384": {"RS384", "RSA", "", crypto.SHA384, checkPKCS1},
@@ -39,8 +39,8 @@ var algorithms = map[string]*algorithm{
 	"HS512": {"HS512", "oct", "", crypto.SHA512, checkHMAC},
 }
 
-// fits says whether the key is one for the algorithm: by its type, its curve
-// and, if it states one, its own alg. Since oct keys come only from registered
+// fits reports whether the key is for the algorithm: by its type, its curve and,
+// if it states one, its own alg. Since oct keys come only from registered
 // secrets, no public key is ever used as an HMAC secret.
 func (a *algorithm) fits(k *key) bool {
 	return a.kty == k.kty && a.crv == k.crv && (k.alg == "" || k.alg == a.name)
@@ -71,7 +71,7 @@ func checkPKCS1(a *algorithm, k *key, input string, signature []byte) bool {
 	return ok && rsa.VerifyPKCS1v15(pub, a.hash, a.digest(input), signature) == nil
 }
 
-// checkPSS demands a salt as long as the hash (RFC 7518 §3.5).
+// checkPSS requires a salt as long as the hash (RFC 7518 §3.5).
 func checkPSS(a *algorithm, k *key, input string, signature []byte) bool {
 	pub, ok := k.public.(*rsa.PublicKey)
 	opts := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}

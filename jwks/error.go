@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind says what about a token or its keys failed.
+// Kind is the kind of an Error.
 type Kind string
 
 // The kinds of errors.
@@ -16,25 +16,25 @@ const (
 	AlgorithmNotAccepted Kind = "algorithm not accepted" // not in Options.Algorithms, or not the key's
 	KeyNotFound          Kind = "key not found"          // no usable key of that kid
 	SignatureInvalid     Kind = "signature invalid"
-	Unavailable          Kind = "unavailable" // the keys cannot be had at the moment
+	Unavailable          Kind = "unavailable" // the keys are temporarily unavailable
 	Overloaded           Kind = "overloaded"  // the context ended while Options.Verifying was full
 )
 
-// Error says why a token was not verified: which check failed, what it wanted
-// and what it got. It never holds more of a token than 128 bytes of one header
-// parameter.
+// Error is the reason why a token was not verified: the check that failed, what
+// it wanted and what it got. It never repeats more of a token than 128 bytes of
+// one header parameter.
 type Error struct {
 	Kind  Kind
-	Check string // what was looked at: "kid", "alg", "signature", …
+	Check string // such as "kid", "alg", "signature"
 	Want  string
 	Got   string
-	// RetryAfter is when the same call may have another outcome; 0 when that
-	// is not known. It goes with Unavailable and KeyNotFound.
+	// RetryAfter is the time after which the same call may have another outcome;
+	// 0 if that is not known. It is set for Unavailable and KeyNotFound.
 	RetryAfter time.Duration
 	Err        error // cause, if there is one
 }
 
-// Error is text for operators.
+// Error returns a text for operators.
 func (e *Error) Error() string {
 	text := string(e.Kind) + ": " + e.Check
 	if e.Want != "" {
@@ -49,20 +49,21 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap makes errors.Is and errors.AsType see the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// malformed is a refusal of a token's form.
+// malformed returns the error for a token's form.
 func malformed(check, want string) *Error {
 	return &Error{Kind: Malformed, Check: check, Want: want}
 }
 
-// field is an error of a registration, naming the field of Source or Options.
+// field names the field of Source or Options that an error is about.
 func field(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
 
 func fieldf(name, format string, args ...any) error { return field(name, fmt.Errorf(format, args...)) }
 
-// quote shows what a stranger sent: at most 128 bytes, no control bytes.
+// quote returns at most 128 bytes of what an outsider sent, without control
+// characters.
 func quote(s string) string {
 	const most = 128
 	if len(s) > most {

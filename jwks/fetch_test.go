@@ -40,8 +40,8 @@ func verify(t testing.TB, s *Set, token string) error {
 
 // settle waits for the fetch under way, if there is one.
 func settle(s *Set) {
-	if fl := s.fetcher.last.Load(); fl != nil {
-		<-fl.done
+	if last := s.fetcher.last.Load(); last != nil {
+		<-last.done
 	}
 }
 
@@ -332,7 +332,7 @@ func TestSlowOutage(t *testing.T) {
 	for range 10 {
 		wantKind(t, verify(t, set, good), "")
 	}
-	if set.fetcher.last.Load().over() {
+	if set.fetcher.last.Load().ended() {
 		t.Error("want the keys to serve while the fetch lasts")
 	}
 }

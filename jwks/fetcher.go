@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-// fetcher decides when keys are fetched: once at a time, not again before the
-// cool-down has passed since the last fetch began, and only when somebody
-// asks. One fetch for the sake of an unknown key may follow sooner on one that
-// was made because keys were old: else an issuer that rotates right after it
-// would have good tokens refused. It has no goroutine but that of a fetch under
-// way.
+// fetcher decides when keys are fetched: one fetch at a time, none before the
+// cool-down since the start of the last one has passed, and only on demand. One
+// fetch because of an unknown key may follow sooner on one that was made because
+// of the keys' age: otherwise valid tokens of an issuer that rotates right after
+// it would be refused. Its only goroutine is that of a fetch under way.
 type fetcher struct {
 	opts    Options
 	name    string // for the log
@@ -21,31 +20,31 @@ type fetcher struct {
 	trust   *trust
 	publish func(*keySet)
 
-	last atomic.Pointer[flight] // nil before the first
+	last atomic.Pointer[fetch] // nil before the first
 
-	mu      sync.Mutex // held to begin a flight, not while it lasts
+	mu      sync.Mutex // held to start a fetch, not while it lasts
 	closed  bool
-	flights sync.WaitGroup
-	ctx     context.Context // of all flights
+	running sync.WaitGroup
+	ctx     context.Context // of all fetches
 	cancel  context.CancelCauseFunc
 }
 
-// flight is one fetch. When it is over it stays until the next one, as what is
-// known of the issuer.
-type flight struct {
-	began time.Time
-	sake  sake
-	probe bool          // the flight before it failed a short time ago
-	done  chan struct{} // closed when it is over
-	err   error         // to be read when it is over
+// fetch is one fetch of keys. Until the next one it is what is known of the
+// issuer.
+type fetch struct {
+	start time.Time
+	cause cause
+	retry bool          // the fetch before it failed a short time ago
+	done  chan struct{} // closed at the end
+	err   error         // valid after the end
 }
 
-// sake is why keys are fetched.
-type sake int
+// cause is why keys are fetched.
+type cause int
 
 const (
-	forAge sake = iota // there are none, or they are old
-	forKey             // a token names one that is not among them
+	forAge cause = iota // there are none, or they are old
+	forKey              // a token names a key that is not among them
 )
 
 func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fetcher, error) {
@@ -58,9 +57,8 @@ func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fet
 	return f, nil
 }
 
-// fresh says whether keys may be used without waiting. Near the end of their
-// age it also has a fetch begin, so that nobody waits for the keys of an
-// issuer that is in use.
+// fresh reports whether keys may be used without waiting. Near the end of their
+// age it also starts a fetch, so that no token of an issuer in use waits for keys.
 func (f *fetcher) fresh(ks *keySet) bool {
 	if ks == nil {
 		return false
@@ -77,114 +75,114 @@ func (f *fetcher) fresh(ks *keySet) bool {
 	return false
 }
 
-// tolerable says whether keys may be used though a fetch just failed.
+// tolerable reports whether keys may be used although a fetch just failed.
 func (f *fetcher) tolerable(ks *keySet) bool {
 	return ks != nil && f.opts.Now().Sub(ks.fetched) < f.opts.MaxStale
 }
 
-// down says whether the issuer is known to be down: the last fetch failed, and
-// not long ago. What is older says nothing about now, and keys that may have
-// been withdrawn since then do not count before somebody looks.
+// down reports whether the issuer is known to be down: the last fetch failed, a
+// short time ago. An older failure is stale, and keys that may have been withdrawn
+// since then do not count before another fetch.
 func (f *fetcher) down(now time.Time) bool {
 	last := f.last.Load()
 	switch {
 	case last == nil:
 		return false
-	case !last.over():
-		return last.probe
+	case !last.ended():
+		return last.retry
 	}
-	return last.err != nil && now.Sub(last.began) < 2*f.opts.Cooldown
+	return last.err != nil && now.Sub(last.start) < 2*f.opts.Cooldown
 }
 
-func (fl *flight) over() bool {
+func (fe *fetch) ended() bool {
 	select {
-	case <-fl.done:
+	case <-fe.done:
 		return true
 	default:
 		return false
 	}
 }
 
-// wait waits for the fetch under way, for a new one if there may be one, or
-// for none: then it answers what became of the last. Whoever stops waiting
+// wait waits for the fetch under way, or for a new one if the cool-down permits
+// it; otherwise it returns the result of the last. A caller that stops waiting
 // does not stop the fetch, for others wait for it too.
-func (f *fetcher) wait(ctx context.Context, s sake) error {
-	fl := f.begin(s, f.opts.Now())
+func (f *fetcher) wait(ctx context.Context, c cause) error {
+	fe := f.begin(c, f.opts.Now())
 	select {
-	case <-fl.done:
+	case <-fe.done:
 	case <-ctx.Done():
 		return &Error{Kind: Unavailable, Check: "keys", Err: context.Cause(ctx)}
 	}
-	if fl.err == nil {
+	if fe.err == nil {
 		return nil
 	}
-	return &Error{Kind: Unavailable, Check: "keys", RetryAfter: f.retryAfter(), Err: fl.err}
+	return &Error{Kind: Unavailable, Check: "keys", RetryAfter: f.retryAfter(), Err: fe.err}
 }
 
-// begin answers the fetch to wait for. It begins one unless one is under way
-// or the cool-down since the last has not passed.
-func (f *fetcher) begin(s sake, now time.Time) *flight {
-	if fl := f.last.Load(); fl != nil && f.holds(fl, s, now) {
-		return fl
+// begin returns the fetch to wait for. It starts one unless one is under way or
+// the cool-down since the last has not passed.
+func (f *fetcher) begin(c cause, now time.Time) *fetch {
+	if fe := f.last.Load(); fe != nil && f.blocks(fe, c, now) {
+		return fe
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl := f.last.Load(); fl != nil && f.holds(fl, s, now) {
-		return fl
+	if fe := f.last.Load(); fe != nil && f.blocks(fe, c, now) {
+		return fe
 	}
-	fl := &flight{began: now, sake: s, probe: f.down(now), done: make(chan struct{})}
+	fe := &fetch{start: now, cause: c, retry: f.down(now), done: make(chan struct{})}
 	if f.closed {
-		fl.err = errClosed
-		close(fl.done)
-		return fl
+		fe.err = errClosed
+		close(fe.done)
+		return fe
 	}
-	f.last.Store(fl)
-	f.flights.Go(func() { f.fly(fl) })
-	return fl
+	f.last.Store(fe)
+	f.running.Go(func() { f.run(fe) })
+	return fe
 }
 
-// holds says whether fl keeps another fetch from beginning at now.
-func (f *fetcher) holds(fl *flight, s sake, now time.Time) bool {
-	if !fl.over() {
+// blocks reports whether the last fetch keeps another one from starting at now.
+func (f *fetcher) blocks(last *fetch, c cause, now time.Time) bool {
+	if !last.ended() {
 		return true
 	}
-	sooner := s == forKey && fl.sake == forAge && fl.err == nil
-	return !sooner && now.Sub(fl.began) < f.opts.Cooldown
+	sooner := c == forKey && last.cause == forAge && last.err == nil
+	return !sooner && now.Sub(last.start) < f.opts.Cooldown
 }
 
-// retryAfter is how long until another fetch may begin.
+// retryAfter returns the time until another fetch may start.
 func (f *fetcher) retryAfter() time.Duration {
-	fl := f.last.Load()
-	if fl == nil {
+	last := f.last.Load()
+	if last == nil {
 		return 0
 	}
-	return max(0, f.opts.Cooldown-f.opts.Now().Sub(fl.began))
+	return max(0, f.opts.Cooldown-f.opts.Now().Sub(last.start))
 }
 
-func (f *fetcher) fly(fl *flight) {
+func (f *fetcher) run(fe *fetch) {
 	ctx, cancel := context.WithTimeout(f.ctx, f.opts.Timeout)
 	defer cancel()
 	all, err := f.load(ctx)
 	if err == nil {
-		ks := newKeySet(all, f.trust, fl.began)
-		ks.fetched = fl.began
+		ks := newKeySet(all, f.trust, fe.start)
+		ks.fetched = fe.start
 		f.publish(ks)
 		f.opts.Logger.Debug("fetched keys", "issuer", f.name, "keys", len(all), "usable", len(ks.usable))
 	} else {
 		f.opts.Logger.Warn("cannot fetch keys", "issuer", f.name, "error", err)
 	}
-	fl.err = err
-	close(fl.done)
+	fe.err = err
+	close(fe.done)
 	if f.opts.OnFetch != nil {
 		f.opts.OnFetch(err)
 	}
 }
 
-// close ends the flight under way and waits for it.
+// close cancels the fetch under way and waits for it.
 func (f *fetcher) close() {
 	f.mu.Lock()
 	f.closed = true
 	f.mu.Unlock()
 	f.cancel(errClosed)
-	f.flights.Wait()
+	f.running.Wait()
 }

@@ -40,16 +40,16 @@ var setRules = strictjson.Options{AllowNUL: true, ShallowDuplicates: true, Known
 // privateNames are the members that only private and secret keys have.
 var privateNames = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 
-// parsed is what became of one key of a source: a key with its certificates,
-// or why there is none. What is known of a refused key is kept to be shown.
+// parsed is one key of a source with its certificates, or the reason why it is
+// refused. What is known of a refused key is shown to operators.
 type parsed struct {
 	key
 	chain   []*x509.Certificate
 	refused error
 }
 
-// parseJWKS reads a JSON Web Key Set (RFC 7517 §5) key by key: one that is bad
-// or unknown does not spoil the others.
+// parseJWKS reads a JSON Web Key Set (RFC 7517 §5) key by key: a bad or unknown
+// key does not spoil the others.
 func parseJWKS(data []byte) ([]parsed, error) {
 	var out []parsed
 	found := false
@@ -90,8 +90,8 @@ func parseJWK(text string) parsed {
 	return p
 }
 
-// jwk is a JSON Web Key whose members are read by name. The first member that
-// is not what it must be leaves an error, after which nothing read is of use.
+// jwk is a JSON Web Key whose members are read by name. The first member of a
+// wrong type leaves an error, after which nothing that is read counts.
 type jwk struct {
 	members map[string]any
 	err     error
@@ -142,8 +142,8 @@ func (j *jwk) bytes(name string) []byte {
 	return out
 }
 
-// describe reads what is common to all keys and refuses keys that say they
-// are not for verifying.
+// describe reads what all keys have and refuses keys that are not for verifying
+// by their own account.
 func (j *jwk) describe() parsed {
 	var p parsed
 	p.kty, p.kid, p.alg, p.use = j.text("kty"), j.text("kid"), j.text("alg"), j.text("use")
@@ -167,9 +167,8 @@ func (j *jwk) describe() parsed {
 	return p
 }
 
-// read reads the key itself: from its own members, or, when it has none, from
-// its certificate. Where both are there they must be the same key (RFC 7517
-// §4.7).
+// read reads the key itself: from its own members, or, if it has none, from its
+// certificate. If it has both they must be the same key (RFC 7517 §4.7).
 func (j *jwk) read(p *parsed) error {
 	var err error
 	if p.chain, err = j.chain(); err != nil {
@@ -198,7 +197,7 @@ func (j *jwk) read(p *parsed) error {
 	return j.matches(p)
 }
 
-// public reads the parameters of a key; nil when there are none.
+// public reads the parameters of a key. It returns nil, nil if there are none.
 func (j *jwk) public(kty string) (any, error) {
 	switch kty {
 	case "RSA":
@@ -300,7 +299,7 @@ func (j *jwk) chain() ([]*x509.Certificate, error) {
 	return out, j.err
 }
 
-// matches demands that the certificate is one of the key.
+// matches requires that the certificate is the key's.
 func (j *jwk) matches(p *parsed) error {
 	if len(p.chain) == 0 {
 		return nil

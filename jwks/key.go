@@ -14,18 +14,18 @@ import (
 	"time"
 )
 
-// key is a key that may be used.
+// key is a usable key.
 type key struct {
 	kid, kty, crv, alg, use string
 	public                  crypto.PublicKey // nil for a secret
 	pkcs1                   *pkcs1           // of an RSA key; nil in FIPS 140-3 mode
 	secret                  []byte           // nil for a public key
 	thumbprint              string           // RFC 7638; the ID of a secret
-	notBefore, notAfter     time.Time        // of its chain to an anchor; zero when none is demanded
+	notBefore, notAfter     time.Time        // of its chain to an anchor; zero if none is required
 	expires                 time.Time        // of its certificate, to show
 }
 
-// valid says whether the key's chain to an anchor is valid at now.
+// valid reports whether the key's chain to an anchor is valid at now.
 func (k *key) valid(now time.Time) bool {
 	return k.notAfter.IsZero() || !now.Before(k.notBefore) && !now.After(k.notAfter)
 }
@@ -34,13 +34,13 @@ func (k *key) info() KeyInfo {
 	return KeyInfo{KeyID: k.kid, Thumbprint: k.thumbprint, Type: k.kty, Alg: k.alg, Use: k.use, NotAfter: k.expires}
 }
 
-// setPublic makes k a key of pub, if that is one to trust signatures of.
+// setPublic makes k the key pub, unless pub is unsound.
 func (k *key) setPublic(pub crypto.PublicKey) error {
 	var err error
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
 		k.kty, err = "RSA", checkRSA(pub)
-		if err == nil && !fips140.Enabled() { // else crypto/rsa, which is in the module that was asked for
+		if err == nil && !fips140.Enabled() { // in FIPS mode, crypto/rsa verifies
 			k.pkcs1, err = newPKCS1(pub)
 		}
 	case *ecdsa.PublicKey:
@@ -59,8 +59,8 @@ func (k *key) setPublic(pub crypto.PublicKey) error {
 	return err
 }
 
-// The bounds of RSA keys, in bits: below, they can be factored; above, one
-// verification costs too much.
+// The bounds of RSA keys, in bits: smaller ones can be factored, and one
+// verification with a larger one costs too much.
 const (
 	minRSA = 2048
 	maxRSA = 8192
@@ -79,7 +79,7 @@ func checkRSA(pub *rsa.PublicKey) error {
 	return nil
 }
 
-// curveName names the curve of a key (RFC 7518 §6.2.1.1).
+// curveName returns the name of a key's curve (RFC 7518 §6.2.1.1).
 func curveName(pub *ecdsa.PublicKey) (string, error) {
 	name := pub.Params().Name
 	switch name {
@@ -95,10 +95,10 @@ var (
 	edwardsD = edwardsQuotient(big.NewInt(-121665), big.NewInt(121666))
 )
 
-// checkEd25519 refuses encodings that are not canonical or no point of the
-// curve, and points of order 8 or less, for which one signature holds for many
-// messages. It doubles the point three times, for which y alone is enough, and
-// looks whether that leads to the neutral element, the only point with y = 1.
+// checkEd25519 refuses encodings that are not canonical or not on the curve, and
+// points of order 8 or less, for which one signature is valid for many messages.
+// It doubles the point three times, for which y alone is enough: only a point of
+// small order becomes the neutral element, the only one with y = 1.
 func checkEd25519(pub ed25519.PublicKey) error {
 	if len(pub) != ed25519.PublicKeySize {
 		return fmt.Errorf("Ed25519 key of %d bytes, want %d", len(pub), ed25519.PublicKeySize)
@@ -119,7 +119,7 @@ func checkEd25519(pub ed25519.PublicKey) error {
 	return nil
 }
 
-// edwardsY reads y, which is little-endian below the sign of x.
+// edwardsY returns y, which is little-endian below the sign of x.
 func edwardsY(pub ed25519.PublicKey) *big.Int {
 	var b [ed25519.PublicKeySize]byte
 	for i, c := range pub {
@@ -129,14 +129,14 @@ func edwardsY(pub ed25519.PublicKey) *big.Int {
 	return new(big.Int).SetBytes(b[:])
 }
 
-// edwardsXX is x² of a point: (y² − 1) / (d y² + 1).
+// edwardsXX returns x² of a point: (y² − 1) / (d y² + 1).
 func edwardsXX(y *big.Int) *big.Int {
 	yy := new(big.Int).Mul(y, y)
 	below := new(big.Int).Mul(edwardsD, yy)
 	return edwardsQuotient(yy.Sub(yy, big.NewInt(1)), below.Add(below, big.NewInt(1)))
 }
 
-// edwardsDouble is y of the doubled point: (y² + x²) / (1 − d x² y²).
+// edwardsDouble returns y of the doubled point: (y² + x²) / (1 − d x² y²).
 func edwardsDouble(y *big.Int) *big.Int {
 	xx, yy := edwardsXX(y), new(big.Int).Mul(y, y)
 	product := new(big.Int).Mul(xx, yy)
@@ -144,14 +144,14 @@ func edwardsDouble(y *big.Int) *big.Int {
 	return edwardsQuotient(yy.Add(yy, xx), below)
 }
 
-// edwardsQuotient is a / b in the field. On this curve no b is 0.
+// edwardsQuotient returns a / b in the field. On this curve no b is 0.
 func edwardsQuotient(a, b *big.Int) *big.Int {
 	inverse := new(big.Int).ModInverse(new(big.Int).Mod(b, edwardsP), edwardsP)
 	q := new(big.Int).Mul(a, inverse)
 	return q.Mod(q, edwardsP)
 }
 
-// thumbprint is the JWK thumbprint with SHA-256 (RFC 7638 §3, RFC 8037 §2).
+// thumbprint returns the JWK thumbprint with SHA-256 (RFC 7638 §3, RFC 8037 §2).
 func thumbprint(pub crypto.PublicKey) (string, error) {
 	var text string
 	switch pub := pub.(type) {
@@ -172,7 +172,7 @@ func thumbprint(pub crypto.PublicKey) (string, error) {
 	return encode(sum[:]), nil
 }
 
-// spkiHash is the SHA-256 of a key's SubjectPublicKeyInfo (RFC 5280 §4.1).
+// spkiHash returns the SHA-256 of a key's SubjectPublicKeyInfo (RFC 5280 §4.1).
 func spkiHash(pub crypto.PublicKey) ([sha256.Size]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {

@@ -16,10 +16,10 @@ type keySet struct {
 	fetched time.Time // start of the fetch that brought it; zero for registered keys
 	usable  []*key
 	byKID   map[string][]*key
-	refused map[string]error // kid → why its key is not used
+	refused map[string]error // kid → the reason why its key is not used
 	infos   []KeyInfo
-	// unnamed reports that the operator registered the keys without a kid that
-	// the issuer knows: a kid that matches nothing is not counted.
+	// unnamed is set if the operator registered the keys without a kid that the
+	// issuer knows: a kid that matches none is ignored.
 	unnamed bool
 }
 

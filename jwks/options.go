@@ -14,14 +14,14 @@ type Options struct {
 	// Default: RS256, ES256 and EdDSA; HS256 for Secrets.
 	Algorithms []string
 	// AllowMissingKID tries a token without kid against the keys that fit its
-	// alg, at most 16 of them. PEM and Secrets have no kid that the issuer
-	// knows, and do so anyway.
+	// alg, at most 16 of them. Keys from PEM and Secrets have no kid that the
+	// issuer knows, and are tried anyway.
 	AllowMissingKID bool
 	// AllowPrivateAddresses lets fetches reach loopback and private networks,
-	// and use plain http there. Link-local addresses stay out of reach.
+	// and use plain http there.
 	AllowPrivateAddresses bool
 	// MaxAge is how long fetched keys count; a key that the issuer withdraws
-	// stops within it. Default and maximum 10m.
+	// verifies for no longer. Default and maximum 10m.
 	MaxAge time.Duration
 	// MaxStale is how long, since they were fetched, keys count while the
 	// issuer is down. Default 1h, or MaxAge if that is longer; at most 24h.
@@ -31,11 +31,10 @@ type Options struct {
 	Cooldown time.Duration
 	// Timeout bounds one fetch, discovery included. Default 5s.
 	Timeout time.Duration
-	// Now is the clock that ages and cool-down are measured by. Default
-	// time.Now.
+	// Now is the clock for ages and cool-downs. Default time.Now.
 	Now func() time.Time
-	// Verifying bounds the signatures verified at once: each takes a place in
-	// it. It is shared by many Sets; nil means no bound.
+	// Verifying bounds the signatures that are verified at once, by its
+	// capacity. It is shared by many Sets; nil means no bound.
 	Verifying chan struct{}
 	Logger    *slog.Logger    // nil discards
 	OnFetch   func(err error) // called after each fetch, for metrics; nil for none
@@ -46,7 +45,8 @@ const (
 	maxStale = 24 * time.Hour
 )
 
-// setDefaults fills what is zero and refuses what contradicts src or itself.
+// setDefaults fills zero fields and refuses options that contradict src or each
+// other.
 func (o *Options) setDefaults(src Source) error {
 	if err := src.check(); err != nil {
 		return err

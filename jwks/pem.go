@@ -19,8 +19,8 @@ type pemKey struct {
 	cert   *x509.Certificate
 }
 
-// readPEM reads public keys (PKIX or PKCS #1) and certificates. Anything else
-// is an error: text that an operator did not mean to be ignored.
+// readPEM reads public keys (PKIX or PKCS #1) and certificates. Anything else is
+// an error, since the operator did not mean it to be ignored.
 func readPEM(data []byte) ([]pemKey, error) {
 	var out []pemKey
 	for len(bytes.TrimSpace(data)) > 0 {
@@ -62,8 +62,8 @@ func readBlock(block *pem.Block) (k pemKey, err error) {
 	return k, nil
 }
 
-// parsePEM makes a key without kid of each block. With anchored, CA
-// certificates are links of the others' chains instead.
+// parsePEM returns a key without kid for each block. With anchored, CA
+// certificates are links of the other certificates' chains instead.
 func parsePEM(data []byte, anchored bool) ([]parsed, error) {
 	blocks, err := readPEM(data)
 	if err != nil {
@@ -80,7 +80,7 @@ func parsePEM(data []byte, anchored bool) ([]parsed, error) {
 	return out, nil
 }
 
-// takeLinks takes CA certificates out of blocks.
+// takeLinks removes the CA certificates from blocks and returns them.
 func takeLinks(blocks *[]pemKey) []*x509.Certificate {
 	isLink := func(b pemKey) bool { return b.cert != nil && b.cert.BasicConstraintsValid && b.cert.IsCA }
 	var links []*x509.Certificate
@@ -93,8 +93,8 @@ func takeLinks(blocks *[]pemKey) []*x509.Certificate {
 	return links
 }
 
-// parseNamed makes a key of each kid → PEM. A value's further certificates are
-// links of the first one's chain. A bad one does not spoil the others.
+// parseNamed returns a key for each kid → PEM. Further certificates of a value
+// are links of the first one's chain. A bad value does not spoil the others.
 func parseNamed(values map[string]string) []parsed {
 	out := make([]parsed, 0, len(values))
 	for _, kid := range slices.Sorted(maps.Keys(values)) {
@@ -121,9 +121,8 @@ func parseNamedPEM(kid, text string) parsed {
 	return blocks[0].parsed(kid, links)
 }
 
-// parseCertificates reads a JSON object of kid → PEM. One that holds nothing
-// but refused keys is an error: most likely it is an error that the issuer
-// sent with status 200.
+// parseCertificates reads a JSON object of kid → PEM. An object of refused keys
+// only is an error: it probably is an error that the issuer sent with status 200.
 func parseCertificates(data []byte) ([]parsed, error) {
 	var out []parsed
 	r := strictjson.New(string(data), strictjson.Options{AllowNUL: true})

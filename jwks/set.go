@@ -22,27 +22,27 @@ type Verified struct {
 // KeyInfo describes a key for operators.
 type KeyInfo struct {
 	KeyID      string
-	Thumbprint string    // RFC 7638; the ID of a Secret; empty if there is no key to speak of
+	Thumbprint string    // RFC 7638; the ID of a Secret; empty if the key could not be read
 	Type       string    // kty: RSA, EC, OKP, oct
 	Alg        string    // as the key states it
 	Use        string    // as the key states it
 	NotAfter   time.Time // of its certificate; enforced only with Anchors
-	Refused    string    // why it is not used; empty when it is
+	Refused    string    // the reason why it is not used; empty if it is
 }
 
-// Set is the keys of one issuer. Its methods are safe for concurrent use. One
-// that is not used costs nothing but its memory.
+// Set is the keys of one issuer. Its methods are safe for concurrent use. A Set
+// that is not used costs only its memory.
 type Set struct {
 	accepted        map[string]bool // alg → true
 	allowMissingKID bool
 	verifying       chan struct{}
 	trust           *trust
-	listed          map[string]bool        // thumbprints of the keys that were registered; nil when they are fetched
+	listed          map[string]bool        // thumbprints of registered keys; nil if the keys are fetched
 	keys            atomic.Pointer[keySet] // nil until fetched
-	fetcher         *fetcher               // nil when the keys were registered
+	fetcher         *fetcher               // nil if the keys are registered
 }
 
-// New makes the key set of src. Registered keys are parsed now, and an error
+// New returns the key set of src. Registered keys are parsed now, and an error
 // names the field of Source or Options that is wrong; keys behind a URL are
 // fetched when they are first needed.
 func New(src Source, opts Options) (*Set, error) {
@@ -88,18 +88,18 @@ func (s *Set) register(src Source, t *trust, now time.Time) error {
 	return nil
 }
 
-// Revoked says whether the operator took away the key of a thumbprint, or the
-// secret of an ID: it is revoked, or it is none of the keys that are registered
-// one by one. What the issuer does with keys that are fetched, and that a
-// certificate ends, says nothing about what a key signed before.
+// Revoked reports whether the operator revoked a key, given by its thumbprint or
+// by the ID of a secret: it is among RevokedKeys, or no longer among the keys that
+// are registered one by one. That an issuer stopped publishing a key, or that its
+// certificate expired, does not revoke what the key signed before.
 func (s *Set) Revoked(thumbprint string) bool {
 	return s.trust.revoked[thumbprint] || s.fetcher == nil && !s.listed[thumbprint]
 }
 
 // Verify returns the content of a token if one of the issuer's keys signed it.
-// The dates of certificates are judged by now. It waits for a fetch when there
-// are no keys young enough or none of the token's kid, no longer than ctx
-// allows. An error is an *Error and comes with an empty Verified.
+// The validity of certificates is that at now. Verify waits for a fetch if there
+// are no keys young enough or none of the token's kid, no longer than ctx allows.
+// An error is an *Error and comes with an empty Verified.
 func (s *Set) Verify(ctx context.Context, t *Token, now time.Time) (Verified, error) {
 	signature, err := decodeSignature(t.signature)
 	if err != nil {
@@ -151,7 +151,7 @@ func (s *Set) find(ctx context.Context, h header) ([]*key, error) {
 	return s.fetchAndFind(ctx, h)
 }
 
-// fetchAndFind fetches for the sake of a key that is not held. The first fetch
+// fetchAndFind fetches because of a key that is not held. The first fetch
 // it waits for may have begun, for another reason, before the key was published;
 // then it waits for a second one.
 func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err error) {
@@ -169,7 +169,7 @@ func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err erro
 	return nil, err
 }
 
-// worthFetching says whether err is about a key that a fetch could bring.
+// worthFetching reports whether err is about a key that a fetch could bring.
 func (s *Set) worthFetching(h header, err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Kind == KeyNotFound && s.fetcher != nil && (h.named || s.allowMissingKID)
@@ -202,7 +202,7 @@ func (s *Set) check(ctx context.Context, h header, keys []*key, input string, si
 	return nil, &Error{Kind: SignatureInvalid, Check: "signature", Want: "that of a key of the issuer"}
 }
 
-// enter takes a place among the signatures verified at once.
+// enter waits until one more signature may be verified.
 func (s *Set) enter(ctx context.Context) error {
 	if s.verifying == nil {
 		return nil
@@ -210,7 +210,7 @@ func (s *Set) enter(ctx context.Context) error {
 	select {
 	case s.verifying <- struct{}{}:
 		return nil
-	default: // asking ctx costs more than the place
+	default: // the usual case needs no ctx, which costs more
 	}
 	select {
 	case s.verifying <- struct{}{}:
@@ -226,12 +226,12 @@ func (s *Set) leave() {
 	}
 }
 
-// fresh says whether ks may be judged by without waiting.
+// fresh reports whether ks may be used without waiting.
 func (s *Set) fresh(ks *keySet) bool {
 	return s.fetcher == nil || s.fetcher.fresh(ks)
 }
 
-// current is the key set to judge by, after a fetch if there must be one.
+// current returns the key set to use, after a fetch if there must be one.
 func (s *Set) current(ctx context.Context) (*keySet, error) {
 	ks := s.keys.Load()
 	if s.fresh(ks) {
@@ -247,8 +247,8 @@ func (s *Set) current(ctx context.Context) (*keySet, error) {
 	return nil, err
 }
 
-// Keys describes the keys, those that are refused included. It fetches them if
-// need be; an error is an *Error.
+// Keys describes the keys, including refused ones. It fetches them if need be; an
+// error is an *Error.
 func (s *Set) Keys(ctx context.Context) ([]KeyInfo, error) {
 	ks, err := s.current(ctx)
 	if err != nil {
@@ -257,8 +257,8 @@ func (s *Set) Keys(ctx context.Context) ([]KeyInfo, error) {
 	return slices.Clone(ks.infos), nil
 }
 
-// Close ends fetches under way and waits for them. Keys that are held go on
-// serving until their age ends.
+// Close cancels fetches under way and waits for them. Held keys stay in use until
+// they are too old.
 func (s *Set) Close() {
 	if s.fetcher != nil {
 		s.fetcher.close()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Source says where an issuer's keys come from. At most one of DiscoveryURL,
-// JWKSURL, CertificatesURL, JWKS, PEM, Certificates and Secrets is set; with
-// none, it is OpenID Connect Discovery at Issuer.
+// Source is where an issuer's keys come from. At most one of DiscoveryURL,
+// JWKSURL, CertificatesURL, JWKS, PEM, Certificates and Secrets is set; without
+// any, it is OpenID Connect Discovery at Issuer.
 type Source struct {
-	// Issuer is what the discovery document must give as issuer, byte for byte
-	// (OpenID Connect Discovery §4.3). Other sources name it in logs only.
+	// Issuer equals the issuer member of the discovery document, byte for byte
+	// (OpenID Connect Discovery §4.3). For other sources it is for logs only.
 	Issuer string
 	// DiscoveryURL replaces Issuer + /.well-known/openid-configuration.
 	DiscoveryURL string
@@ -28,37 +28,38 @@ type Source struct {
 	// Certificates after the first of a PEM lead from it to an anchor.
 	Certificates map[string]string
 	// Secrets are shared HMAC secrets, at most two. A token whose kid is the ID
-	// of one is tried with that one, any other with both.
+	// of a secret is tried with that secret, any other token with both.
 	Secrets []Secret
-	// Anchors are PEM certificates. When set, a key counts only with a
-	// certificate that chains to one of them, while that chain is valid.
+	// Anchors are PEM certificates. If set, a key counts only with a certificate
+	// that chains to one of them, and while that chain is valid.
 	Anchors []byte
-	// PinnedSPKI are base64 SHA-256 hashes of SubjectPublicKeyInfo. When set, a
-	// key counts only if its own is among them.
+	// PinnedSPKI are base64 SHA-256 hashes of SubjectPublicKeyInfo. If set, a
+	// key counts only if its hash is among them.
 	PinnedSPKI []string
-	// RevokedKeys are thumbprints (RFC 7638), or IDs of Secrets, that do not
-	// count.
+	// RevokedKeys are the thumbprints (RFC 7638), or IDs of Secrets, of keys that
+	// do not count.
 	RevokedKeys []string
 }
 
-// Secret is an HMAC secret that is shared with the issuer.
+// Secret is an HMAC secret shared with the issuer.
 type Secret struct {
-	ID    string // names it where a thumbprint would name a public key
-	Value []byte // at least 32 bytes, and as many as the hash gives (RFC 7518 §3.2)
+	ID    string // in place of a public key's thumbprint
+	Value []byte // at least 32 bytes, and as many as the hash has (RFC 7518 §3.2)
 }
 
-// The bounds of secrets: one is used while the other takes its place.
+// The bounds of secrets. Two permit a rotation.
 const (
 	minSecret  = 32 // bytes
 	maxSecrets = 2
 )
 
-// fetched says whether the keys are behind a URL.
+// fetched reports whether the keys are behind a URL.
 func (src *Source) fetched() bool {
 	return len(src.JWKS) == 0 && len(src.PEM) == 0 && len(src.Certificates) == 0 && len(src.Secrets) == 0
 }
 
-// check refuses registrations that say two things at once.
+// check refuses registrations with two sources, or with what their source cannot
+// have.
 func (src *Source) check() error {
 	var set []string
 	for _, f := range []struct {
@@ -88,9 +89,9 @@ func (src *Source) check() error {
 	return nil
 }
 
-// registered reads keys that the operator wrote down and makes their key set. A key
-// that is unsound in itself is an error; one that trust does not admit is
-// refused and shown, since that changes with time.
+// registered reads keys that the operator wrote down and returns their key set. A
+// key that is unsound in itself is an error; a key that the operator's trust does
+// not admit is refused and shown, since that changes with time.
 func (src *Source) registered(t *trust, now time.Time) ([]parsed, *keySet, error) {
 	name, all, err := src.parse(t)
 	if err != nil {
@@ -121,7 +122,7 @@ func (src *Source) parse(t *trust) (name string, all []parsed, err error) {
 	return "Certificates", all, allSound(all)
 }
 
-// allSound demands that each key can be used: the operator wrote each of them.
+// allSound requires that each key is usable: the operator wrote each of them.
 func allSound(all []parsed) error {
 	for i, p := range all {
 		if p.refused != nil {
@@ -131,8 +132,8 @@ func allSound(all []parsed) error {
 	return nil
 }
 
-// someSound demands that a key can be used: sets that issuers publish may
-// have others.
+// someSound requires that at least one key is usable: issuers publish sets with
+// others.
 func someSound(all []parsed) error {
 	for _, p := range all {
 		if p.refused == nil {
@@ -145,8 +146,8 @@ func someSound(all []parsed) error {
 	return fmt.Errorf("none of its keys is usable; the first, %s: %w", quote(all[0].kid), all[0].refused)
 }
 
-// parseSecrets makes a key of each secret; its ID is its kid and stands where
-// a public key has its thumbprint.
+// parseSecrets returns a key for each secret; its ID is its kid and its
+// thumbprint.
 func parseSecrets(secrets []Secret) ([]parsed, error) {
 	if len(secrets) > maxSecrets {
 		return nil, fmt.Errorf("%d secrets, want at most %d", len(secrets), maxSecrets)
@@ -159,7 +160,7 @@ func parseSecrets(secrets []Secret) ([]parsed, error) {
 		case len(s.Value) < minSecret:
 			return nil, fmt.Errorf("secret %s has %d bytes, want at least %d", quote(s.ID), len(s.Value), minSecret)
 		case i > 0 && s.ID == secrets[0].ID:
-			return nil, fmt.Errorf("two secrets are called %s", quote(s.ID))
+			return nil, fmt.Errorf("two secrets have the ID %s", quote(s.ID))
 		}
 		k := key{kid: s.ID, kty: "oct", thumbprint: s.ID, secret: slices.Clone(s.Value)}
 		out = append(out, parsed{key: k})

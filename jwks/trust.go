@@ -1,20 +1,18 @@
 package jwks
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 )
 
-// trust is what the operator demands of every key beyond its own soundness.
+// trust holds the operator's requirements for every key beyond its own soundness.
 type trust struct {
-	anchors *x509.CertPool             // nil: no certificate is demanded
+	anchors *x509.CertPool             // nil: no certificate is required
 	pinned  map[[sha256.Size]byte]bool // nil: any key
 	revoked map[string]bool            // thumbprints and IDs of secrets
 }
@@ -41,18 +39,16 @@ func readAnchors(data []byte) (*x509.CertPool, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
+	certificates, err := readPEM(data)
+	if err != nil {
+		return nil, err
+	}
 	pool := x509.NewCertPool()
-	for len(bytes.TrimSpace(data)) > 0 {
-		block, rest := pem.Decode(data)
-		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, errors.New("not a list of PEM certificates")
+	for _, c := range certificates {
+		if c.cert == nil {
+			return nil, errors.New("a PEM block that is not a certificate")
 		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		pool.AddCert(cert)
-		data = rest
+		pool.AddCert(c.cert)
 	}
 	return pool, nil
 }
@@ -78,7 +74,7 @@ func isThumbprint(s string) bool {
 }
 
 // admit refuses a key that the operator does not trust. chain is the key's
-// certificate and what came with it, the leaf first.
+// certificate and those that came with it, the leaf first.
 func (t *trust) admit(k *key, chain []*x509.Certificate, now time.Time) error {
 	if err := t.lists(k); err != nil || t.anchors == nil {
 		return err
@@ -101,11 +97,12 @@ func (t *trust) lists(k *key) error {
 	return err
 }
 
-// anchored demands a chain to an anchor and bounds the key's use by the dates
-// of the whole chain. A chain whose leaf begins later is judged as of then.
+// anchored requires a chain to an anchor and bounds the key's use by the dates of
+// the whole chain. A chain whose leaf is not valid yet is verified as of the time
+// when it will be.
 func (t *trust) anchored(k *key, chain []*x509.Certificate, now time.Time) error {
 	if len(chain) == 0 {
-		return errors.New("it comes without a certificate, and anchors are demanded")
+		return errors.New("it comes without a certificate, and anchors are required")
 	}
 	leaf, between := chain[0], x509.NewCertPool()
 	for _, c := range chain[1:] {
@@ -130,7 +127,7 @@ func (t *trust) anchored(k *key, chain []*x509.Certificate, now time.Time) error
 	return nil
 }
 
-// window is the time during which the longest-lived of chains is valid.
+// window returns the time during which the longest-lived of chains is valid.
 func window(chains [][]*x509.Certificate) (from, until time.Time) {
 	for _, chain := range chains {
 		notBefore, notAfter := chain[0].NotBefore, chain[0].NotAfter
