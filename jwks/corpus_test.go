@@ -26,8 +26,8 @@ type badToken struct {
 	kind        Kind
 }
 
-// forge is what the makers of bad tokens work with: an ES256 issuer whose keys
-// are trusted, another whose are not, and a good token of the first.
+// forge makes bad tokens from an ES256 issuer whose keys are trusted, another
+// whose keys are not, and a good token of the first.
 type forge struct {
 	issuer, other   *jwkstest.Issuer
 	good            string
@@ -53,7 +53,7 @@ func unbase64(t testing.TB, s string) string {
 	return string(b)
 }
 
-// signed is a token whose header reads as given, signed by the trusted key.
+// signed returns a token with the header as given, signed by the trusted key.
 func (f *forge) signed(header string) string {
 	return f.issuer.SignBytes([]byte(header), []byte(f.payload))
 }
@@ -93,7 +93,7 @@ func (f *forge) shapes() []badToken {
 	}
 }
 
-// spellings respell each part so that forgiving decoders read the same bytes.
+// spellings respell each part so that lenient decoders read the same bytes.
 func (f *forge) spellings() []badToken {
 	var out []badToken
 	for part, name := range []string{"header", "payload", "signature"} {
@@ -123,8 +123,8 @@ func (f *forge) spellings() []badToken {
 	return append(out, f.strayBits()...)
 }
 
-// strayBits sets bits that base64 does not use. Only parts with such bits have
-// them, so headers and payloads of every length are tried.
+// strayBits sets bits that base64 does not use. Not every length has them, so
+// headers and payloads of several lengths are tried.
 func (f *forge) strayBits() []badToken {
 	var out []badToken
 	for pad := range 3 {
@@ -149,7 +149,7 @@ func nextSpelling(s string) string {
 	return s[:len(s)-1] + string(alphabet[strings.IndexByte(alphabet, s[len(s)-1])+1])
 }
 
-// headers are signed by the trusted key: only their text is bad.
+// headers are signed by the trusted key: only the header is bad.
 func (f *forge) headers() []badToken {
 	kid := fmt.Sprintf(`"kid":%q`, f.issuer.KID())
 	rows := []struct {
@@ -246,7 +246,7 @@ func (f *forge) headers() []badToken {
 	return out
 }
 
-// signatures are those of a good header and payload.
+// signatures are bad ones of a good header and payload.
 func (f *forge) signatures(t testing.TB) []badToken {
 	good := []byte(unbase64(t, f.s))
 	r, s := good[:32], good[32:]
@@ -270,19 +270,18 @@ func (f *forge) signatures(t testing.TB) []badToken {
 		row("one zero byte before", append([]byte{0}, good...)),
 		row("a byte short and a zero before", append([]byte{0}, good[:63]...)),
 		row("ASN.1", der),
-		row("r and s changed round", slices.Concat(s, r)),
+		row("r and s exchanged", slices.Concat(s, r)),
 		row("r = 0", slices.Concat(zero, s)),
 		row("s = 0", slices.Concat(r, zero)),
 		row("s = n", slices.Concat(r, order.Bytes())),
-		row("r alone", r),
+		row("only r", r),
 		row("twice", slices.Concat(good, good)),
 		row("wider numbers", slices.Concat(zero, r, zero, s)),
 		row("one byte", []byte{1}),
 	}
 }
 
-// impostors have a signature that holds, of somebody else or for something
-// else.
+// impostors have a valid signature by another key or of other content.
 func (f *forge) impostors(t testing.TB) []badToken {
 	claims := f.issuer.Claims("alice", "app")
 	again := strings.Split(f.issuer.Sign(f.issuer.Claims("mallory", "app")), ".")
@@ -316,8 +315,7 @@ func (f *forge) impostors(t testing.TB) []badToken {
 	return out
 }
 
-// publicSecrets are the ways in which a public key has been taken for a
-// secret.
+// publicSecrets are encodings of a public key that were used as an HMAC secret.
 func publicSecrets(t testing.TB, i *jwkstest.Issuer) map[string][]byte {
 	der, err := x509.MarshalPKIXPublicKey(i.PublicKey())
 	if err != nil {
@@ -334,12 +332,12 @@ func publicSecrets(t testing.TB, i *jwkstest.Issuer) map[string][]byte {
 	}
 }
 
-// all are the bad tokens.
+// all returns the bad tokens.
 func (f *forge) all(t testing.TB) []badToken {
 	return slices.Concat(f.shapes(), f.spellings(), f.headers(), f.signatures(t), f.impostors(t))
 }
 
-// keys are the issuer's, with a second key and a refused one.
+// keys returns the issuer's keys, with a second key and a refused one.
 func (f *forge) keys(t testing.TB) []byte {
 	t.Helper()
 	second := jwksOf(t, jwkstest.New(t).JWKS())[0]
@@ -348,7 +346,7 @@ func (f *forge) keys(t testing.TB) []byte {
 	return jwkSet(t, append(jwksOf(t, f.issuer.JWKS()), second, weak)...)
 }
 
-// jwksOf are the keys of a JSON Web Key Set.
+// jwksOf returns the keys of a JSON Web Key Set.
 func jwksOf(t testing.TB, jwks []byte) []map[string]any {
 	t.Helper()
 	var set struct{ Keys []map[string]any }
@@ -358,7 +356,7 @@ func jwksOf(t testing.TB, jwks []byte) []map[string]any {
 	return set.Keys
 }
 
-// jwkSet is a JSON Web Key Set.
+// jwkSet returns a JSON Web Key Set.
 func jwkSet(t testing.TB, keys ...map[string]any) []byte {
 	t.Helper()
 	out, err := json.Marshal(map[string]any{"keys": keys})
@@ -395,14 +393,14 @@ func TestBadTokens(t *testing.T) {
 				t.Errorf("an error came with %+v", got)
 			}
 			if len(err.Error()) > 600 || strings.Contains(err.Error(), f.s) {
-				t.Errorf("the error says too much: %v", err)
+				t.Errorf("the error repeats too much of the token: %v", err)
 			}
 		})
 	}
 }
 
-// TestGoodHeaders are headers that look odd and are not: the corpus refuses
-// for the reasons it names, not because of its form.
+// These headers are unusual and valid: the corpus is refused for the reasons it
+// names, not for its form.
 func TestGoodHeaders(t *testing.T) {
 	f := newForge(t)
 	set, err := New(Source{JWKS: f.keys(t)}, Options{Algorithms: []string{"ES256"}})

@@ -16,13 +16,13 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// clock is a clock that stands until it is moved.
+// clock is a clock that a test sets.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time          { return testTime.Add(time.Duration(c.offset.Load())) }
 func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// discovered is the set of an issuer on loopback, found by discovery.
+// discovered returns the set of an issuer on loopback, found by discovery.
 func discovered(t testing.TB, i *jwkstest.Issuer, c *clock, change ...func(*Options)) *Set {
 	t.Helper()
 	opts := Options{AllowPrivateAddresses: true, Now: c.now}
@@ -38,8 +38,8 @@ func verify(t testing.TB, s *Set, token string) error {
 	return err
 }
 
-// settle waits for the fetch under way, if there is one.
-func settle(s *Set) {
+// waitForFetch waits for the fetch under way, if there is one.
+func waitForFetch(s *Set) {
 	if last := s.fetcher.last.Load(); last != nil {
 		<-last.done
 	}
@@ -72,7 +72,7 @@ func TestFetchedSources(t *testing.T) {
 		{"discovery elsewhere", Source{Issuer: "https://issuer.example/", DiscoveryURL: moved.URL + jwkstest.DiscoveryPath}},
 		{"a JWKS URL", Source{JWKSURL: i.URL + jwkstest.JWKSPath}},
 		{"certificates", Source{CertificatesURL: i.URL + jwkstest.CertificatesPath}},
-		{"a JWKS of x5c alone", Source{JWKSURL: x5c.URL + jwkstest.JWKSPath}},
+		{"a JWKS with only x5c", Source{JWKSURL: x5c.URL + jwkstest.JWKSPath}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			set := mustSet(t, row.src, Options{AllowPrivateAddresses: true})
@@ -87,9 +87,7 @@ func TestFetchedSources(t *testing.T) {
 	}
 }
 
-// TestUnknownKIDsAtOnce: thousands of forged tokens at one moment are one
-// fetch, after the one that brought the keys.
-func TestUnknownKIDsAtOnce(t *testing.T) {
+func TestConcurrentUnknownKIDsShareOneFetch(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	good := i.Sign(i.Claims("alice", "app"))
@@ -124,9 +122,7 @@ func TestUnknownKIDsAtOnce(t *testing.T) {
 	wantKind(t, verify(t, set, good), "")
 }
 
-// TestUnknownKIDsOverTime: an hour of forged tokens is one fetch in each
-// cool-down.
-func TestUnknownKIDsOverTime(t *testing.T) {
+func TestUnknownKIDsCauseOneFetchPerCooldown(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	const every = 360 * time.Millisecond // 10,000 in an hour
@@ -144,7 +140,7 @@ func forgedKID(n int) string {
 	return encode(fmt.Appendf(nil, `{"alg":"ES256","kid":"forged-%d"}`, n)) + ".e30." + encode(make([]byte, 64))
 }
 
-// TestBadSignaturesFetchNothing, not even when the cool-down has passed.
+// Not even when the cool-down has passed.
 func TestBadSignaturesFetchNothing(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c, func(o *Options) { o.AllowMissingKID = true })
@@ -159,7 +155,7 @@ func TestBadSignaturesFetchNothing(t *testing.T) {
 	wantFetches(t, i, 1)
 }
 
-// TestMalformedTokensFetchNothing before there are any keys.
+// Not even before there are any keys.
 func TestMalformedTokensFetchNothing(t *testing.T) {
 	f := newForge(t)
 	set := discovered(t, f.issuer, &clock{})
@@ -173,9 +169,9 @@ func TestMalformedTokensFetchNothing(t *testing.T) {
 	}
 }
 
-// TestRotation: a new key counts from its first token, unless the cool-down of
-// the last fetch for an unknown key lasts.
-func TestRotation(t *testing.T) {
+// Within the cool-down of the last fetch because of an unknown key, a new key has
+// to wait.
+func TestNewKeyCountsFromItsFirstToken(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	old := i.Sign(i.Claims("alice", "app"))
@@ -193,16 +189,15 @@ func TestRotation(t *testing.T) {
 	early := verify(t, set, i.Sign(i.Claims("alice", "app")))
 	wantKind(t, early, KeyNotFound)
 	if e, _ := errors.AsType[*Error](early); e.RetryAfter != 30*time.Second {
-		t.Errorf("retry after %s, want what is left of the cool-down", e.RetryAfter)
+		t.Errorf("retry after %s, want the rest of the cool-down", e.RetryAfter)
 	}
 	wantFetches(t, i, 7)
 	c.advance(30 * time.Second)
 	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 }
 
-// TestRotationUnderLoad: no valid token is refused while an issuer rotates
-// that publishes keys before it signs with them.
-func TestRotationUnderLoad(t *testing.T) {
+// The issuer publishes its keys before it signs with them.
+func TestRotationRefusesNoValidToken(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	token := i.Sign(i.Claims("alice", "app"))
@@ -226,9 +221,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// TestWithdrawal: a key that the issuer withdraws is gone with the next fetch,
-// which nobody waits for when the keys are in use.
-func TestWithdrawal(t *testing.T) {
+// While the keys are in use, no caller waits for that fetch.
+func TestWithdrawnKeyEndsWithTheNextFetch(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	old := i.Sign(i.Claims("alice", "app"))
@@ -241,16 +235,14 @@ func TestWithdrawal(t *testing.T) {
 	wantFetches(t, i, 1)
 	c.advance(30 * time.Second) // three quarters of 10 min
 	wantKind(t, verify(t, set, old), "")
-	settle(set)
+	waitForFetch(set)
 	wantFetches(t, i, 2)
 	c.advance(30 * time.Second)
 	wantKind(t, verify(t, set, old), KeyNotFound)
 	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 }
 
-// TestWithdrawalUnused: keys that nobody used for their age do not count
-// again before they are fetched.
-func TestWithdrawalUnused(t *testing.T) {
+func TestUnusedKeysAreFetchedAgainAfterTheirAge(t *testing.T) {
 	for _, idle := range []time.Duration{10 * time.Minute, time.Hour, 1000 * time.Hour} {
 		i, c := jwkstest.New(t), &clock{}
 		set := discovered(t, i, c)
@@ -262,9 +254,8 @@ func TestWithdrawalUnused(t *testing.T) {
 	}
 }
 
-// TestOutage: last-good keys serve for MaxStale since they were fetched, then
-// no more, and the issuer is not asked more often than without an outage.
-func TestOutage(t *testing.T) {
+// An issuer that is down is not asked more often than another.
+func TestKeysServeForMaxStaleInAnOutage(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	good := i.Sign(i.Claims("alice", "app"))
@@ -272,7 +263,7 @@ func TestOutage(t *testing.T) {
 	i.Fail(http.StatusBadGateway)
 	for c.now().Before(testTime.Add(time.Hour)) {
 		wantKind(t, verify(t, set, good), "")
-		settle(set)
+		waitForFetch(set)
 		c.advance(10 * time.Second)
 	}
 	err := verify(t, set, good)
@@ -288,8 +279,8 @@ func TestOutage(t *testing.T) {
 	wantKind(t, verify(t, set, good), "")
 }
 
-// TestUnknownKIDInOutage is not the token's fault: its key may be a new one.
-func TestUnknownKIDInOutage(t *testing.T) {
+// The key may be a new one, so this is not the token's fault.
+func TestUnknownKIDInAnOutageIsUnavailable(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	good := i.Sign(i.Claims("alice", "app"))
@@ -301,8 +292,7 @@ func TestUnknownKIDInOutage(t *testing.T) {
 	wantKind(t, verify(t, set, good), "")
 }
 
-// TestOutageIsOld: a failure of long ago does not make withdrawn keys count.
-func TestOutageIsOld(t *testing.T) {
+func TestStaleFailureRevivesNoKeys(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	old := i.Sign(i.Claims("alice", "app"))
@@ -312,13 +302,12 @@ func TestOutageIsOld(t *testing.T) {
 	wantKind(t, verify(t, set, old), "") // down, and asked just now
 	i.Recover()
 	i.Withdraw(i.KID())
-	c.advance(time.Minute) // two cool-downs without anybody asking
+	c.advance(time.Minute) // two cool-downs without a caller
 	wantKind(t, verify(t, set, old), KeyNotFound)
 }
 
-// TestSlowOutage: while an issuer that failed is tried again and does not
-// answer, its last-good keys serve at once.
-func TestSlowOutage(t *testing.T) {
+// The issuer failed, and does not respond to the fetch after that.
+func TestKeysServeWhileAnOutageIsProbed(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
 	good := i.Sign(i.Claims("alice", "app"))
@@ -337,9 +326,7 @@ func TestSlowOutage(t *testing.T) {
 	}
 }
 
-// TestGivingUp: a caller that gives up ends neither the fetch nor the waiting
-// of the others.
-func TestGivingUp(t *testing.T) {
+func TestCallerThatStopsWaitingEndsNoFetch(t *testing.T) {
 	i := jwkstest.New(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
 	i.Serve(func(w http.ResponseWriter, _ *http.Request) {
@@ -358,15 +345,14 @@ func TestGivingUp(t *testing.T) {
 	first := <-results
 	wantKind(t, first, Unavailable)
 	if !errors.Is(first, context.Canceled) {
-		t.Errorf("%v, want it to say that the caller gave up", first)
+		t.Errorf("%v, want it to say that the caller stopped waiting", first)
 	}
 	close(release)
 	wantKind(t, <-results, "")
 	wantFetches(t, i, 1)
 }
 
-// TestOthersAreNotHeldUp by an issuer that does not answer.
-func TestOthersAreNotHeldUp(t *testing.T) {
+func TestSlowIssuerDelaysNoOther(t *testing.T) {
 	slow, quick := jwkstest.New(t), jwkstest.New(t)
 	slow.Serve(sleeps)
 	waiting, serving := discovered(t, slow, &clock{}), discovered(t, quick, &clock{})
@@ -381,9 +367,8 @@ func TestOthersAreNotHeldUp(t *testing.T) {
 	wantKind(t, <-done, Unavailable)
 }
 
-// TestClose ends a fetch under way; held keys serve on, and nothing more is
-// fetched.
-func TestClose(t *testing.T) {
+// Held keys stay in use, and nothing more is fetched.
+func TestCloseCancelsTheFetch(t *testing.T) {
 	i := jwkstest.New(t)
 	arrived := make(chan struct{})
 	i.Serve(func(w http.ResponseWriter, r *http.Request) { close(arrived); sleeps(w, r) })
@@ -412,15 +397,14 @@ func TestClose(t *testing.T) {
 	wantFetches(t, i, 2)
 }
 
-// TestEmptySet: an issuer that withdraws every key has withdrawn every key.
-func TestEmptySet(t *testing.T) {
+func TestEmptySetWithdrawsEveryKey(t *testing.T) {
 	i := jwkstest.New(t)
 	good := i.Sign(i.Claims("alice", "app"))
 	i.Withdraw(i.KID())
 	wantKind(t, verify(t, discovered(t, i, &clock{}), good), KeyNotFound)
 }
 
-// TestIdleSetsCostNothing: no goroutine, no connection, no fetch.
+// No goroutine, no connection, no fetch.
 func TestIdleSetsCostNothing(t *testing.T) {
 	i := jwkstest.New(t)
 	before := runtime.NumGoroutine()
@@ -431,6 +415,6 @@ func TestIdleSetsCostNothing(t *testing.T) {
 		t.Errorf("%d goroutines more", after-before)
 	}
 	if i.Discoveries() != 0 {
-		t.Error("a set was fetched that nobody used")
+		t.Error("an unused set was fetched")
 	}
 }

@@ -66,9 +66,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// withoutForeignKeys leaves out parameters that are not read here, and that
-// go-jose does read and refuses for what is in them. A header without any
-// comes back as it is.
+// withoutForeignKeys removes parameters that are not read here, and for whose
+// values go-jose may refuse a header. It returns a header without any as it is.
 func withoutForeignKeys(t *testing.T, header []byte) []byte {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(header, &members); err != nil {
@@ -88,8 +87,7 @@ func withoutForeignKeys(t *testing.T, header []byte) []byte {
 	return out
 }
 
-// FuzzSpelling: of all the texts around a good token, only the token itself is
-// accepted.
+// FuzzSpelling: of all texts similar to a good token, only the token is accepted.
 func FuzzSpelling(f *testing.F) {
 	good := fuzzSign([]byte(`{"alg":"EdDSA","kid":"k"}`), []byte(`{"sub":"alice"}`))
 	f.Add(good, 0, byte(0))

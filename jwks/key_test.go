@@ -22,7 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// good is a public key of each type as a JWK, to be changed by the rows.
+// goodJWK returns a public key of an algorithm.
 func goodJWK(t *testing.T, alg string) map[string]any {
 	t.Helper()
 	return jwksOf(t, jwkstest.New(t, jwkstest.WithAlg(alg)).JWKS())[0]
@@ -43,11 +43,11 @@ func with(jwk map[string]any, pairs ...any) map[string]any {
 	return out
 }
 
-// ones are bytes of which the first and the last are odd.
+// ones returns bits that are all set, in base64url.
 func ones(bits int) string { return encode(slices.Repeat([]byte{0xff}, bits/8)) }
 
-// TestRefusedKeys puts each bad key beside a good one: the bad one is refused
-// for the reason it is bad, and the good one still counts.
+// Each bad key is beside a good one: the bad one is refused for the right reason,
+// and the good one counts.
 func TestRefusedKeys(t *testing.T) {
 	rsaKey, ec, okp := goodJWK(t, "RS256"), goodJWK(t, "ES256"), goodJWK(t, "EdDSA")
 	otherEC := goodJWK(t, "ES256")
@@ -133,7 +133,7 @@ func TestRefusedKeys(t *testing.T) {
 			}
 			ks := newKeySet(all, &trust{}, testTime)
 			if len(ks.usable) != 1 || ks.usable[0].kid != beside["kid"] {
-				t.Fatalf("%d usable keys, want the one beside it", len(ks.usable))
+				t.Fatalf("%d usable keys, want the good one", len(ks.usable))
 			}
 			if got := ks.infos[0].Refused; !strings.Contains(got, row.want) {
 				t.Errorf("refused because %q, want %q", got, row.want)
@@ -198,9 +198,8 @@ func TestBadSets(t *testing.T) {
 	}
 }
 
-// TestBadCertificates: a bad one does not spoil the others, unless there are
-// no others.
-func TestBadCertificates(t *testing.T) {
+// A set of bad ones only is an error.
+func TestBadCertificateSpoilsNoOther(t *testing.T) {
 	i := jwkstest.New(t)
 	good := i.Certificates()[i.KID()]
 	for _, row := range []struct{ name, text, want string }{
@@ -223,9 +222,9 @@ func TestBadCertificates(t *testing.T) {
 	}
 }
 
-// TestSmallOrder has all 8 points of small order in all their encodings
+// The rows are all encodings of the 8 points of small order
 // (https://eprint.iacr.org/2020/1244, table 1).
-func TestSmallOrder(t *testing.T) {
+func TestKeysOfSmallOrderAreRefused(t *testing.T) {
 	for _, x := range []string{
 		"0100000000000000000000000000000000000000000000000000000000000000",
 		"0100000000000000000000000000000000000000000000000000000000000080",
@@ -262,7 +261,7 @@ func TestSmallOrder(t *testing.T) {
 	}
 }
 
-// TestThumbprint compares with go-jose, and with the example of RFC 7638 §3.1.
+// The oracles are go-jose and the example of RFC 7638 §3.1.
 func TestThumbprint(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	if err != nil {
@@ -288,8 +287,8 @@ func TestThumbprint(t *testing.T) {
 	}
 }
 
-// FuzzParseKeys: whatever comes, parsing answers; a key that it accepts is
-// one of the types that are known, with a thumbprint.
+// FuzzParseKeys: parsing does not panic, and an accepted key is of a supported
+// type and has a thumbprint.
 func FuzzParseKeys(f *testing.F) {
 	ed := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32)).Public().(ed25519.PublicKey)
 	for _, seed := range []string{

@@ -12,8 +12,7 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// TestBadIssuers: whatever an issuer sends, a caller soon knows what it was.
-func TestBadIssuers(t *testing.T) {
+func TestBadResponsesAreReported(t *testing.T) {
 	body := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, text) }
 	}
@@ -41,7 +40,7 @@ func TestBadIssuers(t *testing.T) {
 		{"600 KiB", body(`{"keys":[]` + strings.Repeat(" ", 600<<10) + `}`), "more than 524288 bytes"},
 		{"100 MiB", floods, "more than 524288 bytes"},
 		{"a header of 1 MiB", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X", strings.Repeat("x", 1<<20)) }, "server response headers exceeded"},
-		{"no answer", sleeps, "deadline exceeded"},
+		{"no response", sleeps, "deadline exceeded"},
 		{"a drop at a time", drips, "deadline exceeded"},
 		{"a closed connection", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
 		{"fewer bytes than promised", func(w http.ResponseWriter, _ *http.Request) {
@@ -83,7 +82,7 @@ func TestBadIssuers(t *testing.T) {
 	wantFetches(t, elsewhere, 0)
 }
 
-// floods sends 100 MiB, unless nobody reads that much.
+// floods sends 100 MiB, or as much as is read.
 func floods(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, `{"keys":[`)
 	for range 100 << 10 {
@@ -95,7 +94,7 @@ func floods(w http.ResponseWriter, _ *http.Request) {
 
 func sleeps(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// drips sends a byte now and then, for as long as somebody listens.
+// drips sends a byte now and then, until the connection is closed.
 func drips(w http.ResponseWriter, r *http.Request) {
 	for r.Context().Err() == nil {
 		io.WriteString(w, " ")
@@ -144,9 +143,8 @@ func TestDiscoveryDocument(t *testing.T) {
 	}
 }
 
-// TestPrivateAddress: an issuer on loopback is out of reach unless its
-// operator said otherwise, whatever its URL says.
-func TestPrivateAddress(t *testing.T) {
+// Whatever its URL says.
+func TestIssuerOnLoopbackNeedsPermission(t *testing.T) {
 	i := jwkstest.New(t)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0"} {
 		port := i.URL[strings.LastIndex(i.URL, ":"):]

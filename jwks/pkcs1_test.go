@@ -15,8 +15,7 @@ import (
 	"testing"
 )
 
-// raw is what the private key makes of a message, whatever the message is: the
-// number that the public key takes back to it (RFC 8017 §5.2.1).
+// raw returns the signature of any message as it is (RSASP1, RFC 8017 §5.2.1).
 func raw(k *rsa.PrivateKey, message []byte) []byte {
 	m := new(big.Int).Mod(new(big.Int).SetBytes(message), k.N)
 	return m.Exp(m, k.D, k.N).FillBytes(make([]byte, k.Size()))
@@ -35,7 +34,8 @@ func rsaKey(t testing.TB, bits int) (*rsa.PrivateKey, *pkcs1) {
 	return private, public
 }
 
-// sameAsRSA demands that crypto/rsa says of a signature what is said here.
+// sameAsRSA requires that crypto/rsa accepts a signature exactly if it is accepted
+// here.
 func sameAsRSA(t *testing.T, private *rsa.PrivateKey, public *pkcs1, hash crypto.Hash, digest, signature []byte) bool {
 	t.Helper()
 	got := public.verify(hash, digest, signature)
@@ -51,9 +51,9 @@ func digestOf(hash crypto.Hash, text string) []byte {
 	return h.Sum(nil)
 }
 
-// TestPKCS1 signs with crypto/rsa and verifies here, and the rows change one
-// thing about the signature. Moduli that do not fill their first byte are there
-// because lengths and leading zeros are where implementations differ.
+// crypto/rsa signs, and the rows change one thing about the signature. Some moduli
+// do not fill their first byte, because implementations differ in lengths and
+// leading zeros.
 func TestPKCS1(t *testing.T) {
 	for _, bits := range []int{2048, 2049, 2055, 3072, 4096} {
 		private, public := rsaKey(t, bits)
@@ -92,8 +92,8 @@ func TestPKCS1(t *testing.T) {
 	}
 }
 
-// TestPKCS1Paddings signs messages that are nearly the right one: what forgers
-// found readers to skip or forgive (Bleichenbacher 2006, BERserk).
+// The messages are nearly the right one, as in forgeries that other readers
+// accepted (Bleichenbacher 2006, BERserk).
 func TestPKCS1Paddings(t *testing.T) {
 	private, public := rsaKey(t, 2048)
 	digest := digestOf(crypto.SHA256, "header.payload")
@@ -131,8 +131,8 @@ func TestPKCS1Paddings(t *testing.T) {
 	}
 }
 
-// FuzzPKCS1: of every message that a key can sign and of every signature,
-// crypto/rsa says what is said here.
+// FuzzPKCS1: crypto/rsa accepts exactly what is accepted here, of every message
+// that a key can sign and of every signature.
 func FuzzPKCS1(f *testing.F) {
 	private, public := rsaKey(f, 2048)
 	digest := sha256.Sum256([]byte("header.payload"))
@@ -154,19 +154,19 @@ func FuzzPKCS1(f *testing.F) {
 	})
 }
 
-// TestFIPS runs the tests of every algorithm again in a process that is told to
-// use the FIPS 140-3 module, where crypto/rsa verifies.
+// TestFIPS runs the tests of every algorithm again in a process that uses the
+// FIPS 140-3 module, where crypto/rsa verifies.
 func TestFIPS(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(TestVerifyEveryAlgorithm|TestPrepared)$", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(TestVerifyEveryAlgorithm|TestKeysArePreparedOutsideFIPS)$", "-test.v")
 	cmd.Env = append(os.Environ(), "GODEBUG=fips140=on")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestPrepared")) || !bytes.Contains(out, []byte("--- PASS: TestVerifyEveryAlgorithm/RS256")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestKeysArePreparedOutsideFIPS")) || !bytes.Contains(out, []byte("--- PASS: TestVerifyEveryAlgorithm/RS256")) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }
 
-// TestPrepared: keys are prepared unless crypto/rsa is to verify.
-func TestPrepared(t *testing.T) {
+// In FIPS mode, crypto/rsa verifies.
+func TestKeysArePreparedOutsideFIPS(t *testing.T) {
 	private, _ := rsaKey(t, 2048)
 	var k key
 	if err := k.setPublic(&private.PublicKey); err != nil {
@@ -177,8 +177,7 @@ func TestPrepared(t *testing.T) {
 	}
 }
 
-// TestPKCS1LargestModulus: signatures by the largest key that is admitted fit
-// where they are put.
+// Signatures by the largest accepted key fit in the buffers.
 func TestPKCS1LargestModulus(t *testing.T) {
 	n := make([]byte, maxRSA/8)
 	rand.Read(n)
@@ -192,7 +191,7 @@ func TestPKCS1LargestModulus(t *testing.T) {
 	for _, first := range []byte{0, 0x7f} {
 		signature := append([]byte{first}, n[1:]...)
 		if p.verify(crypto.SHA512, digest, signature) || rsa.VerifyPKCS1v15(pub, crypto.SHA512, digest, signature) == nil {
-			t.Errorf("a signature by nobody holds")
+			t.Errorf("an arbitrary signature is valid")
 		}
 	}
 }

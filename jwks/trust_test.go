@@ -20,7 +20,7 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// testTime is when certificates of these tests are looked at.
+// testTime is the time of these tests.
 var testTime = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 // authority is a certificate that signs others.
@@ -62,7 +62,7 @@ func makeCertificate(t *testing.T, template, parent *x509.Certificate, pub crypt
 	return cert
 }
 
-// issue makes a certificate of pub, valid for an hour around testTime unless
+// issue returns a certificate of pub, valid for an hour around testTime unless
 // changed.
 func (a *authority) issue(t *testing.T, pub crypto.PublicKey, change ...func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
@@ -93,7 +93,7 @@ func publicPEM(t *testing.T, pub crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// x5cJWK is a key that consists of its certificates.
+// x5cJWK returns a key that consists of its certificates.
 func x5cJWK(kty, kid string, certs ...*x509.Certificate) map[string]any {
 	var x5c []string
 	for _, c := range certs {
@@ -102,7 +102,7 @@ func x5cJWK(kty, kid string, certs ...*x509.Certificate) map[string]any {
 	return map[string]any{"kty": kty, "kid": kid, "x5c": x5c}
 }
 
-// verifies says whether a set of src, asked at testTime, verifies a token.
+// verifies requires that a set of src verifies a token at testTime, or fails.
 func verifies(t *testing.T, src Source, token string) error {
 	t.Helper()
 	set, err := New(src, Options{Now: func() time.Time { return testTime }})
@@ -130,8 +130,8 @@ func TestAnchors(t *testing.T) {
 		src  Source
 		want Kind // empty: accepted
 	}{
-		{"x5c alone", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, leaf))}, ""},
-		{"x5c alone, self-signed", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, mustPEM(t, i.Certificates()[kid])))}, ""},
+		{"only x5c", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, leaf))}, ""},
+		{"only x5c, self-signed", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, mustPEM(t, i.Certificates()[kid])))}, ""},
 		{"a chain to the anchor", x5c(leaf), ""},
 		{"a chain over another", x5c(deep, middle.cert), ""},
 		{"a chain with its root", x5c(deep, middle.cert, root.cert), ""},
@@ -143,7 +143,7 @@ func TestAnchors(t *testing.T) {
 		{"not valid yet", x5c(root.issue(t, pub, begins(time.Second))), KeyNotFound},
 		{"not for signatures", x5c(root.issue(t, pub, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment })), KeyNotFound},
 		{"signed by a leaf", x5c(fromLeaf(t, root, pub)...), KeyNotFound},
-		{"expired, but dates are not asked for", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, root.issue(t, pub, ends(-time.Second))))}, ""},
+		{"expired, without anchors", Source{JWKS: jwkSet(t, x5cJWK("EC", kid, root.issue(t, pub, ends(-time.Second))))}, ""},
 		{"PEM with its link", Source{PEM: []byte(pemOf(deep, middle.cert)), Anchors: anchors}, ""},
 		{"PEM without its link", Source{PEM: []byte(pemOf(deep)), Anchors: anchors}, KeyNotFound},
 		{"PEM of a bare key", Source{PEM: []byte(publicPEM(t, pub)), Anchors: anchors}, KeyNotFound},
@@ -162,7 +162,7 @@ func begins(after time.Duration) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.NotBefore = testTime.Add(after) }
 }
 
-// fromLeaf is a certificate that one without the power to signed.
+// fromLeaf returns a certificate signed by one that is no CA.
 func fromLeaf(t *testing.T, root *authority, pub crypto.PublicKey) []*x509.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -194,9 +194,7 @@ func wantKind(t *testing.T, err error, want Kind) {
 	}
 }
 
-// TestAnchoredKeyEnds: keys that are held stop with the first certificate of
-// their chain that ends, and begin with the last one that begins.
-func TestAnchoredKeyEnds(t *testing.T) {
+func TestAnchoredKeyIsValidWithItsWholeChain(t *testing.T) {
 	i := jwkstest.New(t)
 	token := i.Sign(i.Claims("alice", "app"))
 	root := newAuthority(t, "root", nil)
@@ -287,9 +285,8 @@ func TestPinsAndRevocations(t *testing.T) {
 	}
 }
 
-// TestWithdrawn: what an operator takes away is told from what an issuer
-// publishes no longer.
-func TestWithdrawn(t *testing.T) {
+// A key that the issuer stopped publishing is not revoked.
+func TestRevokedIsTheOperatorsDoing(t *testing.T) {
 	i, other := jwkstest.New(t), jwkstest.New(t)
 	mine, err := thumbprint(i.PublicKey())
 	if err != nil {
@@ -309,7 +306,7 @@ func TestWithdrawn(t *testing.T) {
 		want bool
 	}{
 		{"fetched", url, mine, false},
-		{"fetched, of nobody", url, "x", false},
+		{"fetched, unknown", url, "x", false},
 		{"fetched, revoked", Source{JWKSURL: url.JWKSURL, RevokedKeys: []string{mine}}, mine, true},
 		{"in a set", Source{JWKS: i.JWKS()}, mine, false},
 		{"in another set", Source{JWKS: other.JWKS()}, mine, true},
@@ -324,20 +321,20 @@ func TestWithdrawn(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if got := mustSet(t, row.src, Options{AllowPrivateAddresses: true}).Revoked(row.key); got != row.want {
-				t.Errorf("withdrawn: %v, want %v", got, row.want)
+				t.Errorf("revoked: %v, want %v", got, row.want)
 			}
 		})
 	}
-	// A certificate that ended takes nothing back.
+	// An expired certificate revokes nothing.
 	root := newAuthority(t, "root", nil)
 	src := Source{PEM: []byte(pemOf(root.issue(t, i.PublicKey()))), Anchors: []byte(pemOf(root.cert))}
 	late := Options{Now: func() time.Time { return testTime.Add(1000 * time.Hour) }}
 	if mustSet(t, src, late).Revoked(mine) {
-		t.Error("the end of a certificate counts as the operator's word")
+		t.Error("a key is revoked because its certificate expired")
 	}
 }
 
-// TestWeakKeysInPEM: what refuses a JWK refuses a certificate and a PEM key.
+// PEM keys and certificates are refused for the same reasons as JWKs.
 func TestWeakKeysInPEM(t *testing.T) {
 	root := newAuthority(t, "root", nil)
 	weak := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}
@@ -357,9 +354,9 @@ func TestWeakKeysInPEM(t *testing.T) {
 		{"e = 3", publicPEM(t, three), "e = 3"},
 		{"P-224", publicPEM(t, p224.Public()), "P-224"},
 		{"a private key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})), "public keys or certificates"},
-		{"no DER", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"},
+		{"not DER", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "PUBLIC KEY"},
 		{"text after", pemOf(root.cert) + "and more", "not PEM"},
-		{"text alone", "ssh-ed25519 AAAA", "not PEM"},
+		{"only text", "ssh-ed25519 AAAA", "not PEM"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for name, src := range map[string]Source{

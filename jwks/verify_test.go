@@ -72,7 +72,7 @@ func TestVerifyEveryAlgorithm(t *testing.T) {
 	}
 }
 
-// oracle demands that go-jose accepts what was accepted here.
+// oracle requires that go-jose accepts what was accepted here.
 func oracle(t *testing.T, alg, token string, key any) {
 	t.Helper()
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
@@ -84,7 +84,7 @@ func oracle(t *testing.T, alg, token string, key any) {
 	}
 }
 
-// tamper changes one bit of the payload, in its first byte.
+// tamper changes one bit of the payload, in its first claim name.
 func tamper(token string) string {
 	parts := strings.Split(token, ".")
 	payload, _ := base64.RawURLEncoding.DecodeString(parts[1])
@@ -93,7 +93,7 @@ func tamper(token string) string {
 	return strings.Join(parts, ".")
 }
 
-// TestOneKeyOneAlgorithm: the registration and the key both must agree.
+// The registration and the key must both allow an algorithm.
 func TestOneKeyOneAlgorithm(t *testing.T) {
 	i := jwkstest.New(t, jwkstest.WithAlg("RS256"))
 	stated := jwksOf(t, i.JWKS())[0]
@@ -122,7 +122,7 @@ func TestOneKeyOneAlgorithm(t *testing.T) {
 	}
 }
 
-func TestKID(t *testing.T) {
+func TestKIDNamesTheKey(t *testing.T) {
 	i := jwkstest.New(t)
 	first := i.Sign(i.Claims("alice", "app"))
 	i.Rotate()
@@ -162,9 +162,9 @@ func TestKID(t *testing.T) {
 	}
 }
 
-// TestTries: a token without kid does not cost a verification for each of an
-// issuer's keys, however many there are.
-func TestTries(t *testing.T) {
+// A token without kid costs no verification by each of an issuer's keys, however
+// many there are.
+func TestTriedKeysAreBounded(t *testing.T) {
 	i := jwkstest.New(t)
 	for range maxTries {
 		i.Rotate()
@@ -191,11 +191,11 @@ func TestSecrets(t *testing.T) {
 		{"the next one", nil, jwkstest.SignHMAC("HS256", next, claims), ""},
 		{"by its ID", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("next")), ""},
 		{"by the other's ID", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("old")), SignatureInvalid},
-		{"by a name of the issuer's", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("v7")), ""},
-		{"a foreign one", nil, jwkstest.SignHMAC("HS256", foreign, claims), SignatureInvalid},
+		{"by the issuer's own kid", nil, jwkstest.SignHMAC("HS256", next, claims, jwkstest.WithKID("v7")), ""},
+		{"another secret", nil, jwkstest.SignHMAC("HS256", foreign, claims), SignatureInvalid},
 		{"an empty one", nil, jwkstest.SignHMAC("HS256", nil, claims), SignatureInvalid},
 		{"another hash", nil, jwkstest.SignHMAC("HS384", old, claims), AlgorithmNotAccepted},
-		{"a public key's", nil, i.Sign(claims), AlgorithmNotAccepted},
+		{"an asymmetric token", nil, i.Sign(claims), AlgorithmNotAccepted},
 		{"revoked", func(s *Source) { s.RevokedKeys = []string{"old"} }, jwkstest.SignHMAC("HS256", old, claims), SignatureInvalid},
 		{"the other revoked", func(s *Source) { s.RevokedKeys = []string{"old"} }, jwkstest.SignHMAC("HS256", next, claims), ""},
 	} {
@@ -210,7 +210,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretIsCopied: what a caller does with its slice changes no key.
+// A later change of the caller's slice changes no key.
 func TestSecretIsCopied(t *testing.T) {
 	value := slices.Clone(testSecret)
 	set := mustSet(t, Source{Secrets: []Secret{{"s", value}}}, Options{})
@@ -231,7 +231,7 @@ func TestBadRegistrations(t *testing.T) {
 	}{
 		{"nothing", Source{}, Options{}, "Issuer: "},
 		{"an issuer over http", Source{Issuer: "http://issuer.example"}, Options{}, "Issuer: "},
-		{"an issuer that is no URL", Source{Issuer: "issuer"}, Options{}, "Issuer: "},
+		{"an issuer that is not a URL", Source{Issuer: "issuer"}, Options{}, "Issuer: "},
 		{"discovery without issuer", Source{DiscoveryURL: issuer + "/d"}, Options{}, "Issuer: "},
 		{"discovery over http", Source{Issuer: issuer, DiscoveryURL: "http://issuer.example/d"}, Options{}, "DiscoveryURL: "},
 		{"a JWKS URL over http", Source{JWKSURL: "http://issuer.example/k"}, Options{}, "JWKSURL: "},
@@ -256,9 +256,9 @@ func TestBadRegistrations(t *testing.T) {
 		{"none", Source{JWKS: i.JWKS()}, Options{Algorithms: []string{"none"}}, "Algorithms: "},
 		{"an alg in other case", Source{JWKS: i.JWKS()}, Options{Algorithms: []string{"es256"}}, "Algorithms: "},
 		{"anchors of secrets", Source{Secrets: secrets, Anchors: []byte(i.Certificates()[i.KID()])}, Options{}, "Anchors: "},
-		{"anchors that are none", Source{JWKS: i.JWKS(), Anchors: []byte("x")}, Options{}, "Anchors: "},
+		{"anchors that are not PEM", Source{JWKS: i.JWKS(), Anchors: []byte("x")}, Options{}, "Anchors: "},
 		{"anchors that are keys", Source{JWKS: i.JWKS(), Anchors: []byte(publicPEM(t, i.PublicKey()))}, Options{}, "Anchors: "},
-		{"a pin that is none", Source{JWKS: i.JWKS(), PinnedSPKI: []string{"AAAA"}}, Options{}, "PinnedSPKI: "},
+		{"a short pin", Source{JWKS: i.JWKS(), PinnedSPKI: []string{"AAAA"}}, Options{}, "PinnedSPKI: "},
 		{"a kid for a thumbprint", Source{JWKS: i.JWKS(), RevokedKeys: []string{"key-1"}}, Options{}, "RevokedKeys: "},
 		{"an age over 10 minutes", Source{JWKSURL: issuer + "/k"}, Options{MaxAge: 11 * time.Minute}, "MaxAge: "},
 		{"a negative age", Source{JWKSURL: issuer + "/k"}, Options{MaxAge: -1}, "MaxAge: "},
@@ -277,8 +277,7 @@ func TestBadRegistrations(t *testing.T) {
 	}
 }
 
-// TestKeyInfos shows the refused keys beside the others.
-func TestKeyInfos(t *testing.T) {
+func TestKeysIncludeRefusedOnes(t *testing.T) {
 	i := jwkstest.New(t)
 	weak := map[string]any{"kty": "RSA", "kid": "weak", "n": ones(1024), "e": "AQAB"}
 	set := mustSet(t, Source{JWKS: jwkSet(t, append(jwksOf(t, i.JWKS()), weak)...)}, Options{})
@@ -299,8 +298,8 @@ func TestKeyInfos(t *testing.T) {
 	}
 }
 
-// TestVerifyingIsBounded: a full bound holds a caller no longer than its
-// context, and a place is given back whatever the outcome.
+// A caller waits for a place no longer than its context, and a place is released
+// whatever the outcome.
 func TestVerifyingIsBounded(t *testing.T) {
 	i := jwkstest.New(t)
 	places := make(chan struct{}, 1)
@@ -309,7 +308,7 @@ func TestVerifyingIsBounded(t *testing.T) {
 	for _, token := range []string{good, tamper(good), good} {
 		parseAndVerify(t.Context(), set, token, time.Now())
 		if len(places) != 0 {
-			t.Fatal("a place was not given back")
+			t.Fatal("a place was not released")
 		}
 	}
 	places <- struct{}{}

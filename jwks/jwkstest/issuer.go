@@ -2,9 +2,8 @@
 // document (OpenID Connect Discovery §4) and a JSON Web Key Set (RFC 7517 §5),
 // real keys, and tokens signed by them.
 //
-// It shares no code with package jwks, so that neither can cover for the
-// other. An [Issuer] listens on loopback over plain http; who fetches from it
-// must allow private addresses.
+// It shares no code with package jwks, so that no error is in both. An [Issuer]
+// listens on loopback over plain http, which a fetcher must allow.
 package jwkstest
 
 import (
@@ -17,15 +16,15 @@ import (
 	"time"
 )
 
-// Paths of what an Issuer serves, below its URL.
+// The paths that an Issuer serves, below its URL.
 const (
 	DiscoveryPath    = "/.well-known/openid-configuration"
 	JWKSPath         = "/jwks.json"
 	CertificatesPath = "/certs" // JSON object of kid → PEM certificate
 )
 
-// Issuer is an issuer that a test commands. Its methods are safe for
-// concurrent use; those that cannot do what they are asked panic.
+// Issuer is an issuer under the control of a test. Its methods are safe for
+// concurrent use, and panic if they fail.
 type Issuer struct {
 	URL string // also the iss of its tokens and the issuer of its discovery
 
@@ -36,7 +35,7 @@ type Issuer struct {
 	mu          sync.Mutex
 	keys        []*key // published, oldest first
 	made        int    // keys made so far, for their kids
-	status      int    // answered instead of anything else; 0 means none
+	status      int    // of every response, if not 0
 	serve       http.HandlerFunc
 	discover    http.HandlerFunc
 	fetches     int
@@ -46,8 +45,7 @@ type Issuer struct {
 // Option changes an issuer at its start.
 type Option func(*Issuer)
 
-// WithAlg sets the algorithm that Sign uses (RFC 7518 §3.1). Default ES256,
-// whose keys are made in no time.
+// WithAlg sets the algorithm that Sign uses (RFC 7518 §3.1). Default ES256.
 func WithAlg(alg string) Option { return func(i *Issuer) { i.alg = alg } }
 
 // WithClock sets the clock that Claims reads. Default time.Now.
@@ -80,8 +78,7 @@ func Start(opts ...Option) *Issuer {
 // Close stops the server.
 func (i *Issuer) Close() { i.server.Close() }
 
-// Claims are good claims for a while: iss, sub, aud, iat and, an hour later,
-// exp.
+// Claims returns iss, sub, aud, iat and, an hour later, exp.
 func (i *Issuer) Claims(sub, aud string) map[string]any {
 	now := i.now()
 	return map[string]any{
@@ -90,7 +87,7 @@ func (i *Issuer) Claims(sub, aud string) map[string]any {
 	}
 }
 
-// JWKS is the key set as it is served.
+// JWKS returns the key set as it is served.
 func (i *Issuer) JWKS() []byte {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -103,7 +100,7 @@ func (i *Issuer) JWKS() []byte {
 	return mustJSON(set)
 }
 
-// Certificates are kid → PEM certificate, self-signed, of the published keys.
+// Certificates returns kid → PEM certificate, self-signed, of the published keys.
 func (i *Issuer) Certificates() map[string]string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -114,42 +111,42 @@ func (i *Issuer) Certificates() map[string]string {
 	return out
 }
 
-// Fetches is how often the key set or the certificates were asked for.
+// Fetches returns how often the key set or the certificates were requested.
 func (i *Issuer) Fetches() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.fetches
 }
 
-// Discoveries is how often the discovery document was asked for.
+// Discoveries returns how often the discovery document was requested.
 func (i *Issuer) Discoveries() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.discoveries
 }
 
-// Fail makes every endpoint answer with status until Recover.
+// Fail makes every endpoint respond with status until Recover.
 func (i *Issuer) Fail(status int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.status = status
 }
 
-// Serve makes h answer where the keys are, until Recover.
+// Serve makes h serve the keys until Recover.
 func (i *Issuer) Serve(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.serve = h
 }
 
-// ServeDiscovery makes h answer where the discovery document is, until Recover.
+// ServeDiscovery makes h serve the discovery document until Recover.
 func (i *Issuer) ServeDiscovery(h http.HandlerFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.discover = h
 }
 
-// Recover ends what Fail, Serve and ServeDiscovery began.
+// Recover undoes Fail, Serve and ServeDiscovery.
 func (i *Issuer) Recover() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -161,7 +158,7 @@ func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	i.discoveries++
 	status, bad := i.status, i.discover
 	i.mu.Unlock()
-	answer(w, r, status, bad, func() []byte {
+	respond(w, r, status, bad, func() []byte {
 		return mustJSON(map[string]any{
 			"issuer":                                i.URL,
 			"jwks_uri":                              i.URL + JWKSPath,
@@ -176,12 +173,12 @@ func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 
 func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	status, bad := i.fetched()
-	answer(w, r, status, bad, i.JWKS)
+	respond(w, r, status, bad, i.JWKS)
 }
 
 func (i *Issuer) serveCertificates(w http.ResponseWriter, r *http.Request) {
 	status, bad := i.fetched()
-	answer(w, r, status, bad, func() []byte { return mustJSON(i.Certificates()) })
+	respond(w, r, status, bad, func() []byte { return mustJSON(i.Certificates()) })
 }
 
 func (i *Issuer) fetched() (int, http.HandlerFunc) {
@@ -191,7 +188,7 @@ func (i *Issuer) fetched() (int, http.HandlerFunc) {
 	return i.status, i.serve
 }
 
-func answer(w http.ResponseWriter, r *http.Request, status int, bad http.HandlerFunc, good func() []byte) {
+func respond(w http.ResponseWriter, r *http.Request, status int, bad http.HandlerFunc, good func() []byte) {
 	switch {
 	case status != 0:
 		http.Error(w, http.StatusText(status), status)

@@ -9,7 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// get answers the status and body of an issuer's path.
+// get returns the status and body of an issuer's path.
 func get(t *testing.T, url string) (int, []byte) {
 	t.Helper()
 	resp, err := http.Get(url)
@@ -24,7 +24,7 @@ func get(t *testing.T, url string) (int, []byte) {
 	return resp.StatusCode, body
 }
 
-// TestSign has go-jose verify tokens of every algorithm with the served keys.
+// go-jose verifies the tokens with the served keys.
 func TestSign(t *testing.T) {
 	for _, alg := range []string{"RS256", "RS512", "PS256", "PS384", "ES256", "ES384", "ES512", "EdDSA"} {
 		t.Run(alg, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestFailAndRecover(t *testing.T) {
 	i.Recover()
 	i.Serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") })
 	if _, body := get(t, i.URL+JWKSPath); string(body) != "<html>" {
-		t.Fatalf("body %q, want what Serve answers", body)
+		t.Fatalf("body %q, want that of Serve", body)
 	}
 	i.Recover()
 	if status, _ := get(t, i.URL+CertificatesPath); status != http.StatusOK {

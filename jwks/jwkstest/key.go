@@ -46,7 +46,7 @@ func newKey(kid, alg string) *key {
 	return k
 }
 
-// jwk is the public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
+// jwk returns the public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 func (k *key) jwk() map[string]any {
 	jwk := map[string]any{"kid": k.kid, "alg": k.alg, "use": "sig"}
 	switch pub := k.signer.Public().(type) {
@@ -67,7 +67,7 @@ func (k *key) jwk() map[string]any {
 	return jwk
 }
 
-// certificate is a self-signed certificate of the key, valid around now, PEM.
+// certificate returns a self-signed PEM certificate of the key, valid around now.
 func (k *key) certificate(now time.Time) string {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
@@ -82,7 +82,7 @@ func (k *key) certificate(now time.Time) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// sign is the signature of input by key under alg (RFC 7518 §3).
+// sign returns the signature of input (RFC 7518 §3).
 func sign(alg string, signer crypto.Signer, input []byte) []byte {
 	hash := hashOf(alg)
 	digest := input
@@ -105,7 +105,7 @@ func sign(alg string, signer crypto.Signer, input []byte) []byte {
 	return sig
 }
 
-// signECDSA answers r and s, each as long as the curve's order (RFC 7518 §3.4).
+// signECDSA returns r and s, each as long as the curve's order (RFC 7518 §3.4).
 func signECDSA(key *ecdsa.PrivateKey, digest []byte) []byte {
 	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 	if err != nil {
@@ -118,14 +118,14 @@ func signECDSA(key *ecdsa.PrivateKey, digest []byte) []byte {
 	return out
 }
 
-// mac is the HMAC of input (RFC 7518 §3.2).
+// mac returns the HMAC of input (RFC 7518 §3.2).
 func mac(alg string, secret, input []byte) []byte {
 	h := hmac.New(hashOf(alg).New, secret)
 	h.Write(input)
 	return h.Sum(nil)
 }
 
-// hashOf is the hash of an alg, by its last three digits; EdDSA has none.
+// hashOf returns the hash of an alg, by its last three digits; EdDSA has none.
 func hashOf(alg string) crypto.Hash {
 	switch alg[max(0, len(alg)-3):] {
 	case "256":

@@ -20,7 +20,7 @@ func WithHeader(name string, value any) SignOption {
 	}
 }
 
-// WithKID sets kid without regard to the key that signs.
+// WithKID sets kid, whichever key signs.
 func WithKID(kid string) SignOption { return WithHeader("kid", kid) }
 
 // WithoutKID leaves kid out.
@@ -45,8 +45,8 @@ func (i *Issuer) SignWith(alg string, claims map[string]any, opts ...SignOption)
 	return i.signBytes(k, mustJSON(header), mustJSON(claims))
 }
 
-// SignBytes signs any header and payload, such as JSON that no encoder would
-// write, with the newest key of the issuer's algorithm.
+// SignBytes signs any header and payload, also invalid JSON, with the newest key
+// of the issuer's algorithm.
 func (i *Issuer) SignBytes(header, payload []byte) string {
 	return i.signBytes(i.newest(i.alg), header, payload)
 }
@@ -67,14 +67,14 @@ func SignHMAC(alg string, secret []byte, claims map[string]any, opts ...SignOpti
 	return input + "." + encode(mac(alg, secret, []byte(input)))
 }
 
-// KID names the key that Sign uses.
+// KID returns the kid of the key that Sign uses.
 func (i *Issuer) KID() string { return i.newest(i.alg).kid }
 
-// PublicKey is the public half of the key that Sign uses.
+// PublicKey returns the public half of the key that Sign uses.
 func (i *Issuer) PublicKey() crypto.PublicKey { return i.newest(i.alg).signer.Public() }
 
-// Rotate makes a key that Sign uses from now on and publishes it at once; the
-// older ones stay published. It answers the new kid.
+// Rotate creates and publishes a key that Sign uses from now on; the older ones
+// stay published. It returns the new kid.
 func (i *Issuer) Rotate() string { return i.add(i.alg).kid }
 
 // Withdraw stops publishing a key and signing with it. Signing with an
