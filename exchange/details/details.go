@@ -1,6 +1,6 @@
-// Package details compiles the JSON Schemas (2020-12) that types of
-// authorization_details are registered with (RFC 9396 §2.1). A schema is
-// compiled when it is written; it fetches nothing, then or later.
+// Package details compiles the JSON Schemas (2020-12) of registered types of
+// authorization_details (RFC 9396 §2.1). A schema is compiled when it is
+// registered, and never fetches another.
 package details
 
 import (
@@ -15,19 +15,19 @@ import (
 	"cambio/exchange"
 )
 
-// Compile makes a type ready. Its schema is closed first: see [exchange.DetailType].
-// Problems have paths relative to the type.
+// Compile compiles a type after closing its schema; see [exchange.DetailType].
+// Paths of problems are relative to the type.
 func Compile(t exchange.DetailType) (*exchange.DetailKind, []exchange.Problem) {
 	doc, err := document(t)
 	if err != nil {
 		return nil, []exchange.Problem{{Path: "schema", Message: err.Error()}}
 	}
 	c := closer{}
-	c.whole("schema", doc, 0)
-	if len(c.problems) > 0 {
-		return nil, c.problems
+	c.close("schema", doc, 0)
+	if len(c.Problems) > 0 {
+		return nil, c.Problems
 	}
-	named(doc, t.Type)
+	addType(doc, t.Type)
 	compiled, err := compile(doc)
 	if err != nil {
 		return nil, []exchange.Problem{{Path: "schema", Message: reason(err)}}
@@ -35,7 +35,7 @@ func Compile(t exchange.DetailType) (*exchange.DetailKind, []exchange.Problem) {
 	return &exchange.DetailKind{Type: &t, Schema: schema{compiled}}, nil
 }
 
-// document is the schema as the library reads one, a copy.
+// document returns a copy of the schema, with the numbers that the library needs.
 func document(t exchange.DetailType) (map[string]any, error) {
 	text, err := json.Marshal(t.Schema)
 	if err != nil {
@@ -52,13 +52,13 @@ func document(t exchange.DetailType) (map[string]any, error) {
 	return object, nil
 }
 
-// named has details say what type they are of, which few schemas repeat.
-func named(doc map[string]any, typ string) {
+// addType declares the member type, which few schemas do.
+func addType(doc map[string]any, typ string) {
 	if doc["properties"] == nil {
 		doc["properties"] = map[string]any{}
 	}
 	properties, ok := doc["properties"].(map[string]any)
-	if _, said := properties["type"]; ok && !said {
+	if _, declared := properties["type"]; ok && !declared {
 		properties["type"] = map[string]any{"const": typ}
 	}
 }
@@ -68,18 +68,18 @@ func compile(doc map[string]any) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
-	c.UseLoader(nowhere{})
+	c.UseLoader(noLoader{})
 	if err := c.AddResource(name, doc); err != nil {
 		return nil, err
 	}
 	return c.Compile(name)
 }
 
-// nowhere loads nothing: a schema is all that an operator wrote.
-type nowhere struct{}
+// noLoader refuses to load any other schema.
+type noLoader struct{}
 
-func (nowhere) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s is elsewhere; a $ref stays within the schema", exchange.Quote(url))
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("%s is outside of the schema; a $ref must stay within it", exchange.Quote(url))
 }
 
 // schema is an [exchange.DetailSchema].
@@ -92,7 +92,7 @@ func (s schema) Check(detail map[string]any) error {
 	return nil
 }
 
-// reason is what the library says, in one line and without its headline.
+// reason returns the library's message in one line and without its headline.
 func reason(err error) string {
 	text := err.Error()
 	if _, causes, more := strings.Cut(text, "\n"); more {

@@ -29,7 +29,7 @@ func read(t testing.TB, text string) map[string]any {
 	return detail
 }
 
-func TestSchemas(t *testing.T) {
+func TestSchemasAreClosed(t *testing.T) {
 	const flat = `{"type":"object","properties":{"amount":{"type":"integer","minimum":1},"when":{"format":"date"}},"required":["amount"]}`
 	const nested = `{"properties":{"to":{"properties":{"iban":{"type":"string"}}},"lines":{"items":{"properties":{"n":{}}}}}}`
 	const combined = `{"allOf":[{"properties":{"a":{}}},{"$ref":"#/$defs/b"}],"$defs":{"b":{"properties":{"b":{"$ref":"#/$defs/c"}}},"c":{"properties":{"c":{}}}}}`
@@ -38,7 +38,7 @@ func TestSchemas(t *testing.T) {
 		good                 bool
 	}{
 		{"good", flat, `{"type":"payment","amount":1}`, true},
-		{"a number that float64 has not", flat, `{"type":"payment","amount":9007199254740993}`, true},
+		{"a number that float64 cannot hold", flat, `{"type":"payment","amount":9007199254740993}`, true},
 		{"a required member is missing", flat, `{"type":"payment"}`, false},
 		{"of another kind", flat, `{"type":"payment","amount":"1"}`, false},
 		{"out of bounds", flat, `{"type":"payment","amount":0}`, false},
@@ -50,14 +50,14 @@ func TestSchemas(t *testing.T) {
 		{"nested", nested, `{"type":"payment","to":{"iban":"x"},"lines":[{"n":1}]}`, true},
 		{"an unknown member of a member", nested, `{"type":"payment","to":{"iban":"x","more":1}}`, false},
 		{"an unknown member of an element", nested, `{"type":"payment","lines":[{"n":1},{"m":1}]}`, false},
-		{"an unknown member of a member that says nothing", nested, `{"type":"payment","lines":[{"n":{"m":1}}]}`, false},
+		{"an unknown member of an undeclared object", nested, `{"type":"payment","lines":[{"n":{"m":1}}]}`, false},
 		{"combined", combined, `{"type":"payment","a":1,"b":{"c":1}}`, true},
-		{"an unknown member of what is combined", combined, `{"type":"payment","a":1,"d":1}`, false},
-		{"an unknown member of what is referred to", combined, `{"type":"payment","b":{"d":1}}`, false},
+		{"an unknown member beside combined schemas", combined, `{"type":"payment","a":1,"d":1}`, false},
+		{"an unknown member of a referenced schema", combined, `{"type":"payment","b":{"d":1}}`, false},
 		{"open", `{"additionalProperties":true}`, `{"type":"payment","any":{"thing":1}}`, true},
 		{"open to numbers", `{"additionalProperties":{"type":"number"}}`, `{"type":"payment","any":1}`, true},
 		{"open to numbers, and none", `{"additionalProperties":{"type":"number"}}`, `{"type":"payment","any":"x"}`, false},
-		{"open where it says so", `{"properties":{"x":true}}`, `{"type":"payment","x":{"thing":1}}`, true},
+		{"open in one member", `{"properties":{"x":true}}`, `{"type":"payment","x":{"thing":1}}`, true},
 		{"a type of its own", `{"properties":{"type":{"type":"string"},"n":{}}}`, `{"type":"payment","n":1}`, true},
 		{"a schema that refers to itself", `{"properties":{"next":{"$ref":"#"}}}`, `{"type":"payment","next":{"type":"payment","next":{"type":"payment"}}}`, true},
 		{"an unknown member far down", `{"properties":{"next":{"$ref":"#"}}}`, `{"type":"payment","next":{"type":"payment","next":{"m":1}}}`, false},
@@ -78,18 +78,18 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-func TestBadSchemas(t *testing.T) {
+func TestCompileRefusesSchemas(t *testing.T) {
 	deep := strings.Repeat(`{"not":`, 40) + `{}` + strings.Repeat(`}`, 40)
 	for _, row := range []struct{ name, schema, path, message string }{
 		{"a keyword that is misspelt", `{"properties":{"a":{"maxLenght":1}}}`, "schema.properties.a.maxLenght", "did you mean maxLength?"},
 		{"a member outside of properties", `{"amount":{"type":"integer"}}`, "schema.amount", "no keyword"},
 		{"a keyword of a wrong kind", `{"type":7}`, "schema", "type"},
-		{"a pattern that is none", `{"properties":{"a":{"pattern":"("}}}`, "schema", "("},
-		{"properties that are none", `{"properties":[]}`, "schema", "properties"},
+		{"an invalid pattern", `{"properties":{"a":{"pattern":"("}}}`, "schema", "("},
+		{"properties that are a list", `{"properties":[]}`, "schema", "properties"},
 		{"an older dialect", `{"$schema":"http://json-schema.org/draft-07/schema#"}`, "schema.$schema", "2020-12"},
 		{"an older dialect within", `{"$defs":{"a":{"$id":"urn:a","$schema":"http://json-schema.org/draft-07/schema#"}}}`, "schema.$defs.a.$schema", "2020-12"},
-		{"a reference elsewhere", `{"properties":{"a":{"$ref":"https://example.com/a.json"}}}`, "schema", "elsewhere"},
-		{"a reference to a file", `{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`, "schema", "elsewhere"},
+		{"a reference elsewhere", `{"properties":{"a":{"$ref":"https://example.com/a.json"}}}`, "schema", "outside of the schema"},
+		{"a reference to a file", `{"properties":{"a":{"$ref":"file:///etc/passwd"}}}`, "schema", "outside of the schema"},
 		{"a reference to nothing", `{"properties":{"a":{"$ref":"#/$defs/a"}}}`, "schema", "$defs/a"},
 		{"nested too deep", deep, "", "nested more"},
 	} {
@@ -105,8 +105,8 @@ func TestBadSchemas(t *testing.T) {
 	}
 }
 
-// A type is compiled of a copy: what was registered is what is shown.
-func TestCompileChangesNothing(t *testing.T) {
+// The registration is shown to operators as it was written.
+func TestCompileDoesNotChangeRegistration(t *testing.T) {
 	d := declared(t, `{"properties":{"a":{"properties":{}}}}`)
 	before, _ := json.Marshal(d)
 	if _, problems := details.Compile(d); len(problems) > 0 {
@@ -117,8 +117,8 @@ func TestCompileChangesNothing(t *testing.T) {
 	}
 }
 
-// FuzzSchemas: no schema and no detail makes the library panic, and one that
-// refuses a detail without the unknown member does not accept it with it.
+// FuzzSchemas checks that no schema and no detail makes the library panic, and that
+// no schema without additional or unevaluated properties accepts an unknown member.
 func FuzzSchemas(f *testing.F) {
 	for _, s := range []string{
 		`{"properties":{"a":{"type":"integer"}}}`, `{"allOf":[{"properties":{"a":{}}}]}`, `{"additionalProperties":true}`,
@@ -135,7 +135,7 @@ func FuzzSchemas(f *testing.F) {
 		kind, problems := details.Compile(d)
 		if kind == nil || strings.Contains(strings.ToLower(schema), "propert") {
 			if kind == nil && len(problems) == 0 {
-				t.Error("neither compiled nor wrong")
+				t.Error("neither compiled nor refused")
 			}
 			return
 		}
