@@ -197,7 +197,7 @@ func (a *app) openRegistry(ctx context.Context) error {
 	a.requests = challenge.NewRequests(a.engine, challenge.RequestsConfig{
 		RecordKey: a.ring.Derive("records"), Secret: a.ring.Derive("auth keys"), Replays: a.replays, Users: a.users,
 	})
-	a.invoices = checkout.New(a.engine, checkout.Config{RecordKey: a.ring.Derive("records")})
+	a.invoices = checkout.New(a.engine, a.ring.Derive("records"))
 	a.wallets = challenge.NewClientSessions(a.engine, a.ring.Derive("records"))
 	a.answers = challenge.NewAnswers(a.engine, challenge.AnswersConfig{
 		RecordKey: a.ring.Derive("records"), NameKey: a.ring.Derive("answers"), Seal: a.ring.Seal, Unseal: a.ring.Unseal,

@@ -95,7 +95,7 @@ func setup(t *testing.T) *fixture {
 		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Users: f.users, Sessions: f.sessions, Keys: f.ring,
 		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: f.clock,
 		Metrics:  http.NotFoundHandler(),
-		Invoices: checkout.New(engine, checkout.Config{RecordKey: f.ring.Derive("records")}),
+		Invoices: checkout.New(engine, f.ring.Derive("records")),
 	})
 	must(t, err)
 	server := httptest.NewServer(h)

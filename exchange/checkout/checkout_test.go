@@ -29,7 +29,7 @@ func open(t *testing.T) (*checkout.Invoices, storage.Engine) {
 	e, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
 	must(t, err)
 	t.Cleanup(func() { e.Close() })
-	return checkout.New(e, checkout.Config{RecordKey: make([]byte, 32)}), e
+	return checkout.New(e, make([]byte, 32)), e
 }
 
 func must(t *testing.T, err error) {
@@ -39,8 +39,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func party(id string, truth exchange.InvoiceSource) *exchange.CompiledClient {
-	return &exchange.CompiledClient{Client: &exchange.Client{ID: id, Checkout: &exchange.Checkout{Invoices: truth}}}
+func compiled(id string, source exchange.InvoiceSource) *exchange.CompiledClient {
+	return &exchange.CompiledClient{Client: &exchange.Client{ID: id, Checkout: &exchange.Checkout{Invoices: source}}}
 }
 
 func invoice(customer, id string) exchange.Invoice {
@@ -51,7 +51,7 @@ func purchase(customer, invoice string) exchange.Purchase {
 	return exchange.Purchase{Partner: "p-1", Customer: customer, Invoice: invoice}
 }
 
-// is checks the reason of a refusal, empty for none.
+// is checks the reason of a refusal; empty means no refusal.
 func is(t *testing.T, err error, want exchange.Reason) {
 	t.Helper()
 	var got exchange.Reason
@@ -65,30 +65,30 @@ func is(t *testing.T, err error, want exchange.Reason) {
 	}
 }
 
-func TestRegistered(t *testing.T) {
+func TestInvoicesOfCustomer(t *testing.T) {
 	i, _ := open(t)
-	shop := party("shop", exchange.InvoicesRegistered)
+	shop := compiled("shop", exchange.InvoicesRegistered)
 	must(t, i.Add(t.Context(), "shop", []exchange.Invoice{invoice("c-1", "i-1"), invoice("c-1", "i-2"), invoice("c/2", "i-1"), invoice("c-1", "i-1")}, noon))
 	for _, row := range []struct {
 		name              string
-		party             *exchange.CompiledClient
+		client            *exchange.CompiledClient
 		customer, invoice string
 		want              exchange.Reason
 	}{
 		{"on the list", shop, "c-1", "i-1", ""},
 		{"with a slash", shop, "c/2", "i-1", ""},
 		{"another customer's", shop, "c/2", "i-2", exchange.ReasonInvoiceNotAccepted},
-		{"of a customer who is not there", shop, "c-3", "i-1", exchange.ReasonInvoiceNotAccepted},
+		{"of an unknown customer", shop, "c-3", "i-1", exchange.ReasonInvoiceNotAccepted},
 		{"in another case", shop, "C-1", "i-1", exchange.ReasonInvoiceNotAccepted},
 		{"customer and invoice swapped", shop, "i-1", "c-1", exchange.ReasonInvoiceNotAccepted},
-		{"another client's", party("other", exchange.InvoicesRegistered), "c-1", "i-1", exchange.ReasonInvoiceNotAccepted},
-		{"of a client that nobody is asked about", party("other", exchange.InvoicesNone), "c-9", "i-9", ""},
-		{"of a client that says nothing", party("other", ""), "c-9", "i-9", ""},
-		{"of a client with an unknown source", party("shop", "oracle"), "c-1", "i-1", exchange.ReasonInvoicesUnavailable},
-		{"of a webhook that is not registered", party("shop", exchange.InvoicesWebhook), "c-1", "i-1", exchange.ReasonInvoicesUnavailable},
+		{"another client's", compiled("other", exchange.InvoicesRegistered), "c-1", "i-1", exchange.ReasonInvoiceNotAccepted},
+		{"of a client without a source", compiled("other", exchange.InvoicesNone), "c-9", "i-9", ""},
+		{"of a client with the default source", compiled("other", ""), "c-9", "i-9", ""},
+		{"of a client with an unknown source", compiled("shop", "oracle"), "c-1", "i-1", exchange.ReasonInvoicesUnavailable},
+		{"of a webhook that is not registered", compiled("shop", exchange.InvoicesWebhook), "c-1", "i-1", exchange.ReasonInvoicesUnavailable},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			is(t, i.Accept(t.Context(), row.party, purchase(row.customer, row.invoice), "r", noon), row.want)
+			is(t, i.Accept(t.Context(), row.client, purchase(row.customer, row.invoice), "r", noon), row.want)
 		})
 	}
 	n, err := i.Remove(t.Context(), "shop", []exchange.Invoice{invoice("c-1", "i-1"), invoice("c-1", "i-9"), invoice("c-1", "i-1")})
@@ -99,7 +99,7 @@ func TestRegistered(t *testing.T) {
 	is(t, i.Accept(t.Context(), shop, purchase("c-1", "i-2"), "r", noon), "")
 }
 
-func TestList(t *testing.T) {
+func TestListPages(t *testing.T) {
 	i, e := open(t)
 	var all []exchange.Invoice
 	for n := range 300 {
@@ -140,38 +140,38 @@ func TestList(t *testing.T) {
 	}
 }
 
-// hook is a client's webhook and what it was asked.
+// hook is a client's webhook; it records requests.
 type hook struct {
 	*httptest.Server
-	mu     sync.Mutex
-	asked  []string
-	answer http.HandlerFunc
+	mu      sync.Mutex
+	got     []string
+	respond http.HandlerFunc
 }
 
-func newHook(t *testing.T, answer http.HandlerFunc) (*hook, *exchange.CompiledClient) {
-	h := &hook{answer: answer}
+func newHook(t *testing.T, respond http.HandlerFunc) (*hook, *exchange.CompiledClient) {
+	h := &hook{respond: respond}
 	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		h.mu.Lock()
-		h.asked = append(h.asked, r.Method+" "+r.Header.Get("Cambio-Signature")+" "+string(body))
+		h.got = append(h.got, r.Method+" "+r.Header.Get("Cambio-Signature")+" "+string(body))
 		h.mu.Unlock()
-		h.answer(w, r)
+		h.respond(w, r)
 	}))
 	t.Cleanup(h.Close)
-	p := party("shop", exchange.InvoicesWebhook)
+	p := compiled("shop", exchange.InvoicesWebhook)
 	p.WebhookSecret = []byte(strings.Repeat("k", 32))
 	p.Client.Checkout.Webhook = &exchange.Webhook{URL: h.URL + "/invoices?key=inurl", AllowPrivateAddresses: true}
 	return h, p
 }
 
-// questions are what it was asked so far.
-func (h *hook) questions() []string {
+// requests returns the requests so far.
+func (h *hook) requests() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.asked)
+	return slices.Clone(h.got)
 }
 
-func says(status int, media, body string) http.HandlerFunc {
+func responds(status int, media, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
 		w.WriteHeader(status)
@@ -179,34 +179,32 @@ func says(status int, media, body string) http.HandlerFunc {
 	}
 }
 
-// TestWebhook has rows that differ in what the webhook answers: only a clear
-// yes is one.
-func TestWebhook(t *testing.T) {
+func TestWebhookResponses(t *testing.T) {
 	const js = "application/json"
-	elsewhere := httptest.NewServer(says(200, js, `{"accepted":true}`))
+	elsewhere := httptest.NewServer(responds(200, js, `{"accepted":true}`))
 	t.Cleanup(elsewhere.Close)
 	for _, row := range []struct {
-		name   string
-		answer http.HandlerFunc
-		want   exchange.Reason
+		name    string
+		respond http.HandlerFunc
+		want    exchange.Reason
 	}{
-		{"yes", says(200, js, `{"accepted":true}`), ""},
-		{"yes, and more", says(200, js+"; charset=utf-8", ` {"note":{"accepted":false},"accepted":true} `), ""},
-		{"no", says(200, js, `{"accepted":false}`), exchange.ReasonInvoiceNotAccepted},
-		{"both", says(200, js, `{"accepted":false,"accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"in another case", says(200, js, `{"Accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"a string", says(200, js, `{"accepted":"true"}`), exchange.ReasonInvoicesUnavailable},
-		{"null", says(200, js, `{"accepted":null}`), exchange.ReasonInvoicesUnavailable},
-		{"nothing", says(200, js, ``), exchange.ReasonInvoicesUnavailable},
-		{"an empty object", says(200, js, `{}`), exchange.ReasonInvoicesUnavailable},
-		{"true alone", says(200, js, `true`), exchange.ReasonInvoicesUnavailable},
-		{"a list", says(200, js, `[{"accepted":true}]`), exchange.ReasonInvoicesUnavailable},
-		{"something after it", says(200, js, `{"accepted":true}{}`), exchange.ReasonInvoicesUnavailable},
-		{"a page", says(200, "text/html", `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"created", says(201, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"not found", says(404, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"an error", says(500, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
-		{"too much", says(200, js, `{"accepted":true`+strings.Repeat(" ", 5000)+`}`), exchange.ReasonInvoicesUnavailable},
+		{"yes", responds(200, js, `{"accepted":true}`), ""},
+		{"yes, and more", responds(200, js+"; charset=utf-8", ` {"note":{"accepted":false},"accepted":true} `), ""},
+		{"no", responds(200, js, `{"accepted":false}`), exchange.ReasonInvoiceNotAccepted},
+		{"both", responds(200, js, `{"accepted":false,"accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"in another case", responds(200, js, `{"Accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"a string", responds(200, js, `{"accepted":"true"}`), exchange.ReasonInvoicesUnavailable},
+		{"null", responds(200, js, `{"accepted":null}`), exchange.ReasonInvoicesUnavailable},
+		{"nothing", responds(200, js, ``), exchange.ReasonInvoicesUnavailable},
+		{"an empty object", responds(200, js, `{}`), exchange.ReasonInvoicesUnavailable},
+		{"true alone", responds(200, js, `true`), exchange.ReasonInvoicesUnavailable},
+		{"a list", responds(200, js, `[{"accepted":true}]`), exchange.ReasonInvoicesUnavailable},
+		{"something after it", responds(200, js, `{"accepted":true}{}`), exchange.ReasonInvoicesUnavailable},
+		{"a page", responds(200, "text/html", `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"created", responds(201, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"not found", responds(404, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"an error", responds(500, js, `{"accepted":true}`), exchange.ReasonInvoicesUnavailable},
+		{"too much", responds(200, js, `{"accepted":true`+strings.Repeat(" ", 5000)+`}`), exchange.ReasonInvoicesUnavailable},
 		{"elsewhere", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, exchange.ReasonInvoicesUnavailable},
@@ -214,25 +212,24 @@ func TestWebhook(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			i, _ := open(t)
-			h, p := newHook(t, row.answer)
+			h, p := newHook(t, row.respond)
 			err := i.Accept(t.Context(), p, purchase("c-1", "i-1"), "r-1", noon)
 			is(t, err, row.want)
 			if err != nil && strings.Contains(err.Error(), "inurl") {
 				t.Errorf("the error repeats the URL: %v", err)
 			}
-			if n := len(h.questions()); n != 1 {
-				t.Errorf("asked %d times", n)
+			if n := len(h.requests()); n != 1 {
+				t.Errorf("%d requests", n)
 			}
 		})
 	}
 }
 
-// The webhook can tell that it was Cambio who asks, about what, and when.
-func TestWebhookQuestion(t *testing.T) {
+func TestWebhookRequestIsSigned(t *testing.T) {
 	i, _ := open(t)
-	h, p := newHook(t, says(200, "application/json", `{"accepted":true}`))
+	h, p := newHook(t, responds(200, "application/json", `{"accepted":true}`))
 	must(t, i.Accept(t.Context(), p, purchase("c-1", `i"1`), "r-1", noon))
-	method, rest, _ := strings.Cut(h.questions()[0], " ")
+	method, rest, _ := strings.Cut(h.requests()[0], " ")
 	signature, body, _ := strings.Cut(rest, " ")
 	mac := hmac.New(sha256.New, p.WebhookSecret)
 	fmt.Fprintf(mac, "%d.%s", noon.Unix(), body)
@@ -245,11 +242,11 @@ func TestWebhookQuestion(t *testing.T) {
 		"client_id": "shop", "partner_id": "p-1", "customer_id": "c-1", "invoice_id": `i"1`, "request_id": "r-1", "time": "2026-03-01T12:00:00Z",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("asked %v, want %v", got, want)
+		t.Errorf("sent %v, want %v", got, want)
 	}
 }
 
-func TestWebhookThatCannotBeAsked(t *testing.T) {
+func TestWebhookOutOfReach(t *testing.T) {
 	for name, change := range map[string]func(*hook, *exchange.CompiledClient){
 		"down":                     func(h *hook, _ *exchange.CompiledClient) { h.Close() },
 		"on loopback, not allowed": func(_ *hook, p *exchange.CompiledClient) { p.Client.Checkout.Webhook.AllowPrivateAddresses = false },
@@ -263,19 +260,17 @@ func TestWebhookThatCannotBeAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i, _ := open(t)
-			h, p := newHook(t, says(200, "application/json", `{"accepted":true}`))
+			h, p := newHook(t, responds(200, "application/json", `{"accepted":true}`))
 			change(h, p)
 			is(t, i.Accept(t.Context(), p, purchase("c-1", "i-1"), "r-1", noon), exchange.ReasonInvoicesUnavailable)
-			if asked := h.questions(); len(asked) != 0 {
-				t.Errorf("it was asked: %q", asked)
+			if got := h.requests(); len(got) != 0 {
+				t.Errorf("it got %q", got)
 			}
 		})
 	}
 }
 
-// A webhook that does not answer holds up so many callers of its client, and
-// nobody else's.
-func TestSlowWebhook(t *testing.T) {
+func TestSlowWebhookDelaysOnlyItsClient(t *testing.T) {
 	i, _ := open(t)
 	var began sync.WaitGroup
 	began.Add(32)
@@ -283,9 +278,9 @@ func TestSlowWebhook(t *testing.T) {
 	_, slow := newHook(t, func(w http.ResponseWriter, _ *http.Request) {
 		began.Done()
 		<-release
-		says(200, "application/json", `{"accepted":true}`)(w, nil)
+		responds(200, "application/json", `{"accepted":true}`)(w, nil)
 	})
-	_, fast := newHook(t, says(200, "application/json", `{"accepted":true}`))
+	_, fast := newHook(t, responds(200, "application/json", `{"accepted":true}`))
 	fast.Client.ID = "fast"
 	var waiting sync.WaitGroup
 	for range 32 {
@@ -300,7 +295,6 @@ func TestSlowWebhook(t *testing.T) {
 	is(t, i.Accept(t.Context(), slow, purchase("c-1", "i-1"), "r", noon), "")
 }
 
-// Who does not answer within two seconds has not answered.
 func TestWebhookTimesOut(t *testing.T) {
 	i, _ := open(t)
 	_, p := newHook(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })

@@ -1,7 +1,7 @@
-// Package checkout knows whether an invoice is a customer's, before somebody
-// gets a token for it. Who knows that is part of a client's registration:
-// nobody (the client's own word counts), a list that operators keep here by the
-// admin API, or a webhook of the client's.
+// Package checkout verifies that an invoice is the customer's before a checkout
+// token is issued for it. A client's registration names the source: none (the
+// client's own word counts), a list that operators maintain by the admin API, or
+// the client's webhook.
 //
 // The webhook gets POST with a JSON object:
 //
@@ -13,8 +13,8 @@
 //	Cambio-Signature: t=1772366400,v1=<64 hexadecimal digits>
 //
 // whose v1 is the HMAC-SHA256, by the secret of the registration, of the value
-// of t, a period and the body as it came. Whoever checks it compares in constant
-// time, and refuses a t that is minutes away. It answers 200 with
-// {"accepted":true} or {"accepted":false} as application/json within 2 seconds.
-// Whatever else happens, nobody gets a token.
+// of t, a period and the body as sent. A webhook compares it in constant time and
+// refuses a t that is minutes away. It responds within 2 seconds with status 200 and
+// {"accepted":true} or {"accepted":false} as application/json. In any other case no
+// token is issued.
 package checkout

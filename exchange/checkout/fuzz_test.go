@@ -2,10 +2,11 @@ package checkout
 
 import (
 	"encoding/json"
+	"strconv"
 	"testing"
 )
 
-// FuzzAccepted: a yes is an object with accepted true, whoever reads it.
+// FuzzAccepted checks that the result does not depend on the JSON decoder.
 func FuzzAccepted(f *testing.F) {
 	for _, s := range []string{
 		`{"accepted":true}`, `{"accepted":false}`, `{"accepted":true,"accepted":false}`, `{"Accepted":true}`,
@@ -18,12 +19,12 @@ func FuzzAccepted(f *testing.F) {
 		if err != nil && yes {
 			t.Error("an error came with a yes")
 		}
-		var members map[string]any
+		var members map[string]json.RawMessage
 		if err == nil && json.Unmarshal(body, &members) != nil {
-			t.Fatalf("%q is not JSON, but answers %t", body, yes)
+			t.Fatalf("%q is not an object, but read as %t", body, yes)
 		}
-		if err == nil && members["accepted"] != yes {
-			t.Errorf("%q answers %t", body, yes)
+		if err == nil && string(members["accepted"]) != strconv.FormatBool(yes) {
+			t.Errorf("%q was read as %t", body, yes)
 		}
 	})
 }

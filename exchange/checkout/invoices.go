@@ -6,66 +6,64 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"cambio/exchange"
 	"cambio/storage"
 )
 
-// Config is what Invoices need. All fields are required.
-type Config struct {
-	// RecordKey makes the MAC of each record, at least 32 bytes.
-	RecordKey []byte
-}
-
-// Invoices knows which invoices are whose. Its methods are safe for concurrent
-// use.
+// Invoices verifies invoices and stores the lists of registered ones. Its methods
+// are safe for concurrent use.
 type Invoices struct {
-	engine storage.Engine
-	table  storage.Table[exchange.Invoice] // see key
-	hooks  hooks
+	engine   storage.Engine
+	table    storage.Table[exchange.Invoice] // see key
+	webhooks *webhooks
 }
 
-// New keeps lists in e.
-func New(e storage.Engine, cfg Config) *Invoices {
+// New returns Invoices that store their lists in e. recordKey makes the MAC of each
+// record and has at least 32 bytes.
+func New(e storage.Engine, recordKey []byte) *Invoices {
 	return &Invoices{
-		engine: e,
-		table:  storage.NewTable[exchange.Invoice](e, "invoices", cfg.RecordKey),
-		hooks:  hooks{public: webhookClient(false), private: webhookClient(true), asking: map[string]int{}},
+		engine:   e,
+		table:    storage.NewTable[exchange.Invoice](e, "invoices", recordKey),
+		webhooks: newWebhooks(),
 	}
 }
 
-// Accept refuses an invoice that is not the customer's by the source that the
-// client's registration names: exchange.ReasonInvoiceNotAccepted. While that
-// cannot be known it is exchange.ReasonInvoicesUnavailable.
-func (i *Invoices) Accept(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
-	switch c := party.Client.Checkout; c.Invoices {
+// Accept verifies an invoice by the source of the client's registration. It
+// refuses with exchange.ReasonInvoiceNotAccepted if the invoice is not the
+// customer's, and with exchange.ReasonInvoicesUnavailable if the source does not
+// respond.
+func (i *Invoices) Accept(ctx context.Context, client *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
+	switch source := client.Client.Checkout.Invoices; source {
 	case "", exchange.InvoicesNone:
 		return nil
 	case exchange.InvoicesRegistered:
-		return i.listed(ctx, party.Client.ID, p)
+		return i.listed(ctx, client.Client.ID, p)
 	case exchange.InvoicesWebhook:
-		return i.hooks.ask(ctx, party, p, requestID, now)
+		return i.webhooks.accept(ctx, client, p, requestID, now)
 	default:
-		return unavailable(fmt.Errorf("invoices: %s is not known", exchange.Quote(string(c.Invoices))))
+		return unavailable(fmt.Errorf("unknown source of invoices %s", exchange.Quote(string(source))))
 	}
 }
 
 func (i *Invoices) listed(ctx context.Context, client string, p exchange.Purchase) error {
-	switch _, err := i.table.Get(ctx, key(client, p.Customer, p.Invoice)); {
-	case errors.Is(err, storage.ErrNotFound):
+	_, err := i.table.Get(ctx, key(client, p.Customer, p.Invoice))
+	if errors.Is(err, storage.ErrNotFound) {
 		return exchange.Refuse(exchange.ReasonInvoiceNotAccepted, errors.New("it is not on the list"))
-	case storage.Unavailable(err):
-		return exchange.Refuse(exchange.ReasonStoreUnavailable, err)
-	default:
-		return err
 	}
+	if err != nil {
+		return fmt.Errorf("looking up the invoice: %w", err)
+	}
+	return nil
 }
 
-// Add puts invoices on a client's list, in one commit. One that is there is
-// there once.
+// Add adds invoices to a client's list, in one commit. Adding an invoice again
+// changes only its time.
 func (i *Invoices) Add(ctx context.Context, client string, list []exchange.Invoice, now time.Time) error {
-	writes := map[string]storage.Write{} // key → write: in a commit each key is written once
+	writes := map[string]storage.Write{} // by key: a commit writes each key once
 	for _, v := range list {
 		at := key(client, v.Customer, v.ID)
 		w, err := i.table.Put(at, exchange.Invoice{Customer: v.Customer, ID: v.ID, Added: now.UTC()})
@@ -77,8 +75,8 @@ func (i *Invoices) Add(ctx context.Context, client string, list []exchange.Invoi
 	return i.commit(ctx, "adding", writes)
 }
 
-// Remove takes invoices off a client's list, in one commit, and answers how
-// many of them were on it.
+// Remove removes invoices from a client's list, in one commit, and returns how many
+// of them were on it.
 func (i *Invoices) Remove(ctx context.Context, client string, list []exchange.Invoice) (int, error) {
 	writes := map[string]storage.Write{}
 	for _, v := range list {
@@ -95,8 +93,8 @@ func (i *Invoices) Remove(ctx context.Context, client string, list []exchange.In
 	return len(writes), i.commit(ctx, "removing", writes)
 }
 
-// Forget empties the list of a client that is no more, in small commits: who is
-// registered by its ID later begins with none.
+// Forget removes the whole list of a removed client, in small commits, so that a
+// new client with the same ID does not inherit it.
 func (i *Invoices) Forget(ctx context.Context, client string) error {
 	const batch = 256
 	for {
@@ -110,12 +108,12 @@ func (i *Invoices) Forget(ctx context.Context, client string) error {
 	}
 }
 
-// List is at most limit of a client's invoices in an order of their own, from
-// on; with customer only that customer's. Next is where it goes on, empty at
-// the end.
+// List returns at most limit invoices of a client, or of one of its customers, in
+// key order from a position on. next is the position to continue at, empty at the
+// end.
 func (i *Invoices) List(ctx context.Context, client, customer, from string, limit int) (list []exchange.Invoice, next string, err error) {
 	begin := prefix(client, customer)
-	end := begin[:len(begin)-1] + "0" // what comes after a slash
+	end := begin[:len(begin)-1] + "0" // the character after the slash
 	if limit <= 0 {
 		return nil, "", nil
 	}
@@ -132,21 +130,17 @@ func (i *Invoices) List(ctx context.Context, client, customer, from string, limi
 }
 
 func (i *Invoices) commit(ctx context.Context, doing string, writes map[string]storage.Write) error {
-	all := make([]storage.Write, 0, len(writes))
-	for _, w := range writes {
-		all = append(all, w)
-	}
-	if len(all) == 0 {
+	if len(writes) == 0 {
 		return nil
 	}
-	if err := i.engine.Commit(ctx, all...); err != nil {
+	if err := i.engine.Commit(ctx, slices.Collect(maps.Values(writes))...); err != nil {
 		return fmt.Errorf("%s invoices: %w", doing, err)
 	}
 	return nil
 }
 
-// key is <client>/<customer>/<invoice>, the last two as hashes: they may hold
-// any character, and a client's ID holds no slash.
+// key returns <client>/<customer>/<invoice>. The last two are hashes, because they
+// can have any character; a client's ID has no slash.
 func key(client, customer, invoice string) string {
 	return prefix(client, customer) + digest(invoice)
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -17,29 +16,33 @@ import (
 
 	"cambio/exchange"
 	"cambio/jwks/egress"
+	"cambio/jwks/strictjson"
 )
 
-// Bounds of a question to a webhook.
+// Limits of requests to webhooks.
 const (
-	hookTimeout = 2 * time.Second // in all
-	mostAnswer  = 4 << 10         // bytes
-	mostAsking  = 32              // at once, for each client
+	webhookTimeout = 2 * time.Second
+	maxResponse    = 4 << 10 // bytes
+	maxConcurrent  = 32      // requests to the webhook of one client
 )
 
-// hooks asks webhooks. A client whose webhook is slow holds up only itself.
-type hooks struct {
+// webhooks sends requests to webhooks. A slow webhook delays only its own client.
+type webhooks struct {
 	public, private *egress.Client
 
-	mu     sync.Mutex
-	asking map[string]int // client → questions under way
+	mu      sync.Mutex
+	running map[string]int // client → requests under way
 }
 
-func webhookClient(private bool) *egress.Client {
-	return egress.New(egress.Options{Private: private, Timeout: hookTimeout, MaxBody: mostAnswer})
+func newWebhooks() *webhooks {
+	client := func(private bool) *egress.Client {
+		return egress.New(egress.Options{Private: private, Timeout: webhookTimeout, MaxBody: maxResponse})
+	}
+	return &webhooks{public: client(false), private: client(true), running: map[string]int{}}
 }
 
-// question is the body of what a webhook is asked.
-type question struct {
+// request is the body of a request to a webhook.
+type request struct {
 	Client   string    `json:"client_id"`
 	Partner  string    `json:"partner_id"`
 	Customer string    `json:"customer_id"`
@@ -48,30 +51,31 @@ type question struct {
 	Time     time.Time `json:"time"`
 }
 
-func (h *hooks) ask(ctx context.Context, party *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
-	client := party.Client
-	if !h.enter(client.ID) {
-		return unavailable(fmt.Errorf("%d questions to the webhook of %s are under way", mostAsking, client.ID))
+// accept verifies an invoice by the client's webhook.
+func (h *webhooks) accept(ctx context.Context, client *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
+	id := client.Client.ID
+	if !h.begin(id) {
+		return unavailable(fmt.Errorf("%d requests to the webhook of %s are under way", maxConcurrent, id))
 	}
-	defer h.leave(client.ID)
-	accepted, err := h.call(ctx, party, question{
-		Client: client.ID, Partner: p.Partner, Customer: p.Customer, Invoice: p.Invoice, Request: requestID, Time: now.UTC(),
-	}, now)
+	defer h.end(id)
+	yes, err := h.send(ctx, client, request{
+		Client: id, Partner: p.Partner, Customer: p.Customer, Invoice: p.Invoice, Request: requestID, Time: now.UTC(),
+	})
 	switch {
 	case err != nil:
-		return unavailable(fmt.Errorf("asking the webhook of %s: %w", client.ID, err))
-	case !accepted:
-		return exchange.Refuse(exchange.ReasonInvoiceNotAccepted, errors.New("the webhook says no"))
+		return unavailable(fmt.Errorf("asking the webhook of %s: %w", id, err))
+	case !yes:
+		return exchange.Refuse(exchange.ReasonInvoiceNotAccepted, errors.New("the webhook does not accept it"))
 	}
 	return nil
 }
 
-func (h *hooks) call(ctx context.Context, party *exchange.CompiledClient, q question, now time.Time) (bool, error) {
-	hook := party.Client.Checkout.Webhook
-	if hook == nil || len(party.WebhookSecret) == 0 {
+func (h *webhooks) send(ctx context.Context, client *exchange.CompiledClient, r request) (bool, error) {
+	hook := client.Client.Checkout.Webhook
+	if hook == nil || len(client.WebhookSecret) == 0 {
 		return false, errors.New("it has no URL or no secret")
 	}
-	body, err := json.Marshal(q)
+	body, err := json.Marshal(r)
 	if err != nil {
 		return false, err
 	}
@@ -81,90 +85,69 @@ func (h *hooks) call(ctx context.Context, party *exchange.CompiledClient, q ques
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Cambio-Signature", sign(party.WebhookSecret, body, now))
-	by := h.public
+	req.Header.Set("Cambio-Signature", sign(client.WebhookSecret, body, r.Time))
+	out := h.public
 	if hook.AllowPrivateAddresses {
-		by = h.private
+		out = h.private
 	}
-	resp, err := by.Do(req)
+	resp, err := out.Do(req)
 	if err != nil {
 		return false, err
 	}
-	return read(resp)
-}
-
-// sign is the value of Cambio-Signature. The time is signed too, so that a
-// question that was overheard cannot be asked again later.
-func sign(secret, body []byte, now time.Time) string {
-	at := strconv.FormatInt(now.Unix(), 10)
-	h := hmac.New(sha256.New, secret)
-	io.WriteString(h, at+".") // a hash never fails
-	h.Write(body)
-	return fmt.Sprintf("t=%s,v1=%x", at, h.Sum(nil))
-}
-
-// read wants a clear yes or no: a page that a proxy or a parked domain answers
-// with 200 says neither.
-func read(resp *egress.Response) (bool, error) {
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.Status != http.StatusOK:
 		return false, fmt.Errorf("status %d", resp.Status)
 	case err != nil || media != "application/json":
-		return false, fmt.Errorf("the answer is %s, want application/json", exchange.Quote(resp.Header.Get("Content-Type")))
+		return false, fmt.Errorf("the response is %s, want application/json", exchange.Quote(resp.Header.Get("Content-Type")))
 	}
 	return accepted(resp.Body)
 }
 
-// accepted reads an answer: a JSON object with one member accepted, true or
-// false. Other members are the webhook's own.
-func accepted(body []byte) (bool, error) {
-	if !json.Valid(body) {
-		return false, errors.New("the answer is not JSON")
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return false, errors.New("the answer is not a JSON object")
-	}
-	var said []bool
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return false, err
-		}
-		var v any
-		if err := dec.Decode(&v); err != nil {
-			return false, err
-		}
-		if name != "accepted" {
-			continue
-		}
-		yes, ok := v.(bool)
-		if !ok {
-			return false, errors.New("accepted is neither true nor false")
-		}
-		said = append(said, yes)
-	}
-	if len(said) != 1 {
-		return false, fmt.Errorf("the answer says accepted %d times", len(said))
-	}
-	return said[0], nil
+// sign returns the value of Cambio-Signature. It covers the time, so that an
+// intercepted request cannot be sent again later.
+func sign(secret, body []byte, now time.Time) string {
+	at := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(at + "."))
+	mac.Write(body)
+	return fmt.Sprintf("t=%s,v1=%x", at, mac.Sum(nil))
 }
 
-func (h *hooks) enter(client string) bool {
+// accepted reads a response: a JSON object with one member accepted, true or
+// false. Other members are ignored. A page that a proxy or a parked domain serves
+// with status 200 is no response.
+func accepted(body []byte) (bool, error) {
+	r := strictjson.New(string(body), strictjson.Options{AllowNUL: true})
+	var yes, found bool
+	for name := range r.Object() {
+		if name == "accepted" {
+			yes, found = r.Bool(), true
+		}
+	}
+	if err := r.End(); err != nil {
+		return false, fmt.Errorf("reading the response: %w", err)
+	}
+	if !found {
+		return false, errors.New("the response has no member accepted")
+	}
+	return yes, nil
+}
+
+func (h *webhooks) begin(client string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asking[client] >= mostAsking {
+	if h.running[client] >= maxConcurrent {
 		return false
 	}
-	h.asking[client]++
+	h.running[client]++
 	return true
 }
 
-func (h *hooks) leave(client string) {
+func (h *webhooks) end(client string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asking[client]--; h.asking[client] == 0 {
-		delete(h.asking, client)
+	if h.running[client]--; h.running[client] == 0 {
+		delete(h.running, client)
 	}
 }

@@ -99,7 +99,7 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	w.subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return w.registry.Snapshot() }, FirstParty: w.sessions, OwnIssuer: ownURL,
 	})
-	w.invoices = checkout.New(w.engine, checkout.Config{RecordKey: ring.Derive("records")})
+	w.invoices = checkout.New(w.engine, ring.Derive("records"))
 	w.endpoint = grant.New(grant.Config{
 		Subjects: w.subjects, Users: w.users, Sessions: w.sessions,
 		Replays:  challenge.NewReplays(w.engine, ring.Derive("replays")),
