@@ -25,7 +25,7 @@ type Addrs struct {
 // Run serves until ctx ends or the store fails, and returns once everything it
 // started has ended. It calls ready once both listeners accept connections.
 func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
-	a, err := assemble(ctx, cfg, stdout, stderr)
+	a, err := open(ctx, cfg, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -67,14 +67,13 @@ func (a *app) listen(address string) (net.Listener, error) {
 func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
-	for _, task := range []func(context.Context){a.ring.Run, a.warm, a.sweep, a.watchClock} {
-		tasks.Go(func() { task(background) })
-	}
+	tasks.Go(func() { a.Parts.Run(background) })
+	tasks.Go(func() { watchClock(background, a.log) })
 	defer tasks.Wait()
 	defer stop()
 
-	draining := newDrain(a.server)
-	servers := map[*http.Server]net.Listener{a.http(draining): public, a.http(a.admin): admin}
+	draining := newDrain(a.Server)
+	servers := map[*http.Server]net.Listener{a.http(draining): public, a.http(a.Admin): admin}
 	broken := make(chan error, len(servers))
 	for s, l := range servers {
 		go func() { broken <- s.Serve(l) }()
@@ -87,7 +86,7 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 		err = hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "responses already sent are durable; restart the server to reopen the store")
 	case err = <-broken:
 	}
-	a.server.Drain()
+	a.Server.Drain()
 	return errors.Join(err, a.shutdown(draining, servers))
 }
 

@@ -41,11 +41,11 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := inFolder(t, t.TempDir())
-			a, err := assemble(t.Context(), cfg, io.Discard, io.Discard)
+			a, err := open(t.Context(), cfg, io.Discard, io.Discard)
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := a.ring.List()
+			before := a.Keys.List()
 			if err := a.close(); err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +56,7 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = assemble(t.Context(), cfg, io.Discard, io.Discard)
+			_, err = open(t.Context(), cfg, io.Discard, io.Discard)
 			if hint, ok := errors.AsType[*hintError](err); !ok || !strings.Contains(hint.hint, "bring back the key-encryption key") {
 				t.Fatalf("got %v", err)
 			}
@@ -66,12 +66,12 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 			if err := os.WriteFile(cfg.KeyEncryptionKeyFile, good, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			a, err = assemble(t.Context(), cfg, io.Discard, io.Discard)
+			a, err = open(t.Context(), cfg, io.Discard, io.Discard)
 			if err != nil {
 				t.Fatalf("with the right one: %v", err)
 			}
 			defer a.close()
-			if after := a.ring.List(); after[0].ID != before[0].ID {
+			if after := a.Keys.List(); after[0].ID != before[0].ID {
 				t.Error("the signing keys changed")
 			}
 		})
@@ -135,7 +135,7 @@ func TestTrustAtStartIsAudited(t *testing.T) {
 			t.Fatal(err)
 		}
 		var audited bytes.Buffer
-		a, err := assemble(t.Context(), cfg, &audited, io.Discard)
+		a, err := open(t.Context(), cfg, &audited, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestUnreadyClientsAreLogged(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			a, err := assemble(t.Context(), cfg, io.Discard, &log)
+			a, err := open(t.Context(), cfg, io.Discard, &log)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,9 +11,9 @@ import (
 
 // warnUnready logs which clients cannot yet do what they are registered for.
 // A missing secret is no fault: it is created once the server runs.
-func (a *app) warnUnready() error {
+func (a *app) warnUnready() {
 	mails := 0
-	for _, client := range a.registry.Snapshot().Manifest().Clients {
+	for _, client := range a.Registry.Snapshot().Manifest().Clients {
 		if bySecret(&client) && len(client.Secrets) == 0 {
 			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}
@@ -24,7 +24,6 @@ func (a *app) warnUnready() error {
 	if mails > 0 && a.mail == nil {
 		a.log.Warn("no codes can be mailed", "clients", mails, "hint", "set mail.host and mail.from")
 	}
-	return nil
 }
 
 // hintSecrets says how clients that a manifest added get their first secret.

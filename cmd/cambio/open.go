@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"cambio/cmd/cambio/manifest"
+	"cambio/cmd/cambio/settings"
+	"cambio/exchange/admin"
+	"cambio/exchange/assembly"
+	"cambio/exchange/audit"
+	"cambio/exchange/limit"
+	"cambio/exchange/mail"
+	"cambio/exchange/registry"
+	"cambio/exchange/server"
+	"cambio/jwks"
+	"cambio/keys"
+	"cambio/storage"
+	"cambio/storage/bolt"
+)
+
+// app is an opened server: its parts, and what must be closed.
+type app struct {
+	*assembly.Parts
+	cfg     settings.Config
+	log     *slog.Logger
+	engine  *bolt.Engine
+	mail    *mail.Sender // nil if no SMTP server is configured
+	audit   *audit.Log
+	closers []func() error // in the order of opening
+}
+
+// open opens the files that the settings name, wires the parts and applies the
+// manifest. It serves nothing yet.
+func open(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_ *app, err error) {
+	a := &app{cfg: cfg, log: newLogger(cfg.Log, stderr)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if err := a.openStore(); err != nil {
+		return nil, err
+	}
+	if err := a.openAudit(stdout); err != nil {
+		return nil, err
+	}
+	if a.mail, err = openMail(&cfg.Mail); err != nil {
+		return nil, err
+	}
+	if err := a.wire(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.applyTrust(ctx); err != nil {
+		return nil, err
+	}
+	a.warnUnready()
+	return a, nil
+}
+
+// close closes what was opened, last first.
+func (a *app) close() error {
+	var errs error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = errors.Join(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errs
+}
+
+func newLogger(cfg settings.Log, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.Level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func (a *app) openStore() error {
+	engine, err := bolt.Open(a.cfg.Database, bolt.Options{})
+	if errors.Is(err, storage.ErrLocked) {
+		return hinted(err, "another server holds this file; stop it or set \"database\" to another path")
+	}
+	if err != nil {
+		return hinted(err, storeHint(err))
+	}
+	a.engine, a.closers = engine, append(a.closers, engine.Close)
+	return nil
+}
+
+func storeHint(err error) string {
+	if _, ok := errors.AsType[*fs.PathError](err); ok {
+		return "the folder must exist and the file must be writable by this user"
+	}
+	return "the file is damaged or not a database of this server; restore a backup"
+}
+
+// openAudit appends to the configured file, or writes to standard output.
+func (a *app) openAudit(stdout io.Writer) error {
+	out := stdout
+	if name := a.cfg.Audit.File; name != "" {
+		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("opening the audit log: %w", err)
+		}
+		out, a.closers = f, append(a.closers, f.Close)
+	}
+	a.audit = audit.New(out, audit.Config{Logger: a.log})
+	a.closers = append(a.closers, a.audit.Close)
+	return nil
+}
+
+// wire wires the parts of the server as the settings say.
+func (a *app) wire(ctx context.Context) error {
+	kek, err := a.keyEncryptionKey(ctx)
+	if err != nil {
+		return err
+	}
+	token, err := admin.OpenToken(a.cfg.AdminTokenFile)
+	if err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.Parts, err = assembly.New(ctx, assembly.Config{
+		Engine: a.engine,
+		Keys:   keys.Config{KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery)},
+		Issuer: a.cfg.Issuer,
+		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0))},
+		Audit:  a.audit, Server: a.configure,
+		Admin:   func(c *admin.Config) { c.Token, c.Hosts = token, a.cfg.AdminHosts },
+		Metrics: metrics, Logger: a.log,
+	})
+	if errors.Is(err, keys.ErrWrongKEK) {
+		return hinted(err, bringBackKEK(a.cfg.Database))
+	}
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.Parts.Close(); return nil })
+	return nil
+}
+
+// configure sets what an operator can set of the public server.
+func (a *app) configure(c *server.Config) {
+	c.Limits = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
+	c.MaxInFlight = a.cfg.Limits.MaxInFlight
+	c.TrustedProxies = a.cfg.TrustedProxies
+	c.Ready = a.ready
+	if a.mail != nil { // a nil *mail.Sender in the interface would not be nil
+		c.Mail = a.mail
+	}
+}
+
+// ready returns the checks of /readyz.
+func (a *app) ready(ctx context.Context) []server.ReadyCheck {
+	_, err := a.engine.Get(ctx, "ready", "ready")
+	if errors.Is(err, storage.ErrNotFound) {
+		err = nil
+	}
+	return []server.ReadyCheck{{Name: "store", Err: err}}
+}
+
+// keyEncryptionKey returns the configured key. It creates one if its file does not
+// exist and the store has nothing that was sealed under another.
+func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
+	if len(a.cfg.KeyEncryptionKey) > 0 {
+		return a.cfg.KeyEncryptionKey, nil
+	}
+	file := a.cfg.KeyEncryptionKeyFile
+	kek, err := keys.ReadKEK(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return kek, err
+	}
+	if used, err := keys.Exist(ctx, a.engine); used || err != nil {
+		lost := fmt.Errorf("reading the key-encryption key: %s does not exist, but %s has keys sealed under it", file, a.cfg.Database)
+		return nil, errors.Join(err, hinted(lost, bringBackKEK(a.cfg.Database)))
+	}
+	kek, err = keys.CreateKEK(file)
+	if errors.Is(err, fs.ErrExist) { // another process was faster
+		return keys.ReadKEK(file)
+	}
+	if err == nil {
+		a.log.Info("created a key-encryption key; keep a copy of it apart from the database's", "file", file)
+	}
+	return kek, err
+}
+
+func bringBackKEK(database string) string {
+	return "bring back the key-encryption key that belongs to " + database + "; a new one would end all sessions, so none is created"
+}
+
+// applyTrust registers what the manifest of the settings declares, and removes the
+// rest.
+func (a *app) applyTrust(ctx context.Context) error {
+	if a.cfg.Trust == "" {
+		return nil
+	}
+	file, err := manifest.Read(a.cfg.Trust, nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or remove the setting")
+	}
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	plan, problems, err := a.Registry.Apply(ctx, file.Manifest, true, now, admin.RevocationsOf(a.Sessions, now))
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
+	}
+	if err := file.Refuse(problems); err != nil {
+		return err
+	}
+	for _, e := range admin.Events(plan) {
+		e.Time = now
+		a.audit.Write(&e)
+	}
+	for _, c := range plan {
+		if c.Action != registry.Unchanged {
+			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)
+		}
+		if c.Action == registry.Remove && c.Kind == registry.KindClient {
+			if err := a.Invoices.Forget(ctx, c.ID); err != nil {
+				return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+// Package assembly wires a server: from a store and a few settings to the public
+// and the admin HTTP handler. The program, the load harness and the tests of single
+// packages use this one wiring. It opens no file and no listener, and starts
+// nothing until Run.
+package assembly
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"cambio/exchange"
+	"cambio/exchange/admin"
+	"cambio/exchange/audit"
+	"cambio/exchange/challenge"
+	"cambio/exchange/checkout"
+	"cambio/exchange/details"
+	"cambio/exchange/grant"
+	"cambio/exchange/limit"
+	"cambio/exchange/registry"
+	"cambio/exchange/server"
+	"cambio/exchange/session"
+	"cambio/exchange/subject"
+	"cambio/exchange/users"
+	"cambio/exchange/wallet"
+	"cambio/jwks"
+	"cambio/keys"
+	"cambio/storage"
+)
+
+// Config is what differs between servers.
+type Config struct {
+	// Engine is the open store. The caller closes it after the Parts.
+	Engine storage.Engine
+	// Keys configures the signing keys; its Now and Logger are those below.
+	Keys keys.Config
+	// Issuer is the public base URL and the iss of every token.
+	Issuer string
+	// JWKS are the options of all issuers' key sets; Now and Logger are those
+	// below.
+	JWKS jwks.Options
+	// Audit gets one event for each decision. The caller closes it after the Parts.
+	Audit *audit.Log
+	// Server changes the configuration of the public server, which has all parts
+	// set. Nil changes nothing.
+	Server func(*server.Config)
+	// Admin completes the configuration of the admin API: its token is required.
+	// Without it there is no admin API.
+	Admin func(*admin.Config)
+
+	Metrics *prometheus.Registry // nil means a new one
+	Logger  *slog.Logger         // nil means slog.Default
+	Now     func() time.Time     // nil means time.Now
+}
+
+// Parts are the parts of a wired server.
+type Parts struct {
+	Keys         *keys.Ring
+	Registry     *registry.Registry
+	Users        *users.Store
+	Sessions     *session.Store
+	Replays      *challenge.Replays
+	KeyLogins    *challenge.Requests
+	WalletLogins *challenge.ClientSessions
+	Responses    *challenge.Answers
+	Invoices     *checkout.Invoices
+	Subjects     *subject.Verifier
+	Grants       *grant.Endpoint
+	Server       *server.Server
+	Admin        http.Handler // nil without Config.Admin
+
+	contracts *wallet.Contracts
+	limits    *limit.Limiter
+	log       *slog.Logger
+}
+
+// New wires the parts. The caller closes them.
+func New(ctx context.Context, c Config) (_ *Parts, err error) {
+	c = c.withDefaults()
+	p := &Parts{log: c.Logger}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if p.Keys, err = keys.Open(ctx, c.Engine, c.Keys); err != nil {
+		return nil, err
+	}
+	if err := p.openStores(ctx, c); err != nil {
+		return nil, err
+	}
+	p.wireGrants(c)
+	if err := p.wireServer(c); err != nil {
+		return nil, err
+	}
+	return p, p.wireAdmin(c)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	c.Keys.Now, c.Keys.Logger = c.Now, c.Logger
+	c.JWKS.Now, c.JWKS.Logger = c.Now, c.Logger
+	return c
+}
+
+// openStores opens the tables. The keys of their MACs are derived by name: another
+// name would make what is stored unreadable.
+func (p *Parts) openStores(ctx context.Context, c Config) error {
+	records := p.Keys.Derive("records")
+	var err error
+	p.Registry, err = registry.Open(ctx, c.Engine, registry.Config{
+		RecordKey: records, SecretKey: p.Keys.Derive("client secrets"), Seal: p.Keys.Seal, Unseal: p.Keys.Unseal,
+		CompileIssuer: subject.CompileIssuer(c.JWKS), CompileClient: subject.CompileClient(c.JWKS), CompileDetail: details.Compile,
+	})
+	if err != nil {
+		return fmt.Errorf("reading the registry: %w", err)
+	}
+	p.Users = users.New(c.Engine, records)
+	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer})
+	p.Replays = challenge.NewReplays(c.Engine, records)
+	p.KeyLogins = challenge.NewRequests(c.Engine, challenge.RequestsConfig{
+		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.Replays, Users: p.Users,
+	})
+	p.WalletLogins = challenge.NewClientSessions(c.Engine, records)
+	p.Responses = challenge.NewAnswers(c.Engine, challenge.AnswersConfig{
+		RecordKey: records, NameKey: p.Keys.Derive("answers"), Seal: p.Keys.Seal, Unseal: p.Keys.Unseal,
+	})
+	p.Invoices = checkout.New(c.Engine, records)
+	return nil
+}
+
+func (p *Parts) wireGrants(c Config) {
+	p.contracts = wallet.NewContracts()
+	p.Subjects = subject.New(subject.Config{
+		Issuers: func() subject.Issuers { return p.Registry.Snapshot() }, FirstParty: p.Sessions, OwnIssuer: c.Issuer,
+		Wallets: p.WalletLogins, Contracts: p.contracts, Requests: p.KeyLogins,
+	})
+	p.Grants = grant.New(grant.Config{
+		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.Replays, Invoices: p.Invoices,
+		Challenges: challenge.Spenders{challenge.WalletKind: p.WalletLogins, challenge.RequestKind: p.KeyLogins},
+		Registry:   func() grant.Registry { return p.Registry.Snapshot() }, Issuer: c.Issuer,
+	})
+}
+
+func (p *Parts) wireServer(c Config) error {
+	cfg := server.Config{
+		Issuer: c.Issuer, Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Answers: p.Responses,
+		Keys: p.Keys, ClientSessions: p.WalletLogins, Requests: p.KeyLogins,
+		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
+		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,
+	}
+	if c.Server != nil {
+		c.Server(&cfg)
+	}
+	var err error
+	if p.Server, err = server.New(cfg); err != nil {
+		return err
+	}
+	p.limits = cfg.Limits
+	p.Registry.OnChange(p.Server.ClientsChanged)
+	return nil
+}
+
+func (p *Parts) wireAdmin(c Config) error {
+	if c.Admin == nil {
+		return nil
+	}
+	cfg := admin.Config{
+		Registry: p.Registry, Users: p.Users, Sessions: p.Sessions, Keys: p.Keys, Invoices: p.Invoices,
+		Compile: subject.CompileIssuer(c.JWKS), Describe: describe,
+		Metrics: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}),
+		Audit:   c.Audit, Logger: c.Logger, Now: c.Now,
+	}
+	c.Admin(&cfg)
+	var err error
+	p.Admin, err = admin.New(cfg)
+	return err
+}
+
+// describe returns the keys of a compiled issuer, and fetches them if need be.
+func describe(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, error) {
+	lister, ok := set.(interface {
+		Keys(context.Context) ([]jwks.KeyInfo, error)
+	})
+	if !ok {
+		return nil, errors.New("its keys cannot be listed")
+	}
+	infos, err := lister.Keys(ctx)
+	out := make([]admin.IssuerKey, len(infos))
+	for i, k := range infos {
+		out[i] = admin.IssuerKey{
+			KeyID: k.KeyID, Thumbprint: k.Thumbprint, Type: k.Type, Algorithm: k.Alg,
+			Use: k.Use, NotAfter: k.NotAfter, Refused: k.Refused,
+		}
+	}
+	return out, err
+}

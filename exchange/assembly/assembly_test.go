@@ -1,0 +1,163 @@
+package assembly_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cambio/exchange"
+	"cambio/exchange/admin"
+	"cambio/exchange/assembly"
+	"cambio/exchange/audit"
+	"cambio/exchange/server"
+	"cambio/jwks"
+	"cambio/jwks/jwkstest"
+	"cambio/keys"
+	"cambio/storage/bolt"
+)
+
+// config returns the configuration of a server whose store is in a temporary folder.
+func config(t *testing.T) assembly.Config {
+	t.Helper()
+	engine, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	log := audit.New(io.Discard, audit.Config{})
+	t.Cleanup(func() { log.Close() })
+	return assembly.Config{
+		Engine: engine, Keys: keys.Config{KEK: make([]byte, 32)}, Issuer: "https://id.example",
+		JWKS: jwks.Options{AllowPrivateAddresses: true}, Audit: log, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+func newParts(t *testing.T, c assembly.Config) *assembly.Parts {
+	t.Helper()
+	p, err := assembly.New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// post sends a form to the public server and returns the JSON of the response.
+func post(t *testing.T, p *assembly.Parts, form url.Values) map[string]any {
+	t.Helper()
+	r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	p.Server.ServeHTTP(w, r)
+	var body map[string]any
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return body
+}
+
+// register registers a client and an issuer, and returns the issuer.
+func register(t *testing.T, p *assembly.Parts) *jwkstest.Issuer {
+	t.Helper()
+	issuer := jwkstest.New(t)
+	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
+		Issuers: []exchange.Issuer{{ID: "acme", URL: issuer.URL, Audiences: []string{"app"}, Keys: exchange.Keys{AllowPrivateAddresses: true}}},
+		Clients: []exchange.Client{{ID: "app", Issuers: []string{"acme"}, Audiences: []string{"https://api.example"}, RefreshTokens: true}},
+	}, true, time.Now(), nil)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	return issuer
+}
+
+// A second server over the same store refreshes a session of the first: what they
+// share is derived from the keys in the store.
+func TestServersOverOneStoreShareSessions(t *testing.T) {
+	c := config(t)
+	first := newParts(t, c)
+	issuer := register(t, first)
+	created := post(t, first, url.Values{
+		"grant_type": {exchange.GrantTokenExchange}, "client_id": {"app"},
+		"subject_token": {issuer.Sign(issuer.Claims("alice", "app"))}, "subject_token_type": {exchange.TypeIDToken},
+	})
+	refresh, _ := created["refresh_token"].(string)
+	refreshed := post(t, newParts(t, c), url.Values{
+		"grant_type": {exchange.GrantRefreshToken}, "client_id": {"app"}, "refresh_token": {refresh},
+	})
+	if refreshed["session_id"] != created["session_id"] || refreshed["refresh_token"] == refresh {
+		t.Errorf("created %v, refreshed %v", created, refreshed)
+	}
+}
+
+func TestConfigChangesServerAndAdmin(t *testing.T) {
+	c := config(t)
+	c.Server = func(s *server.Config) {
+		if s.Grants == nil || s.Sessions == nil || s.Audit == nil || s.Limits == nil {
+			t.Error("the parts are not set yet")
+		}
+		s.Issuer = "https://other.example"
+	}
+	const token = "a-token-of-256-bits-in-base64url-0123456789"
+	c.Admin = func(a *admin.Config) { a.Token = token }
+	p := newParts(t, c)
+	w := httptest.NewRecorder()
+	p.Server.ServeHTTP(w, httptest.NewRequest("GET", "/.well-known/openid-configuration", nil))
+	if !strings.Contains(w.Body.String(), `"https://other.example"`) {
+		t.Errorf("discovery is %s", w.Body)
+	}
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8081/v1/keys", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w = httptest.NewRecorder()
+	p.Admin.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Errorf("the admin API: %d %s", w.Code, w.Body)
+	}
+	if without := newParts(t, config(t)); without.Admin != nil {
+		t.Error("there is an admin API without a token")
+	}
+}
+
+// What New cannot wire leaves nothing open.
+func TestNewRefuses(t *testing.T) {
+	for name, spoil := range map[string]func(*assembly.Config){
+		"a short key-encryption key": func(c *assembly.Config) { c.Keys.KEK = make([]byte, 31) },
+		"a server without an issuer": func(c *assembly.Config) { c.Server = func(s *server.Config) { s.Issuer = "" } },
+		"an admin API without token": func(c *assembly.Config) { c.Admin = func(*admin.Config) {} },
+	} {
+		c := config(t)
+		spoil(&c)
+		if _, err := assembly.New(t.Context(), c); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+}
+
+// Run sweeps every table without an error, and ends with its context.
+func TestRunEndsWithContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config(t)
+		var log bytes.Buffer
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		p := newParts(t, c)
+		ctx, stop := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { p.Run(ctx) })
+		time.Sleep(3 * time.Minute)
+		stop()
+		run.Wait()
+		if strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("logged %s", &log)
+		}
+	})
+}
