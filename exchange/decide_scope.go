@@ -105,13 +105,7 @@ func always(scope string) Check {
 
 // common returns the strings of a that are in b.
 func common(a, b []string) []string {
-	var out []string
-	for _, s := range a {
-		if slices.Contains(b, s) {
-			out = append(out, s)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(a), func(s string) bool { return !slices.Contains(b, s) })
 }
 
 // firstOutside returns the index of the first string that is not in allowed, -1

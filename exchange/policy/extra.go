@@ -58,7 +58,7 @@ func (e *extra) evaluate(claims map[string]any, left *budget) (any, error) {
 	if value == nil || value == types.NullValue {
 		return nil, nil
 	}
-	if err := left.spend(len(e.key) + len(`"":,`)); err != nil {
+	if err := left.spend(len(e.key) + len(`"":`)); err != nil {
 		return nil, err
 	}
 	return left.toJSON(value, maxExtraDepth)
@@ -84,17 +84,17 @@ func (b *budget) toJSON(value ref.Val, depth int) (any, error) {
 	}
 	switch value := unwrap(value).(type) {
 	case types.String:
-		return string(value), b.text(string(value))
+		return b.scalar(string(value))
 	case types.Bool:
-		return bool(value), b.scalar(bool(value))
+		return b.scalar(bool(value))
 	case types.Int:
-		return int64(value), b.scalar(int64(value))
+		return b.scalar(int64(value))
 	case types.Uint:
-		return uint64(value), b.scalar(uint64(value))
+		return b.scalar(uint64(value))
 	case types.Double:
-		return float64(value), b.scalar(float64(value))
+		return b.scalar(float64(value))
 	case nil, types.Null:
-		return nil, b.scalar(nil)
+		return b.scalar(nil)
 	case traits.Lister:
 		return b.array(value, depth)
 	case traits.Mapper:
@@ -104,61 +104,45 @@ func (b *budget) toJSON(value ref.Val, depth int) (any, error) {
 	}
 }
 
-// scalar spends the size of a value in JSON.
-func (b *budget) scalar(v any) error {
+// scalar spends the size of v in JSON, with the comma or bracket after it.
+func (b *budget) scalar(v any) (any, error) {
+	if s, ok := v.(string); ok && len(s) > maxExtra {
+		return nil, errTooLarge
+	}
 	encoded, err := json.Marshal(v)
 	if err != nil {
-		return errors.New("a number that JSON cannot express")
+		return nil, errors.New("a number that JSON cannot express")
 	}
-	return b.spend(len(encoded))
-}
-
-func (b *budget) text(s string) error {
-	if len(s) > maxExtra {
-		return errTooLarge
-	}
-	return b.scalar(s)
+	return v, b.spend(len(encoded) + 1)
 }
 
 func (b *budget) array(list traits.Lister, depth int) (any, error) {
-	if err := b.spend(len("[]")); err != nil {
-		return nil, err
-	}
 	out := []any{}
 	for it := list.Iterator(); it.HasNext() == types.True; {
 		element, err := b.toJSON(it.Next(), depth-1)
 		if err != nil {
 			return nil, err
 		}
-		if err := b.spend(len(",")); err != nil {
-			return nil, err
-		}
 		out = append(out, element)
 	}
-	return out, nil
+	return out, b.spend(len("[],"))
 }
 
 func (b *budget) object(m traits.Mapper, depth int) (any, error) {
-	if err := b.spend(len("{}")); err != nil {
-		return nil, err
-	}
 	out := map[string]any{}
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		key, isString := it.Next().(types.String)
 		if !isString {
 			return nil, errors.New("an object with a key that is not a string")
 		}
-		if err := b.text(string(key)); err != nil {
+		if _, err := b.scalar(string(key)); err != nil {
 			return nil, err
 		}
 		member, err := b.toJSON(m.Get(key), depth-1)
 		if err != nil {
 			return nil, err
 		}
-		if err := b.spend(len(":,")); err != nil {
-			return nil, err
-		}
 		out[string(key)] = member
 	}
-	return out, nil
+	return out, b.spend(len("{},"))
 }

@@ -103,20 +103,15 @@ func (l *linter) clientScopes(c *exchange.Client) {
 
 // origin checks a serialized origin (RFC 6454 §6.2) as browsers send it.
 func (l *linter) origin(path, origin string) {
-	u, err := url.Parse(origin)
 	switch {
 	case origin == "null":
 		l.Add(path, "null is the origin of any sandboxed page and file; it cannot be allowed")
 	case strings.Contains(origin, "*"):
 		l.Add(path, "%s has a *; origins are exact, list each", exchange.Quote(origin))
-	case err != nil || u.Host == "" || u.User != nil || !ascii(origin):
-		l.Add(path, "must be an origin such as https://app.example.com")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		l.Add(path, "%s must be https; http is only for localhost", exchange.Quote(origin))
-	case u.Scheme != "https" && u.Scheme != "http":
-		l.Add(path, "%s must be https", exchange.Quote(origin))
-	case origin != browserOrigin(u):
-		l.Add(path, "%s is not what browsers send; write %s", exchange.Quote(origin), exchange.Quote(browserOrigin(u)))
+	default:
+		if u := l.page(path, origin, "an origin such as https://app.example.com"); u != nil && origin != browserOrigin(u) {
+			l.Add(path, "%s is not what browsers send; write %s", exchange.Quote(origin), exchange.Quote(browserOrigin(u)))
+		}
 	}
 }
 

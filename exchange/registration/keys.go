@@ -22,24 +22,20 @@ var (
 
 // sources returns the names of the key sources that are set.
 func sources(k *exchange.Keys) []string {
-	var set []string
-	for _, s := range []struct {
-		name string
-		set  bool
-	}{
-		{"discoveryURL", k.DiscoveryURL != ""},
-		{"jwksURL", k.JWKSURL != ""},
-		{"certificatesURL", k.CertificatesURL != ""},
-		{"jwks", k.JWKS != ""},
-		{"pem", k.PEM != ""},
-		{"certificates", len(k.Certificates) > 0},
-		{"secrets", len(k.Secrets) > 0},
-	} {
-		if s.set {
-			set = append(set, s.name)
+	var out []string
+	add := func(name string, set bool) {
+		if set {
+			out = append(out, name)
 		}
 	}
-	return set
+	add("discoveryURL", k.DiscoveryURL != "")
+	add("jwksURL", k.JWKSURL != "")
+	add("certificatesURL", k.CertificatesURL != "")
+	add("jwks", k.JWKS != "")
+	add("pem", k.PEM != "")
+	add("certificates", len(k.Certificates) > 0)
+	add("secrets", len(k.Secrets) > 0)
+	return out
 }
 
 func (l *linter) keys(path string, k *exchange.Keys, plainHTTP bool) {

@@ -101,6 +101,23 @@ func (l *linter) endpoint(path, raw string, plainHTTP bool) *url.URL {
 	return nil
 }
 
+// page checks the URL of a page and returns it parsed, nil after a problem. Plain
+// http is accepted only on localhost.
+func (l *linter) page(path, raw, example string) *url.URL {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || !ascii(raw):
+		l.Add(path, "must be %s", example)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		l.Add(path, "%s must be https; http is only for localhost", exchange.Quote(raw))
+	case u.Scheme != "https" && u.Scheme != "http":
+		l.Add(path, "%s must be https", exchange.Quote(raw))
+	default:
+		return u
+	}
+	return nil
+}
+
 func looksLikeHost(raw string) bool {
 	host, _, _ := strings.Cut(raw, "/")
 	return strings.Contains(host, ".") && !strings.ContainsAny(host, "@ :")

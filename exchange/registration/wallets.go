@@ -27,7 +27,7 @@ func (l *linter) wallets(c *exchange.Client) {
 		return
 	}
 	l.authority("wallets.domain", w.Domain)
-	l.resource("wallets.uri", w.URI)
+	l.page("wallets.uri", w.URI, "a URL such as https://app.example.com/login")
 	l.statement("wallets.statement", w.Statement)
 	if len(w.Chains) == 0 {
 		l.Add("wallets.chains", "is missing; list the accepted chains by their CAIP-2 identifiers, such as eip155:1")
@@ -43,19 +43,6 @@ func (l *linter) authority(path, domain string) {
 	u, err := url.Parse("https://" + domain)
 	if domain == "" || err != nil || u.Host != domain || u.Hostname() == "" || !ascii(domain) || domain != strings.ToLower(domain) || strings.Contains(domain, "*") {
 		l.Add(path, "must be the host of the page that asks, with its port if that is not 443, in lower case: app.example.com")
-	}
-}
-
-// resource checks the URI of an EIP-4361 message.
-func (l *linter) resource(path, raw string) {
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || !ascii(raw):
-		l.Add(path, "must be a URL such as https://app.example.com/login")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		l.Add(path, "%s must be https; http is only for localhost", exchange.Quote(raw))
-	case u.Scheme != "https" && u.Scheme != "http":
-		l.Add(path, "%s must be https", exchange.Quote(raw))
 	}
 }
 
