@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/assembly"
 	"cambio/exchange/users"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
@@ -56,11 +57,12 @@ func seed(ctx context.Context, dir string, n int) error {
 		return err
 	}
 	defer engine.Close()
-	ring, err := keys.Open(ctx, engine, keys.Config{KEK: kek})
+	parts, err := assembly.New(ctx, assembly.Config{Engine: engine, Keys: keys.Config{KEK: kek}, Issuer: "http://127.0.0.1"})
 	if err != nil {
 		return err
 	}
-	return addUsers(ctx, engine, users.New(engine, ring.Derive("records")), n)
+	defer parts.Close()
+	return addUsers(ctx, engine, parts.Users, n)
 }
 
 // addUsers commits a thousand users at a time.

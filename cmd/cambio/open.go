@@ -56,7 +56,7 @@ func open(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_
 	if err := a.openAudit(stdout); err != nil {
 		return nil, err
 	}
-	if a.mail, err = openMail(&cfg.Mail); err != nil {
+	if a.mail, err = cfg.Mail.Sender(); err != nil {
 		return nil, err
 	}
 	if err := a.wire(ctx); err != nil {

@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
-	"cambio/keys"
 )
 
 // summary is the output of validate for a file without problems.
@@ -69,7 +64,7 @@ func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
 	if config != "" || len(manifests) == 0 {
 		cfg, err := settings.Load(config, c.environ)
 		if err == nil {
-			err = openFiles(&cfg)
+			err = cfg.CheckFiles()
 		}
 		if err != nil {
 			return nil, err
@@ -95,24 +90,4 @@ func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
 		out = append(out, summary{File: name, Issuers: len(f.Issuers), Clients: len(f.Clients)})
 	}
 	return out, nil
-}
-
-// openFiles checks the files that a configuration names and that a server needs to
-// start. Those that a first start creates may be absent.
-func openFiles(c *settings.Config) error {
-	if c.TLS.CertFile != "" {
-		if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
-			return fmt.Errorf("loading tls: %w", err)
-		}
-	}
-	if c.KeyEncryptionKeyFile != "" {
-		if _, err := keys.ReadKEK(c.KeyEncryptionKeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	info, err := os.Stat(c.AdminTokenFile)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		return hinted(fmt.Errorf("admin token file %s can be read by others", c.AdminTokenFile), "chmod 600 "+c.AdminTokenFile)
-	}
-	return nil
 }

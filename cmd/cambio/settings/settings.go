@@ -1,6 +1,6 @@
 // Package settings holds what a server runs with: the content of cambio.yaml,
 // the environment variables that override it, the defaults, and the check of the
-// whole. It opens no file but the configuration.
+// values and of the files that they name.
 package settings
 
 import (

@@ -205,3 +205,37 @@ func TestExampleConfigIsAllDefaults(t *testing.T) {
 		}
 	}
 }
+
+// Each row names a file that cannot be used.
+func TestCheckFiles(t *testing.T) {
+	dir := t.TempDir()
+	open := filepath.Join(dir, "open")
+	if err := os.WriteFile(open, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mail := []string{"CAMBIO_MAIL_HOST=smtp.example.com", "CAMBIO_MAIL_FROM=a@example.com"}
+	for _, row := range []struct {
+		name    string
+		environ []string
+		want    string
+	}{
+		{"files that a first start creates", nil, ""},
+		{"mail without files", mail, ""},
+		{"no certificate", []string{"CAMBIO_TLS_CERT_FILE=" + open, "CAMBIO_TLS_KEY_FILE=" + open}, "loading tls: "},
+		{"no key-encryption key", []string{"CAMBIO_KEY_ENCRYPTION_KEY_FILE=" + open}, "reading key-encryption key: "},
+		{"a token that others can read", []string{"CAMBIO_ADMIN_TOKEN_FILE=" + open}, "can be read by other users of this machine; chmod 600 it"},
+		{"no password", append(mail, "CAMBIO_MAIL_USERNAME=a", "CAMBIO_MAIL_PASSWORD_FILE="+filepath.Join(dir, "absent")), "reading the password of the SMTP server: open "},
+		{"no roots", append(mail, "CAMBIO_MAIL_CA_FILE="+open), "holds no certificate; write it in PEM"},
+	} {
+		c, err := Load("", append(row.environ, "CAMBIO_DATABASE="+filepath.Join(dir, "cambio.db")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CheckFiles(); (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v, want %q", row.name, err, row.want)
+		}
+	}
+}
