@@ -5,25 +5,22 @@ import "slices"
 // audience grants what was requested if all of it is allowed, and the first
 // allowed audience if nothing was requested.
 func (d *decider) audience(requested, allowed []string) {
-	if len(requested) == 0 && len(allowed) > 0 {
-		requested = allowed[:1]
-	}
-	d.targets(requested, allowed)
+	d.targets(requested, allowed, allowed[:min(1, len(allowed))])
 }
 
 // narrowAudience grants what was requested of the audiences in had that the
 // client may still have, and all of them if nothing was requested.
 func (d *decider) narrowAudience(requested, had []string) {
 	allowed := common(had, d.client.Audiences)
-	if len(requested) == 0 {
-		requested = allowed
-	}
-	d.targets(requested, allowed)
+	d.targets(requested, allowed, allowed)
 }
 
-// targets grants requested, which must not be empty: a token without an audience
-// would be accepted everywhere.
-func (d *decider) targets(requested, allowed []string) {
+// targets grants what was requested, and defaults if nothing was. One of them must
+// not be empty: a token without an audience would be accepted everywhere.
+func (d *decider) targets(requested, allowed, defaults []string) {
+	if len(requested) == 0 {
+		requested = defaults
+	}
 	c := Check{
 		Name: "audience", Want: joined(allowed), Got: joined(requested),
 		Passed: len(requested) > 0, Reason: ReasonTargetNotAllowed,

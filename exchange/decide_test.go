@@ -146,7 +146,7 @@ func run(t *testing.T, rows []row, decide func(*inputs) exchange.Decision) {
 	}
 }
 
-// refusedFor wants one failed check, the last one, and nothing granted.
+// refusedFor requires one failed check, the last one, and nothing granted.
 func refusedFor(t *testing.T, d exchange.Decision, reason exchange.Reason) {
 	t.Helper()
 	if d.Err == nil || d.Err.Reason != reason {

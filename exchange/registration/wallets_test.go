@@ -53,7 +53,7 @@ func TestLintWallets(t *testing.T) {
 		{"asking another chain", wallets(func(w *exchange.Wallets) { w.RPC = map[string]string{"eip155:2": "https://x.example"} }), one("wallets.rpc.eip155:2", "did you mean eip155:1?")},
 		{"asking Solana", wallets(func(w *exchange.Wallets) { w.RPC = map[string]string{"xrpl:0": "https://x.example"} }), one("wallets.rpc.xrpl:0", "without contract wallets")},
 		{"asking on loopback", wallets(func(w *exchange.Wallets) { w.RPC["eip155:1"] = "http://127.0.0.1:8545" }), nil},
-		{"asking nobody", wallets(func(w *exchange.Wallets) { w.RPC["eip155:1"] = "rpc.example.com" }), one("wallets.rpc.eip155:1", "https URL")},
+		{"asking a name without scheme", wallets(func(w *exchange.Wallets) { w.RPC["eip155:1"] = "rpc.example.com" }), one("wallets.rpc.eip155:1", "https URL")},
 		{"asking with a password", wallets(func(w *exchange.Wallets) { w.RPC["eip155:1"] = "https://a:b@rpc.example.com" }), one("wallets.rpc.eip155:1", "https URL")},
 	} {
 		t.Run(row.name, func(t *testing.T) {
