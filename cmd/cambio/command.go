@@ -182,7 +182,7 @@ func pages[T any](from string, limit int, get func(from string, limit int) (page
 
 // pageFlags adds the flags of a command that lists a page at a time.
 func pageFlags(cmd *cobra.Command, from *string, limit *int) {
-	cmd.Flags().StringVar(from, "from", "", "begin `where` the page before ended")
+	cmd.Flags().StringVar(from, "from", "", "continue at this `position`, printed after the previous page")
 	cmd.Flags().IntVar(limit, "limit", 100, "at most this many")
 }
 

@@ -76,7 +76,7 @@ func (c *cli) invoiceList() *cobra.Command {
 	}}
 	cmd := c.verb("list CLIENT [--customer C] [--limit N]", "List a client's invoices",
 		`Lists the invoices that a client's checkout tokens may be for, --limit at a time;
---from goes on where the page before ended.`, `  cambio invoice list shop
+--from continues after the previous page.`, `  cambio invoice list shop
   cambio invoice list shop --customer c-1 -o json`,
 		cobra.ExactArgs(1), request(c, func(ctx context.Context, api *admin.Client, args []string) (all admin.Invoices, err error) {
 			all.Invoices, all.Next, err = pages(f.From, f.Limit, func(from string, limit int) ([]exchange.Invoice, string, error) {

@@ -22,18 +22,18 @@ A subject that is linked to another user is refused: unlink it first, or merge t
 two users. Make sure that both are one person; an e-mail address does not show it.`, `  cambio link USER-ID google 110169484474386276334
   cambio link USER-ID client:backend customer-17`,
 		cobra.ExactArgs(3), request(c, func(ctx context.Context, api *admin.Client, args []string) (admin.LinkResult, error) {
-			made, err := api.Link(ctx, admin.LinkRequest{User: args[0], Issuer: args[1], Subject: args[2]})
-			return made, hintedOn(err, http.StatusConflict,
+			result, err := api.Link(ctx, admin.LinkRequest{User: args[0], Issuer: args[1], Subject: args[2]})
+			return result, hintedOn(err, http.StatusConflict,
 				"unlink the subject first with: cambio unlink ISSUER SUBJECT, or merge the two users with: cambio merge FROM INTO")
 		}, c.printLink))
 }
 
-func (c *cli) printLink(made admin.LinkResult) {
+func (c *cli) printLink(result admin.LinkResult) {
 	word := "linked"
-	if !made.Added {
+	if !result.Added {
 		word = "was linked already"
 	}
-	fmt.Fprintf(c.out, "subject %s of issuer %s %s to user %s\n", printable(made.Link.Subject), made.Link.Issuer, word, made.Link.User)
+	fmt.Fprintf(c.out, "subject %s of issuer %s %s to user %s\n", printable(result.Link.Subject), result.Link.Issuer, word, result.Link.User)
 }
 
 func (c *cli) unlink() *cobra.Command {

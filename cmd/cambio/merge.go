@@ -55,12 +55,12 @@ func (c *cli) mergeUsers(ctx context.Context, r admin.MergeRequest, preview, yes
 		return err
 	}
 	r.Version = plan.Version
-	made, err := api.Merge(ctx, r)
+	merge, err := api.Merge(ctx, r)
 	if err != nil {
 		return unknownUser("user", hintedOn(err, http.StatusConflict, "look at it again with: cambio merge FROM INTO --preview"))
 	}
-	return c.show(made, func() {
-		fmt.Fprintf(c.out, "user %s merged into %s; until %s undone by: cambio unmerge %s\n", r.From, r.Into, stamp(made.Until), made.ID)
+	return c.show(merge, func() {
+		fmt.Fprintf(c.out, "user %s merged into %s; until %s undone by: cambio unmerge %s\n", r.From, r.Into, stamp(merge.Until), merge.ID)
 	})
 }
 

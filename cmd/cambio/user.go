@@ -29,7 +29,7 @@ func (c *cli) userList() *cobra.Command {
 	var f admin.UserFilter
 	cmd := c.verb("list [--issuer I] [--limit N]", "List users",
 		`Lists users in the order in which they were first seen, --limit at a time;
---from goes on where the page before ended. With --issuer, only those that are
+--from continues after the previous page. With --issuer, only those that are
 linked to one of its subjects.`, `  cambio user list
   cambio user list --issuer google --limit 1000 -o json`,
 		cobra.NoArgs, request(c, func(ctx context.Context, api *admin.Client, _ []string) (all admin.Users, err error) {

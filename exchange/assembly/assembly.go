@@ -34,7 +34,7 @@ import (
 	"cambio/storage"
 )
 
-// Config is what differs between servers.
+// Config holds what differs between servers.
 type Config struct {
 	// Engine is the open store. The caller closes it after the Parts.
 	Engine storage.Engine
