@@ -15,7 +15,7 @@ const kekSize = 32
 
 // ReadKEK reads a key-encryption key from a file: 32 bytes in base64, with or
 // without a line break after them. It refuses a file that every user of the
-// machine can read; a group may, for that is how orchestrators hand out secrets.
+// machine can read. A group may, because orchestrators mount secrets so.
 func ReadKEK(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -31,10 +31,9 @@ func ReadKEK(path string) ([]byte, error) {
 	return kek, nil
 }
 
-// CreateKEK makes a key-encryption key and writes it to a file that only its
-// owner can read. It never replaces a file: one that is there is an error that
-// is fs.ErrExist. The file appears whole, so that of two processes that start
-// at once one creates it and the other can read it.
+// CreateKEK creates a key-encryption key and writes it to a file as
+// [CreateSecretFile] does: of two processes that start at once one creates the
+// file, and the other can read it.
 func CreateKEK(path string) ([]byte, error) {
 	kek := make([]byte, kekSize)
 	rand.Read(kek) // never fails
@@ -70,8 +69,8 @@ func CreateSecretFile(path, text string) error {
 	return syncDir(dir)
 }
 
-// syncDir makes a new name in dir durable. What is sealed under a key whose
-// file is lost is lost with it.
+// syncDir makes a new name in dir durable: what is sealed under a key is lost with
+// the key's file.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

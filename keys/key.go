@@ -17,36 +17,36 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// The algorithms we sign with (RFC 7518 §3.1, RFC 8037 §3.1).
+// The algorithms of signing keys (RFC 7518 §3.1, RFC 8037 §3.1).
 const (
 	ES256 = "ES256"
 	RS256 = "RS256"
 	EdDSA = "EdDSA"
 )
 
-// rsaBits is the size of our RSA keys.
+// rsaBits is the size of RSA keys.
 const rsaBits = 2048
 
-// member is a key of the ring as it is stored.
+// member is a stored key of the ring.
 type member struct {
 	ID        string    `json:"id"` // RFC 7638 thumbprint; kid
 	Algorithm string    `json:"alg"`
 	State     string    `json:"state"`
 	Created   time.Time `json:"created"`
 	Activated time.Time `json:"activated,omitzero"`
-	Retires   time.Time `json:"retires,omitzero"`  // when a retired key is gone
+	Retires   time.Time `json:"retires,omitzero"`  // when a retired key is removed
 	Public    []byte    `json:"public"`            // PKIX
-	Sealed    []byte    `json:"private,omitempty"` // PKCS #8, sealed; none when retired
+	Sealed    []byte    `json:"private,omitempty"` // PKCS #8, sealed; empty when retired
 }
 
-// The states of a key that is in the ring.
+// The states of a key in the ring.
 const (
 	StateNext    = "next"
 	StateActive  = "active"
 	StateRetired = "retired"
 )
 
-// generate makes a private key for an algorithm.
+// generate creates a private key for an algorithm.
 func generate(alg string) (crypto.Signer, error) {
 	switch alg {
 	case ES256:
@@ -60,7 +60,7 @@ func generate(alg string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("algorithm %q is none of %s, %s, %s", alg, ES256, RS256, EdDSA)
 }
 
-// newMember makes a next key, its private half sealed.
+// newMember creates a next key and seals its private half.
 func newMember(alg string, s sealer, now time.Time) (member, error) {
 	private, err := generate(alg)
 	if err != nil {
@@ -84,37 +84,29 @@ func newMember(alg string, s sealer, now time.Time) (member, error) {
 	}, nil
 }
 
-// sealName is the associated data of a private key: table and key ID.
+// sealName returns the associated data of a private key: table and key ID.
 func sealName(id string) string { return table + "/" + id }
 
-// thumbprint is the key's RFC 7638 thumbprint in base64url.
+// thumbprint returns the key's RFC 7638 thumbprint in base64url.
 func thumbprint(public crypto.PublicKey) (string, error) {
 	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
 	return base64.RawURLEncoding.EncodeToString(sum), err
 }
 
-// key is a member made ready.
+// key is an opened member.
 type key struct {
 	member
-	public  crypto.PublicKey
-	signer  crypto.Signer // nil when retired
-	headers [len(types)]string
+	public crypto.PublicKey
+	signer crypto.Signer // nil when retired
 }
 
-// types are the token types whose header segments are made once per key: those
-// of access tokens (RFC 9068 §2.1) and of ID tokens.
-var types = [...]string{"at+jwt", "JWT"}
-
-// open unseals a member's private half and prepares its headers.
+// open parses a member's public half and unseals its private half.
 func (m member) open(s sealer) (*key, error) {
 	public, err := x509.ParsePKIXPublicKey(m.Public)
 	if err != nil {
 		return nil, fmt.Errorf("opening signing key %s: %w", m.ID, err)
 	}
 	k := &key{member: m, public: public}
-	for i, typ := range types {
-		k.headers[i] = header(m.Algorithm, typ, m.ID)
-	}
 	if m.State == StateRetired {
 		return k, nil
 	}
@@ -135,29 +127,29 @@ func (m member) unseal(s sealer) (crypto.Signer, error) {
 	}
 	signer, ok := private.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("a %T does not sign", private)
+		return nil, fmt.Errorf("a %T cannot sign", private)
 	}
 	return signer, nil
 }
 
-// retire forgets the private half: until then the key only verifies.
+// retire returns the member without its private half: until then the key only
+// verifies.
 func (m member) retire(until time.Time) member {
 	m.State, m.Retires, m.Sealed = StateRetired, until, nil
 	return m
 }
 
-// sign is the JWS signature over input (RFC 7518 §3.3, §3.4, RFC 8037 §3.1).
+// sign returns the JWS signature of input (RFC 7518 §3.3, §3.4, RFC 8037 §3.1).
 //
-// ECDSA asks for the deterministic nonce of RFC 6979, which crypto/ecdsa makes
-// when it is given no randomness. It costs a fifth less than the hedged one,
-// and a virtual machine that is resumed twice from one snapshot does not repeat
-// a nonce. What hedging defends against is a fault provoked while the same
-// message is signed again, so no message is: each of our tokens has a random
-// jti.
+// For ECDSA the nonce is the deterministic one of RFC 6979, which crypto/ecdsa
+// computes when it is given no randomness. It costs a fifth less than the hedged
+// one, and a virtual machine that is resumed twice from one snapshot does not
+// repeat a nonce. Hedging protects against a fault that is provoked while the same
+// message is signed again. No message is: each token has a random jti.
 func (k *key) sign(input []byte) ([]byte, error) {
 	switch k.Algorithm {
 	case EdDSA:
-		// A copy goes to the interface, so that Sign's own may be on the stack.
+		// The interface gets a copy, so that Sign's buffer can be on the stack.
 		return k.signer.Sign(rand.Reader, bytes.Clone(input), crypto.Hash(0))
 	case RS256:
 		digest := sha256.Sum256(input)
@@ -178,14 +170,13 @@ func (k *key) signES256(digest []byte) ([]byte, error) {
 	return k.signer.Sign(rand.Reader, digest, crypto.SHA256)
 }
 
-// verify says whether signature is the key's over input, in the one spelling
-// that sign writes.
+// verify reports whether the key signed input, in the one spelling that sign
+// writes.
 func (k *key) verify(input, signature []byte) bool {
 	switch public := k.public.(type) {
 	case *ecdsa.PublicKey:
-		der, ok := toDER(signature)
 		digest := sha256.Sum256(input)
-		return ok && ecdsa.VerifyASN1(public, digest[:], der)
+		return verifyES256(public, digest[:], signature)
 	case *rsa.PublicKey:
 		digest := sha256.Sum256(input)
 		return rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil

@@ -79,7 +79,7 @@ func open(t testing.TB, e storage.Engine, change ...func(*Config)) *Ring {
 	return r
 }
 
-// states is the ring as text: the algorithm of each key by its state.
+// states returns the states of the published keys.
 func states(r *Ring) string {
 	var out []string
 	for _, i := range r.List() {
@@ -123,7 +123,7 @@ func TestFirstStartIsOneCommit(t *testing.T) {
 	}
 }
 
-func TestFirstStartOfManyNodes(t *testing.T) {
+func TestNodesThatStartAtOnceShareTheirKeys(t *testing.T) {
 	e := openStore(t)
 	rings := make([]*Ring, 8)
 	var wg sync.WaitGroup
@@ -142,15 +142,15 @@ func TestFirstStartOfManyNodes(t *testing.T) {
 	want, _ := rings[0].JWKS()
 	for _, r := range rings {
 		if got, _ := r.JWKS(); !bytes.Equal(got, want) {
-			t.Errorf("a node has keys of its own: %s", got)
+			t.Errorf("a node has other keys: %s", got)
 		}
 		if !bytes.Equal(r.Derive("x"), rings[0].Derive("x")) {
-			t.Error("a node has a root secret of its own")
+			t.Error("a node has another root secret")
 		}
 	}
 }
 
-func TestWrongKEK(t *testing.T) {
+func TestWrongKEKChangesNothing(t *testing.T) {
 	e := openStore(t)
 	open(t, e)
 	before, commits := dump(t, e), e.commits.Load()
@@ -183,7 +183,7 @@ func TestBadKEKLength(t *testing.T) {
 	for _, n := range []int{0, 16, 31, 33} {
 		e := openStore(t)
 		if _, err := Open(t.Context(), e, config(func(c *Config) { c.KEK = make([]byte, n) })); err == nil {
-			t.Errorf("a key of %d bytes was taken", n)
+			t.Errorf("a key of %d bytes was accepted", n)
 		}
 		if len(dump(t, e)) != 0 {
 			t.Errorf("a key of %d bytes changed the store", n)
@@ -191,8 +191,7 @@ func TestBadKEKLength(t *testing.T) {
 	}
 }
 
-// Damage is an error and never a reason for new keys.
-func TestDamage(t *testing.T) {
+func TestDamageCreatesNoKeys(t *testing.T) {
 	flip := func(b []byte, i int) []byte { b = bytes.Clone(b); b[i] ^= 1; return b }
 	tests := []struct {
 		name  string
@@ -236,7 +235,7 @@ func TestDamage(t *testing.T) {
 				t.Errorf("got %v, want ErrCorrupt", err)
 			}
 			if e.commits.Load() != commits || len(dump(t, e)) != len(before) {
-				t.Error("damage made new keys")
+				t.Error("damage created new keys")
 			}
 		})
 	}
@@ -276,7 +275,7 @@ func TestStoreHoldsNoPrivateKey(t *testing.T) {
 	}
 }
 
-func TestSeal(t *testing.T) {
+func TestSealedBytesOpenOnlyUnderTheirName(t *testing.T) {
 	r := open(t, openStore(t))
 	sealed, err := r.Seal("issuers/a", []byte("secret"))
 	if err != nil || bytes.Contains(sealed, []byte("secret")) {
@@ -284,7 +283,7 @@ func TestSeal(t *testing.T) {
 	}
 	again, _ := r.Seal("issuers/a", []byte("secret"))
 	if bytes.Equal(sealed, again) {
-		t.Error("the same nonce twice")
+		t.Error("a nonce was used twice")
 	}
 	other := open(t, openStore(t))
 	tests := []struct {
@@ -311,7 +310,7 @@ func TestSeal(t *testing.T) {
 	}
 }
 
-func TestDerive(t *testing.T) {
+func TestDerivedKeysAreStableAndUnrelated(t *testing.T) {
 	r := open(t, openStore(t))
 	a, b := r.Derive("records"), r.Derive("refresh tokens")
 	if len(a) != 32 || bytes.Equal(a, b) || !bytes.Equal(a, r.Derive("records")) {
@@ -322,7 +321,7 @@ func TestDerive(t *testing.T) {
 	}
 }
 
-func TestKEKFile(t *testing.T) {
+func TestCreateKEKNeverReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kek")
 	made, err := CreateKEK(path)
 	if err != nil || len(made) != kekSize {

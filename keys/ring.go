@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,14 +22,14 @@ const (
 	ringKey = "ring"
 )
 
-// Config says how keys are sealed and when they change. Nodes that share a
-// store have the same one.
+// Config configures how keys are sealed and when they rotate. Nodes that share a
+// store have the same Config.
 type Config struct {
-	// KEK is the key-encryption key, 32 bytes. An attacker who has it and the
-	// store can sign anything.
+	// KEK is the key-encryption key, 32 bytes. An attacker with it and the store
+	// can sign anything.
 	KEK []byte
-	// Algorithm of new keys: ES256 (default), RS256 or EdDSA. After a change
-	// the next key is made anew, and signs once it was published PublishAhead.
+	// Algorithm of new keys: ES256 (default), RS256 or EdDSA. After a change the
+	// next key is replaced, and signs after it was published for PublishAhead.
 	Algorithm string
 	// RotateEvery is how long a key is active. Default 720h.
 	RotateEvery time.Duration
@@ -36,35 +37,24 @@ type Config struct {
 	// rotation lets it sign: longer than verifiers cache a JWK Set. Default 24h.
 	PublishAhead time.Duration
 	// RetireAfter is how long a key stays published after it signed last: the
-	// longest lifetime of a token, which is 60m, and what other nodes take to
-	// notice that it was retired. Default 90m.
+	// longest lifetime of a token, which is 60m, and the time that other nodes
+	// take to notice that it was retired. Default 90m.
 	RetireAfter time.Duration
 	Now         func() time.Time // nil means time.Now
 	Logger      *slog.Logger     // nil means slog.Default
 }
 
-// schedule is the Config's with its defaults filled in.
+// schedule returns the Config's schedule with defaults.
 func (c Config) schedule() schedule {
-	s := schedule{
-		algorithm:    c.Algorithm,
-		rotateEvery:  or(c.RotateEvery, 30*24*time.Hour),
-		publishAhead: or(c.PublishAhead, 24*time.Hour),
-		retireAfter:  or(c.RetireAfter, 90*time.Minute),
+	return schedule{
+		algorithm:    cmp.Or(c.Algorithm, ES256),
+		rotateEvery:  cmp.Or(c.RotateEvery, 30*24*time.Hour),
+		publishAhead: cmp.Or(c.PublishAhead, 24*time.Hour),
+		retireAfter:  cmp.Or(c.RetireAfter, 90*time.Minute),
 	}
-	if s.algorithm == "" {
-		s.algorithm = ES256
-	}
-	return s
 }
 
-func or(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return d
-}
-
-// check names what is wrong with a Config.
+// check validates a Config.
 func (c Config) check() error {
 	if len(c.KEK) != kekSize {
 		return fmt.Errorf("key-encryption key has %d bytes, want %d", len(c.KEK), kekSize)
@@ -78,20 +68,20 @@ func (c Config) check() error {
 	return nil
 }
 
-// record is the ring as it is stored.
+// record is the stored ring.
 type record struct {
 	Keys []member `json:"keys"`
 }
 
-// Ring is our signing keys and our root secret. Signing and verifying read one
-// immutable state behind an atomic pointer; nothing on their way locks.
+// Ring is the signing keys and the root secret. Signing and verifying read one
+// immutable state behind an atomic pointer, without a lock.
 type Ring struct {
 	schedule schedule
 	engine   storage.Engine
 	table    storage.Table[record]
-	kek      sealer // of private keys
+	kek      sealer // for private keys
 	secret   []byte // the root secret
-	data     sealer // of Seal and Unseal
+	data     sealer // for Seal and Unseal
 	now      func() time.Time
 	logger   *slog.Logger
 
@@ -99,11 +89,11 @@ type Ring struct {
 	mu    sync.Mutex // held while the ring changes
 }
 
-// Open reads the keys of a store, and makes them in one commit if it has none
-// yet; of several nodes that start at once on an empty store one makes them. It
-// also makes the transitions that fell due while no server ran. It returns
-// ErrWrongKEK, having changed nothing, if the store is sealed under another
-// key, and storage.ErrCorrupt if the right one does not open it.
+// Open reads the keys of a store, and creates them in one commit if it has none
+// yet; of several nodes that start at once on an empty store one creates them. It
+// also makes the transitions that became due while no server ran. It returns
+// ErrWrongKEK, having changed nothing, if the store is sealed under another key,
+// and storage.ErrCorrupt if the right key does not open it.
 func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("opening keys: %w", err)
@@ -125,7 +115,7 @@ func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
 	return r, nil
 }
 
-// Exist says whether a store has keys, sealed under whatever key-encryption key.
+// Exist reports whether a store has keys, sealed under any key-encryption key.
 func Exist(ctx context.Context, e storage.Engine) (bool, error) {
 	_, err := e.Get(ctx, table, rootKey)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -151,8 +141,8 @@ func (r *Ring) open(ctx context.Context, kek []byte) error {
 	return r.Tick(ctx, r.now())
 }
 
-// create makes the root secret, an active and a next key, in one commit. If
-// another node was faster, its root is the one to use.
+// create stores a new root secret, an active and a next key in one commit. If
+// another node was faster, it returns that node's root.
 func (r *Ring) create(ctx context.Context, kek []byte) ([]byte, error) {
 	made, err := newRoot(kek)
 	if err != nil {
@@ -181,8 +171,8 @@ func (r *Ring) create(ctx context.Context, kek []byte) ([]byte, error) {
 	return stored, err
 }
 
-// unlock opens the root secret and derives what this package needs of it. The
-// root is not in a Table: the MAC of a Table's records is made of it.
+// unlock opens the root secret and derives this package's keys. The root is not in
+// a Table, because the MAC key of a Table's records is derived from it.
 func (r *Ring) unlock(stored, kek []byte) error {
 	var sealed root
 	if err := json.Unmarshal(stored, &sealed); err != nil {
@@ -201,19 +191,19 @@ func (r *Ring) unlock(stored, kek []byte) error {
 	return err
 }
 
-// Derive is a 32-byte key for a purpose, the same for the life of the store.
-// Different purposes give unrelated keys (HKDF-SHA256, RFC 5869).
+// Derive returns a 32-byte key for a purpose, the same for the life of the store.
+// Keys for different purposes are unrelated (HKDF-SHA256, RFC 5869).
 func (r *Ring) Derive(purpose string) []byte { return derive(r.secret, purpose) }
 
-// Seal encrypts what must be stored but not be readable in the store, by
-// AES-256-GCM under a key derived from the root secret. name is authenticated
-// with it: table and key of the record it is for.
+// Seal encrypts what must not be readable in the store, by AES-256-GCM under a key
+// derived from the root secret. name is authenticated too: it is the table and key
+// of the record.
 func (r *Ring) Seal(name string, plain []byte) ([]byte, error) {
 	return r.data.seal(name, plain), nil
 }
 
-// Unseal decrypts what Seal made for the name. What it did not make for that
-// name is storage.ErrCorrupt.
+// Unseal decrypts what Seal returned for the name. The error for anything else is
+// storage.ErrCorrupt.
 func (r *Ring) Unseal(name string, sealed []byte) ([]byte, error) {
 	plain, err := r.data.open(name, sealed)
 	if err != nil {

@@ -10,12 +10,16 @@ import (
 	"cambio/storage"
 )
 
-// tickEvery is how often Run looks at the schedule, and within what time a node
-// notices what another one did to the ring.
+// tickEvery is how often Run ticks, and so the time within which a node notices a
+// change by another node.
 const tickEvery = time.Minute
 
+// maxAttempts bounds the attempts at one change of the ring, of which each but the
+// last met a change by another node.
+const maxAttempts = 16
+
 // Tick makes the transitions that are due at now, and adopts those that other
-// nodes made. When there are none it reads one record.
+// nodes made. If there are none it only reads one record.
 func (r *Ring) Tick(ctx context.Context, now time.Time) error {
 	err := r.update(ctx, now, func(ring []member) ([]member, error) {
 		return r.schedule.tick(ring, now), nil
@@ -23,9 +27,9 @@ func (r *Ring) Tick(ctx context.Context, now time.Time) error {
 	return wrap("rotating signing keys on schedule", err)
 }
 
-// Rotate retires the active key and activates the next one, now. Whoever
-// verifies with a JWK Set from before that key was published (see List) must
-// fetch it again; two calls in a row make everybody do so.
+// Rotate retires the active key and activates the next one, now. A verifier whose
+// JWK Set is older than the next key (see List) must fetch it again; after two
+// calls in a row every verifier must.
 func (r *Ring) Rotate(ctx context.Context, now time.Time) error {
 	err := r.update(ctx, now, func(ring []member) ([]member, error) {
 		return r.schedule.rotate(ring, now), nil
@@ -33,9 +37,10 @@ func (r *Ring) Rotate(ctx context.Context, now time.Time) error {
 	return wrap("rotating signing keys", err)
 }
 
-// Revoke removes a key at once: we accept no token that it signed, others
-// accept them until they fetch the JWK Set again. If it was active, the next
-// key is. It returns storage.ErrNotFound for a key that is not in the ring.
+// Revoke removes a key at once: the server accepts no token that it signed, other
+// verifiers accept them until they fetch the JWK Set again. If the key was active,
+// the next key becomes active. It returns storage.ErrNotFound for a key that is
+// not in the ring.
 func (r *Ring) Revoke(ctx context.Context, kid string, now time.Time) error {
 	err := r.update(ctx, now, func(ring []member) ([]member, error) {
 		out, ok := revoke(ring, kid, now)
@@ -47,8 +52,7 @@ func (r *Ring) Revoke(ctx context.Context, kid string, now time.Time) error {
 	return wrap("revoking signing key", err)
 }
 
-// Run ticks until ctx ends. A tick that fails is logged and the next one tries
-// again; meanwhile the keys in use stay in use.
+// Run ticks until ctx ends. It logs a tick that fails and keeps the keys in use.
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
@@ -58,43 +62,40 @@ func (r *Ring) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 			if err := r.Tick(ctx, r.now()); err != nil && ctx.Err() == nil {
-				r.logger.ErrorContext(ctx, "signing keys", "error", err)
+				r.logger.ErrorContext(ctx, "cannot check the rotation of signing keys", "error", err)
 			}
 		}
 	}
 }
 
-// update reads the ring, changes it and commits that, from the start again if
-// another node changed it in between, and then adopts what is stored.
+// update reads, changes and commits the ring, again if another node changed it in
+// between, and then adopts what is stored.
 func (r *Ring) update(ctx context.Context, now time.Time, change func([]member) ([]member, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
+	return storage.Retry(ctx, maxAttempts, func() error {
 		row, err := r.table.Get(ctx, ringKey)
 		if err != nil {
-			return lost(err)
+			return readError(err)
 		}
 		ring, err := r.step(ctx, row, now, change)
-		if errors.Is(err, storage.ErrConflict) {
-			continue
-		}
 		if err != nil {
 			return err
 		}
 		return r.adopt(ctx, ring)
-	}
+	})
 }
 
-// lost makes an absent ring what it is where there is a root secret: damage,
-// and no reason to make new keys.
-func lost(err error) error {
+// readError returns the error for a ring that could not be read. Where there is a
+// root secret, an absent ring is damage, and no reason to create new keys.
+func readError(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("reading signing keys: %w: the record is gone", storage.ErrCorrupt)
+		return fmt.Errorf("reading signing keys: %w: the record is missing", storage.ErrCorrupt)
 	}
 	return fmt.Errorf("reading signing keys: %w", err)
 }
 
-// step commits one change of the ring that was read, if it is one.
+// step commits a change of the ring that was read, unless it changes nothing.
 func (r *Ring) step(ctx context.Context, row storage.Row[record], now time.Time, change func([]member) ([]member, error)) ([]member, error) {
 	ring, err := change(slices.Clone(row.Value.Keys))
 	if err != nil {
@@ -113,12 +114,12 @@ func (r *Ring) step(ctx context.Context, row storage.Row[record], now time.Time,
 	return ring, r.engine.Commit(ctx, w)
 }
 
-// complete adds the keys a ring must have: an active one, and a next one.
+// complete adds the keys that a ring must have: an active and a next one.
 func (r *Ring) complete(ring []member, now time.Time) ([]member, error) {
 	for find(ring, StateActive) == nil || find(ring, StateNext) == nil {
 		made, err := newMember(r.schedule.algorithm, r.kek, now)
 		if err != nil {
-			return nil, fmt.Errorf("making a signing key: %w", err)
+			return nil, fmt.Errorf("creating a signing key: %w", err)
 		}
 		ring = append(ring, made)
 		if find(ring, StateActive) == nil {
@@ -128,8 +129,8 @@ func (r *Ring) complete(ring []member, now time.Time) ([]member, error) {
 	return ring, nil
 }
 
-// adopt makes the stored ring the one that signs and verifies. Nothing signs
-// with a key, and no JWK Set shows one, that is not stored.
+// adopt makes the stored ring the one in use. No key signs or is published before
+// it is stored.
 func (r *Ring) adopt(ctx context.Context, ring []member) error {
 	old := r.state.Load()
 	if old != nil && same(ring, old.members) {
@@ -143,7 +144,7 @@ func (r *Ring) adopt(ctx context.Context, ring []member) error {
 		return err
 	}
 	r.state.Store(s)
-	r.logger.InfoContext(ctx, "signing keys", "active", s.active.ID, "published", len(s.published))
+	r.logger.InfoContext(ctx, "using signing keys", "active", s.active.ID, "published", len(s.published))
 	return nil
 }
 

@@ -55,14 +55,14 @@ func TestSchedule(t *testing.T) {
 			for _, m := range s.tick(in, now) {
 				got = append(got, m.ID+":"+m.State)
 				if m.ID == "a" && m.State == StateRetired && (!m.Retires.Equal(now.Add(time.Hour)) || m.Sealed != nil) {
-					t.Errorf("retired key: gone at %s, private half %v", m.Retires, m.Sealed)
+					t.Errorf("retired key: removed at %s, private half %v", m.Retires, m.Sealed)
 				}
 			}
 			if s := strings.Join(got, " "); s != tt.want {
 				t.Errorf("got %s, want %s", s, tt.want)
 			}
 			if in[1].State != StateActive || in[2].State != StateNext {
-				t.Error("the ring that came was changed")
+				t.Error("the argument was changed")
 			}
 		})
 	}
@@ -114,7 +114,7 @@ func TestRevoke(t *testing.T) {
 	}
 	t.Run("unknown", func(t *testing.T) {
 		r := open(t, openStore(t))
-		if err := r.Revoke(t.Context(), "nobody", start); !errors.Is(err, storage.ErrNotFound) {
+		if err := r.Revoke(t.Context(), "unknown", start); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("got %v, want ErrNotFound", err)
 		}
 		if states(r) != "active next" {
@@ -123,8 +123,8 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// A rotation under load fails no request: what is signed verifies, at our side
-// and at that of an API which fetched the JWK Set before the rotation.
+// Tokens are verified by the server and by an API that fetched the JWK Set before
+// the rotation.
 func TestRotationFailsNoRequest(t *testing.T) {
 	r := open(t, openStore(t), func(c *Config) { c.RotateEvery, c.PublishAhead = time.Minute, time.Second })
 	ctx, stop := context.WithCancel(t.Context())
@@ -164,13 +164,12 @@ func TestRotationFailsNoRequest(t *testing.T) {
 	stop()
 	wg.Wait()
 	if got := strings.Count(states(r), StateRetired); got != 20 {
-		t.Errorf("%d retired keys are published, want all 20: their tokens live", got)
+		t.Errorf("%d retired keys are published, want all 20: their tokens are valid", got)
 	}
 }
 
-// Run rotates on schedule without a restart, and what a retired key signed last
-// verifies until it has expired.
-func TestRun(t *testing.T) {
+// The last token of a retired key is accepted until it has expired.
+func TestRunRotatesOnSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := openStore(t)
 		r, err := Open(t.Context(), e, Config{KEK: kek, RotateEvery: 6 * time.Hour, PublishAhead: time.Hour, Logger: config().Logger})
@@ -201,7 +200,7 @@ func TestRun(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if _, err := r.Verify(last, "at+jwt"); !errors.Is(err, ErrUnknownKey) {
-			t.Errorf("after all its tokens expired the key is still there: %v", err)
+			t.Errorf("the key is still published after all its tokens expired: %v", err)
 		}
 		stop()
 		wg.Wait()
@@ -234,8 +233,7 @@ func TestNodesAdoptRotations(t *testing.T) {
 	}
 }
 
-// Of nodes whose rotation falls due at once, one makes it.
-func TestNodesRotateOnce(t *testing.T) {
+func TestRotationDueOnManyNodesHappensOnce(t *testing.T) {
 	e := openStore(t)
 	rings := make([]*Ring, 6)
 	for i := range rings {
@@ -258,7 +256,7 @@ func TestNodesRotateOnce(t *testing.T) {
 	}
 }
 
-func TestChangeOfAlgorithm(t *testing.T) {
+func TestNewAlgorithmIsPublishedBeforeItSigns(t *testing.T) {
 	e := openStore(t)
 	open(t, e)
 	r := open(t, e, algorithm(EdDSA))
@@ -276,8 +274,7 @@ func TestChangeOfAlgorithm(t *testing.T) {
 	}
 }
 
-// A commit that fails changes neither the store nor what is published.
-func TestFailedRotation(t *testing.T) {
+func TestFailedCommitChangesNothing(t *testing.T) {
 	e := openStore(t)
 	r := open(t, e)
 	body, _ := r.JWKS()

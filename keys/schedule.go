@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// schedule says when keys change their state. Its methods are pure: they make
-// of the members of a ring those that come after them.
+// schedule determines when keys change their state. Its methods are pure: they
+// return the members of a ring after a change.
 type schedule struct {
 	algorithm    string
 	rotateEvery  time.Duration
@@ -18,7 +18,7 @@ type schedule struct {
 func (s schedule) tick(ring []member, now time.Time) []member {
 	out := slices.DeleteFunc(slices.Clone(ring), func(m member) bool {
 		expired := m.State == StateRetired && !now.Before(m.Retires)
-		// A key of an algorithm that was chosen before has signed nothing yet.
+		// A next key of the former algorithm has signed nothing yet.
 		misfit := m.State == StateNext && m.Algorithm != s.algorithm
 		return expired || misfit
 	})
@@ -28,9 +28,9 @@ func (s schedule) tick(ring []member, now time.Time) []member {
 	return out
 }
 
-// due says whether the active key has signed for long enough, or has the
-// algorithm that was chosen before, and the next one was published for long
-// enough that whoever verifies has seen it.
+// due reports whether the active key has signed for long enough, or has the former
+// algorithm, and the next key was published for long enough that verifiers have
+// it.
 func (s schedule) due(ring []member, now time.Time) bool {
 	active, next := find(ring, StateActive), find(ring, StateNext)
 	if active == nil || next == nil || now.Before(next.Created.Add(s.publishAhead)) {
@@ -50,8 +50,8 @@ func (s schedule) rotate(ring []member, now time.Time) []member {
 	return activate(out, now)
 }
 
-// revoke drops a key at once, whatever its state; without an active key the
-// next one becomes it.
+// revoke removes a key in any state; if it was active, the next key becomes
+// active.
 func revoke(ring []member, id string, now time.Time) ([]member, bool) {
 	out := slices.DeleteFunc(slices.Clone(ring), func(m member) bool { return m.ID == id })
 	if len(out) == len(ring) {
@@ -70,7 +70,7 @@ func activate(ring []member, now time.Time) []member {
 	return ring
 }
 
-// find is the first member in a state, nil if there is none.
+// find returns the first member in a state, nil if there is none.
 func find(ring []member, state string) *member {
 	for i := range ring {
 		if ring[i].State == state {
@@ -80,8 +80,8 @@ func find(ring []member, state string) *member {
 	return nil
 }
 
-// same says whether two rings have the same keys in the same states: a key's
-// other facts change only with its state.
+// same reports whether two rings have the same keys in the same states: the other
+// fields of a key change only with its state.
 func same(a, b []member) bool {
 	return slices.EqualFunc(a, b, func(x, y member) bool { return x.ID == y.ID && x.State == y.State })
 }

@@ -12,18 +12,17 @@ import (
 	"fmt"
 )
 
-// ErrWrongKEK says that the store was sealed under another key-encryption key
-// than the one given. Nothing was changed.
+// ErrWrongKEK means that the store is sealed under another key-encryption key than
+// the one given. Nothing was changed.
 var ErrWrongKEK = errors.New("wrong key-encryption key")
 
-// errSeal says that sealed bytes do not open: they, their name or the key is
-// another.
-var errSeal = errors.New("seal is broken")
+// errSeal means that sealed bytes do not open: they, their name or the key differ.
+var errSeal = errors.New("the seal is broken")
 
 // sealer seals by AES-256-GCM. Nonces are random: after 2^32 seals under one key
-// the odds that two have met are still one in 2^33. Of keys and secrets we make
-// a few a month; answers to requests with an Idempotency-Key are that many after
-// 50 days of 1,000 a second, and are gone after two.
+// the probability that two were equal is still 2^-33. Keys and secrets are a few a
+// month; stored responses to requests with an Idempotency-Key are that many after
+// 50 days of 1,000 a second, and expire after two.
 type sealer struct{ aead cipher.AEAD }
 
 func newSealer(key []byte) (sealer, error) {
@@ -35,8 +34,8 @@ func newSealer(key []byte) (sealer, error) {
 	return sealer{aead}, err
 }
 
-// seal encrypts plain; name is authenticated with it, so that a seal opens
-// only where it was put.
+// seal encrypts plain and authenticates name, so that sealed bytes open only where
+// they were stored.
 func (s sealer) seal(name string, plain []byte) []byte {
 	return s.aead.Seal(nil, nil, plain, []byte(name))
 }
@@ -51,8 +50,8 @@ func (s sealer) open(name string, sealed []byte) ([]byte, error) {
 
 // root is the record of the root secret.
 type root struct {
-	// KEK names the key it is sealed under, so that a wrong key can be told
-	// from a damaged record. It is 32 bits of a MAC and reveals nothing.
+	// KEK identifies the key-encryption key, so that a wrong key is not taken for a
+	// damaged record. It is 32 bits of a MAC and reveals nothing.
 	KEK    string `json:"kek"`
 	Sealed []byte `json:"sealed"`
 }
@@ -60,7 +59,7 @@ type root struct {
 // rootName is the associated data of the root secret: table and key.
 const rootName = table + "/" + rootKey
 
-// newRoot makes a root secret and seals it under kek.
+// newRoot creates a root secret and seals it under kek.
 func newRoot(kek []byte) (root, error) {
 	s, err := newSealer(kek)
 	if err != nil {
@@ -71,8 +70,8 @@ func newRoot(kek []byte) (root, error) {
 	return root{KEK: fingerprint(kek), Sealed: s.seal(rootName, secret)}, nil
 }
 
-// open unseals the root secret. A key that does not open it and is not the one
-// it names is ErrWrongKEK.
+// open unseals the root secret. It returns ErrWrongKEK if kek is not the key that
+// the record names.
 func (r root) open(kek []byte) ([]byte, error) {
 	s, err := newSealer(kek)
 	if err != nil {
@@ -85,14 +84,14 @@ func (r root) open(kek []byte) ([]byte, error) {
 	return secret, err
 }
 
-// fingerprint names a key-encryption key in a message without telling it.
+// fingerprint identifies a key-encryption key without revealing it.
 func fingerprint(kek []byte) string {
 	mac := hmac.New(sha256.New, kek)
 	mac.Write([]byte("cambio key-encryption key"))
 	return hex.EncodeToString(mac.Sum(nil)[:4])
 }
 
-// derive makes a 32-byte key for a purpose from the root secret (RFC 5869).
+// derive returns a 32-byte key for a purpose (RFC 5869).
 func derive(secret []byte, purpose string) []byte {
 	key, err := hkdf.Key(sha256.New, secret, nil, "cambio "+purpose, sha256.Size)
 	if err != nil {

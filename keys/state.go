@@ -11,10 +11,10 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// state is the ring at a moment: immutable, replaced as a whole.
+// state is the ring in use: immutable, replaced as a whole.
 type state struct {
 	members    []member // as stored
-	published  []*key   // active first: it signed most of the tokens we verify
+	published  []*key   // active first: it signed most tokens
 	active     *key
 	jwks       []byte
 	etag       string
@@ -23,8 +23,7 @@ type state struct {
 
 var errNoActive = errors.New("no active signing key")
 
-// newState makes the members of a ring ready. Keys that old has open are not
-// opened again.
+// newState opens the members of a ring, except those that old has open.
 func newState(ring []member, old *state, s sealer) (*state, error) {
 	out := &state{members: ring}
 	for _, m := range ring {
@@ -45,7 +44,7 @@ func newState(ring []member, old *state, s sealer) (*state, error) {
 	return out, out.publish()
 }
 
-// open makes a member ready. It takes the private half from s if that has it.
+// open opens a member. It takes the private half from s, if that has it.
 func (s *state) open(m member, with sealer) (*key, error) {
 	if s != nil {
 		for _, k := range s.published {
@@ -59,7 +58,7 @@ func (s *state) open(m member, with sealer) (*key, error) {
 	return m.open(with)
 }
 
-// publish writes the JWK Set (RFC 7517 §5), once for all who will ask.
+// publish marshals the JWK Set (RFC 7517 §5) once.
 func (s *state) publish() error {
 	var set jose.JSONWebKeySet
 	for _, k := range s.published {
@@ -70,34 +69,34 @@ func (s *state) publish() error {
 	}
 	body, err := json.Marshal(set)
 	if err != nil {
-		return fmt.Errorf("writing JWK set: %w", err)
+		return fmt.Errorf("marshalling the JWK Set: %w", err)
 	}
 	sum := sha256.Sum256(body)
 	s.jwks, s.etag = body, `"`+encoding.EncodeToString(sum[:16])+`"`
 	return nil
 }
 
-// JWKS is the JWK Set of the published keys, next, active and retired, and its
-// entity tag (RFC 9110 §8.8.3). The body is shared: it must not be changed.
+// JWKS returns the JWK Set of the published keys, next, active and retired, and its
+// entity tag (RFC 9110 §8.8.3). The body is shared and must not be changed.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	s := r.state.Load()
 	return s.jwks, s.etag
 }
 
-// Algorithms are those of the published keys, that of the active one first.
+// Algorithms returns those of the published keys, that of the active key first.
 func (r *Ring) Algorithms() []string { return slices.Clone(r.state.Load().algorithms) }
 
-// Info is what is told of a signing key.
+// Info describes a signing key.
 type Info struct {
 	ID        string    `json:"id"` // kid
 	Algorithm string    `json:"algorithm"`
 	State     string    `json:"state"` // StateNext, StateActive or StateRetired
 	Created   time.Time `json:"created"`
 	Activated time.Time `json:"activated,omitzero"`
-	Retires   time.Time `json:"retires,omitzero"` // when a retired key is gone
+	Retires   time.Time `json:"retires,omitzero"` // when a retired key is removed
 }
 
-// List tells of the published keys, the active one first.
+// List describes the published keys, the active key first.
 func (r *Ring) List() []Info {
 	var out []Info
 	for _, k := range r.state.Load().published {
