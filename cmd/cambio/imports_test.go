@@ -86,7 +86,7 @@ var homes = []struct {
 	{"filippo.io/bigmod", []string{"jwks"}, "only RSA verification needs its arithmetic"},
 	{"github.com/decred", []string{"exchange/wallet"}, "only chains use its curve"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "only chains use base58"},
-	{"golang.org/x/crypto", []string{"exchange/wallet"}, "only chains use Keccak; the standard library has the rest"},
+	{"golang.org/x/crypto", []string{"exchange/wallet"}, "only chains use Keccak and RIPEMD-160"},
 	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/assembly", "exchange/wallet", "exchange/checkout", "jwks"}, "no grant sees HTTP"},
 }
 

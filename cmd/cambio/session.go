@@ -23,8 +23,8 @@ in the same way.`, `  cambio session list --client shop
 func (c *cli) sessionList() *cobra.Command {
 	var f admin.SessionFilter
 	cmd := c.verb("list [--user U] [--client C] [--issuer I] [--limit N]", "List sessions",
-		`Lists sessions, oldest first, --limit at a time; --from goes on where the page
-before ended. Ended sessions are listed until they are swept.`, `  cambio session list --client shop
+		`Lists sessions, oldest first, --limit at a time; --from continues after the
+previous page. Ended sessions are listed until they are swept.`, `  cambio session list --client shop
   cambio session list --issuer google --limit 1000 -o json`,
 		cobra.NoArgs, request(c, func(ctx context.Context, api *admin.Client, _ []string) (admin.Sessions, error) {
 			return sessions(ctx, api, f)

@@ -42,8 +42,8 @@ type Config struct {
 	Keys keys.Config
 	// Issuer is the public base URL and the iss of every token.
 	Issuer string
-	// JWKS are the options of all issuers' key sets; Now and Logger are those
-	// below.
+	// JWKS are the options of all issuers' key sets; Logger is the one below, and
+	// Now by default.
 	JWKS jwks.Options
 	// Audit gets one event for each decision. The caller closes it after the Parts.
 	Audit *audit.Log
@@ -112,8 +112,10 @@ func (c Config) withDefaults() Config {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 	}
-	c.Keys.Now, c.Keys.Logger = c.Now, c.Logger
-	c.JWKS.Now, c.JWKS.Logger = c.Now, c.Logger
+	c.Keys.Now, c.Keys.Logger, c.JWKS.Logger = c.Now, c.Logger, c.Logger
+	if c.JWKS.Now == nil {
+		c.JWKS.Now = c.Now
+	}
 	return c
 }
 

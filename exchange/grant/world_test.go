@@ -12,9 +12,8 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/assembly"
 	"cambio/exchange/checkout"
-	"cambio/exchange/details"
 	"cambio/exchange/grant"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
@@ -82,29 +81,15 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	must(t, err)
 	t.Cleanup(func() { file.Close() })
 	w.engine = &counting{Engine: file}
-	ring, err := keys.Open(ctx, w.engine, keys.Config{
-		KEK: make([]byte, 32), Now: func() time.Time { return w.now }, Logger: slog.New(slog.DiscardHandler),
+	parts, err := assembly.New(ctx, assembly.Config{
+		Engine: w.engine, Keys: keys.Config{KEK: make([]byte, 32)}, Issuer: ownURL,
+		JWKS:   jwks.Options{AllowPrivateAddresses: true, Now: time.Now}, // it fetches in the background
+		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
 	})
 	must(t, err)
-	opt := jwks.Options{AllowPrivateAddresses: true}
-	w.registry, err = registry.Open(ctx, w.engine, registry.Config{
-		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("client secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
-		CompileIssuer: subject.CompileIssuer(opt), CompileClient: subject.CompileClient(opt),
-		CompileDetail: details.Compile,
-	})
-	must(t, err)
-	t.Cleanup(w.registry.Close)
-	w.users = users.New(w.engine, ring.Derive("records"))
-	w.sessions = session.New(w.engine, ring, session.Config{Issuer: ownURL})
-	w.subjects = subject.New(subject.Config{
-		Issuers: func() subject.Issuers { return w.registry.Snapshot() }, FirstParty: w.sessions, OwnIssuer: ownURL,
-	})
-	w.invoices = checkout.New(w.engine, ring.Derive("records"))
-	w.endpoint = grant.New(grant.Config{
-		Subjects: w.subjects, Users: w.users, Sessions: w.sessions,
-		Replays:  challenge.NewReplays(w.engine, ring.Derive("replays")),
-		Registry: func() grant.Registry { return w.registry.Snapshot() }, Issuer: ownURL, Invoices: w.invoices,
-	})
+	t.Cleanup(parts.Close)
+	w.registry, w.users, w.sessions = parts.Registry, parts.Users, parts.Sessions
+	w.subjects, w.invoices, w.endpoint = parts.Subjects, parts.Invoices, parts.Grants
 	w.manifest = w.trust()
 	_, problems, err := w.registry.Apply(ctx, w.manifest, true, w.now, nil)
 	if must(t, err); len(problems) > 0 {
