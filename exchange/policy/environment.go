@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"encoding/json"
 	"math"
 
 	"cel.dev/cel-go/cel"
@@ -47,9 +46,9 @@ func newEnvironment() (*cel.Env, error) {
 	)
 }
 
-// adapter converts decoded JSON to CEL values. A whole number is an int, however it
-// was written and decoded, so that a stored session is evaluated like the token,
-// and string(claims.id) has the digits of the token.
+// adapter converts decoded JSON to CEL values. Its numbers are int64 and float64, as
+// package strictjson returns them. A whole number is an int in both types, so that
+// string(claims.id) has the digits of the token.
 type adapter struct{}
 
 // NativeToValue implements types.Adapter.
@@ -65,15 +64,6 @@ func (a adapter) NativeToValue(value any) ref.Val {
 		return types.NewDynamicList(a, value)
 	case float64:
 		return jsonNumber(value)
-	case json.Number:
-		if i, err := value.Int64(); err == nil {
-			return types.Int(i)
-		}
-		f, err := value.Float64()
-		if err != nil {
-			return types.NewErr("a number out of range")
-		}
-		return jsonNumber(f)
 	}
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }
