@@ -2,7 +2,6 @@ package admin_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -16,14 +15,11 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/admin"
+	"cambio/exchange/assembly"
 	"cambio/exchange/audit"
-	"cambio/exchange/checkout"
-	"cambio/exchange/details"
 	"cambio/exchange/registry"
 	"cambio/exchange/session"
-	"cambio/exchange/subject"
 	"cambio/exchange/users"
-	"cambio/jwks"
 	"cambio/keys"
 	"cambio/storage/bolt"
 )
@@ -37,7 +33,6 @@ type fixture struct {
 	registry *registry.Registry
 	users    *users.Store
 	sessions *session.Store
-	ring     *keys.Ring
 	now      time.Time
 	step     time.Duration // by which each reading moves the clock
 	log      bytes.Buffer  // the operator's log
@@ -77,44 +72,22 @@ func setup(t *testing.T) *fixture {
 	engine, err := bolt.Open(filepath.Join(t.TempDir(), "cambio.db"), bolt.Options{NoSync: true})
 	must(t, err)
 	t.Cleanup(func() { engine.Close() })
-	quiet := slog.New(slog.NewTextHandler(&f.log, nil))
-	f.ring, err = keys.Open(t.Context(), engine, keys.Config{KEK: make([]byte, 32), Logger: slog.New(slog.DiscardHandler)})
-	must(t, err)
-	compile := subject.CompileIssuer(jwks.Options{})
-	f.registry, err = registry.Open(t.Context(), engine, registry.Config{
-		RecordKey: f.ring.Derive("registry"), SecretKey: f.ring.Derive("client secrets"),
-		Seal: f.ring.Seal, Unseal: f.ring.Unseal,
-		CompileIssuer: compile, CompileClient: subject.CompileClient(jwks.Options{}),
-		CompileDetail: details.Compile,
+	parts, err := assembly.New(t.Context(), assembly.Config{
+		Engine: engine, Keys: keys.Config{KEK: make([]byte, 32)}, Issuer: "https://login.example", Logger: slog.New(slog.DiscardHandler),
+		Admin: func(c *admin.Config) {
+			c.Token, c.Hosts = token, []string{"admin.example"}
+			c.Audit, c.Logger, c.Now = f, slog.New(slog.NewTextHandler(&f.log, nil)), f.clock
+		},
 	})
 	must(t, err)
-	t.Cleanup(f.registry.Close)
-	f.users = users.New(engine, f.ring.Derive("registry"))
-	f.sessions = session.New(engine, f.ring, session.Config{Issuer: "https://login.example"})
-	h, err := admin.New(admin.Config{
-		Token: token, Hosts: []string{"admin.example"}, Registry: f.registry, Users: f.users, Sessions: f.sessions, Keys: f.ring,
-		Compile: compile, Describe: describe, Audit: f, Logger: quiet, Now: f.clock,
-		Metrics:  http.NotFoundHandler(),
-		Invoices: checkout.New(engine, f.ring.Derive("records")),
-	})
-	must(t, err)
-	server := httptest.NewServer(h)
+	t.Cleanup(parts.Close)
+	f.registry, f.users, f.sessions = parts.Registry, parts.Users, parts.Sessions
+	server := httptest.NewServer(parts.Admin)
 	t.Cleanup(server.Close)
 	f.url = server.URL
 	f.Client, err = admin.NewClient(server.URL, token, "")
 	must(t, err)
 	return f
-}
-
-func describe(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, error) {
-	infos, err := set.(interface {
-		Keys(context.Context) ([]jwks.KeyInfo, error)
-	}).Keys(ctx)
-	var out []admin.IssuerKey
-	for _, k := range infos {
-		out = append(out, admin.IssuerKey{KeyID: k.KeyID, Thumbprint: k.Thumbprint, Algorithm: k.Alg})
-	}
-	return out, err
 }
 
 func must(t *testing.T, err error) {
