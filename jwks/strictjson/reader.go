@@ -97,17 +97,17 @@ func (r *Reader) Unknown() { r.fail(ErrUnknown, r.at) }
 // value, or leaves it to be skipped. The names are in the order of the document.
 // A loop that breaks leaves the Reader inside the object: only Err can follow.
 func (r *Reader) Object() iter.Seq[string] {
-	return func(yield func(string) bool) { r.object(yield) }
+	return func(yield func(string) bool) { r.object(true, yield) }
 }
 
-func (r *Reader) object(yield func(string) bool) {
+func (r *Reader) object(unique bool, yield func(string) bool) {
 	if !r.open('{') {
 		return
 	}
 	var seen nameSet
 	for first := true; r.next('}', first); first = false {
 		name := r.memberName()
-		if !seen.add(name) {
+		if unique && !seen.add(name) {
 			r.fail(ErrDuplicate, r.at)
 		}
 		r.space()
@@ -228,13 +228,9 @@ func (r *Reader) Skip() {
 	case '"':
 		r.string()
 	case '{':
-		r.skipObject()
+		r.object(!r.opts.ShallowDuplicates, func(string) bool { return true })
 	case '[':
-		if r.open('[') {
-			for first := true; r.next(']', first); first = false {
-				r.Skip()
-			}
-		}
+		r.array(func(int) bool { return true })
 	case 't':
 		r.word("true")
 	case 'f':
@@ -243,26 +239,6 @@ func (r *Reader) Skip() {
 		r.word("null")
 	default:
 		r.digits()
-	}
-}
-
-func (r *Reader) skipObject() {
-	if !r.open('{') {
-		return
-	}
-	if r.opts.ShallowDuplicates {
-		for first := true; r.next('}', first); first = false {
-			r.memberName()
-			r.Skip()
-		}
-		return
-	}
-	var seen nameSet
-	for first := true; r.next('}', first); first = false {
-		if !seen.add(r.memberName()) {
-			r.fail(ErrDuplicate, r.at)
-		}
-		r.Skip()
 	}
 }
 
