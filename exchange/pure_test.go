@@ -14,7 +14,7 @@ import (
 // Invariant 1: package exchange does no I/O, and no deciding package reads the
 // clock.
 func TestPure(t *testing.T) {
-	for _, dir := range []string{".", "registration", "policy", "details", "subject", "grant", "registry", "session", "challenge", "checkout", "limit"} {
+	for _, dir := range []string{".", "registration", "policy", "details", "subject", "grant", "registry", "users", "session", "replay", "idempotency", "keylogin", "walletlogin", "checkout", "limit"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) < 2 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)

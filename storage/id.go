@@ -3,6 +3,7 @@ package storage
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,3 +32,8 @@ func CreatedAt(id string) time.Time {
 	}
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(u[:]) >> 16))
 }
+
+// TimePrefix returns the start of a key of time t: keys that begin with it are in
+// the order of their times, from 1970 on, so that [Table.Sweep] can delete the
+// older ones.
+func TimePrefix(t time.Time) string { return fmt.Sprintf("%012x.", max(0, t.Unix())) }

@@ -34,17 +34,22 @@ var mayImport = map[string][]string{
 	"exchange/details":      {"exchange", "exchange/registration"},
 	"exchange/registry":     {"exchange", "exchange/registration", "storage"},
 	// An issuer is only a name in a link: users need nothing of the registry.
-	"exchange/users":     {"exchange", "storage"},
-	"exchange/challenge": {"exchange", "exchange/wallet", "storage"},
-	"exchange/checkout":  {"exchange", "storage", "jwks/egress"},
-	"exchange/limit":     {},
-	"exchange/audit":     {"exchange"},
-	"exchange/session":   {"exchange", "storage", "keys"},
-	"exchange/subject":   {"exchange", "exchange/policy", "exchange/challenge", "exchange/wallet", "jwks"},
+	"exchange/users": {"exchange", "storage"},
+	// What may be used once is recorded in the commit that depends on it.
+	"exchange/replay":      {"exchange", "storage"},
+	"exchange/idempotency": {"exchange", "storage"},
+	// Signatures of requests are for one use.
+	"exchange/keylogin":    {"exchange", "exchange/replay", "storage"},
+	"exchange/walletlogin": {"exchange", "exchange/wallet", "storage"},
+	"exchange/checkout":    {"exchange", "storage", "jwks/egress"},
+	"exchange/limit":       {},
+	"exchange/audit":       {"exchange"},
+	"exchange/session":     {"exchange", "storage", "keys"},
+	"exchange/subject":     {"exchange", "exchange/policy", "exchange/keylogin", "exchange/walletlogin", "exchange/wallet", "jwks"},
 	// The writes of several stores become one commit in a grant.
 	"exchange/grant": {"exchange", "storage"},
 	"exchange/server": {
-		"exchange", "exchange/grant", "exchange/session", "exchange/challenge", "exchange/limit", "exchange/audit",
+		"exchange", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/keylogin", "exchange/walletlogin", "exchange/limit", "exchange/audit",
 		"exchange/subject", // the signatures of requests
 	},
 	// What a change takes away and what ends with it are one commit.
@@ -55,9 +60,9 @@ var mayImport = map[string][]string{
 	// It wires all parts, so that the program, the load harness and tests share one
 	// wiring. No part imports it.
 	"exchange/assembly": {
-		"exchange", "exchange/admin", "exchange/audit", "exchange/challenge", "exchange/checkout", "exchange/details",
-		"exchange/grant", "exchange/limit", "exchange/registry", "exchange/server", "exchange/session", "exchange/subject",
-		"exchange/users", "exchange/wallet", "jwks", "keys", "storage",
+		"exchange", "exchange/admin", "exchange/audit", "exchange/checkout", "exchange/details",
+		"exchange/grant", "exchange/idempotency", "exchange/keylogin", "exchange/limit", "exchange/registry", "exchange/replay", "exchange/server", "exchange/session", "exchange/subject",
+		"exchange/users", "exchange/wallet", "exchange/walletlogin", "jwks", "keys", "storage",
 	},
 }
 

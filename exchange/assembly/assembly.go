@@ -18,17 +18,20 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/audit"
-	"cambio/exchange/challenge"
 	"cambio/exchange/checkout"
 	"cambio/exchange/details"
 	"cambio/exchange/grant"
+	"cambio/exchange/idempotency"
+	"cambio/exchange/keylogin"
 	"cambio/exchange/limit"
 	"cambio/exchange/registry"
+	"cambio/exchange/replay"
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/users"
 	"cambio/exchange/wallet"
+	"cambio/exchange/walletlogin"
 	"cambio/jwks"
 	"cambio/keys"
 	"cambio/storage"
@@ -65,10 +68,10 @@ type Parts struct {
 	Registry     *registry.Registry
 	Users        *users.Store
 	Sessions     *session.Store
-	Replays      *challenge.Replays
-	KeyLogins    *challenge.Requests
-	WalletLogins *challenge.ClientSessions
-	Responses    *challenge.Answers
+	Replays      *replay.Store
+	KeyLogins    *keylogin.Store
+	WalletLogins *walletlogin.Store
+	Responses    *idempotency.Store
 	Invoices     *checkout.Invoices
 	Subjects     *subject.Verifier
 	Grants       *grant.Endpoint
@@ -133,12 +136,12 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 	}
 	p.Users = users.New(c.Engine, records)
 	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer})
-	p.Replays = challenge.NewReplays(c.Engine, records)
-	p.KeyLogins = challenge.NewRequests(c.Engine, challenge.RequestsConfig{
+	p.Replays = replay.New(c.Engine, records)
+	p.KeyLogins = keylogin.New(c.Engine, keylogin.Config{
 		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.Replays, Users: p.Users,
 	})
-	p.WalletLogins = challenge.NewClientSessions(c.Engine, records)
-	p.Responses = challenge.NewAnswers(c.Engine, challenge.AnswersConfig{
+	p.WalletLogins = walletlogin.New(c.Engine, records)
+	p.Responses = idempotency.New(c.Engine, idempotency.Config{
 		RecordKey: records, NameKey: p.Keys.Derive("answers"), Seal: p.Keys.Seal, Unseal: p.Keys.Unseal,
 	})
 	p.Invoices = checkout.New(c.Engine, records)
@@ -153,7 +156,7 @@ func (p *Parts) wireGrants(c Config) {
 	})
 	p.Grants = grant.New(grant.Config{
 		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.Replays, Invoices: p.Invoices,
-		Challenges: challenge.Spenders{challenge.WalletKind: p.WalletLogins, challenge.RequestKind: p.KeyLogins},
+		Challenges: replay.Spenders{walletlogin.Kind: p.WalletLogins, keylogin.Kind: p.KeyLogins},
 		Registry:   func() grant.Registry { return p.Registry.Snapshot() }, Issuer: c.Issuer,
 	})
 }

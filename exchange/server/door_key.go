@@ -12,7 +12,7 @@ import (
 	"unicode"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/keylogin"
 	"cambio/exchange/subject"
 )
 
@@ -54,7 +54,7 @@ func (s *Server) doorKeyRequest(c *call) error {
 		if err := s.cfg.Requests.SpendSignature(c.ctx(), ask, c.now); err != nil {
 			return err
 		}
-		ask.Spent = true
+		ask.SignatureSpent = true
 	}
 	if err := s.recall(c); err != nil {
 		return err
@@ -81,8 +81,8 @@ func forOthers(names ...string) []member {
 
 // signed authenticates the client of a request by the signature over its body,
 // before anything in the body is read.
-func (s *Server) signed(c *call) (*exchange.CompiledClient, challenge.Ask, error) {
-	var ask challenge.Ask
+func (s *Server) signed(c *call) (*exchange.CompiledClient, keylogin.Request, error) {
+	var ask keylogin.Request
 	cred, err := c.doorCredentials()
 	if err != nil {
 		return nil, ask, err
@@ -109,7 +109,7 @@ func (s *Server) signed(c *call) (*exchange.CompiledClient, challenge.Ask, error
 	return party, ask, nil
 }
 
-func checkAsk(ask *challenge.Ask) error {
+func checkAsk(ask *keylogin.Request) error {
 	const mostKey, s256 = 255, 43
 	if len(ask.Key) > mostKey || strings.ContainsFunc(ask.Key, unicode.IsControl) {
 		return refused(exchange.ReasonParameterInvalid, "partnerUserId is not 1 to %d bytes without control characters", mostKey)
@@ -128,13 +128,13 @@ func canonical(name string, address *string) error {
 		return nil
 	}
 	var ok bool
-	if *address, ok = challenge.Address(*address); !ok {
+	if *address, ok = keylogin.Address(*address); !ok {
 		return refused(exchange.ReasonParameterInvalid, "%s is not an address that codes are sent to", name)
 	}
 	return nil
 }
 
-func appendOpened(b []byte, o challenge.Opened) []byte {
+func appendOpened(b []byte, o keylogin.Login) []byte {
 	next := "otp"
 	if o.Token != "" {
 		next = "one_time_token"
@@ -167,7 +167,7 @@ func (s *Server) doorMailSend(c *call) error {
 	if err := s.recall(c); err != nil {
 		return err
 	}
-	code, err := s.cfg.Requests.Mail(c.ctx(), party.Client, id, address, c.now)
+	code, err := s.cfg.Requests.NewCode(c.ctx(), party.Client, id, address, c.now)
 	if err != nil {
 		return err
 	}
@@ -178,22 +178,22 @@ func (s *Server) doorMailSend(c *call) error {
 	c.vouched = true
 	b := append(c.out, '{')
 	b = text(b, "emailId", code.ID)
-	b = text(b, "emailMask", challenge.Mask(code.Address))
+	b = text(b, "emailMask", keylogin.Mask(code.Address))
 	b = instant(b, "expiresAt", code.Expires)
-	b = instant(b, "resendAfter", code.Again)
+	b = instant(b, "resendAfter", code.ResendAfter)
 	c.out = append(b, '}')
 	return nil
 }
 
 // mail sends a code, also if the caller leaves meanwhile. One that did not leave
 // counts for nobody.
-func (s *Server) mail(c *call, client *exchange.Client, code challenge.Code) error {
+func (s *Server) mail(c *call, client *exchange.Client, code keylogin.Code) error {
 	ctx := context.WithoutCancel(c.ctx())
 	sent := s.cfg.Mail.SendCode(ctx, code.Address, cmp.Or(client.Name, client.ID), code.Code, code.Expires.Sub(c.now))
 	if sent == nil {
 		return nil
 	}
-	if err := s.cfg.Requests.Unsent(ctx, code, c.now); err != nil {
+	if err := s.cfg.Requests.CancelCode(ctx, code, c.now); err != nil {
 		sent = errors.Join(sent, err)
 	}
 	return &exchange.Error{Reason: exchange.ReasonMailUnavailable, RetryAfter: mailRetry, Err: sent}
@@ -201,10 +201,10 @@ func (s *Server) mail(c *call, client *exchange.Client, code challenge.Code) err
 
 // keyRequests keeps requests for logins by auth key.
 type keyRequests interface {
-	Open(ctx context.Context, a challenge.Ask, now time.Time) (challenge.Opened, error)
-	SpendSignature(ctx context.Context, a challenge.Ask, now time.Time) error
-	Mail(ctx context.Context, client *exchange.Client, requestID, address string, now time.Time) (challenge.Code, error)
-	Unsent(ctx context.Context, c challenge.Code, now time.Time) error
+	Open(ctx context.Context, a keylogin.Request, now time.Time) (keylogin.Login, error)
+	SpendSignature(ctx context.Context, a keylogin.Request, now time.Time) error
+	NewCode(ctx context.Context, client *exchange.Client, requestID, address string, now time.Time) (keylogin.Code, error)
+	CancelCode(ctx context.Context, c keylogin.Code, now time.Time) error
 }
 
 // mailer sends codes that count for a time, with the client's name. It returns

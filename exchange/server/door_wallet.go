@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
 	"cambio/exchange/grant"
+	"cambio/exchange/walletlogin"
 )
 
 // The wallet door: a backend opens a client session for one address; its page
@@ -16,14 +16,14 @@ import (
 
 // clientSessions are those that backends open for wallets.
 type clientSessions interface {
-	Open(ctx context.Context, client *exchange.Client, o challenge.Opening, now time.Time) (challenge.ClientSession, error)
-	Find(ctx context.Context, id string, now time.Time) (challenge.ClientSession, error)
-	Start(ctx context.Context, id string, client *exchange.Client, a challenge.Answering, now time.Time) (challenge.WalletChallenge, error)
+	Open(ctx context.Context, client *exchange.Client, o walletlogin.OpenRequest, now time.Time) (walletlogin.Session, error)
+	Find(ctx context.Context, id string, now time.Time) (walletlogin.Session, error)
+	Start(ctx context.Context, id string, client *exchange.Client, a walletlogin.StartRequest, now time.Time) (walletlogin.Challenge, error)
 }
 
 // doorClientSession is POST /v1/clients/session.
 func (s *Server) doorClientSession(c *call) error {
-	var o challenge.Opening
+	var o walletlogin.OpenRequest
 	err := object(c.in,
 		member{name: "signingAddress", into: &o.SigningAddress, required: true},
 		member{name: "depositAddress", into: &o.DepositAddress},
@@ -55,7 +55,7 @@ func (s *Server) doorClientSession(c *call) error {
 	return nil
 }
 
-func appendClientSession(b []byte, s challenge.ClientSession) []byte {
+func appendClientSession(b []byte, s walletlogin.Session) []byte {
 	b = append(b, '{')
 	b = text(b, "id", s.ID)
 	b = moment(b, "createTime", s.Created)
@@ -76,7 +76,7 @@ func moment(b []byte, name string, t time.Time) []byte {
 
 // doorWalletStart is POST /v1/auth/cryptoWallet:start.
 func (s *Server) doorWalletStart(c *call) error {
-	var a challenge.Answering
+	var a walletlogin.StartRequest
 	err := object(c.in,
 		member{name: "walletAddress", into: &a.Address, required: true},
 		member{name: "walletType", into: &a.Type, required: true},
@@ -127,7 +127,7 @@ func (s *Server) doorWalletAuthenticate(c *call) error {
 	if w.ChallengeID == "" {
 		w.ChallengeID = session.Challenge
 	}
-	if !session.Has(w.ChallengeID) {
+	if !session.HasChallenge(w.ChallengeID) {
 		if err := s.recall(c); err != nil { // it may have been answered before
 			return err
 		}
@@ -144,7 +144,7 @@ func (s *Server) doorWalletAuthenticate(c *call) error {
 }
 
 // appendWalletResponse writes tokens under the names that this door has for them.
-func appendWalletResponse(b []byte, res *grant.Response, session challenge.ClientSession) []byte {
+func appendWalletResponse(b []byte, res *grant.Response, session walletlogin.Session) []byte {
 	b = append(b, '{')
 	b = text(b, "sessionJwt", res.AccessToken)
 	b = appendTokens(b, res)
@@ -162,7 +162,7 @@ func appendWalletResponse(b []byte, res *grant.Response, session challenge.Clien
 // clientSession finds the session of X-Client-Session-Id. Who has its ID was
 // given it by the client, for which the call is then made, from a page of the
 // client's if from any.
-func (s *Server) clientSession(c *call) (id string, session challenge.ClientSession, err error) {
+func (s *Server) clientSession(c *call) (id string, session walletlogin.Session, err error) {
 	ids := c.r.Header["X-Client-Session-Id"]
 	if len(ids) != 1 {
 		return "", session, exchange.Refuse(exchange.ReasonClientSessionInvalid, errors.New("there is not one X-Client-Session-Id"))

@@ -18,15 +18,18 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
-	"cambio/exchange/challenge"
 	"cambio/exchange/details"
 	"cambio/exchange/grant"
+	"cambio/exchange/idempotency"
+	"cambio/exchange/keylogin"
 	"cambio/exchange/registry"
+	"cambio/exchange/replay"
 	"cambio/exchange/server"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/users"
 	"cambio/exchange/wallet"
+	"cambio/exchange/walletlogin"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
@@ -53,7 +56,7 @@ type party struct {
 	users    *users.Store
 	server   *server.Server
 	url      string
-	requests *challenge.Requests
+	requests *keylogin.Store
 	secret   string // of the clients basic and post
 	metrics  *prometheus.Registry
 	logged   *syncBuffer
@@ -135,9 +138,9 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	sessions := session.New(engine, ring, session.Config{Issuer: publicURL})
 	contracts := wallet.NewContracts()
 	t.Cleanup(contracts.Close)
-	wallets := challenge.NewClientSessions(engine, ring.Derive("records"))
-	replays := challenge.NewReplays(engine, ring.Derive("records"))
-	p.requests = challenge.NewRequests(engine, challenge.RequestsConfig{
+	wallets := walletlogin.New(engine, ring.Derive("records"))
+	replays := replay.New(engine, ring.Derive("records"))
+	p.requests = keylogin.New(engine, keylogin.Config{
 		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.users,
 	})
 	subjects := subject.New(subject.Config{
@@ -150,13 +153,13 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		Issuer: publicURL,
 		Grants: grant.New(grant.Config{
 			Subjects: subjects, Users: p.users, Sessions: sessions, Replays: replays,
-			Challenges: challenge.Spenders{challenge.WalletKind: wallets, challenge.RequestKind: p.requests},
+			Challenges: replay.Spenders{walletlogin.Kind: wallets, keylogin.Kind: p.requests},
 			Registry:   func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
 		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
 		ClientSessions: wallets, Requests: p.requests,
-		Answers: challenge.NewAnswers(engine, challenge.AnswersConfig{
+		Answers: idempotency.New(engine, idempotency.Config{
 			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 		}),
 		Audit: p.audit, Logger: logger, Metrics: p.metrics, Now: p.clock,

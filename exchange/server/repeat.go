@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/idempotency"
 )
 
 // A request at a door may have an Idempotency-Key, a text that its client made
@@ -25,10 +25,10 @@ const working = 30 * time.Second
 
 // repeat is what a call knows of its Idempotency-Key.
 type repeat struct {
-	key    string                 // empty: there is none
-	answer *challenge.Answer      // what an earlier one got, which this one gets
-	turn   *challenge.Reservation // of this one, to give the answer
-	cancel context.CancelFunc     // of the work under turn
+	key    string                // empty: there is none
+	answer *idempotency.Response // what an earlier one got, which this one gets
+	turn   *idempotency.Lease    // of this one, to give the answer
+	cancel context.CancelFunc    // of the work under turn
 }
 
 // errRepeated ends a handler whose answer is there already.
@@ -98,8 +98,8 @@ func (s *Server) recall(c *call) error {
 	if c.client == nil {
 		return errors.New("a request with an Idempotency-Key has no client")
 	}
-	answer, turn, err := s.cfg.Answers.Begin(c.ctx(), challenge.Keyed{
-		ID: c.id, Client: c.client.ID, Key: c.repeat.key, Asked: c.asked(), Durable: c.proven,
+	answer, turn, err := s.cfg.Answers.Lookup(c.ctx(), idempotency.Request{
+		ID: c.id, Client: c.client.ID, Key: c.repeat.key, Fingerprint: c.asked(), Durable: c.proven,
 	}, c.now)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (c *call) asked() [][]byte {
 // authenticated gets no tokens again either, once they were used or are over:
 // all that is known of it is that it has the request, whose proof may have
 // expired or be for one use. It is judged as if it had sent no key.
-func (s *Server) again(c *call, answer *challenge.Answer) error {
+func (s *Server) again(c *call, answer *idempotency.Response) error {
 	if c.req.GrantType == exchange.GrantRefreshToken || !c.proven {
 		good, err := s.stillGood(c, answer)
 		if err != nil || !good {
@@ -137,7 +137,7 @@ func (s *Server) again(c *call, answer *challenge.Answer) error {
 
 // stillGood says whether the tokens in an answer, if there are any, are good and
 // unused.
-func (s *Server) stillGood(c *call, answer *challenge.Answer) (bool, error) {
+func (s *Server) stillGood(c *call, answer *idempotency.Response) (bool, error) {
 	var got struct {
 		AccessToken  string `json:"accessToken"`
 		RefreshToken string `json:"refreshToken"`
@@ -176,7 +176,7 @@ func (s *Server) settle(c *call, reason exchange.Reason) {
 	defer cancel()
 	var err error
 	if t := &c.req.Trail; c.final(reason) {
-		err = turn.Keep(ctx, challenge.Answer{Status: c.status, Reason: reason, User: t.User, Session: t.Session, Body: string(c.out)})
+		err = turn.Store(ctx, idempotency.Response{Status: c.status, Reason: reason, User: t.User, Session: t.Session, Body: string(c.out)})
 	} else {
 		err = turn.Release(ctx)
 	}
@@ -191,7 +191,7 @@ func (s *Server) settle(c *call, reason exchange.Reason) {
 // nothing is refused anew each time.
 func (c *call) final(reason exchange.Reason) bool {
 	switch {
-	case len(c.out) > challenge.MostAnswer:
+	case len(c.out) > idempotency.MaxBody:
 		return false
 	case c.status < http.StatusMultipleChoices:
 		return c.proven || c.vouched

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
 	"cambio/exchange/grant"
+	"cambio/exchange/idempotency"
 	"cambio/exchange/server"
 )
 
@@ -309,7 +309,7 @@ func TestLongAnswersAreNotKept(t *testing.T) {
 	n := 0
 	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
 		n++
-		return &grant.Response{AccessToken: strings.Repeat("a", challenge.MostAnswer), TokenType: "Bearer"}, nil
+		return &grant.Response{AccessToken: strings.Repeat("a", idempotency.MaxBody), TokenType: "Bearer"}, nil
 	}))
 	for range 2 {
 		p.want(p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 200, "")
@@ -450,24 +450,24 @@ func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
 
 // kept is a store of answers that tells what it is asked.
 type kept struct {
-	real  *challenge.Answers
-	asked []challenge.Keyed
+	real  *idempotency.Store
+	asked []idempotency.Request
 }
 
-func (k *kept) Begin(ctx context.Context, asked challenge.Keyed, now time.Time) (*challenge.Answer, *challenge.Reservation, error) {
-	asked.Asked = slices.Clone(asked.Asked)
-	for i := range asked.Asked { // the body is the server's
-		asked.Asked[i] = bytes.Clone(asked.Asked[i])
+func (k *kept) Lookup(ctx context.Context, asked idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error) {
+	asked.Fingerprint = slices.Clone(asked.Fingerprint)
+	for i := range asked.Fingerprint { // the body is the server's
+		asked.Fingerprint[i] = bytes.Clone(asked.Fingerprint[i])
 	}
 	k.asked = append(k.asked, asked)
-	return k.real.Begin(ctx, asked, now)
+	return k.real.Lookup(ctx, asked, now)
 }
 
 // Nothing is reserved in the store for who has proven nothing, and nothing kept
 // of what failed.
 func TestWhoReservesInTheStore(t *testing.T) {
 	k := &kept{}
-	p := newParty(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*challenge.Answers), k })
+	p := newParty(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, path, body string
@@ -494,7 +494,7 @@ func TestWhoReservesInTheStore(t *testing.T) {
 			if !row.begun {
 				return
 			}
-			answer, turn, err := k.real.Begin(t.Context(), k.asked[0], p.clock())
+			answer, turn, err := k.real.Lookup(t.Context(), k.asked[0], p.clock())
 			if err != nil || (answer != nil) != row.kept {
 				t.Errorf("kept %v, %v", answer, err)
 			}
@@ -542,6 +542,6 @@ func TestKeysWithoutAStore(t *testing.T) {
 
 type broken struct{}
 
-func (broken) Begin(context.Context, challenge.Keyed, time.Time) (*challenge.Answer, *challenge.Reservation, error) {
+func (broken) Lookup(context.Context, idempotency.Request, time.Time) (*idempotency.Response, *idempotency.Lease, error) {
 	return nil, nil, exchange.Refuse(exchange.ReasonStoreUnavailable, nil)
 }

@@ -14,8 +14,8 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
-	"cambio/exchange/challenge"
 	"cambio/exchange/grant"
+	"cambio/exchange/idempotency"
 	"cambio/exchange/limit"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
@@ -45,15 +45,15 @@ type Config struct {
 	// Subjects verifies subject tokens and client assertions; package subject
 	// has it.
 	Subjects verifier
-	// Replays spends the jti of client assertions; package challenge has it.
+	// Replays spends the jti of client assertions; package replay has it.
 	Replays spender
-	// ClientSessions are those that backends open for wallets; package challenge
+	// ClientSessions are those that backends open for wallets; package walletlogin
 	// has them.
 	ClientSessions clientSessions
-	// Answers keeps what requests with an Idempotency-Key got; package challenge
+	// Answers keeps what requests with an Idempotency-Key got; package idempotency
 	// has it.
 	Answers answers
-	// Requests keeps requests for logins by auth key; package challenge has it.
+	// Requests keeps requests for logins by auth key; package keylogin has it.
 	Requests keyRequests
 	// Mail sends codes; package mail has it. Default: none, so that codes are
 	// refused as exchange.ReasonMailUnavailable.
@@ -124,7 +124,7 @@ type spender interface {
 }
 
 type answers interface {
-	Begin(ctx context.Context, k challenge.Keyed, now time.Time) (*challenge.Answer, *challenge.Reservation, error)
+	Lookup(ctx context.Context, k idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error)
 }
 
 type publisher interface {

@@ -66,7 +66,7 @@ func (v *Verifier) externalJWT(ctx context.Context, l *list, token exchange.Subj
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, l.key, expires, audience
 	if trust.Issuer.SingleUse {
-		p.Replay = replay(claims, parsed.SigningInput())
+		p.Replay = replayID(claims, parsed.SigningInput())
 	}
 	return subject, trust
 }
@@ -189,10 +189,10 @@ func (l *list) jti(claims map[string]any) {
 	})
 }
 
-// replay identifies a token whose claims were checked: by its jti (RFC 7519
+// replayID identifies a token whose claims were checked: by its jti (RFC 7519
 // §4.1.7), else by a hash of what is signed. The signature has no part in it,
 // for an ECDSA signature has a twin that verifies too.
-func replay(claims map[string]any, signingInput string) string {
+func replayID(claims map[string]any, signingInput string) string {
 	if jti, _ := optionalText(claims, "jti"); jti != "" {
 		return "jti:" + jti
 	}

@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/keylogin"
 )
 
 // Requests checks one-time tokens and mailed codes, and names what is to be
 // spent. Errors are of type *exchange.Error but for the store's own.
 type Requests interface {
-	ProveToken(ctx context.Context, client *exchange.Client, id, token, verifier string, now time.Time) (challenge.Proven, error)
-	ProveCode(ctx context.Context, client *exchange.Client, r challenge.Reply, now time.Time) (challenge.Proven, error)
+	VerifyToken(ctx context.Context, client *exchange.Client, id, token, verifier string, now time.Time) (keylogin.Verified, error)
+	VerifyCode(ctx context.Context, client *exchange.Client, r keylogin.CodeProof, now time.Time) (keylogin.Verified, error)
 }
 
 // oneTimeToken takes a token that a request for a login by auth key gave,
@@ -28,7 +28,7 @@ func (v *Verifier) oneTimeToken(ctx context.Context, l *list, token exchange.Sub
 		return nil, nil
 	}
 	trust := exchange.FirstPartyIssuer(client, token.Type)
-	proven, err := v.cfg.Requests.ProveToken(ctx, client, token.RequestID, token.Text, token.CodeVerifier, now)
+	proven, err := v.cfg.Requests.VerifyToken(ctx, client, token.RequestID, token.Text, token.CodeVerifier, now)
 	if !l.challenge("one_time_token", "that of the request, unspent", err) {
 		return nil, trust
 	}

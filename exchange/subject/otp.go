@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/keylogin"
 )
 
 // moreProofNeeded is what the client is told of an auth key that belongs to
@@ -32,7 +32,7 @@ func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken
 	}
 	l.needed("emailId", p.EmailID)
 	l.needed("otp", p.Code)
-	reply := challenge.Reply{ID: p.EmailID, Code: p.Code, PreviousID: p.PreviousEmailID, PreviousCode: p.PreviousCode}
+	reply := keylogin.CodeProof{ID: p.EmailID, Code: p.Code, PreviousID: p.PreviousEmailID, PreviousCode: p.PreviousCode}
 	l.code("otp", reply.Code)
 	if reply.PreviousID != "" || reply.PreviousCode != "" {
 		l.code("previousOtp", reply.PreviousCode)
@@ -45,7 +45,7 @@ func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken
 		return nil, nil
 	}
 	trust := exchange.FirstPartyIssuer(client, token.Type)
-	proven, err := v.cfg.Requests.ProveCode(ctx, client, reply, now)
+	proven, err := v.cfg.Requests.VerifyCode(ctx, client, reply, now)
 	if !l.challenge("otp", "that of the mail, unspent", err) {
 		return nil, trust
 	}
@@ -54,7 +54,7 @@ func (v *Verifier) otp(ctx context.Context, l *list, token exchange.SubjectToken
 	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = proven.Challenge, now.Unix(), []string{"otp"} // RFC 8176 §2
 	s.Identities = []exchange.Identity{{
 		Issuer: exchange.Namespace(exchange.TypeOneTimeToken, client.ID), ID: proven.Key,
-		Relink: proven.MovesFrom != "", RelinkFrom: proven.MovesFrom, LinkedElsewhere: moreProofNeeded,
+		Relink: proven.RelinkFrom != "", RelinkFrom: proven.RelinkFrom, LinkedElsewhere: moreProofNeeded,
 	}}
 	return s, trust
 }

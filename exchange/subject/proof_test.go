@@ -10,22 +10,23 @@ import (
 	"unicode/utf8"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/keylogin"
+	"cambio/exchange/walletlogin"
 )
 
 // echo proves every code and no wallet, and names in its results what it was asked.
 type echo struct{ Wallets }
 
-func (echo) ProveToken(context.Context, *exchange.Client, string, string, string, time.Time) (challenge.Proven, error) {
-	return challenge.Proven{}, nil
+func (echo) VerifyToken(context.Context, *exchange.Client, string, string, string, time.Time) (keylogin.Verified, error) {
+	return keylogin.Verified{}, nil
 }
 
-func (echo) ProveCode(_ context.Context, _ *exchange.Client, r challenge.Reply, _ time.Time) (challenge.Proven, error) {
-	return challenge.Proven{Address: r.ID + r.Code, Key: r.PreviousID + r.PreviousCode}, nil
+func (echo) VerifyCode(_ context.Context, _ *exchange.Client, r keylogin.CodeProof, _ time.Time) (keylogin.Verified, error) {
+	return keylogin.Verified{Address: r.ID + r.Code, Key: r.PreviousID + r.PreviousCode}, nil
 }
 
-func (echo) Challenge(_ context.Context, id string, _ *exchange.Client, _ time.Time) (challenge.WalletChallenge, error) {
-	return challenge.WalletChallenge{}, &exchange.Error{Reason: exchange.ReasonChallengeInvalid, Description: id}
+func (echo) Challenge(_ context.Context, id string, _ *exchange.Client, _ time.Time) (walletlogin.Challenge, error) {
+	return walletlogin.Challenge{}, &exchange.Error{Reason: exchange.ReasonChallengeInvalid, Description: id}
 }
 
 // FuzzSpellingsOfProofs: a first-party proof passes the same checks whether it

@@ -7,17 +7,17 @@ import (
 	"time"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
 	"cambio/exchange/wallet"
+	"cambio/exchange/walletlogin"
 )
 
 // Wallets are the challenges that wallets answer. Errors are of type
 // *exchange.Error but for the store's own.
 type Wallets interface {
 	// Challenge is the challenge of a challengeId that the client may answer.
-	Challenge(ctx context.Context, challengeID string, client *exchange.Client, now time.Time) (challenge.WalletChallenge, error)
+	Challenge(ctx context.Context, challengeID string, client *exchange.Client, now time.Time) (walletlogin.Challenge, error)
 	// Failed counts a signature that was not the account's.
-	Failed(ctx context.Context, c challenge.WalletChallenge, now time.Time) error
+	CountFailure(ctx context.Context, c walletlogin.Challenge, now time.Time) error
 }
 
 // Contracts asks the contract at an account's address about a signature, by the
@@ -82,9 +82,9 @@ func (l *list) needed(name, value string) {
 	}
 }
 
-func (v *Verifier) walletChallenge(ctx context.Context, l *list, id string, client *exchange.Client, now time.Time) challenge.WalletChallenge {
+func (v *Verifier) walletChallenge(ctx context.Context, l *list, id string, client *exchange.Client, now time.Time) walletlogin.Challenge {
 	if l.refused() {
-		return challenge.WalletChallenge{}
+		return walletlogin.Challenge{}
 	}
 	check := exchange.Check{Name: "challengeId", Want: "the current challenge of a client session"}
 	c, err := v.cfg.Wallets.Challenge(ctx, id, client, now)
@@ -112,7 +112,7 @@ func (l *list) sameWallet(a wallet.Account, address, typ string) {
 }
 
 // signature verifies, and counts a signature that is not the account's.
-func (v *Verifier) signature(ctx context.Context, l *list, client *exchange.Client, c challenge.WalletChallenge, p wallet.Proof, now time.Time) {
+func (v *Verifier) signature(ctx context.Context, l *list, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof, now time.Time) {
 	if l.refused() {
 		return
 	}
@@ -124,7 +124,7 @@ func (v *Verifier) signature(ctx context.Context, l *list, client *exchange.Clie
 		return
 	}
 	if refused.Reason == exchange.ReasonWalletSignatureInvalid {
-		if err := v.cfg.Wallets.Failed(ctx, c, now); err != nil {
+		if err := v.cfg.Wallets.CountFailure(ctx, c, now); err != nil {
 			refused = exchange.AsError(err)
 		}
 	}
@@ -133,7 +133,7 @@ func (v *Verifier) signature(ctx context.Context, l *list, client *exchange.Clie
 
 // signedBy asks the account's key, and where that did not sign, the contract at
 // its address, if an operator said who can be asked about that.
-func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c challenge.WalletChallenge, p wallet.Proof) *exchange.Error {
+func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof) *exchange.Error {
 	err := wallet.Verify(c.Account, c.Message, p)
 	asked := false
 	if url := client.Wallets.RPC[c.Account.Chain.String()]; url != "" && errors.Is(err, wallet.ErrSignature) {
@@ -159,7 +159,7 @@ func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c chal
 }
 
 // alsoKnown is who else the client session says that the user is.
-func alsoKnown(client *exchange.Client, c challenge.WalletChallenge) []exchange.Identity {
+func alsoKnown(client *exchange.Client, c walletlogin.Challenge) []exchange.Identity {
 	var also []exchange.Identity
 	if id := c.Session.ExternalUserID; id != "" {
 		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, FindsUser: true})

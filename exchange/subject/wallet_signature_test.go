@@ -23,8 +23,9 @@ import (
 	"golang.org/x/crypto/sha3"
 
 	"cambio/exchange"
-	"cambio/exchange/challenge"
+	"cambio/exchange/replay"
 	"cambio/exchange/wallet"
+	"cambio/exchange/walletlogin"
 	"cambio/storage/bolt"
 )
 
@@ -55,7 +56,7 @@ func sign(key *secp256k1.PrivateKey, message string) string {
 // walletParty is a client whose users have wallets, and a Verifier.
 type walletParty struct {
 	client   *exchange.Client
-	sessions *challenge.ClientSessions
+	sessions *walletlogin.Store
 	engine   *bolt.Engine
 	verifier *Verifier
 	now      time.Time
@@ -75,7 +76,7 @@ func newWalletParty(t testing.TB) *walletParty {
 			ID: "shop", Proofs: []string{"wallet-signature"}, Secrets: []exchange.ClientSecret{{ID: "s1"}},
 			Wallets: &exchange.Wallets{Domain: "shop.example.com", URI: "https://shop.example.com/", Chains: []string{"eip155:1", "eip155:10"}},
 		},
-		sessions: challenge.NewClientSessions(e, make([]byte, 32)), engine: e, now: time.Now(),
+		sessions: walletlogin.New(e, make([]byte, 32)), engine: e, now: time.Now(),
 	}
 	p.verifier = New(Config{
 		Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
@@ -84,18 +85,18 @@ func newWalletParty(t testing.TB) *walletParty {
 }
 
 // challenge starts one for a wallet in a new session, which names a user.
-func (p *walletParty) challenge(t testing.TB, address, user string) challenge.WalletChallenge {
+func (p *walletParty) challenge(t testing.TB, address, user string) walletlogin.Challenge {
 	t.Helper()
-	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: user, Credential: "s1"}, p.now)
+	o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM", ExternalUserID: user, Credential: "s1"}, p.now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p.started(t, o.ID, address, "")
 }
 
-func (p *walletParty) started(t testing.TB, id, address, chain string) challenge.WalletChallenge {
+func (p *walletParty) started(t testing.TB, id, address, chain string) walletlogin.Challenge {
 	t.Helper()
-	c, err := p.sessions.Start(t.Context(), id, p.client, challenge.Answering{Address: address, Type: "EVM", Chain: chain}, p.now)
+	c, err := p.sessions.Start(t.Context(), id, p.client, walletlogin.StartRequest{Address: address, Type: "EVM", Chain: chain}, p.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,49 +113,49 @@ func TestWalletSignature(t *testing.T) {
 	key, other := keyOf(1), keyOf(2)
 	for _, row := range []struct {
 		name   string
-		change func(p *walletParty, m map[string]any, c challenge.WalletChallenge)
+		change func(p *walletParty, m map[string]any, c walletlogin.Challenge)
 		reason exchange.Reason
 		check  string
 	}{
-		{"good", func(*walletParty, map[string]any, challenge.WalletChallenge) {}, "", ""},
-		{"in lower case", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+		{"good", func(*walletParty, map[string]any, walletlogin.Challenge) {}, "", ""},
+		{"in lower case", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
 			m["walletAddress"] = strings.ToLower(c.Account.Address)
 		}, "", ""},
-		{"with its type", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletType"] = "EVM" }, "", ""},
-		{"with a key", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["publicKey"] = "0x04" }, "", ""},
-		{"with another type", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},
-		{"with another address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) {
+		{"with its type", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "EVM" }, "", ""},
+		{"with a key", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["publicKey"] = "0x04" }, "", ""},
+		{"with another type", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},
+		{"with another address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) {
 			m["walletAddress"] = addressOf(t, other)
 		}, exchange.ReasonParameterInvalid, "walletAddress"},
-		{"with no address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["walletAddress"] = "alice" }, exchange.ReasonParameterInvalid, "walletAddress"},
-		{"without address", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { delete(m, "walletAddress") }, exchange.ReasonParameterMissing, "walletAddress"},
-		{"without signature", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = nil }, exchange.ReasonParameterMissing, "signature"},
-		{"without challenge", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["challengeId"] = "" }, exchange.ReasonParameterMissing, "challengeId"},
-		{"a number for a signature", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = 1 }, exchange.ReasonParameterInvalid, "signature"},
-		{"with more", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["externalUserId"] = "bob" }, exchange.ReasonParameterInvalid, "members"},
-		{"with a challenge that is none", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) { m["challengeId"] = c.ID + "A" }, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"another's signature", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+		{"with no address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletAddress"] = "alice" }, exchange.ReasonParameterInvalid, "walletAddress"},
+		{"without address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { delete(m, "walletAddress") }, exchange.ReasonParameterMissing, "walletAddress"},
+		{"without signature", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = nil }, exchange.ReasonParameterMissing, "signature"},
+		{"without challenge", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["challengeId"] = "" }, exchange.ReasonParameterMissing, "challengeId"},
+		{"a number for a signature", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = 1 }, exchange.ReasonParameterInvalid, "signature"},
+		{"with more", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["externalUserId"] = "bob" }, exchange.ReasonParameterInvalid, "members"},
+		{"with a challenge that is none", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) { m["challengeId"] = c.ID + "A" }, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"another's signature", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
 			m["signature"] = sign(other, c.Message)
 		}, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"over another message", func(_ *walletParty, m map[string]any, c challenge.WalletChallenge) {
+		{"over another message", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
 			m["signature"] = sign(key, strings.Replace(c.Message, "shop", "evil", 1))
 		}, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"no signature at all", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) { m["signature"] = "yes" }, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"a contract wallet's, not deployed", func(_ *walletParty, m map[string]any, _ challenge.WalletChallenge) {
+		{"no signature at all", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = "yes" }, exchange.ReasonWalletSignatureInvalid, "signature"},
+		{"a contract wallet's, not deployed", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) {
 			m["signature"] = "0x" + strings.Repeat("6492", 16)
 		}, exchange.ReasonWalletNotSupported, "signature"},
-		{"by another client", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+		{"by another client", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
 			other := *p.client
 			other.ID = "other"
 			p.client = &other
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"too late", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+		{"too late", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
 			p.now = p.now.Add(5 * time.Minute)
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"with the secret revoked that opened the session", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+		{"with the secret revoked that opened the session", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
 			p.client.Secrets = nil
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"on a chain that was removed", func(p *walletParty, _ map[string]any, _ challenge.WalletChallenge) {
+		{"on a chain that was removed", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
 			p.client.Wallets.Chains = p.client.Wallets.Chains[1:]
 		}, exchange.ReasonWalletNotSupported, "challengeId"},
 	} {
@@ -211,7 +212,7 @@ func TestBadSignaturesKillTheChallenge(t *testing.T) {
 func TestWalletIsAlso(t *testing.T) {
 	p, key := newWalletParty(t), keyOf(1)
 	address := addressOf(t, key)
-	o, err := p.sessions.Open(t.Context(), p.client, challenge.Opening{SigningAddress: address, Type: "EVM", ExternalUserID: "alice"}, p.now)
+	o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM", ExternalUserID: "alice"}, p.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestWalletIsAlso(t *testing.T) {
 		if !reflect.DeepEqual(s.Identities, row.want) {
 			t.Errorf("proof %d: also %+v, want %+v", i, s.Identities, row.want)
 		}
-		writes, err := challenge.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
+		writes, err := replay.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
 		if err == nil {
 			err = p.engine.Commit(t.Context(), writes...)
 		}
@@ -292,9 +293,9 @@ func TestContractWallet(t *testing.T) {
 }
 
 // patient are challenges that no bad signature kills.
-type patient struct{ *challenge.ClientSessions }
+type patient struct{ *walletlogin.Store }
 
-func (patient) Failed(context.Context, challenge.WalletChallenge, time.Time) error { return nil }
+func (patient) CountFailure(context.Context, walletlogin.Challenge, time.Time) error { return nil }
 
 // WithClient an error there is no subject, whatever the text; without one it is the
 // account that was challenged.

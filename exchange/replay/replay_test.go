@@ -1,4 +1,4 @@
-package challenge
+package replay
 
 import (
 	"context"
@@ -33,7 +33,7 @@ func open(t testing.TB, path string) *bolt.Engine {
 // spend spends id and says whether it was fresh.
 func spend(t *testing.T, e storage.Engine, kind, id string, expires time.Time) bool {
 	t.Helper()
-	w, err := NewReplays(e, key).Once(ctx, kind, id, expires, now)
+	w, err := New(e, key).Once(ctx, kind, id, expires, now)
 	if err == nil {
 		err = e.Commit(ctx, w)
 	}
@@ -71,7 +71,7 @@ func TestOnce(t *testing.T) {
 
 func TestOnceCommitsNothing(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
-	r := NewReplays(e, key)
+	r := New(e, key)
 	for range 2 { // the first write was never committed
 		if _, err := r.Once(ctx, "a", "b", now, now); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestSpentStaysSpent(t *testing.T) {
 
 func TestOneOfManySpends(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
-	r := NewReplays(e, key)
+	r := New(e, key)
 	var won, lost atomic.Int32
 	var group sync.WaitGroup
 	for range 64 {
@@ -125,7 +125,7 @@ func TestSweep(t *testing.T) {
 		spend(t, e, "k", id, now)
 	}
 	spend(t, e, "k", "later", now.Add(time.Second))
-	r := NewReplays(e, key)
+	r := New(e, key)
 	for _, tc := range []struct {
 		name  string
 		at    time.Time
@@ -151,7 +151,7 @@ func TestSpendWithoutStore(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err := NewReplays(e, key).Spend(ctx, "a", "b", now, now)
+	err := New(e, key).Spend(ctx, "a", "b", now, now)
 	if refused := exchange.AsError(err); refused.Reason != exchange.ReasonStoreUnavailable {
 		t.Errorf("refused by %s: %v", refused.Reason, err)
 	}

@@ -1,4 +1,4 @@
-package challenge
+package keylogin
 
 import (
 	"net/mail"

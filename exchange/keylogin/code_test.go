@@ -1,4 +1,4 @@
-package challenge
+package keylogin
 
 import (
 	"sync"
@@ -15,24 +15,24 @@ const (
 )
 
 // answer answers a code.
-func (d *office) answer(c Code, code string, at time.Time) (Proven, error) {
-	return d.ProveCode(ctx, d.partner, Reply{ID: c.ID, Code: code}, at)
+func (d *office) answer(c Code, code string, at time.Time) (Verified, error) {
+	return d.VerifyCode(ctx, d.partner, CodeProof{ID: c.ID, Code: code}, at)
 }
 
 func TestProveCode(t *testing.T) {
 	d := newOffice(t)
 	c := d.mailed(d.opened(d.ask("k")), alice, now)
-	if len(c.Code) != 6 || !c.Expires.Equal(now.Add(10*time.Minute)) || !c.Again.Equal(now.Add(30*time.Second)) {
+	if len(c.Code) != 6 || !c.Expires.Equal(now.Add(10*time.Minute)) || !c.ResendAfter.Equal(now.Add(30*time.Second)) {
 		t.Errorf("mailed %+v", c)
 	}
 	_, err := d.answer(c, other(c.Code), now)
 	d.refused(err, exchange.ReasonCodeWrong)
-	_, err = d.ProveCode(ctx, d.second, Reply{ID: c.ID, Code: c.Code}, now)
+	_, err = d.VerifyCode(ctx, d.second, CodeProof{ID: c.ID, Code: c.Code}, now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 	_, err = d.answer(c, c.Code, now.Add(10*time.Minute))
 	d.refused(err, exchange.ReasonChallengeInvalid)
 	p, err := d.answer(c, c.Code, now.Add(10*time.Minute-1))
-	if err != nil || p.Address != alice || p.Key != d.Subject("partner", "k") || p.MovesFrom != "" {
+	if err != nil || p.Address != alice || p.Key != d.Subject("partner", "k") || p.RelinkFrom != "" {
 		t.Fatalf("proves %+v, %v", p, err)
 	}
 	d.refused(d.spend(p, now.Add(10*time.Minute)), exchange.ReasonChallengeInvalid)
@@ -49,11 +49,11 @@ func TestMalformedIDs(t *testing.T) {
 	o := d.opened(d.ask("k"))
 	c := d.mailed(o, alice, now)
 	for _, id := range []string{"", ".", "..", o.ID, c.ID + ".", c.ID + "x", c.ID[:len(c.ID)-1], c.ID[:36] + ".2" + c.ID[38:], c.ID[:36] + ".01" + c.ID[38:], c.ID[:36]} {
-		_, err := d.ProveCode(ctx, d.partner, Reply{ID: id, Code: c.Code}, now)
+		_, err := d.VerifyCode(ctx, d.partner, CodeProof{ID: id, Code: c.Code}, now)
 		d.refused(err, exchange.ReasonChallengeInvalid)
 	}
 	for _, id := range []string{"", ".", c.ID, o.ID + "x", o.ID[:36], o.ID[:37]} {
-		_, err := d.Mail(ctx, d.partner, id, bob, now)
+		_, err := d.NewCode(ctx, d.partner, id, bob, now)
 		d.refused(err, exchange.ReasonChallengeInvalid)
 	}
 	if _, err := d.answer(c, c.Code, now); err != nil {
@@ -150,7 +150,7 @@ func TestMailLimits(t *testing.T) {
 		if !ok {
 			t.Fatal(address)
 		}
-		_, err = d.again().Mail(ctx, client, o.ID, canonical, at)
+		_, err = d.again().NewCode(ctx, client, o.ID, canonical, at)
 		return err
 	}
 	clients := []*exchange.Client{d.partner, d.second}
@@ -181,7 +181,7 @@ func TestMailLimits(t *testing.T) {
 func TestOneOfManyMails(t *testing.T) {
 	d := newOffice(t)
 	turn := now.Truncate(time.Hour).Add(time.Hour)
-	var asked []Opened
+	var asked []Login
 	for range 32 {
 		o, err := d.Open(ctx, d.ask("k"), turn.Add(-time.Second))
 		if err != nil {
@@ -194,7 +194,7 @@ func TestOneOfManyMails(t *testing.T) {
 	for i, o := range asked {
 		all.Go(func() {
 			at := turn.Add(time.Duration(i-16) * time.Millisecond)
-			if _, err := d.Mail(ctx, d.partner, o.ID, alice, at); err == nil {
+			if _, err := d.NewCode(ctx, d.partner, o.ID, alice, at); err == nil {
 				won.Add(1)
 			} else {
 				d.refused(err, exchange.ReasonMailTooSoon)
@@ -228,7 +228,7 @@ func TestTriesOverCodes(t *testing.T) {
 	if wrong != 10 {
 		t.Errorf("%d tries in an hour", wrong)
 	}
-	_, err := d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at)
+	_, err := d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at)
 	d.refused(err, exchange.ReasonMailTooSoon)
 }
 
@@ -238,7 +238,7 @@ func TestFiveCodesOfARequest(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		d.mailed(o, name+"@example.com", now)
 	}
-	_, err := d.Mail(ctx, d.partner, o.ID, "f@example.com", now)
+	_, err := d.NewCode(ctx, d.partner, o.ID, "f@example.com", now)
 	d.refused(err, exchange.ReasonMailTooSoon)
 }
 
@@ -248,12 +248,12 @@ func TestUnsent(t *testing.T) {
 	at := now
 	for range 7 {
 		c := d.mailed(d.opened(d.ask("k")), alice, at)
-		if err := d.Unsent(ctx, c, at); err != nil {
+		if err := d.CancelCode(ctx, c, at); err != nil {
 			t.Fatal(err)
 		}
 		_, err := d.answer(c, c.Code, at)
 		d.refused(err, exchange.ReasonChallengeInvalid)
-		_, err = d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at.Add(29*time.Second))
+		_, err = d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at.Add(29*time.Second))
 		d.refused(err, exchange.ReasonMailTooSoon)
 		at = at.Add(30 * time.Second)
 	}
@@ -267,9 +267,9 @@ func TestRequestsDie(t *testing.T) {
 	if c := d.mailed(o, "", now); c.Address != bob {
 		t.Errorf("mailed to %s", c.Address)
 	}
-	_, err := d.Mail(ctx, d.partner, o.ID, alice, now.Add(15*time.Minute))
+	_, err := d.NewCode(ctx, d.partner, o.ID, alice, now.Add(15*time.Minute))
 	d.refused(err, exchange.ReasonChallengeInvalid)
-	_, err = d.Mail(ctx, d.partner, d.opened(d.ask("k")).ID, "", now)
+	_, err = d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, "", now)
 	d.refused(err, exchange.ReasonParameterMissing)
 }
 
@@ -297,19 +297,19 @@ func TestPreviousCode(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			next := d.mailed(d.opened(d.ask("k")), string(rune('a'+i))+"@example.com", now)
 			prev := row.prev(next)
-			r := Reply{ID: next.ID, Code: next.Code, PreviousID: prev.ID, PreviousCode: prev.Code}
+			r := CodeProof{ID: next.ID, Code: next.Code, PreviousID: prev.ID, PreviousCode: prev.Code}
 			if row.wrong {
 				r.PreviousCode = other(prev.Code)
 			}
-			p, err := d.ProveCode(ctx, d.partner, r, now)
+			p, err := d.VerifyCode(ctx, d.partner, r, now)
 			if row.reason != "" {
 				d.refused(err, row.reason)
-				if p != (Proven{}) {
+				if p != (Verified{}) {
 					t.Errorf("with an error it proves %+v", p)
 				}
 				return
 			}
-			if err != nil || p.MovesFrom != row.from || p.Address != string(rune('a'+i))+"@example.com" {
+			if err != nil || p.RelinkFrom != row.from || p.Address != string(rune('a'+i))+"@example.com" {
 				t.Errorf("proves %+v, %v", p, err)
 			}
 			if err := d.spend(p, now); err != nil {

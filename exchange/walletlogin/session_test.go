@@ -1,8 +1,7 @@
-package challenge
+package walletlogin
 
 import (
 	"errors"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/replay"
 	"cambio/storage"
 )
 
@@ -31,11 +31,11 @@ func shop() *exchange.Client {
 	}
 }
 
-func sessions(t *testing.T) *ClientSessions {
-	return NewClientSessions(open(t, filepath.Join(t.TempDir(), "db")), key)
+func sessions(t *testing.T) *Store {
+	return New(openStore(t), key)
 }
 
-func opened(t *testing.T, s *ClientSessions, o Opening) ClientSession {
+func opened(t *testing.T, s *Store, o OpenRequest) Session {
 	t.Helper()
 	got, err := s.Open(ctx, shop(), o, now)
 	if err != nil {
@@ -44,9 +44,9 @@ func opened(t *testing.T, s *ClientSessions, o Opening) ClientSession {
 	return got
 }
 
-func started(t *testing.T, s *ClientSessions, id string, at time.Time) WalletChallenge {
+func started(t *testing.T, s *Store, id string, at time.Time) Challenge {
 	t.Helper()
-	c, err := s.Start(ctx, id, shop(), Answering{Address: evmAddress, Type: "EVM"}, at)
+	c, err := s.Start(ctx, id, shop(), StartRequest{Address: evmAddress, Type: "EVM"}, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,33 +72,33 @@ func TestOpen(t *testing.T) {
 	s := sessions(t)
 	for _, row := range []struct {
 		name    string
-		opening Opening
+		opening OpenRequest
 		client  func(*exchange.Client)
 		code    exchange.Reason
 		network string
 	}{
-		{"by type", Opening{SigningAddress: evmAddress, Type: "EVM"}, nil, "", ""},
-		{"by a type in lower case", Opening{SigningAddress: solanaAddress, Type: "solana"}, nil, "", ""},
-		{"by network", Opening{SigningAddress: evmAddress, Network: "eip155:1"}, nil, "", "eip155:1"},
-		{"by the network's name", Opening{SigningAddress: evmAddress, Network: "polygon"}, nil, "", "eip155:137"},
-		{"by Solana's name", Opening{SigningAddress: solanaAddress, Network: "SOLANA"}, nil, "", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
-		{"by both", Opening{SigningAddress: evmAddress, Network: "eip155:1", Type: "EVM"}, nil, "", "eip155:1"},
-		{"with a deposit address", Opening{SigningAddress: evmAddress, DepositAddress: strings.ToLower(evmAddress), Type: "EVM"}, nil, "", ""},
-		{"with a user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, nil, "", ""},
-		{"by neither", Opening{SigningAddress: evmAddress}, nil, exchange.ReasonParameterMissing, ""},
-		{"by both that differ", Opening{SigningAddress: evmAddress, Network: "eip155:1", Type: "SOLANA"}, nil, exchange.ReasonParameterInvalid, ""},
-		{"by an unknown type", Opening{SigningAddress: evmAddress, Type: "BTC"}, nil, exchange.ReasonWalletNotSupported, ""},
-		{"by a type that is not the client's", Opening{SigningAddress: xrplAddress, Type: "XRPL"}, nil, exchange.ReasonWalletNotSupported, ""},
-		{"by a network that is not the client's", Opening{SigningAddress: evmAddress, Network: "eip155:10"}, nil, exchange.ReasonWalletNotSupported, ""},
-		{"by an unknown network", Opening{SigningAddress: evmAddress, Network: "algorand"}, nil, exchange.ReasonWalletNotSupported, ""},
-		{"without address", Opening{Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
-		{"with an address of another type", Opening{SigningAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
-		{"with a deposit address of another type", Opening{SigningAddress: evmAddress, DepositAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
-		{"with a control character", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "a\nb"}, nil, exchange.ReasonParameterInvalid, ""},
-		{"with a long user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: strings.Repeat("a", 256)}, nil, exchange.ReasonParameterInvalid, ""},
-		{"with an issuer's user", Opening{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, func(c *exchange.Client) { c.AsIssuer = "login" }, exchange.ReasonParameterInvalid, ""},
-		{"by a client without wallets", Opening{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, exchange.ReasonClientNotAllowed, ""},
-		{"by a client that brings none", Opening{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonClientNotAllowed, ""},
+		{"by type", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, nil, "", ""},
+		{"by a type in lower case", OpenRequest{SigningAddress: solanaAddress, Type: "solana"}, nil, "", ""},
+		{"by network", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1"}, nil, "", "eip155:1"},
+		{"by the network's name", OpenRequest{SigningAddress: evmAddress, Network: "polygon"}, nil, "", "eip155:137"},
+		{"by Solana's name", OpenRequest{SigningAddress: solanaAddress, Network: "SOLANA"}, nil, "", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{"by both", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1", Type: "EVM"}, nil, "", "eip155:1"},
+		{"with a deposit address", OpenRequest{SigningAddress: evmAddress, DepositAddress: strings.ToLower(evmAddress), Type: "EVM"}, nil, "", ""},
+		{"with a user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, nil, "", ""},
+		{"by neither", OpenRequest{SigningAddress: evmAddress}, nil, exchange.ReasonParameterMissing, ""},
+		{"by both that differ", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1", Type: "SOLANA"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"by an unknown type", OpenRequest{SigningAddress: evmAddress, Type: "BTC"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by a type that is not the client's", OpenRequest{SigningAddress: xrplAddress, Type: "XRPL"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by a network that is not the client's", OpenRequest{SigningAddress: evmAddress, Network: "eip155:10"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"by an unknown network", OpenRequest{SigningAddress: evmAddress, Network: "algorand"}, nil, exchange.ReasonWalletNotSupported, ""},
+		{"without address", OpenRequest{Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with an address of another type", OpenRequest{SigningAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a deposit address of another type", OpenRequest{SigningAddress: evmAddress, DepositAddress: solanaAddress, Type: "EVM"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a control character", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "a\nb"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with a long user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: strings.Repeat("a", 256)}, nil, exchange.ReasonParameterInvalid, ""},
+		{"with an issuer's user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, func(c *exchange.Client) { c.AsIssuer = "login" }, exchange.ReasonParameterInvalid, ""},
+		{"by a client without wallets", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, exchange.ReasonClientNotAllowed, ""},
+		{"by a client that brings none", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonClientNotAllowed, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := shop()
@@ -125,7 +125,7 @@ func TestOpen(t *testing.T) {
 // and no part of it is enough.
 func TestClientSessionID(t *testing.T) {
 	s := sessions(t)
-	a, b := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"}), opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	a, b := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"}), opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	id, random, _ := strings.Cut(a.ID, ".")
 	_, other, _ := strings.Cut(b.ID, ".")
 	for _, bad := range []string{"", id, id + ".", random, "." + random, id + "." + other, a.ID + "A", a.ID[:len(a.ID)-1], a.ID + "\n", strings.ToUpper(id) + "." + random} {
@@ -156,11 +156,11 @@ func TestClientSessionLifetimes(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := sessions(t)
-			o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+			o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 			var err error
-			var c WalletChallenge
+			var c Challenge
 			for i, at := range row.steps {
-				c, err = s.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now.Add(at))
+				c, err = s.Start(ctx, o.ID, shop(), StartRequest{Address: evmAddress, Type: "EVM"}, now.Add(at))
 				if i < len(row.steps)-1 && err != nil {
 					t.Fatal(err)
 				}
@@ -180,29 +180,29 @@ func TestClientSessionLifetimes(t *testing.T) {
 func TestStart(t *testing.T) {
 	for _, row := range []struct {
 		name    string
-		opening Opening
-		answer  Answering
+		opening OpenRequest
+		answer  StartRequest
 		client  func(*exchange.Client)
 		account string
 		code    exchange.Reason
 	}{
-		{"the client's first chain", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
-		{"another of its chains", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "evm", Chain: "1"}, nil, "eip155:1:" + evmAddress, ""},
-		{"by its identifier", Opening{Type: "EVM"}, Answering{Address: strings.ToLower(evmAddress), Type: "EVM", Chain: "eip155:1"}, nil, "eip155:1:" + evmAddress, ""},
-		{"the session's chain", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:1:" + evmAddress, ""},
-		{"not the session's chain", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM", Chain: "137"}, nil, "", exchange.ReasonParameterInvalid},
-		{"not one of its chains", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "10"}, nil, "", exchange.ReasonWalletNotSupported},
-		{"no chain", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "0x1"}, nil, "", exchange.ReasonWalletNotSupported},
-		{"a chain of another type", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM", Chain: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}, nil, "", exchange.ReasonWalletNotSupported},
-		{"another type", Opening{Type: "EVM"}, Answering{Address: solanaAddress, Type: "SOLANA"}, nil, "", exchange.ReasonParameterInvalid},
-		{"no type", Opening{Type: "EVM"}, Answering{Address: evmAddress}, nil, "", exchange.ReasonParameterInvalid},
-		{"another address", Opening{Type: "EVM"}, Answering{Address: "0x3325a78425F17a7E487Eb5666b2bFd93aBb06c70", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
-		{"no address", Opening{Type: "EVM"}, Answering{Address: "x", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
-		{"a chain that was removed", Opening{Network: "eip155:1"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets.Chains = c.Wallets.Chains[:1] }, "", exchange.ReasonWalletNotSupported},
-		{"wallets removed", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, "", exchange.ReasonClientSessionInvalid},
-		{"another client", Opening{Type: "EVM"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.ID = "other" }, "", exchange.ReasonClientSessionInvalid},
-		{"its secret revoked", Opening{Type: "EVM", Credential: "s1"}, Answering{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Secrets = nil }, "", exchange.ReasonClientSessionInvalid},
-		{"its secret there", Opening{Type: "EVM", Credential: "s1"}, Answering{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
+		{"the client's first chain", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
+		{"another of its chains", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "evm", Chain: "1"}, nil, "eip155:1:" + evmAddress, ""},
+		{"by its identifier", OpenRequest{Type: "EVM"}, StartRequest{Address: strings.ToLower(evmAddress), Type: "EVM", Chain: "eip155:1"}, nil, "eip155:1:" + evmAddress, ""},
+		{"the session's chain", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:1:" + evmAddress, ""},
+		{"not the session's chain", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "137"}, nil, "", exchange.ReasonParameterInvalid},
+		{"not one of its chains", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "10"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"no chain", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x1"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"a chain of another type", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"another type", OpenRequest{Type: "EVM"}, StartRequest{Address: solanaAddress, Type: "SOLANA"}, nil, "", exchange.ReasonParameterInvalid},
+		{"no type", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress}, nil, "", exchange.ReasonParameterInvalid},
+		{"another address", OpenRequest{Type: "EVM"}, StartRequest{Address: "0x3325a78425F17a7E487Eb5666b2bFd93aBb06c70", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
+		{"no address", OpenRequest{Type: "EVM"}, StartRequest{Address: "x", Type: "EVM"}, nil, "", exchange.ReasonParameterInvalid},
+		{"a chain that was removed", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets.Chains = c.Wallets.Chains[:1] }, "", exchange.ReasonWalletNotSupported},
+		{"wallets removed", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, "", exchange.ReasonClientSessionInvalid},
+		{"another client", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.ID = "other" }, "", exchange.ReasonClientSessionInvalid},
+		{"its secret revoked", OpenRequest{Type: "EVM", Credential: "s1"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Secrets = nil }, "", exchange.ReasonClientSessionInvalid},
+		{"its secret there", OpenRequest{Type: "EVM", Credential: "s1"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := sessions(t)
@@ -226,28 +226,28 @@ func TestStart(t *testing.T) {
 
 func TestStartsAreBounded(t *testing.T) {
 	s := sessions(t)
-	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
-	for range mostStarts {
+	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
+	for range maxChallenges {
 		started(t, s, o.ID, now)
 	}
-	_, err := s.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now)
+	_, err := s.Start(ctx, o.ID, shop(), StartRequest{Address: evmAddress, Type: "EVM"}, now)
 	wantReason(t, "one more", err, exchange.ReasonTooManyFailures)
 }
 
 // A challenge lives until it is spent, answered wrongly three times, replaced,
 // or expired; then it is refused alike.
 func TestChallengeDies(t *testing.T) {
-	spend := func(s *ClientSessions, c WalletChallenge, at time.Time) error {
-		writes, err := Spenders{WalletKind: s}.Spend(ctx, c.Name, at)
+	spend := func(s *Store, c Challenge, at time.Time) error {
+		writes, err := replay.Spenders{Kind: s}.Spend(ctx, c.Name, at)
 		if err == nil {
 			err = s.engine.Commit(ctx, writes...)
 		}
 		return err
 	}
-	fail := func(n int) func(*testing.T, *ClientSessions, string, WalletChallenge) {
-		return func(t *testing.T, s *ClientSessions, _ string, c WalletChallenge) {
+	fail := func(n int) func(*testing.T, *Store, string, Challenge) {
+		return func(t *testing.T, s *Store, _ string, c Challenge) {
 			for range n {
-				if err := s.Failed(ctx, c, now); err != nil {
+				if err := s.CountFailure(ctx, c, now); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -255,7 +255,7 @@ func TestChallengeDies(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name   string
-		before func(t *testing.T, s *ClientSessions, id string, c WalletChallenge)
+		before func(t *testing.T, s *Store, id string, c Challenge)
 		at     time.Time
 		code   exchange.Reason
 	}{
@@ -265,8 +265,8 @@ func TestChallengeDies(t *testing.T) {
 		{"after four", fail(4), now, exchange.ReasonChallengeInvalid},
 		{"shortly before its end", fail(0), now.Add(5*time.Minute - time.Second), ""},
 		{"at its end", fail(0), now.Add(5 * time.Minute), exchange.ReasonChallengeInvalid},
-		{"replaced", func(t *testing.T, s *ClientSessions, id string, _ WalletChallenge) { started(t, s, id, now) }, now, exchange.ReasonChallengeInvalid},
-		{"spent", func(t *testing.T, s *ClientSessions, _ string, c WalletChallenge) {
+		{"replaced", func(t *testing.T, s *Store, id string, _ Challenge) { started(t, s, id, now) }, now, exchange.ReasonChallengeInvalid},
+		{"spent", func(t *testing.T, s *Store, _ string, c Challenge) {
 			if err := spend(s, c, now); err != nil {
 				t.Fatal(err)
 			}
@@ -274,7 +274,7 @@ func TestChallengeDies(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := sessions(t)
-			o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+			o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 			c := started(t, s, o.ID, now)
 			row.before(t, s, o.ID, c)
 			got, err := s.Challenge(ctx, c.ID, shop(), row.at)
@@ -290,11 +290,11 @@ func TestChallengeDies(t *testing.T) {
 // A try for an older challenge does not count against the newer one.
 func TestFailedIsOfOneChallenge(t *testing.T) {
 	s := sessions(t)
-	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	older := started(t, s, o.ID, now)
 	newer := started(t, s, o.ID, now)
 	for range 5 {
-		if err := s.Failed(ctx, older, now); err != nil {
+		if err := s.CountFailure(ctx, older, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -305,7 +305,7 @@ func TestFailedIsOfOneChallenge(t *testing.T) {
 
 func TestChallengeIDs(t *testing.T) {
 	s := sessions(t)
-	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM", Credential: "s1"})
+	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM", Credential: "s1"})
 	c := started(t, s, o.ID, now)
 	id, nonce, _ := strings.Cut(c.ID, ".")
 	for _, bad := range []string{"", id, id + ".", nonce, c.ID + "A", strings.ToLower(c.ID), o.ID, c.Name} {
@@ -326,7 +326,7 @@ func TestChallengeIDs(t *testing.T) {
 	_, err := s.Challenge(ctx, c.ID, client, now)
 	wantReason(t, "chain removed", err, exchange.ReasonWalletNotSupported)
 	for _, bad := range []string{"", "wallet", "wallet/", "wallet/" + id, "wallet/" + id + "/2", "wallet/" + id + "/01", "request/" + id + "/1"} {
-		_, err := Spenders{WalletKind: s}.Spend(ctx, bad, now)
+		_, err := replay.Spenders{Kind: s}.Spend(ctx, bad, now)
 		wantReason(t, bad, err, exchange.ReasonChallengeInvalid)
 	}
 	if strings.Contains(c.Name, nonce) {
@@ -336,13 +336,13 @@ func TestChallengeIDs(t *testing.T) {
 
 func TestOneOfManySpendsAChallenge(t *testing.T) {
 	s := sessions(t)
-	o := opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	c := started(t, s, o.ID, now)
 	var won atomic.Int32
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			writes, err := Spenders{WalletKind: s}.Spend(ctx, c.Name, now)
+			writes, err := replay.Spenders{Kind: s}.Spend(ctx, c.Name, now)
 			if err == nil {
 				err = s.engine.Commit(ctx, writes...)
 			}
@@ -365,11 +365,11 @@ func TestOneOfManySpendsAChallenge(t *testing.T) {
 
 func TestSweepClientSessions(t *testing.T) {
 	s := sessions(t)
-	opened(t, s, Opening{SigningAddress: evmAddress, Type: "EVM"})
+	opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	for _, row := range []struct {
 		at   time.Duration
 		want int
-	}{{time.Hour + Retention, 0}, {time.Hour + Retention + time.Second, 1}, {time.Hour + Retention + time.Second, 0}} {
+	}{{absoluteLifetime + retention - time.Second, 0}, {absoluteLifetime + retention + time.Second, 1}, {absoluteLifetime + retention + time.Second, 0}} {
 		if n, err := s.Sweep(ctx, now.Add(row.at), 10); err != nil || n != row.want {
 			t.Errorf("after %s: %d, %v", row.at, n, err)
 		}
@@ -378,12 +378,12 @@ func TestSweepClientSessions(t *testing.T) {
 
 // What is accepted as the ID of a session or of a challenge has one spelling.
 func FuzzClientSessionID(f *testing.F) {
-	e := NewClientSessions(open(f, filepath.Join(f.TempDir(), "db")), key)
-	o, err := e.Open(ctx, shop(), Opening{SigningAddress: evmAddress, Type: "EVM"}, now)
+	e := New(openStore(f), key)
+	o, err := e.Open(ctx, shop(), OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, now)
 	if err != nil {
 		f.Fatal(err)
 	}
-	c, err := e.Start(ctx, o.ID, shop(), Answering{Address: evmAddress, Type: "EVM"}, now)
+	c, err := e.Start(ctx, o.ID, shop(), StartRequest{Address: evmAddress, Type: "EVM"}, now)
 	if err != nil {
 		f.Fatal(err)
 	}

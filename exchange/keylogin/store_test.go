@@ -1,4 +1,4 @@
-package challenge
+package keylogin
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/replay"
 	"cambio/storage"
 )
 
@@ -54,7 +54,7 @@ func publicPEM(key *rsa.PublicKey) string {
 // office is Requests on a store of its own, and the clients that ask there.
 type office struct {
 	testing.TB
-	*Requests
+	*Store
 	users           *known
 	engine          storage.Engine
 	partner, second *exchange.Client
@@ -63,9 +63,9 @@ type office struct {
 
 func newOffice(t testing.TB) *office {
 	t.Helper()
-	e := open(t, filepath.Join(t.TempDir(), "db"))
+	e := openStore(t)
 	d := &office{TB: t, engine: e, users: &known{users: map[[2]string]string{}}}
-	d.Requests = d.again()
+	d.Store = d.again()
 	client := func(id string) *exchange.Client {
 		return &exchange.Client{ID: id, Proofs: []string{"otp", "one-time-token"}, AuthKeys: &exchange.AuthKeys{SigningKeys: publicPEM(partnerKey())}}
 	}
@@ -74,15 +74,15 @@ func newOffice(t testing.TB) *office {
 }
 
 // again is what a restart makes of the store.
-func (d *office) again() *Requests {
-	return NewRequests(d.engine, RequestsConfig{RecordKey: key, Secret: key, Replays: NewReplays(d.engine, key), Users: d.users})
+func (d *office) again() *Store {
+	return New(d.engine, Config{RecordKey: key, Secret: key, Replays: replay.New(d.engine, key), Users: d.users})
 }
 
-func (d *office) ask(authKey string) Ask {
-	return Ask{Client: d.partner, Key: authKey, Signer: exchange.KeyID(partnerKey()), Signature: fmt.Append(nil, d.signatures.Add(1))}
+func (d *office) ask(authKey string) Request {
+	return Request{Client: d.partner, Key: authKey, Signer: exchange.KeyID(partnerKey()), Signature: fmt.Append(nil, d.signatures.Add(1))}
 }
 
-func (d *office) opened(a Ask) Opened {
+func (d *office) opened(a Request) Login {
 	d.Helper()
 	o, err := d.Open(ctx, a, now)
 	if err != nil {
@@ -91,9 +91,9 @@ func (d *office) opened(a Ask) Opened {
 	return o
 }
 
-func (d *office) mailed(o Opened, address string, at time.Time) Code {
+func (d *office) mailed(o Login, address string, at time.Time) Code {
 	d.Helper()
-	c, err := d.Mail(ctx, d.partner, o.ID, address, at)
+	c, err := d.NewCode(ctx, d.partner, o.ID, address, at)
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -101,8 +101,8 @@ func (d *office) mailed(o Opened, address string, at time.Time) Code {
 }
 
 // spend proves nothing: it commits what a proof spends.
-func (d *office) spend(p Proven, at time.Time) error {
-	w, err := Spenders{RequestKind: d.Requests}.Spend(ctx, p.Challenge, at)
+func (d *office) spend(p Verified, at time.Time) error {
+	w, err := replay.Spenders{Kind: d.Store}.Spend(ctx, p.Challenge, at)
 	if err == nil {
 		err = d.engine.Commit(ctx, w...)
 	}
@@ -132,14 +132,14 @@ func TestOpenRequest(t *testing.T) {
 	withoutTokens.Proofs = []string{"otp"}
 	for _, row := range []struct {
 		name   string
-		change func(*Ask)
+		change func(*Request)
 		token  bool
 	}{
-		{"linked and passwordless", func(*Ask) {}, true},
-		{"not passwordless", func(a *Ask) { a.Passwordless = false }, false},
-		{"not linked", func(a *Ask) { a.Key = "new" }, false},
-		{"of another client", func(a *Ask) { a.Client = d.second }, false},
-		{"a client that brings no one-time tokens", func(a *Ask) { a.Client = &withoutTokens }, false},
+		{"linked and passwordless", func(*Request) {}, true},
+		{"not passwordless", func(a *Request) { a.Passwordless = false }, false},
+		{"not linked", func(a *Request) { a.Key = "new" }, false},
+		{"of another client", func(a *Request) { a.Client = d.second }, false},
+		{"a client that brings no one-time tokens", func(a *Request) { a.Client = &withoutTokens }, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			a := d.ask("linked")
@@ -178,7 +178,7 @@ func TestSignaturesAreForOneUse(t *testing.T) {
 		{"two days later", 48 * time.Hour, true},
 	} {
 		if row.fresh {
-			if _, err := d.cfg.Replays.Sweep(ctx, now.Add(row.after+Retention), 256); err != nil {
+			if _, err := d.cfg.Replays.Sweep(ctx, now.Add(row.after+replay.Retention), 256); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -211,7 +211,7 @@ func TestOneOfManyOpens(t *testing.T) {
 }
 
 // token opens a request whose key is linked.
-func (d *office) token(change ...func(*Ask)) Opened {
+func (d *office) token(change ...func(*Request)) Login {
 	d.Helper()
 	d.users.users[[2]string{"key:partner", d.Subject("partner", "linked")}] = "u1"
 	a := d.ask("linked")
@@ -225,7 +225,7 @@ func (d *office) token(change ...func(*Ask)) Opened {
 func TestProveToken(t *testing.T) {
 	d := newOffice(t)
 	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
-	bound := func(a *Ask) { a.CodeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" }
+	bound := func(a *Request) { a.CodeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" }
 	plain, pkce, another := d.token(), d.token(bound), d.token()
 	removed := *d.partner
 	removed.AuthKeys = &exchange.AuthKeys{SigningKeys: "none"}
@@ -254,10 +254,10 @@ func TestProveToken(t *testing.T) {
 		{"the signing key is not registered any more", &removed, plain.ID, plain.Token, "", 0, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p, err := d.ProveToken(ctx, row.client, row.id, row.token, row.verifier, now.Add(row.after))
+			p, err := d.VerifyToken(ctx, row.client, row.id, row.token, row.verifier, now.Add(row.after))
 			if !row.good {
 				d.refused(err, exchange.ReasonChallengeInvalid)
-				if p != (Proven{}) {
+				if p != (Verified{}) {
 					t.Errorf("with an error it proves %+v", p)
 				}
 				return
@@ -273,9 +273,9 @@ func TestProveToken(t *testing.T) {
 func TestNoTokenIsNoToken(t *testing.T) {
 	d := newOffice(t)
 	o := d.opened(d.ask("new"))
-	_, err := d.ProveToken(ctx, d.partner, o.ID, "", "", now)
+	_, err := d.VerifyToken(ctx, d.partner, o.ID, "", "", now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
-	d.refused(d.spend(Proven{Challenge: challengeName(o.ID[:storage.IDSize], 0)}, now), exchange.ReasonChallengeInvalid)
+	d.refused(d.spend(Verified{Challenge: challengeName(o.ID[:storage.IDSize], 0)}, now), exchange.ReasonChallengeInvalid)
 }
 
 func TestOneOfManySpendsAToken(t *testing.T) {
@@ -285,7 +285,7 @@ func TestOneOfManySpendsAToken(t *testing.T) {
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			p, err := d.ProveToken(ctx, d.partner, o.ID, o.Token, "", now)
+			p, err := d.VerifyToken(ctx, d.partner, o.ID, o.Token, "", now)
 			if err == nil {
 				err = d.spend(p, now)
 			}
@@ -301,7 +301,7 @@ func TestOneOfManySpendsAToken(t *testing.T) {
 	if won.Load() != 1 {
 		t.Errorf("%d spent it", won.Load())
 	}
-	_, err := d.again().ProveToken(ctx, d.partner, o.ID, o.Token, "", now)
+	_, err := d.again().VerifyToken(ctx, d.partner, o.ID, o.Token, "", now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 }
 
@@ -358,21 +358,21 @@ func FuzzRequestIDs(f *testing.F) {
 	f.Add(strings.Replace(c.ID, ".1.", ".01.", 1))
 	f.Fuzz(func(t *testing.T, id string) {
 		if id != o.ID {
-			_, err := d.ProveToken(ctx, d.partner, id, o.Token, "", now)
+			_, err := d.VerifyToken(ctx, d.partner, id, o.Token, "", now)
 			if err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
 				t.Errorf("a token by %q: %v", id, err)
 			}
-			if _, err := d.Mail(ctx, d.partner, id, "bob@example.com", now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+			if _, err := d.NewCode(ctx, d.partner, id, "bob@example.com", now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
 				t.Errorf("a code by %q: %v", id, err)
 			}
 		}
 		if id == c.ID {
 			return
 		}
-		if _, err := d.ProveCode(ctx, d.partner, Reply{ID: id, Code: c.Code}, now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
+		if _, err := d.VerifyCode(ctx, d.partner, CodeProof{ID: id, Code: c.Code}, now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
 			t.Errorf("an answer by %q: %v", id, err)
 		}
-		row, err := d.table.Get(ctx, c.record)
+		row, err := d.table.Get(ctx, c.key)
 		if err != nil || row.Value.Code.Tries != 0 {
 			t.Errorf("%q was counted: %+v, %v", id, row.Value.Code, err)
 		}

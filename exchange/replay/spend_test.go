@@ -1,4 +1,4 @@
-package challenge
+package replay
 
 import (
 	"path/filepath"
@@ -11,7 +11,7 @@ import (
 )
 
 func TestSpendHasOneWinner(t *testing.T) {
-	r := NewReplays(open(t, filepath.Join(t.TempDir(), "db")), key)
+	r := New(open(t, filepath.Join(t.TempDir(), "db")), key)
 	var won atomic.Int64
 	var all sync.WaitGroup
 	for range 64 {

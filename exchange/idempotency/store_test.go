@@ -1,4 +1,4 @@
-package challenge
+package idempotency
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ type desk struct {
 	*testing.T
 	path   string
 	engine *bolt.Engine
-	*Answers
+	*Store
 }
 
 func newDesk(t *testing.T) *desk {
@@ -39,7 +39,7 @@ func (d *desk) open() {
 	if err != nil {
 		d.Fatal(err)
 	}
-	d.Answers = NewAnswers(d.engine, AnswersConfig{
+	d.Store = New(d.engine, Config{
 		RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 	})
 }
@@ -53,20 +53,20 @@ func (d *desk) reopen() {
 }
 
 // order is a request of client shop with key k that reserves in the store.
-func order(id string, edit ...func(*Keyed)) Keyed {
-	k := Keyed{ID: id, Client: "shop", Key: "k", Asked: [][]byte{[]byte("/pay"), []byte("one")}, Durable: true}
+func order(id string, edit ...func(*Request)) Request {
+	k := Request{ID: id, Client: "shop", Key: "k", Fingerprint: [][]byte{[]byte("/pay"), []byte("one")}, Durable: true}
 	for _, e := range edit {
 		e(&k)
 	}
 	return k
 }
 
-func inMemory(k *Keyed) { k.Durable = false }
+func inMemory(k *Request) { k.Durable = false }
 
 // first begins what nobody began before.
-func (d *desk) first(k Keyed, at time.Time) *Reservation {
+func (d *desk) first(k Request, at time.Time) *Lease {
 	d.Helper()
-	answer, r, err := d.Begin(ctx, k, at)
+	answer, r, err := d.Lookup(ctx, k, at)
 	if err != nil || answer != nil || r == nil {
 		d.Fatalf("began with %v, %v, %v", answer, r, err)
 	}
@@ -74,17 +74,17 @@ func (d *desk) first(k Keyed, at time.Time) *Reservation {
 }
 
 // answered answers k.
-func (d *desk) answered(k Keyed, at time.Time, body string) {
+func (d *desk) answered(k Request, at time.Time, body string) {
 	d.Helper()
-	if err := d.first(k, at).Keep(ctx, Answer{Status: 200, User: "u", Session: "s", Body: body}); err != nil {
+	if err := d.first(k, at).Store(ctx, Response{Status: 200, User: "u", Session: "s", Body: body}); err != nil {
 		d.Fatal(err)
 	}
 }
 
 // refused begins what is refused for a reason.
-func (d *desk) refused(k Keyed, at time.Time, reason exchange.Reason) {
+func (d *desk) refused(k Request, at time.Time, reason exchange.Reason) {
 	d.Helper()
-	answer, r, err := d.Begin(ctx, k, at)
+	answer, r, err := d.Lookup(ctx, k, at)
 	if answer != nil || r != nil || err == nil || exchange.AsError(err).Reason != reason {
 		d.Errorf("began with %v, %v, %v; want %s", answer, r, err, reason)
 	}
@@ -94,10 +94,10 @@ func (d *desk) refused(k Keyed, at time.Time, reason exchange.Reason) {
 }
 
 // repeated begins what was answered with a body.
-func (d *desk) repeated(k Keyed, at time.Time, by, body string) {
+func (d *desk) repeated(k Request, at time.Time, by, body string) {
 	d.Helper()
-	answer, r, err := d.Begin(ctx, k, at)
-	want := Answer{Request: by, Status: 200, User: "u", Session: "s", Body: body}
+	answer, r, err := d.Lookup(ctx, k, at)
+	want := Response{Request: by, Status: 200, User: "u", Session: "s", Body: body}
 	if err != nil || r != nil || answer == nil || *answer != want {
 		d.Errorf("began with %v, %v, %v; want %v", answer, r, err, want)
 	}
@@ -106,9 +106,9 @@ func (d *desk) repeated(k Keyed, at time.Time, by, body string) {
 func TestAnswersAreGivenAgain(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		edit func(*Keyed)
+		edit func(*Request)
 	}{
-		{"reserved in the store", func(*Keyed) {}},
+		{"reserved in the store", func(*Request) {}},
 		{"reserved in memory", inMemory},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -116,9 +116,9 @@ func TestAnswersAreGivenAgain(t *testing.T) {
 			d.answered(order("1", tc.edit), now, `{"token":"t"}`)
 			d.repeated(order("2", tc.edit), now, "1", `{"token":"t"}`)
 			d.reopen()
-			d.repeated(order("3", tc.edit), now.Add(AnswerLifetime-time.Second), "1", `{"token":"t"}`)
-			d.answered(order("4", tc.edit), now.Add(AnswerLifetime), "anew")
-			d.repeated(order("5", tc.edit), now.Add(AnswerLifetime), "4", "anew")
+			d.repeated(order("3", tc.edit), now.Add(Lifetime-time.Second), "1", `{"token":"t"}`)
+			d.answered(order("4", tc.edit), now.Add(Lifetime), "anew")
+			d.repeated(order("5", tc.edit), now.Add(Lifetime), "4", "anew")
 		})
 	}
 }
@@ -129,19 +129,19 @@ func TestWhatARequestIs(t *testing.T) {
 	d.answered(order("1"), now, "a")
 	for _, tc := range []struct {
 		name string
-		edit func(*Keyed)
+		edit func(*Request)
 		want exchange.Reason // empty: it is a request that nobody made
 	}{
-		{"another body", func(k *Keyed) { k.Asked[1] = []byte("two") }, exchange.ReasonIdempotencyKeyReused},
-		{"another path", func(k *Keyed) { k.Asked[0] = []byte("/pay2") }, exchange.ReasonIdempotencyKeyReused},
-		{"the border elsewhere", func(k *Keyed) { k.Asked = [][]byte{[]byte("/payo"), []byte("ne")} }, exchange.ReasonIdempotencyKeyReused},
-		{"nothing", func(k *Keyed) { k.Asked = nil }, exchange.ReasonIdempotencyKeyReused},
-		{"another key", func(k *Keyed) { k.Key = "K" }, ""},
-		{"another client", func(k *Keyed) { k.Client = "shop2" }, ""},
-		{"the border of client and key elsewhere", func(k *Keyed) { k.Client, k.Key = "sho", "pk" }, ""},
+		{"another body", func(k *Request) { k.Fingerprint[1] = []byte("two") }, exchange.ReasonIdempotencyKeyReused},
+		{"another path", func(k *Request) { k.Fingerprint[0] = []byte("/pay2") }, exchange.ReasonIdempotencyKeyReused},
+		{"the border elsewhere", func(k *Request) { k.Fingerprint = [][]byte{[]byte("/payo"), []byte("ne")} }, exchange.ReasonIdempotencyKeyReused},
+		{"nothing", func(k *Request) { k.Fingerprint = nil }, exchange.ReasonIdempotencyKeyReused},
+		{"another key", func(k *Request) { k.Key = "K" }, ""},
+		{"another client", func(k *Request) { k.Client = "shop2" }, ""},
+		{"the border of client and key elsewhere", func(k *Request) { k.Client, k.Key = "sho", "pk" }, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			d := &desk{T: t, Answers: d.Answers}
+			d := &desk{T: t, Store: d.Store}
 			if k := order("2", tc.edit); tc.want != "" {
 				d.refused(k, now, tc.want)
 			} else {
@@ -152,19 +152,19 @@ func TestWhatARequestIs(t *testing.T) {
 	d.repeated(order("3"), now, "1", "a")
 }
 
-func TestOneOfManyReserves(t *testing.T) {
+func TestLeaseHasOneWinner(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		edit func(*Keyed)
+		edit func(*Request)
 		at   func(i int) time.Time
 	}{
-		{"in the store", func(*Keyed) {}, func(int) time.Time { return now }},
+		{"in the store", func(*Request) {}, func(int) time.Time { return now }},
 		{"in memory", inMemory, func(int) time.Time { return now }},
-		{"before and after midnight", func(*Keyed) {}, func(i int) time.Time {
+		{"before and after midnight", func(*Request) {}, func(i int) time.Time {
 			return day(now).Add(24*time.Hour + time.Duration(i%2-1)*time.Second)
 		}},
-		{"in place of one who is gone", func(*Keyed) {}, func(int) time.Time { return now.Add(AnswerLease) }},
-		{"in place of an old one", func(*Keyed) {}, func(int) time.Time { return now.Add(AnswerLifetime) }},
+		{"in place of one who is gone", func(*Request) {}, func(int) time.Time { return now.Add(LeaseTime) }},
+		{"in place of an old one", func(*Request) {}, func(int) time.Time { return now.Add(Lifetime) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t)
@@ -178,7 +178,7 @@ func TestOneOfManyReserves(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range 64 {
 				group.Go(func() {
-					answer, r, err := d.Begin(ctx, order(string(rune('A'+i)), tc.edit), tc.at(i))
+					answer, r, err := d.Lookup(ctx, order(string(rune('A'+i)), tc.edit), tc.at(i))
 					switch {
 					case r != nil:
 						won.Add(1)
@@ -203,11 +203,11 @@ func TestOneReservesAroundMidnight(t *testing.T) {
 	for name, times := range map[string][2]time.Time{"forwards": {before, after}, "backwards": {after, before}} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
-			first, second := d.reservation(order("1"), times[0]), d.reservation(order("2"), times[1])
-			if err := first.begin(ctx, true); err != nil {
+			first, second := d.lease(order("1"), times[0]), d.lease(order("2"), times[1])
+			if err := first.acquire(ctx, true); err != nil {
 				t.Fatal(err)
 			}
-			if err := second.begin(ctx, true); err == nil || exchange.AsError(err).Reason != exchange.ReasonIdempotencyKeyInProgress {
+			if err := second.acquire(ctx, true); err == nil || exchange.AsError(err).Reason != exchange.ReasonIdempotencyKeyInProgress {
 				t.Errorf("the second began too: %v", err)
 			}
 		})
@@ -220,22 +220,22 @@ func TestLease(t *testing.T) {
 	d := newDesk(t)
 	gone := d.first(order("1"), now)
 	d.reopen()
-	d.refused(order("2"), now.Add(AnswerLease-time.Second), exchange.ReasonIdempotencyKeyInProgress)
-	d.refused(order("2", func(k *Keyed) { k.Asked = nil }), now, exchange.ReasonIdempotencyKeyReused)
-	next := d.first(order("3"), now.Add(AnswerLease))
-	gone.answers = d.Answers
-	if err := gone.Keep(ctx, Answer{Status: 200, Body: "late"}); err != nil {
+	d.refused(order("2"), now.Add(LeaseTime-time.Second), exchange.ReasonIdempotencyKeyInProgress)
+	d.refused(order("2", func(k *Request) { k.Fingerprint = nil }), now, exchange.ReasonIdempotencyKeyReused)
+	next := d.first(order("3"), now.Add(LeaseTime))
+	gone.store = d.Store
+	if err := gone.Store(ctx, Response{Status: 200, Body: "late"}); err != nil {
 		t.Error(err)
 	}
-	d.refused(order("4"), now.Add(AnswerLease), exchange.ReasonIdempotencyKeyInProgress)
+	d.refused(order("4"), now.Add(LeaseTime), exchange.ReasonIdempotencyKeyInProgress)
 	if err := gone.Release(ctx); err != nil {
 		t.Error(err)
 	}
-	d.refused(order("5"), now.Add(AnswerLease), exchange.ReasonIdempotencyKeyInProgress)
-	if err := next.Keep(ctx, Answer{Status: 200, User: "u", Session: "s", Body: "b"}); err != nil {
+	d.refused(order("5"), now.Add(LeaseTime), exchange.ReasonIdempotencyKeyInProgress)
+	if err := next.Store(ctx, Response{Status: 200, User: "u", Session: "s", Body: "b"}); err != nil {
 		t.Error(err)
 	}
-	d.repeated(order("6"), now.Add(AnswerLease), "3", "b")
+	d.repeated(order("6"), now.Add(LeaseTime), "3", "b")
 }
 
 // A reservation in memory does not outlive its process, and stores nothing
@@ -251,19 +251,19 @@ func TestReservationsInMemory(t *testing.T) {
 		t.Error(err)
 	}
 	d.first(order("3", inMemory), now)
-	if len(d.begun) != 1 {
-		t.Errorf("%d reservations in memory", len(d.begun))
+	if len(d.leased) != 1 {
+		t.Errorf("%d reservations in memory", len(d.leased))
 	}
 	d.reopen()
 	d.answered(order("4", inMemory), now, "a")
-	if len(d.begun) != 0 || d.records() != 1 {
-		t.Errorf("%d reservations in memory, %d records", len(d.begun), d.records())
+	if len(d.leased) != 0 || d.records() != 1 {
+		t.Errorf("%d reservations in memory, %d records", len(d.leased), d.records())
 	}
 }
 
 func (d *desk) records() (n int) {
 	d.Helper()
-	for _, err := range d.engine.Scan(ctx, answersTable, "", "", 0) {
+	for _, err := range d.engine.Scan(ctx, tableName, "", "", 0) {
 		if err != nil {
 			d.Fatal(err)
 		}
@@ -281,17 +281,17 @@ func TestReleasedRequestsAreTriedAgain(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 	// Released, the key may even come with another request.
-	d.first(order("2", func(k *Keyed) { k.Asked = nil }), now)
+	d.first(order("2", func(k *Request) { k.Fingerprint = nil }), now)
 }
 
 // The most that is kept, and no more.
 func TestLongAnswers(t *testing.T) {
 	d := newDesk(t)
-	longest := strings.Repeat("<", MostAnswer)
+	longest := strings.Repeat("<", MaxBody)
 	d.answered(order("1"), now, longest)
 	d.repeated(order("2"), now, "1", longest)
-	other := func(k *Keyed) { k.Key = "other" }
-	if err := d.first(order("3", other), now).Keep(ctx, Answer{Body: longest + "<"}); err == nil {
+	other := func(k *Request) { k.Key = "other" }
+	if err := d.first(order("3", other), now).Store(ctx, Response{Body: longest + "<"}); err == nil {
 		t.Error("a longer one is kept")
 	}
 	d.first(order("4", other), now)
@@ -301,7 +301,7 @@ func TestSweepAnswers(t *testing.T) {
 	d := newDesk(t)
 	midnight := day(now)
 	for id, at := range map[string]time.Time{"first": midnight, "last": midnight.Add(24*time.Hour - time.Second), "later": midnight.Add(24 * time.Hour)} {
-		d.answered(order(id, func(k *Keyed) { k.Key = id }), at, id)
+		d.answered(order(id, func(k *Request) { k.Key = id }), at, id)
 	}
 	for _, tc := range []struct {
 		name  string
@@ -321,9 +321,9 @@ func TestSweepAnswers(t *testing.T) {
 }
 
 // Neither tokens nor what the client chose or asked can be read in the file.
-func TestAnswersAreNotReadable(t *testing.T) {
+func TestResponsesAreSealed(t *testing.T) {
 	d := newDesk(t)
-	k := order("1", func(k *Keyed) { k.Key, k.Asked = "key-of-the-client", [][]byte{[]byte("code-123456")} })
+	k := order("1", func(k *Request) { k.Key, k.Fingerprint = "key-of-the-client", [][]byte{[]byte("code-123456")} })
 	d.answered(k, now, `{"accessToken":"very-secret-token"}`)
 	if err := d.engine.Close(); err != nil {
 		t.Fatal(err)
@@ -346,14 +346,14 @@ func TestCorruptAnswers(t *testing.T) {
 	}{
 		{"a flipped bit", func(_ *desk, r storage.Record) storage.Write {
 			r.Value[len(r.Value)-3] ^= 1
-			return storage.Write{Table: answersTable, Key: r.Key, Value: r.Value}
+			return storage.Write{Table: tableName, Key: r.Key, Value: r.Value}
 		}},
 		{"another request's record", func(d *desk, r storage.Record) storage.Write {
-			return storage.Write{Table: answersTable, Key: d.reservation(order("", func(k *Keyed) { k.Key = "moved" }), now).keys[0], Value: r.Value}
+			return storage.Write{Table: tableName, Key: d.lease(order("", func(k *Request) { k.Key = "moved" }), now).keys[0], Value: r.Value}
 		}},
 		{"a seal that was put elsewhere", func(d *desk, r storage.Record) storage.Write {
 			row, _ := d.table.Get(ctx, r.Key)
-			row.Value.Answer, _ = d.cfg.Seal(answersTable+"/elsewhere", []byte("{}"))
+			row.Value.Response, _ = d.cfg.Seal(tableName+"/elsewhere", []byte("{}"))
 			w, _ := d.table.Put(r.Key, row.Value)
 			return w
 		}},
@@ -361,7 +361,7 @@ func TestCorruptAnswers(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t)
 			d.answered(order("1"), now, "a")
-			for r, err := range d.engine.Scan(ctx, answersTable, "", "", 0) {
+			for r, err := range d.engine.Scan(ctx, tableName, "", "", 0) {
 				if err == nil {
 					err = d.engine.Commit(ctx, tc.damage(d, r))
 				}
@@ -373,7 +373,7 @@ func TestCorruptAnswers(t *testing.T) {
 			if tc.name == "another request's record" {
 				k.Key = "moved"
 			}
-			if answer, r, err := d.Begin(ctx, k, now); !errors.Is(err, storage.ErrCorrupt) || answer != nil || r != nil {
+			if answer, r, err := d.Lookup(ctx, k, now); !errors.Is(err, storage.ErrCorrupt) || answer != nil || r != nil {
 				t.Errorf("began with %v, %v, %v", answer, r, err)
 			}
 		})
@@ -388,7 +388,7 @@ func TestAnswersWithoutStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.refused(order("2"), now, exchange.ReasonStoreUnavailable)
-	for _, err := range []error{r.Keep(ctx, Answer{}), r.Release(ctx)} {
+	for _, err := range []error{r.Store(ctx, Response{}), r.Release(ctx)} {
 		if exchange.AsError(err).Reason != exchange.ReasonStoreUnavailable {
 			t.Errorf("it says %v", err)
 		}
@@ -412,15 +412,15 @@ func (i *interrupted) Get(ctx context.Context, table, key string) ([]byte, error
 
 // An answer that is kept while another looks for it is found all the same.
 func TestKeptMeanwhile(t *testing.T) {
-	for _, k := range []Keyed{order("2"), order("2", inMemory)} {
+	for _, k := range []Request{order("2"), order("2", inMemory)} {
 		d := newDesk(t)
 		engine := &interrupted{Engine: d.engine}
 		cfg := d.cfg
-		d.Answers = NewAnswers(engine, cfg)
+		d.Store = New(engine, cfg)
 		first := k
 		first.ID = "1"
 		engine.meanwhile = func() { d.answered(first, now, "done") }
-		answer, r, err := d.Begin(ctx, k, now)
+		answer, r, err := d.Lookup(ctx, k, now)
 		if k.Durable { // which is told to try again
 			if r != nil || answer != nil || exchange.AsError(err).Reason != exchange.ReasonIdempotencyKeyInProgress {
 				t.Errorf("began with %v, %v, %v", answer, r, err)

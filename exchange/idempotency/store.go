@@ -1,0 +1,221 @@
+// Package idempotency stores responses to requests with an Idempotency-Key
+// (draft-ietf-httpapi-idempotency-key-header) and replays them to clients that
+// repeat a request because they did not receive its response.
+package idempotency
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+const (
+	// Lifetime is how long a stored response is replayed.
+	Lifetime = 24 * time.Hour
+	// LeaseTime is how long a lease excludes other requests with the same key.
+	// A process that takes longer is assumed to have crashed.
+	LeaseTime = time.Minute
+	// MaxBody is the length in bytes of the longest body that is stored.
+	MaxBody = 64 << 10
+)
+
+// Config configures a [Store]. All fields are required.
+type Config struct {
+	// RecordKey makes the MACs of records. NameKey makes those of keys and
+	// fingerprints, which may be easy to guess. 32 bytes each.
+	RecordKey, NameKey []byte
+	// Seal and Unseal encrypt responses, since they contain tokens; name is
+	// associated data.
+	Seal   func(name string, plain []byte) ([]byte, error)
+	Unseal func(name string, sealed []byte) ([]byte, error)
+}
+
+// Store keeps responses. Its methods are safe for concurrent use.
+//
+// A record's key is the day of the first request and a MAC of client and
+// Idempotency-Key, so that the table is swept from its start. A lookup reads
+// two days, and the next one in case another node's clock is ahead. A commit
+// that adds a record demands that the other two days have none: of concurrent
+// requests around midnight one wins.
+type Store struct {
+	engine storage.Engine
+	table  storage.Table[record]
+	cfg    Config
+
+	mu sync.Mutex
+	// leased has the names of the leases in memory, at most one for each
+	// request in flight.
+	leased map[string]bool
+}
+
+// Request is a request with an Idempotency-Key.
+type Request struct {
+	// ID is the request_id, which is unique.
+	ID string
+	// Client is the client that chose Key. Keys of two clients are independent.
+	Client, Key string
+	// Fingerprint is what distinguishes the request from another one. A request
+	// with the same key and another fingerprint is refused.
+	Fingerprint [][]byte
+	// Durable permits a lease in the store. Otherwise the lease is kept in
+	// memory: an unauthenticated caller must not cause a write.
+	Durable bool
+}
+
+// Response is a stored response.
+type Response struct {
+	Request string          `json:"request"` // request_id of the request that was executed
+	Status  int             `json:"status"`  // of HTTP
+	Reason  exchange.Reason `json:"reason,omitempty"`
+	User    string          `json:"user,omitempty"`
+	Session string          `json:"session,omitempty"`
+	Body    string          `json:"body"` // JSON
+}
+
+// record is a lease until it has a response.
+type record struct {
+	Request     string    `json:"request"` // request_id
+	At          time.Time `json:"at"`
+	Fingerprint []byte    `json:"asked"`            // MAC
+	Response    []byte    `json:"answer,omitempty"` // sealed
+}
+
+const tableName = "answers"
+
+// New returns a Store in e.
+func New(e storage.Engine, cfg Config) *Store {
+	return &Store{engine: e, table: storage.NewTable[record](e, tableName, cfg.RecordKey), cfg: cfg, leased: map[string]bool{}}
+}
+
+// Lookup returns the stored response to a request, or otherwise a lease, which
+// exactly one of concurrent requests with the same key gets. The caller must
+// call [Lease.Store] or [Lease.Release] once. Lookup refuses a request whose key
+// was used with another fingerprint (exchange.ReasonIdempotencyKeyReused), and
+// one whose key is leased (exchange.ReasonIdempotencyKeyInProgress).
+func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Response, *Lease, error) {
+	l := s.lease(req, now)
+	last, err := s.last(ctx, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	if last != nil && now.Before(last.Value.At.Add(Lifetime)) {
+		response, err := s.replay(last, l, now)
+		if response != nil || err != nil {
+			return response, nil, err
+		}
+	}
+	l.expired = last
+	if err := l.acquire(ctx, req.Durable); err != nil {
+		return nil, nil, err
+	}
+	if !req.Durable {
+		// A response may have been stored, and its lease in memory released, since
+		// the store was read.
+		newer, err := s.last(ctx, l)
+		if err == nil && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
+			return nil, l, nil
+		}
+		l.forget()
+		if err != nil {
+			return nil, nil, err
+		}
+		return s.Lookup(ctx, req, now)
+	}
+	return nil, l, nil
+}
+
+// last returns the record of l's name, or nil if there is none.
+func (s *Store) last(ctx context.Context, l *Lease) (*storage.Row[record], error) {
+	for _, key := range l.keys {
+		row, err := s.table.Get(ctx, key)
+		if err == nil {
+			return &row, nil
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// replay returns the response in a record. It returns nil, nil if the record is a
+// lease that has expired.
+func (s *Store) replay(row *storage.Row[record], l *Lease, now time.Time) (*Response, error) {
+	switch v := &row.Value; {
+	case !bytes.Equal(v.Fingerprint, l.fingerprint):
+		return nil, exchange.Refuse(exchange.ReasonIdempotencyKeyReused, fmt.Errorf("request %s with the same key was a different one", v.Request))
+	case v.Response != nil:
+		return s.unseal(row)
+	case now.Before(v.At.Add(LeaseTime)):
+		return nil, inProgress("request " + v.Request + " is in progress")
+	}
+	return nil, nil
+}
+
+func inProgress(why string) error {
+	return &exchange.Error{Reason: exchange.ReasonIdempotencyKeyInProgress, RetryAfter: time.Second, Err: errors.New(why)}
+}
+
+func (s *Store) unseal(row *storage.Row[record]) (*Response, error) {
+	var response Response
+	plain, err := s.cfg.Unseal(tableName+"/"+row.Key, row.Value.Response)
+	if err == nil {
+		err = json.Unmarshal(plain, &response)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a stored response: %w", err)
+	}
+	return &response, nil
+}
+
+func (s *Store) seal(key string, response Response) ([]byte, error) {
+	plain, err := json.Marshal(response)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a response: %w", err)
+	}
+	return s.cfg.Seal(tableName+"/"+key, plain)
+}
+
+// Sweep deletes the records of days whose last response is older than
+// [Lifetime], in commits of at most batch records, and returns their number.
+func (s *Store) Sweep(ctx context.Context, now time.Time, batch int) (int, error) {
+	return s.table.Sweep(ctx, storage.TimePrefix(day(now.Add(-Lifetime))), batch)
+}
+
+// day returns the start of t's day.
+func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
+
+// lease returns the lease for a request, before it is acquired.
+func (s *Store) lease(req Request, now time.Time) *Lease {
+	name := base64.RawURLEncoding.EncodeToString(macOf(s.cfg.NameKey, "name", []byte(req.Client), []byte(req.Key)))
+	l := &Lease{store: s, name: name, fingerprint: macOf(s.cfg.NameKey, "asked", req.Fingerprint...), request: req.ID, at: now.UTC()}
+	for i, days := range []int{0, -1, 1} {
+		l.keys[i] = storage.TimePrefix(day(now).AddDate(0, 0, days)) + name
+	}
+	return l
+}
+
+// macOf is of a purpose and length-prefixed parts, so that no two lists of
+// parts share a MAC.
+func macOf(key []byte, purpose string, parts ...[]byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(purpose))
+	for _, part := range parts {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		m.Write(n[:])
+		m.Write(part)
+	}
+	return m.Sum(nil)
+}

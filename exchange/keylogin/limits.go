@@ -1,0 +1,105 @@
+package keylogin
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// Limits of one mailbox, across codes, logins and clients.
+const (
+	window            = time.Hour
+	spacing           = 30 * time.Second // between two codes
+	maxWindowCodes    = 5
+	maxWindowAttempts = 10 // successful ones too
+)
+
+// limits counts codes and attempts of each mailbox. Keys begin with an hour, so
+// that the table is swept from its start. An event is written to the records of
+// its hour and of the next, so an hour's record has all events of the window
+// that ends in it, and two concurrent events around the full hour conflict.
+type limits struct {
+	table storage.Table[hour]
+	name  func(address string) string // MAC
+}
+
+// hour is a record. Times are in Unix milliseconds, in ascending order.
+type hour struct {
+	Sent  []int64 `json:"sent,omitempty"`  // codes
+	Asked int64   `json:"asked,omitempty"` // the last code that was requested, sent or not
+	Tries []int64 `json:"tries,omitempty"` // attempts
+}
+
+// countCode returns writes that count a code for an address, or refuses as
+// exchange.ReasonMailTooSoon.
+func (l limits) countCode(ctx context.Context, address string, now time.Time) ([]storage.Write, error) {
+	return l.count(ctx, address, now, func(h *hour) time.Duration {
+		wait := time.UnixMilli(h.Asked).Add(spacing).Sub(now)
+		return max(wait, untilBelow(h.Sent, maxWindowCodes, now), untilBelow(h.Tries, maxWindowAttempts, now))
+	}, func(h *hour) { h.Sent, h.Asked = append(h.Sent, now.UnixMilli()), now.UnixMilli() })
+}
+
+// countAttempt is countCode for an attempt.
+func (l limits) countAttempt(ctx context.Context, address string, now time.Time) ([]storage.Write, error) {
+	return l.count(ctx, address, now,
+		func(h *hour) time.Duration { return untilBelow(h.Tries, maxWindowAttempts, now) },
+		func(h *hour) { h.Tries = append(h.Tries, now.UnixMilli()) })
+}
+
+// uncountCode returns writes that remove a code counted at a time, because it was
+// not sent. The spacing to the next code remains.
+func (l limits) uncountCode(ctx context.Context, address string, at, now time.Time) ([]storage.Write, error) {
+	return l.count(ctx, address, now, func(*hour) time.Duration { return 0 }, func(h *hour) {
+		if i := slices.Index(h.Sent, at.UnixMilli()); i >= 0 {
+			h.Sent = slices.Delete(h.Sent, i, i+1)
+		}
+	})
+}
+
+func (l limits) count(ctx context.Context, address string, now time.Time, wait func(*hour) time.Duration, event func(*hour)) ([]storage.Write, error) {
+	name := l.name(mailbox(address))
+	start := now.Truncate(window)
+	var writes []storage.Write
+	for _, at := range []time.Time{start, start.Add(window)} {
+		key := storage.TimePrefix(at) + name
+		row, err := l.table.Get(ctx, key)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, err
+		}
+		h := row.Value
+		h.dropOld(now)
+		if w := wait(&h); w > 0 {
+			return nil, &exchange.Error{Reason: exchange.ReasonMailTooSoon, RetryAfter: w, Err: errors.New("the mailbox has reached its limit")}
+		}
+		event(&h)
+		var w storage.Write
+		if err != nil {
+			w, err = l.table.Insert(key, h)
+		} else {
+			w, err = l.table.Replace(row, h)
+		}
+		if err != nil {
+			return nil, err
+		}
+		writes = append(writes, w)
+	}
+	return writes, nil
+}
+
+// dropOld drops what is older than a window.
+func (h *hour) dropOld(now time.Time) {
+	old := func(at int64) bool { return !time.UnixMilli(at).Add(window).After(now) }
+	h.Sent, h.Tries = slices.DeleteFunc(h.Sent, old), slices.DeleteFunc(h.Tries, old)
+}
+
+// untilBelow returns the time until fewer than most of times are in the window.
+func untilBelow(times []int64, most int, now time.Time) time.Duration {
+	if len(times) < most {
+		return 0
+	}
+	return time.UnixMilli(times[len(times)-most]).Add(window).Sub(now)
+}
