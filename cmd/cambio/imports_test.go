@@ -80,7 +80,7 @@ var homes = []struct {
 	{"github.com/jackc/pgx", []string{"storage/postgres"}, "engines are replaceable"},
 	{"cel.dev/", []string{"exchange/policy"}, "other packages use compiled conditions"},
 	{"github.com/santhosh-tekuri/jsonschema", []string{"exchange/details"}, "other packages use compiled schemas"},
-	{"github.com/go-jose", []string{"keys", "exchange/dpop", "exchange/session", "cmd/cambio/dev"}, "tokens are parsed in few places; op.Storage has its types"},
+	{"github.com/go-jose", []string{"keys", "exchange/dpop", "cmd/cambio/dev"}, "tokens are parsed in few places; op.Storage has its types"},
 	{"github.com/zitadel/oidc/v3/pkg/oidc", []string{"exchange/server", "cmd"}, "it is used for the names of the protocol"},
 	{"github.com/zitadel/oidc/v3/pkg/op", []string{"cmd/cambio/dev"}, "its verifiers and error responses are not used"},
 	{"github.com/zitadel/oidc/v3/pkg/client", []string{"cmd"}, "it is used as an independent client"},

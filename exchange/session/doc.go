@@ -1,21 +1,21 @@
-// Package session makes sessions and the tokens that speak for them: it mints,
-// refreshes, introspects, ends and lists.
+// Package session creates sessions and their tokens, and refreshes, introspects,
+// revokes and lists them.
 //
-// A session is one record (table sessions): its birth, which never changes, and
-// its turn, which says how often its refresh token was exchanged and when last.
-// Of a refresh token nothing is stored: it is the session, the generation and a
-// MAC of both, and the successor of a generation is therefore always the same
-// token. A client that repeats a refresh whose answer it lost, within the grace
-// period, gets that successor again, without a commit; after it, the repetition
-// is taken for theft (RFC 9700 §4.14.2) and ends the session.
+// A session is one record (table sessions): immutable creation data, and the
+// rotation state, which is the generation of its refresh token and the time of
+// the last rotation. Refresh tokens are not stored: each is the session ID, the
+// generation and a MAC of both, so the successor of a generation is always the
+// same token. A client that repeats a refresh within the grace period, because
+// it lost the response, gets that successor again, without a commit. A later
+// repetition counts as theft (RFC 9700 §4.14.2) and revokes the session.
 //
-// What an operator removes is a mark (table marks): everything of that user,
-// client, issuer, key or link that was born at or before the mark's time is
-// over. Access tokens are checked against the same marks, so introspection
-// knows at once; a token without a stored session carries in its claim origin
-// what the marks are about.
+// A revocation (table marks) names a user, client, issuer, key, link or session
+// and a time: whatever was created from it at or before that time is revoked.
+// Access tokens are checked against the same revocations, so introspection
+// reports them at once; a token without a stored session has what they are
+// checked against in its claim origin.
 //
-// An access token without a session can be revoked on its own: until it
-// expires, its jti is kept (table revoked). Whoever fills that table has to
-// bring a token of ours for every record.
+// An access token without a session can be revoked on its own: its jti is stored
+// (table revoked) until it expires. To add a record to that table, a caller
+// needs a token that this server signed.
 package session

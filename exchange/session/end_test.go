@@ -435,12 +435,12 @@ func TestSweepOfMarked(t *testing.T) {
 			if err := w.Revoke(t.Context(), row.mark); err != nil {
 				t.Fatal(err)
 			}
-			for _, after := range []time.Duration{0, linger + time.Minute} {
+			for _, after := range []time.Duration{0, retention + time.Minute} {
 				if _, err := w.Sweep(t.Context(), start.Add(after)); err != nil || w.tables()["sessions"] != 1 {
 					t.Errorf("after %s: %d sessions, %v", after, w.tables()["sessions"], err)
 				}
 			}
-			if _, err := w.Sweep(t.Context(), start.Add(linger+2*time.Hour)); err != nil {
+			if _, err := w.Sweep(t.Context(), start.Add(retention+2*time.Hour)); err != nil {
 				t.Fatal(err)
 			}
 			if gone := w.tables()["sessions"] == 0; gone != row.ends {

@@ -10,8 +10,8 @@ import (
 	"cambio/exchange"
 )
 
-// Introspection is what a token means now (RFC 7662 §2.2). The zero value is
-// that of a token that means nothing.
+// Introspection is the state of a token (RFC 7662 §2.2). The zero value is that of
+// a token that is not active.
 type Introspection struct {
 	Active    bool            `json:"active"`
 	Scope     string          `json:"scope,omitempty"`
@@ -30,11 +30,11 @@ type Introspection struct {
 	Actor     *exchange.Actor `json:"act,omitempty"`
 	Confirm   *Confirmation   `json:"cnf,omitempty"`
 	Details   json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §9.2
-	// Partner, Customer and Invoice are what a checkout token is for.
+	// Partner, Customer and Invoice identify the invoice of a checkout token.
 	Partner  string `json:"partner_id,omitempty"`
 	Customer string `json:"customer_id,omitempty"`
 	Invoice  string `json:"invoice_id,omitempty"`
-	// Extra are the mapped claims, members of their own in JSON.
+	// Extra holds the mapped claims, which are members beside the others in JSON.
 	Extra map[string]any `json:"-"`
 }
 
@@ -43,30 +43,28 @@ type Confirmation struct {
 	JKT string `json:"jkt"`
 }
 
-// MarshalJSON writes the mapped claims beside the others, never over one.
+// MarshalJSON writes the mapped claims beside the others and replaces none.
 func (i Introspection) MarshalJSON() ([]byte, error) {
 	type plain Introspection
 	b, err := json.Marshal(plain(i))
-	if err != nil || !i.Active || len(i.Extra) == 0 {
+	if err != nil || !i.Active {
 		return b, err
 	}
-	o := object{b: b[:len(b)-1]}
-	o.mapped(i.Extra)
-	o.end()
-	return o.b, o.err
+	out, err := appendMapped(b[:len(b)-1], i.Extra)
+	return out.End(), err
 }
 
-// Introspect says what one of our access or refresh tokens means now. Of any
-// other text, and of a token that expired or was ended, it says that it is not
-// active and nothing else; an error is the store's.
+// Introspect returns what an access or refresh token of this server means now. Of
+// any other text, and of a token that expired or was revoked, it reports only
+// that it is not active. An error is the store's.
 func (s *Store) Introspect(ctx context.Context, token string, now time.Time) (Introspection, error) {
 	if id, generation, ok := s.readRefresh(token); ok {
 		out, err := s.introspectRefresh(ctx, id, generation, now)
-		return out, unlessInvalid(err)
+		return out, storeError(err)
 	}
 	t, err := s.Parse(ctx, token, now)
 	if err != nil {
-		return Introspection{}, unlessInvalid(err)
+		return Introspection{}, storeError(err)
 	}
 	return introspection(t), nil
 }
@@ -87,29 +85,27 @@ func introspection(t *exchange.AccessToken) Introspection {
 	return out
 }
 
-// introspectRefresh tells of a refresh token that Refresh would take. Its scope
-// and audience are those the session was born with: what today's rules leave of
-// them is known when it is exchanged.
+// introspectRefresh describes a refresh token that Refresh would accept. Scope
+// and audience are those that the session was created with: what today's rules
+// grant of them is only known when the token is exchanged.
 func (s *Store) introspectRefresh(ctx context.Context, id string, generation uint64, now time.Time) (Introspection, error) {
 	row, err := s.load(ctx, id)
-	sess, at := &row.Value.Session, row.Value.Turn
+	r := &row.Value
 	if err == nil {
-		err = s.fresh(ctx, sess, at, now)
+		err = s.checkActive(ctx, r, now)
 	}
 	if err != nil {
 		return Introspection{}, err
 	}
-	if u := at.use(generation, s.grace, now); u != current && u != repeated {
+	if u := r.Rotation.use(generation, s.grace, now); u != current && u != repeated {
 		return Introspection{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it was exchanged"))
 	}
-	out := Introspection{
-		Active: true, Scope: strings.Join(sess.Scopes, " "), Client: sess.Client, Subject: sess.User,
-		Audience: sess.Audience, Issuer: s.issuer, Session: sess.ID, IssuedAt: at.Turned.Unix(),
-		Expires: earlier(at.IdleUntil, sess.NotAfter).Unix(), AuthTime: sess.AuthTime,
-		ACR: sess.ACR, AMR: sess.AMR, Actor: sess.Actor, Details: sess.Details,
-	}
-	if sess.JKT != "" {
-		out.Confirm = &Confirmation{sess.JKT}
-	}
+	sess := &r.Session
+	out := introspection(&exchange.AccessToken{
+		Issuer: s.issuer, User: sess.User, Client: sess.Client, Session: sess.ID, Scopes: sess.Scopes, Audience: sess.Audience,
+		IssuedAt: r.Rotation.Rotated, Expires: r.expires(), AuthTime: sess.AuthTime, ACR: sess.ACR, AMR: sess.AMR,
+		Actor: sess.Actor, JKT: sess.JKT, Details: sess.Details,
+	})
+	out.TokenType = ""
 	return out, nil
 }

@@ -7,23 +7,24 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/storage"
 )
 
-// Info is a session as an operator sees it.
+// Info is a session as operators see it.
 type Info struct {
 	exchange.Session
 	Status
 }
 
-// Status is what became of a session.
+// Status is the state of a session.
 type Status struct {
-	Refreshed time.Time `json:"refreshed"` // last turn; birth if there was none
+	Refreshed time.Time `json:"refreshed"` // last refresh, or creation
 	Expires   time.Time `json:"expires"`   // unless it is refreshed before
 	Ended     bool      `json:"ended,omitempty"`
 }
 
-// UnmarshalJSON reads both parts; exchange.Session's own, which it would
-// inherit, reads one.
+// UnmarshalJSON reads both parts; the method of exchange.Session, which Info
+// would inherit, reads one.
 func (i *Info) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &i.Session); err != nil {
 		return err
@@ -31,56 +32,75 @@ func (i *Info) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &i.Status)
 }
 
-// Filter says which sessions to list. What is empty filters nothing.
+// Filter selects the sessions to list. An empty member selects all.
 type Filter struct {
 	User, Client, Issuer string
 	From                 string // the next of an earlier List
-	Limit                int    // at most as many; default and maximum 1000
+	Limit                int    // of the page; default and maximum 1000
 }
 
-// Bounds of one List: sessions told of, and sessions looked at. Listing is for
-// operators and rare; an index by user would cost every exchange a write.
+// Bounds of one List: sessions returned, and sessions read. Listing is rare and
+// for operators; an index by user would cost every exchange a write.
 const (
-	listMost = 1000
-	lookMost = 20_000
+	maxPage = 1000
+	maxRead = 20_000
 )
 
-// List tells of sessions in the order of their births, those that ended too
-// until they are swept. next is the RelinkFrom of the following page, and empty after
-// the last one; a page can be empty though others follow.
+// List returns sessions in the order of their creation, also those that ended,
+// until they are swept. next is the From of the following page, and empty after
+// the last page; a page can be empty although others follow.
 func (s *Store) List(ctx context.Context, f Filter) (page []Info, next string, err error) {
 	limit := f.Limit
-	if limit <= 0 || limit > listMost {
-		limit = listMost
+	if limit <= 0 || limit > maxPage {
+		limit = maxPage
 	}
-	looked := 0
-	for row, err := range s.sessions.Scan(ctx, f.From, "", lookMost+1) {
-		if err != nil {
-			return nil, "", err
+	next, err = visit(ctx, s.sessions, f.From, maxRead, func(row storage.Row[record], err error) (bool, error) {
+		if err != nil || len(page) == limit {
+			return false, err
 		}
-		if len(page) == limit || looked == lookMost {
-			return page, row.Key, nil
+		if f.matches(&row.Value.Session) {
+			info, err := s.info(ctx, row.Value)
+			page = append(page, info)
+			return true, err
 		}
-		looked++
-		if !f.takes(&row.Value.Session) {
-			continue
-		}
-		info, err := s.info(ctx, row.Value)
-		if err != nil {
-			return nil, "", err
-		}
-		page = append(page, info)
+		return true, nil
+	})
+	if err != nil {
+		return nil, "", err
 	}
-	return page, "", nil
+	return page, next, nil
 }
 
-func (f Filter) takes(s *exchange.Session) bool {
+// visit calls do with at most limit records of a table, from a key on, and
+// returns the key at which the next call goes on, empty at the table's end. A
+// corrupt record comes with its error. do returns false to leave out the record
+// and what follows.
+func visit[T any](ctx context.Context, t storage.Table[T], from string, limit int, do func(storage.Row[T], error) (bool, error)) (next string, err error) {
+	n := 0
+	for row, err := range t.Scan(ctx, from, "", limit+1) {
+		if err != nil && row.Key == "" {
+			return from, err
+		}
+		if n == limit {
+			return row.Key, nil
+		}
+		n++
+		if more, err := do(row, err); err != nil {
+			return from, err
+		} else if !more {
+			return row.Key, nil
+		}
+	}
+	return "", nil
+}
+
+func (f Filter) matches(s *exchange.Session) bool {
 	return (f.User == "" || f.User == s.User) &&
 		(f.Client == "" || f.Client == s.Client) &&
 		(f.Issuer == "" || f.Issuer == s.Issuer)
 }
 
-// Find tells of one session. It returns storage.ErrNotFound if there is none.
+// Find returns one session, or storage.ErrNotFound.
 func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 	row, err := s.sessions.Get(ctx, id)
 	if err != nil {
@@ -90,15 +110,7 @@ func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 }
 
 func (s *Store) info(ctx context.Context, r record) (Info, error) {
-	ended, err := s.ended(ctx, &r.Session)
-	return Info{r.Session, Status{Refreshed: r.Turn.Turned, Expires: r.end(), Ended: ended}}, err
-}
-
-// ended says whether a mark ended a session.
-func (s *Store) ended(ctx context.Context, sess *exchange.Session) (bool, error) {
-	err := s.lives(ctx, birthOf(sess))
-	if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonSessionEnded {
-		return true, nil
-	}
-	return false, err
+	err := s.checkRevocations(ctx, creationOf(&r.Session))
+	_, revoked := errors.AsType[*exchange.Error](err)
+	return Info{r.Session, Status{Refreshed: r.Rotation.Rotated, Expires: r.expires(), Ended: revoked}}, storeError(err)
 }

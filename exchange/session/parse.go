@@ -1,25 +1,24 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
-	strict "github.com/go-jose/go-jose/v4/json"
-
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 	"cambio/keys"
 	"cambio/storage"
 )
 
-// Parse reads one of our access tokens: signed by a key of ours, of type
-// at+jwt, from our issuer, not expired, not revoked, and ended by no mark.
-// IssuedAt is to the millisecond where the token has no session. The error is
-// an *exchange.Error or the store's.
+// Parse validates an access token of this server: its signature, type, issuer
+// and expiry, and that neither it nor its session or origin was revoked.
+// IssuedAt is to the millisecond if the token has no session. The error is an
+// *exchange.Error or the store's.
 func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*exchange.AccessToken, error) {
 	t, err := s.read(accessToken)
 	if err != nil {
@@ -29,13 +28,13 @@ func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenExpired,
 			fmt.Errorf("expired at %s", t.Expires.UTC().Format(time.RFC3339)))
 	}
-	if err := s.stands(ctx, t); err != nil {
+	if err := s.checkToken(ctx, t); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-// read verifies a token and decodes it, whatever time it is.
+// read verifies a token's signature and decodes it. It does not look at its times.
 func (s *Store) read(accessToken string) (*exchange.AccessToken, error) {
 	payload, err := s.ring.Verify(accessToken, typeAccess)
 	if err != nil {
@@ -61,147 +60,147 @@ func reasonOf(err error) exchange.Reason {
 	return exchange.ReasonSubjectTokenSignatureInvalid
 }
 
-// stands refuses a token that was revoked or whose origin was ended.
-func (s *Store) stands(ctx context.Context, t *exchange.AccessToken) error {
-	born := birth{user: t.User, client: t.Client, origin: t.Origin, at: t.IssuedAt}
+// checkToken refuses a token if it, its session or its origin was revoked.
+func (s *Store) checkToken(ctx context.Context, t *exchange.AccessToken) error {
+	c := creation{user: t.User, client: t.Client, origin: t.Origin, at: t.IssuedAt}
 	if t.Session != "" {
 		row, err := s.sessions.Get(ctx, t.Session)
 		if errors.Is(err, storage.ErrNotFound) {
-			return exchange.Refuse(exchange.ReasonSessionEnded, errors.New("its session is gone"))
+			return exchange.Refuse(exchange.ReasonSessionEnded, errors.New("its session no longer exists"))
 		}
 		if err != nil {
 			return err
 		}
-		born = birthOf(&row.Value.Session)
-		if t.Client != born.client { // it was narrowed by another, who has an end too
-			if err := s.lives(ctx, birth{client: t.Client, at: t.IssuedAt}); err != nil {
+		c = creationOf(&row.Value.Session)
+		if t.Client != c.client { // another client, which can be revoked too, narrowed the token
+			if err := s.checkRevocations(ctx, creation{client: t.Client, at: t.IssuedAt}); err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.lives(ctx, born); err != nil {
+	if err := s.checkRevocations(ctx, c); err != nil {
 		return err
 	}
-	_, err := s.revoked.Get(ctx, revokedKey(t))
+	_, err := s.revokedTokens.Get(ctx, revokedTokenKey(t))
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
 	if err == nil {
-		return exchange.Refuse(exchange.ReasonSessionEnded, errors.New("the token was revoked"))
+		err = exchange.Refuse(exchange.ReasonSessionEnded, errors.New("the token was revoked"))
 	}
-	if !errors.Is(err, storage.ErrNotFound) {
-		return err
-	}
-	return nil
+	return err
 }
 
-// claims are an access token's claims as they are read.
-type claims struct {
-	iat, exp int64
-	scope    string
-	cnf      struct {
-		JKT string `json:"jkt"`
-	}
-	origin origin
-	// purchase is what a checkout token is for.
-	purchase exchange.Purchase
-	token    exchange.AccessToken
-}
-
-// member is where the value of a reserved claim goes.
-func (c *claims) member(name string) any {
-	switch name {
-	case "iss":
-		return &c.token.Issuer
-	case "sub":
-		return &c.token.User
-	case "aud":
-		return &c.token.Audience
-	case "client_id":
-		return &c.token.Client
-	case "scope":
-		return &c.scope
-	case "sid":
-		return &c.token.Session
-	case "jti":
-		return &c.token.ID
-	case "iat":
-		return &c.iat
-	case "exp":
-		return &c.exp
-	case "auth_time":
-		return &c.token.AuthTime
-	case "acr":
-		return &c.token.ACR
-	case "amr":
-		return &c.token.AMR
-	case "act":
-		return &c.token.Actor
-	case "cnf":
-		return &c.cnf
-	case "origin":
-		return &c.origin
-	case "partner_id":
-		return &c.purchase.Partner
-	case "customer_id":
-		return &c.purchase.Customer
-	case "invoice_id":
-		return &c.purchase.Invoice
-	}
-	return nil
-}
-
-// decode reads the claims that accessClaims wrote. What is not reserved is a
-// mapped claim.
+// decode reads the claims that appendAccess wrote. A claim that is not reserved
+// is a mapped one.
 func decode(payload []byte) (*exchange.AccessToken, error) {
-	var members map[string]strict.RawMessage
-	if err := strict.Unmarshal(payload, &members); err != nil {
-		return nil, fmt.Errorf("reading claims: %w", err)
-	}
-	var c claims
-	for name, raw := range members {
-		if err := c.set(name, raw); err != nil {
-			return nil, fmt.Errorf("reading claim %.128q: %w", name, err)
+	// The claims were signed by this server: their nesting needs no bound.
+	r := strictjson.New(string(payload), strictjson.Options{MaxDepth: len(payload), AllowNUL: true, Number: number})
+	c := claims{Reader: &r}
+	for name := range r.Object() {
+		if !c.header(name) && !c.content(name) && !exchange.ReservedClaim(name) {
+			if c.token.Extra == nil {
+				c.token.Extra = map[string]any{}
+			}
+			c.token.Extra[name] = r.Value()
 		}
 	}
-	t := &c.token
-	t.Scopes = strings.Fields(c.scope)
-	t.JKT = c.cnf.JKT
-	t.IssuedAt, t.Expires = time.Unix(c.iat, 0), time.Unix(c.exp, 0)
-	t.Origin = exchange.Origin{Issuer: c.origin.Issuer, Key: c.origin.Key, Link: c.origin.Link}
+	if err := r.End(); err != nil {
+		return nil, fmt.Errorf("reading claims: %w", err)
+	}
 	if c.purchase != (exchange.Purchase{}) {
-		t.Purchase = &c.purchase
+		c.token.Purchase = &c.purchase
 	}
-	if c.origin.At != 0 {
-		t.IssuedAt = time.UnixMilli(c.origin.At)
+	if c.createdAt != 0 {
+		c.token.IssuedAt = time.UnixMilli(c.createdAt)
 	}
-	return t, nil
+	return &c.token, nil
 }
 
-func (c *claims) set(name string, raw []byte) error {
-	if name == "authorization_details" {
-		c.token.Details = json.RawMessage(raw)
-		return nil
+// number keeps all digits of an integer: a narrowed token repeats its parent's
+// claims.
+func number(text string) (any, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
 	}
-	if to := c.member(name); to != nil {
-		return strict.Unmarshal(raw, to)
-	}
-	if exchange.ReservedClaim(name) {
-		return nil
-	}
-	v, err := value(raw)
-	if err != nil {
-		return err
-	}
-	if c.token.Extra == nil {
-		c.token.Extra = map[string]any{}
-	}
-	c.token.Extra[name] = v
-	return nil
+	return strconv.ParseFloat(text, 64)
 }
 
-// value reads a mapped claim. Integers keep all their digits as int64: a token
-// that is narrowed says what its parent said.
-func value(raw []byte) (v any, err error) {
-	d := strict.NewDecoder(bytes.NewReader(raw))
-	d.SetNumberType(strict.UnmarshalIntOrFloat)
-	err = d.Decode(&v)
-	return v, err
+// claims are an access token's claims while they are read.
+type claims struct {
+	*strictjson.Reader
+	createdAt int64 // Unix milliseconds; 0 in tokens with a session
+	purchase  exchange.Purchase
+	token     exchange.AccessToken
+}
+
+// header reads a claim about the token itself and reports whether name is one.
+func (c *claims) header(name string) bool {
+	switch name {
+	case "iss":
+		c.token.Issuer = c.String()
+	case "aud":
+		c.token.Audience = c.Strings()
+	case "jti":
+		c.token.ID = c.String()
+	case "iat":
+		c.token.IssuedAt = time.Unix(c.Int64(), 0)
+	case "exp":
+		c.token.Expires = time.Unix(c.Int64(), 0)
+	case "sid":
+		c.token.Session = c.String()
+	case "client_id":
+		c.token.Client = c.String()
+	case "cnf":
+		c.object(map[string]*string{"jkt": &c.token.JKT})
+	case "origin":
+		o := &c.token.Origin
+		c.object(map[string]*string{"iss": &o.Issuer, "key": &o.Key, "link": &o.Link})
+	default:
+		return false
+	}
+	return true
+}
+
+// content reads a claim about the user, or about what the token allows, and
+// reports whether name is one.
+func (c *claims) content(name string) bool {
+	switch name {
+	case "sub":
+		c.token.User = c.String()
+	case "scope":
+		c.token.Scopes = strings.Fields(c.String())
+	case "auth_time":
+		c.token.AuthTime = c.Int64()
+	case "acr":
+		c.token.ACR = c.String()
+	case "amr":
+		c.token.AMR = c.Strings()
+	case "act":
+		if err := json.Unmarshal([]byte(c.Raw()), &c.token.Actor); c.Err() == nil && err != nil {
+			c.Fail(err)
+		}
+	case "authorization_details":
+		c.token.Details = json.RawMessage(c.Raw())
+	case "partner_id":
+		c.purchase.Partner = c.String()
+	case "customer_id":
+		c.purchase.Customer = c.String()
+	case "invoice_id":
+		c.purchase.Invoice = c.String()
+	default:
+		return false
+	}
+	return true
+}
+
+// object reads an object's strings, and the time of a claim origin.
+func (c *claims) object(members map[string]*string) {
+	for name := range c.Object() {
+		if to := members[name]; to != nil {
+			*to = c.String()
+		} else if name == "at" {
+			c.createdAt = c.Int64()
+		}
+	}
 }

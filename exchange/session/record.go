@@ -5,70 +5,62 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
-// record is a session as it is kept: its birth, which does not change, and its
-// turn, which each refresh replaces. They are one record because a turn that
-// was lost on its own would make spent tokens good again.
+// record is a session as it is stored: the creation data, which never changes,
+// and the rotation state, which each refresh replaces. They are one record, since
+// a session that lost its rotation state would accept spent tokens again.
 type record struct {
-	Session exchange.Session `json:"session"`
-	Turn    turn             `json:"turn"`
+	Session  exchange.Session `json:"session"`
+	Rotation rotation         `json:"turn"`
 }
 
-// turn says how often the refresh token was exchanged and when last. Generation
-// is that of the token that is good now; the first is 1.
-type turn struct {
+// rotation is the state of the refresh token. Generation is that of the valid
+// token; the first is 1.
+type rotation struct {
 	Generation uint64    `json:"generation"`
-	Turned     time.Time `json:"turned"`
+	Rotated    time.Time `json:"turned"` // created, for the first
 	IdleUntil  time.Time `json:"idleUntil"`
 }
 
-// end is when the session is over unless it is refreshed before.
-func (r *record) end() time.Time { return earlier(r.Turn.IdleUntil, r.Session.NotAfter) }
-
-// AppendRecord implements [storage.RecordWriter]. An empty list is none.
-func (r *record) AppendRecord(b []byte) ([]byte, error) {
-	o := object{b: append(b, '{')}
-	o.begin("session")
-	o.session(&r.Session)
-	o.end()
-	o.begin("turn")
-	o.name("generation")
-	o.b = strconv.AppendUint(o.b, r.Turn.Generation, 10)
-	o.instant("turned", r.Turn.Turned)
-	o.instant("idleUntil", r.Turn.IdleUntil)
-	o.end()
-	o.end()
-	return o.b, o.err
+// expires returns when the session expires unless it is refreshed before.
+func (r *record) expires() time.Time {
+	return exchange.Earlier(r.Rotation.IdleUntil, r.Session.NotAfter)
 }
 
-func (o *object) session(s *exchange.Session) {
-	o.text("id", s.ID)
-	o.text("user", s.User)
-	o.text("client", s.Client)
-	o.text("issuer", s.Issuer)
-	o.text("subject", s.Subject)
-	o.text("proof", s.Proof)
-	o.text("key", s.Key)
-	o.texts("rules", s.Rules)
-	o.texts("scopes", s.Scopes)
-	o.texts("audience", s.Audience)
+// AppendRecord implements [storage.RecordWriter]. It omits an empty list.
+func (r *record) AppendRecord(to []byte) ([]byte, error) {
+	b, err := appendSession(strictjson.Buffer(to).Begin().Key("session"), &r.Session)
+	b = strconv.AppendUint(b.Key("turn").Begin().Key("generation"), r.Rotation.Generation, 10)
+	b = b.Time("turned", r.Rotation.Rotated).Time("idleUntil", r.Rotation.IdleUntil).End()
+	return b.End(), err
+}
+
+func appendSession(b strictjson.Buffer, s *exchange.Session) (_ strictjson.Buffer, err error) {
+	b = b.Begin().OmitString("id", s.ID).OmitString("user", s.User).OmitString("client", s.Client)
+	b = b.OmitString("issuer", s.Issuer).OmitString("subject", s.Subject).OmitString("proof", s.Proof)
+	b = b.OmitString("key", s.Key).OmitStrings("rules", s.Rules).OmitStrings("scopes", s.Scopes)
+	b = b.OmitStrings("audience", s.Audience)
 	if len(s.Claims) > 0 {
-		o.name("claims")
-		o.claim("claims", s.Claims)
+		if b, err = b.Value("claims", s.Claims); err != nil {
+			return b, err
+		}
 	}
 	if s.AuthTime != 0 {
-		o.number("authTime", s.AuthTime)
+		b = b.Int("authTime", s.AuthTime)
 	}
-	o.text("acr", s.ACR)
-	o.texts("amr", s.AMR)
+	b = b.OmitString("acr", s.ACR).OmitStrings("amr", s.AMR)
 	if s.Actor != nil {
-		o.value("actor", s.Actor)
+		if b, err = b.Value("actor", s.Actor); err != nil {
+			return b, err
+		}
 	}
 	if len(s.Details) > 0 {
-		o.value("authorizationDetails", s.Details)
+		if b, err = b.Value("authorizationDetails", s.Details); err != nil {
+			return b, err
+		}
 	}
-	o.text("jkt", s.JKT)
-	o.instant("created", s.Created)
-	o.instant("notAfter", s.NotAfter)
+	b = b.OmitString("jkt", s.JKT)
+	return b.Time("created", s.Created).Time("notAfter", s.NotAfter).End(), nil
 }

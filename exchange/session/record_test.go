@@ -56,7 +56,7 @@ func fullRecord(t *testing.T) record {
 			t.Errorf("nothing in %s", v.Type().Field(i).Name)
 		}
 	}
-	return record{s, turn{math.MaxUint64, now.Add(time.Second), now.Add(time.Minute)}}
+	return record{s, rotation{math.MaxUint64, now.Add(time.Second), now.Add(time.Minute)}}
 }
 
 func drawRecord(t *rapid.T) record {
@@ -76,7 +76,7 @@ func drawRecord(t *rapid.T) record {
 			ID: text.Draw(t, "id"), Subject: text.Draw(t, "subject"), Rules: texts.Draw(t, "rules"), Audience: texts.Draw(t, "audience"),
 			Claims: claims, AuthTime: rapid.Int64().Draw(t, "authTime"), Created: when.Draw(t, "created"), NotAfter: when.Draw(t, "notAfter"),
 		},
-		turn{rapid.Uint64().Draw(t, "generation"), when.Draw(t, "turned"), when.Draw(t, "idleUntil")},
+		rotation{rapid.Uint64().Draw(t, "generation"), when.Draw(t, "turned"), when.Draw(t, "idleUntil")},
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 	"cambio/storage"
 )
 
-// A refresh token is <session ID>.<generation>.<MAC of what is before>.
+// A refresh token is <session ID>.<generation>.<MAC of both>.
 
-// refreshToken is the one refresh token of a session's generation.
+// refreshToken returns the refresh token of a session's generation.
 func (s *Store) refreshToken(id string, generation uint64) string {
 	b := make([]byte, 0, 128)
 	b = append(b, id...)
@@ -29,9 +29,9 @@ func (s *Store) refreshToken(id string, generation uint64) string {
 	return string(base64.RawURLEncoding.AppendEncode(b, mac.Sum(nil)))
 }
 
-// readRefresh reads a refresh token by writing the one of the session and the
-// generation it names: there is no second spelling. The ID becomes a key of the
-// store only after the MAC held.
+// readRefresh validates a refresh token by comparing it with the token of the
+// session and the generation that it names, so there is no second spelling. Only
+// an ID whose MAC is right becomes a key of the store.
 func (s *Store) readRefresh(presented string) (id string, generation uint64, ok bool) {
 	parts := strings.Split(presented[:min(len(presented), 128)], ".")
 	if len(parts) != 3 || len(parts[0]) != storage.IDSize {
@@ -48,101 +48,107 @@ func (s *Store) readRefresh(presented string) (id string, generation uint64, ok 
 	return parts[0], generation, true
 }
 
-// use is how a presented generation stands to the one that is good.
+// use is what presenting a generation means.
 type use int
 
 const (
-	current  use = iota // turns the session
-	repeated            // the predecessor, within the grace: its successor again
-	reused              // ends the session
+	current  use = iota // rotates the token
+	repeated            // the predecessor, within the grace: yields its successor again
+	reused              // revokes the session
 	ahead               // of the store, which was restored from a backup
 )
 
-// use tells them apart. The clocks of two requests, or of two nodes, can
-// disagree by less than the grace either way.
-func (t turn) use(generation uint64, grace time.Duration, now time.Time) use {
+// use compares a presented generation with the valid one. The clocks of two
+// requests, or of two nodes, can differ by less than the grace either way.
+func (r rotation) use(generation uint64, grace time.Duration, now time.Time) use {
 	switch {
-	case generation == t.Generation:
+	case generation == r.Generation:
 		return current
-	case generation > t.Generation:
+	case generation > r.Generation:
 		return ahead
-	case generation+1 == t.Generation && now.Sub(t.Turned).Abs() <= grace:
+	case generation+1 == r.Generation && now.Sub(r.Rotated).Abs() <= grace:
 		return repeated
 	}
 	return reused
 }
 
-// errTurned says that another refresh turned the session meanwhile.
-var errTurned = errors.New("session turned meanwhile")
+// Evaluate returns what today's rules grant a session: the content of its access
+// token, of which IssuedAt, ID, Issuer and Session are filled in later, and how
+// long the session may be idle. Expires at or before now means that the session
+// may last no longer. ReasonRefreshTokenInvalid means that the session is
+// another client's: then nothing changes, even if the token was spent. It has no
+// effects, since it is called again after a conflict.
+type Evaluate = func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)
 
 // Refresh exchanges a refresh token for the next one and a new access token
-// (RFC 6749 §6). judge says what today's rules give the session: an access
-// token's content, of which IssuedAt, ID, Issuer and Session are filled in, and
-// how long the session may idle; it has no effects, since it is asked again
-// after a conflict. Expires at or before now says that the session may last no
-// longer. ReasonRefreshTokenInvalid says that the session is another client's:
-// then nothing changes, even if the token was spent.
+// (RFC 6749 §6).
 //
-// An error is what judge returned, an *exchange.Error or the store's, and the token that
-// came is as good as before, except after ReasonRefreshTokenReused: then the
-// session has ended, durably.
-func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error) {
+// The error is evaluate's, an *exchange.Error or the store's. The token stays
+// valid after it, except after ReasonRefreshTokenReused: then the session was
+// revoked, durably.
+func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, evaluate Evaluate) (exchange.Tokens, error) {
 	id, generation, ok := s.readRefresh(presented)
 	if !ok {
-		return exchange.Tokens{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it is none of ours"))
+		return exchange.Tokens{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it is not a refresh token of this server"))
 	}
-	for {
-		t, err := s.advance(ctx, id, generation, now, judge)
-		if errors.Is(err, errTurned) {
-			continue // the generation only grows: now it is repeated or reused
-		}
-		if err != nil {
-			return exchange.Tokens{}, err
-		}
-		access, err := s.Sign(t)
-		if err != nil {
-			return exchange.Tokens{}, err
-		}
-		return exchange.Tokens{AccessToken: access, RefreshToken: s.refreshToken(id, generation+1), Expires: t.Expires}, nil
+	var t *exchange.AccessToken
+	// After a conflict the generation is larger: the token is repeated or reused.
+	err := storage.Retry(ctx, attempts, func() (err error) {
+		t, err = s.rotate(ctx, id, generation, now, evaluate)
+		return err
+	})
+	if err != nil {
+		return exchange.Tokens{}, err
 	}
+	access, err := s.Sign(t)
+	if err != nil {
+		return exchange.Tokens{}, err
+	}
+	return exchange.Tokens{AccessToken: access, RefreshToken: s.refreshToken(id, generation+1), Expires: t.Expires}, nil
 }
 
-// advance makes generation's successor the one that is good, unless it is.
-func (s *Store) advance(ctx context.Context, id string, generation uint64, now time.Time, judge func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (*exchange.AccessToken, error) {
-	at, err := s.load(ctx, id)
+// rotate makes generation's successor the valid one, unless it is.
+func (s *Store) rotate(ctx context.Context, id string, generation uint64, now time.Time, evaluate Evaluate) (*exchange.AccessToken, error) {
+	row, err := s.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	sess, last := &at.Value.Session, at.Value.Turn
-	if err := s.fresh(ctx, sess, last, now); err != nil {
+	r := &row.Value
+	if err := s.checkActive(ctx, r, now); err != nil {
 		return nil, err
 	}
-	use := last.use(generation, s.grace, now)
-	switch use {
-	case ahead:
+	use := r.Rotation.use(generation, s.grace, now)
+	if use == ahead {
 		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
-			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, last.Generation))
-	case reused:
-		if _, _, err := judge(sess); notTheirs(err) {
-			return nil, err
-		}
-		return nil, s.endReused(ctx, id, generation, last, now)
+			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, r.Rotation.Generation))
 	}
-	t, idle, err := judge(sess)
+	t, idle, err := evaluate(&r.Session)
+	if use == reused && !ofAnotherClient(err) {
+		return nil, s.revokeReused(ctx, r, generation, now)
+	}
+	if err == nil {
+		err = s.fit(t, r, idle, now)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if err := s.grant(t, sess, last, idle, now); err != nil {
 		return nil, err
 	}
 	if use == repeated {
 		return t, nil
 	}
-	return t, s.turn(ctx, at, earlier(now.Add(idle), sess.NotAfter), now)
+	next := rotation{Generation: generation + 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), r.Session.NotAfter)}
+	w, err := s.sessions.Replace(row, record{r.Session, next})
+	if err == nil {
+		err = s.engine.Commit(ctx, w)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotating refresh token: %w", err)
+	}
+	return t, nil
 }
 
-// notTheirs says that judge does not let the caller have the session at all.
-func notTheirs(err error) bool {
+// ofAnotherClient reports whether err of an Evaluate means that the session is
+// not the caller's.
+func ofAnotherClient(err error) bool {
 	refused, ok := errors.AsType[*exchange.Error](err)
 	return ok && refused.Reason == exchange.ReasonRefreshTokenInvalid
 }
@@ -151,65 +157,47 @@ func notTheirs(err error) bool {
 func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error) {
 	row, err := s.sessions.Get(ctx, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		return row, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s is gone", id))
+		err = exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s no longer exists", id))
 	}
-	if err != nil {
-		return row, err
-	}
-	return row, nil
+	return row, err
 }
 
-// fresh refuses a session that was ended or whose time is over.
-func (s *Store) fresh(ctx context.Context, sess *exchange.Session, at turn, now time.Time) error {
-	if err := s.lives(ctx, birthOf(sess)); err != nil {
+// checkActive refuses a session that was revoked or has expired.
+func (s *Store) checkActive(ctx context.Context, r *record, now time.Time) error {
+	if err := s.checkRevocations(ctx, creationOf(&r.Session)); err != nil {
 		return err
 	}
-	if !now.Before(earlier(at.IdleUntil, sess.NotAfter)) {
-		return lapsed("session %s: last refresh %s, end %s", sess.ID, at.Turned, sess.NotAfter)
+	if !now.Before(r.expires()) {
+		return expiredError("session %s: last refresh %s, end %s", r.Session.ID, r.Rotation.Rotated, r.Session.NotAfter)
 	}
 	return nil
 }
 
-func lapsed(format string, args ...any) error {
+func expiredError(format string, args ...any) error {
 	return exchange.Refuse(exchange.ReasonRefreshTokenExpired, fmt.Errorf(format, args...))
 }
 
-// grant fits what judge gave to the session. idle is today's: a session that
-// idled for longer than is allowed now is over, whatever was allowed then.
-func (s *Store) grant(t *exchange.AccessToken, sess *exchange.Session, at turn, idle time.Duration, now time.Time) error {
-	if !now.Before(at.Turned.Add(idle)) {
-		return lapsed("session %s: idle since %s, allowed %s", sess.ID, at.Turned, idle)
+// fit limits t to the session. idle is today's: a session that was idle for
+// longer than is allowed now has expired, whatever was allowed then.
+func (s *Store) fit(t *exchange.AccessToken, r *record, idle time.Duration, now time.Time) error {
+	if !now.Before(r.Rotation.Rotated.Add(idle)) {
+		return expiredError("session %s: idle since %s, allowed %s", r.Session.ID, r.Rotation.Rotated, idle)
 	}
-	t.Session, t.Origin, t.ID, t.IssuedAt = sess.ID, exchange.Origin{}, "", now
-	t.Expires = earlier(t.Expires, sess.NotAfter)
+	t.Session, t.Origin, t.ID, t.IssuedAt = r.Session.ID, exchange.Origin{}, "", now
+	t.Expires = exchange.Earlier(t.Expires, r.Session.NotAfter)
 	if expired(t) {
-		return lapsed("session %s: what is granted ends at %s", sess.ID, t.Expires)
+		return expiredError("session %s: its access token would end at %s", r.Session.ID, t.Expires)
 	}
 	return nil
 }
 
-// turn is the one small commit of a refresh.
-func (s *Store) turn(ctx context.Context, at storage.Row[record], idleUntil, now time.Time) error {
-	next := turn{Generation: at.Value.Turn.Generation + 1, Turned: now, IdleUntil: idleUntil}
-	w, err := s.sessions.Replace(at, record{at.Value.Session, next})
-	if err == nil {
-		err = s.engine.Commit(ctx, w)
-	}
-	if errors.Is(err, storage.ErrConflict) {
-		return errTurned
-	}
-	if err != nil {
-		return fmt.Errorf("rotating session: %w", err)
-	}
-	return nil
-}
-
-// endReused ends a session one of whose spent tokens came again: the caller or
-// somebody before it stole one (RFC 9700 §4.14.2).
-func (s *Store) endReused(ctx context.Context, id string, generation uint64, at turn, now time.Time) error {
+// revokeReused revokes a session of which a spent token was presented again: this
+// caller or an earlier one stole it (RFC 9700 §4.14.2).
+func (s *Store) revokeReused(ctx context.Context, r *record, generation uint64, now time.Time) error {
+	id := r.Session.ID
 	if err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: id, Time: now}); err != nil {
 		return err
 	}
 	return exchange.Refuse(exchange.ReasonRefreshTokenReused,
-		fmt.Errorf("generation %d of session %s, which is at %d since %s", generation, id, at.Generation, at.Turned))
+		fmt.Errorf("generation %d of session %s, which is at %d since %s", generation, id, r.Rotation.Generation, r.Rotation.Rotated))
 }

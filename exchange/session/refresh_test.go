@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 	"cambio/storage"
 )
 
@@ -133,8 +134,8 @@ func TestOneOfManyTurns(t *testing.T) {
 		t.Errorf("%d commits, want one", n)
 	}
 	at, err := w.sessions.Get(t.Context(), s.ID)
-	if err != nil || at.Value.Turn.Generation != 2 {
-		t.Errorf("generation %d, %v, want 2", at.Value.Turn.Generation, err)
+	if err != nil || at.Value.Rotation.Generation != 2 {
+		t.Errorf("generation %d, %v, want 2", at.Value.Rotation.Generation, err)
 	}
 	access := map[string]bool{}
 	for _, g := range got {
@@ -494,12 +495,13 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		o := object{b: []byte("{")}
-		accessClaims(&o, token)
-		o.end()
-		again, err := decode(o.b)
-		if o.err != nil || err != nil {
-			t.Fatalf("%s, written as %s: %v, %v", payload, o.b, o.err, err)
+		b, err := appendAccess(strictjson.Buffer(nil).Begin(), token)
+		if err != nil {
+			t.Fatalf("%s: %v", payload, err)
+		}
+		again, err := decode(b.End())
+		if err != nil {
+			t.Fatalf("%s, written as %s: %v", payload, b, err)
 		}
 		if fmt.Sprint(token.User, token.Client, token.Scopes, token.Session, token.ID, token.Expires.Unix(), token.JKT) !=
 			fmt.Sprint(again.User, again.Client, again.Scopes, again.Session, again.ID, again.Expires.Unix(), again.JKT) {
@@ -549,8 +551,8 @@ func TestSlowTurnTurnsNothingBack(t *testing.T) {
 				t.Errorf("the slow one: %v", err)
 			}
 			at, err := w.sessions.Get(t.Context(), s.ID)
-			if err != nil || at.Value.Turn.Generation != before+2 {
-				t.Errorf("generation %d, %v, want %d", at.Value.Turn.Generation, err, before+2)
+			if err != nil || at.Value.Rotation.Generation != before+2 {
+				t.Errorf("generation %d, %v, want %d", at.Value.Rotation.Generation, err, before+2)
 			}
 			if _, err := w.refresh(last, now); reason(t, err) != exchange.ReasonSessionEnded {
 				t.Errorf("after a token came that was spent twice over: %v", err)

@@ -9,33 +9,34 @@ import (
 	"cambio/exchange"
 )
 
-// RevokedToken is whose tokens were revoked. It is empty where there was nothing to
-// revoke.
+// RevokedToken names the user and the session of a token that was revoked. It is
+// empty if there was nothing to revoke.
 type RevokedToken struct {
 	User    string
 	Session string
 }
 
-// RevokeToken ends what a client wants to end (RFC 7009 §2.1). A refresh token,
-// of whatever generation, ends its session, and so does an access token of a
-// session of the client's own: nothing less takes back what its holder can do.
-// Any other access token (without a session, or narrowed from somebody else's)
-// is noted by its jti until it expires. What is no token of ours, or not any
-// more, needs no revoking and is no error. A token of another client is refused.
+// RevokeToken revokes a client's token (RFC 7009 §2.1). A refresh token, of
+// whatever generation, revokes its session, and so does an access token of the
+// client's own session: nothing less takes back what its holder can do. The jti
+// of any other access token (without a session, or narrowed from another
+// client's) is stored until the token expires. A token that is not of this
+// server, or not valid any more, needs no revoking and is no error. A token of
+// another client is refused.
 func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) (RevokedToken, error) {
 	if id, _, ok := s.readRefresh(token); ok {
 		row, err := s.load(ctx, id)
 		if err != nil {
-			return RevokedToken{}, unlessInvalid(err)
+			return RevokedToken{}, storeError(err)
 		}
 		if owner := row.Value.Session.Client; owner != clientID {
 			return RevokedToken{}, foreign(owner)
 		}
-		return s.endSession(ctx, &row.Value.Session, now)
+		return s.revokeSession(ctx, &row.Value.Session, now)
 	}
 	t, err := s.Parse(ctx, token, now)
 	if err != nil {
-		return RevokedToken{}, unlessInvalid(err)
+		return RevokedToken{}, storeError(err)
 	}
 	if t.Client != clientID {
 		return RevokedToken{}, foreign(t.Client)
@@ -47,44 +48,36 @@ func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now t
 	if t.Session != "" {
 		row, err := s.load(ctx, t.Session)
 		if err != nil {
-			return RevokedToken{}, unlessInvalid(err)
+			return RevokedToken{}, storeError(err)
 		}
 		if row.Value.Session.Client == t.Client {
-			return s.endSession(ctx, &row.Value.Session, now)
+			return s.revokeSession(ctx, &row.Value.Session, now)
 		}
 	}
-	return RevokedToken{t.User, t.Session}, s.note(ctx, t)
-}
-
-func (s *Store) endSession(ctx context.Context, sess *exchange.Session, now time.Time) (RevokedToken, error) {
-	err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: sess.ID, Time: now})
-	return RevokedToken{sess.User, sess.ID}, err
-}
-
-// note keeps a token's jti until the token expires.
-func (s *Store) note(ctx context.Context, t *exchange.AccessToken) error {
-	w, err := s.revoked.Put(revokedKey(t), struct{}{})
+	w, err := s.revokedTokens.Put(revokedTokenKey(t), struct{}{})
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
 	}
 	if err != nil {
-		return fmt.Errorf("revoking token: %w", err)
+		return RevokedToken{}, fmt.Errorf("revoking token: %w", err)
 	}
-	return nil
+	return RevokedToken{t.User, t.Session}, nil
 }
 
-// revokedKey begins with the expiry, so that what has expired is swept from the
-// start of the table.
-func revokedKey(t *exchange.AccessToken) string {
-	return sweepKey(t.Expires) + "/" + t.ID
+func (s *Store) revokeSession(ctx context.Context, sess *exchange.Session, now time.Time) (RevokedToken, error) {
+	err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: sess.ID, Time: now})
+	return RevokedToken{sess.User, sess.ID}, err
 }
 
-// sweepKey orders times as text.
+// revokedTokenKey begins with the expiry, so that a sweep finds expired records
+// at the start of the table.
+func revokedTokenKey(t *exchange.AccessToken) string { return sweepKey(t.Expires) + "/" + t.ID }
+
+// sweepKey returns a text that sorts as the time does.
 func sweepKey(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }
 
-// unlessInvalid keeps what is wrong with the store and drops what is wrong with
-// the token.
-func unlessInvalid(err error) error {
+// storeError returns err unless it only says that the token is not valid.
+func storeError(err error) error {
 	if _, refused := errors.AsType[*exchange.Error](err); refused {
 		return nil
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -10,133 +11,123 @@ import (
 	"cambio/storage"
 )
 
-// linger is how long records stay after they came to nothing: longer than any
-// access token lives, and long enough to say of a refresh token that its
-// session has ended rather than that there is none.
-const linger = 24 * time.Hour
+// retention is how long records of expired and revoked sessions stay: longer
+// than any access token is valid, and long enough to report of a refresh token
+// that its session has ended rather than that there is none.
+const retention = 24 * time.Hour
 
-// Bounds of one Sweep: records of a table that it looks at, and writes in one
-// of its commits.
+// Bounds of one Sweep: records of a table that it reads, and writes in one of
+// its commits.
 const (
-	sweepMost  = 10_000
+	sweepRead  = 10_000
 	sweepBatch = 256
 )
 
-// cursors are where the next Sweep goes on. Neither sessions nor marks die in
-// the order of their keys, so each Sweep looks at a bounded part of a table,
-// and the next one at the part after it.
+// cursors hold where the next Sweep goes on. Neither sessions nor revocations
+// expire in the order of their keys, so each Sweep reads a bounded part of a
+// table, and the next one the part after it.
 type cursors struct {
-	mu              sync.Mutex
-	sessions, marks string
+	mu                    sync.Mutex
+	sessions, revocations string
 }
 
-// Sweep deletes what came to nothing a day ago or longer: sessions that ended
-// or expired, revoked tokens that expired, and marks older than every session.
-// It does a bounded piece of that work, in small commits, and returns how many
-// records went. Call it every few minutes.
+// Sweep deletes records that have been of no use for a day: sessions that expired
+// or were revoked, revoked tokens that expired, and revocations older than every
+// session. It does a bounded part of that work, in small commits, and returns
+// how many records it deleted. Call it every few minutes.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	s.cursors.mu.Lock()
 	defer s.cursors.mu.Unlock()
-	before := now.Add(-linger)
+	before := now.Add(-retention)
 	d := deleter{engine: s.engine}
 	err := s.sweepSessions(ctx, &d, before)
 	if err == nil {
-		err = d.flush(ctx) // sessions take their own marks with them
+		err = s.sweepRevocations(ctx, &d, before)
 	}
+	n := 0
 	if err == nil {
-		err = s.sweepMarks(ctx, &d, before)
-	}
-	if err == nil {
-		err = d.flush(ctx)
+		n, err = s.revokedTokens.Sweep(ctx, sweepKey(before), sweepBatch)
 	}
 	if err != nil {
-		return d.deleted, err
+		err = fmt.Errorf("sweeping sessions: %w", err)
 	}
-	n, err := s.revoked.Sweep(ctx, sweepKey(before), sweepBatch)
-	if err != nil {
-		return d.deleted + n, err
-	}
-	return d.deleted + n, nil
+	return d.deleted + n, err
 }
 
-func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) error {
-	next, err := walk(ctx, s.sessions, s.cursors.sessions, func(row storage.Row[record]) error {
-		dead, err := s.dead(ctx, row, before)
-		if err != nil {
-			return err
+func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) (err error) {
+	s.cursors.sessions, err = visit(ctx, s.sessions, s.cursors.sessions, sweepRead, func(row storage.Row[record], err error) (bool, error) {
+		var deletions []storage.Write
+		if err == nil {
+			deletions, err = s.deletions(ctx, row, before)
 		}
-		return d.add(ctx, dead...)
+		if err == nil {
+			err = d.add(ctx, deletions...)
+		}
+		return true, unlessCorrupt(err)
 	})
-	s.cursors.sessions = next
-	return err
+	if err != nil {
+		return err
+	}
+	return d.flush(ctx)
 }
 
-// dead are the deletions of a session that came to nothing before a time: it
-// expired, or a mark ended it. What is kept of somebody whom an operator deleted
-// goes with that.
-func (s *Store) dead(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
-	end := row.Value.end()
-	deletions := []storage.Write{s.sessions.Delete(row)}
-	born := birthOf(&row.Value.Session)
-	for _, m := range born.marks() {
-		at, err := s.marks.Get(ctx, markKey(m.Kind, m.ID))
+// deletions returns the deletions of a session that expired or was revoked
+// before a time, and of its own revocation.
+func (s *Store) deletions(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
+	end := row.Value.expires()
+	out := []storage.Write{s.sessions.Delete(row)}
+	c := creationOf(&row.Value.Session)
+	for _, r := range c.revocations() {
+		at, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		if born.endedBy(m.Kind, at.Value) {
-			end = earlier(end, at.Value.Time)
+		if c.revokedBy(r.Kind, at.Value) {
+			end = exchange.Earlier(end, at.Value.Time)
 		}
-		if m.Kind == exchange.RevocationSession {
-			deletions = append(deletions, s.marks.Delete(at))
+		if r.Kind == exchange.RevocationSession {
+			out = append(out, s.revocations.Delete(at))
 		}
 	}
 	if !end.Before(before) {
 		return nil, nil
 	}
-	return deletions, nil
+	return out, nil
 }
 
-// sweepMarks deletes marks from before a time and before the birth of the
-// oldest session: nothing is left for them to end.
-func (s *Store) sweepMarks(ctx context.Context, d *deleter, before time.Time) error {
+// sweepRevocations deletes revocations from before a time and from before the
+// creation of the oldest session: they have nothing left to revoke.
+func (s *Store) sweepRevocations(ctx context.Context, d *deleter, before time.Time) error {
 	for oldest, err := range s.sessions.Scan(ctx, "", "", 1) {
 		if err != nil && oldest.Key == "" {
 			return err
 		}
-		before = earlier(before, storage.CreatedAt(oldest.Key))
-	}
-	next, err := walk(ctx, s.marks, s.cursors.marks, func(row storage.Row[mark]) error {
-		if row.Value.Time.Before(before) {
-			return d.add(ctx, s.marks.Delete(row))
+		if created := storage.CreatedAt(oldest.Key); created.Before(before) {
+			before = created
 		}
-		return nil
+	}
+	next, err := visit(ctx, s.revocations, s.cursors.revocations, sweepRead, func(row storage.Row[revocation], err error) (bool, error) {
+		if err == nil && row.Value.Time.Before(before) {
+			err = d.add(ctx, s.revocations.Delete(row))
+		}
+		return true, unlessCorrupt(err)
 	})
-	s.cursors.marks = next
-	return err
+	s.cursors.revocations = next
+	if err != nil {
+		return err
+	}
+	return d.flush(ctx)
 }
 
-// walk visits a bounded part of a table and returns where the next part begins.
-// It passes over corrupt records: one of them is no reason to keep all others.
-func walk[T any](ctx context.Context, t storage.Table[T], from string, visit func(storage.Row[T]) error) (next string, err error) {
-	looked := 0
-	for row, err := range t.Scan(ctx, from, "", sweepMost+1) {
-		if err != nil && row.Key == "" {
-			return from, err
-		}
-		if looked++; looked > sweepMost {
-			return row.Key, nil
-		}
-		if err == nil {
-			err = visit(row)
-		}
-		if err != nil && !errors.Is(err, storage.ErrCorrupt) {
-			return from, err
-		}
+// unlessCorrupt passes over a corrupt record: it must not keep all others.
+func unlessCorrupt(err error) error {
+	if errors.Is(err, storage.ErrCorrupt) {
+		return nil
 	}
-	return "", nil
+	return err
 }
 
 // deleter commits deletions in batches.
@@ -156,8 +147,8 @@ func (d *deleter) add(ctx context.Context, writes ...storage.Write) error {
 	return nil
 }
 
-// flush commits what was added. Deletions that conflict with something else are
-// left to the next round.
+// flush commits what was added. Deletions that conflict with another commit are
+// left to the next Sweep.
 func (d *deleter) flush(ctx context.Context) error {
 	if len(d.writes) == 0 {
 		return nil

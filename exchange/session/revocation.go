@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cambio/exchange"
+	"cambio/storage"
+)
+
+// attempts is how often a commit that conflicted is decided again.
+const attempts = 16
+
+// revocation is an exchange.Revocation as it is stored, at kind/ID.
+type revocation struct {
+	Time time.Time `json:"time"`
+}
+
+func revocationKey(kind exchange.RevocationKind, id string) string { return string(kind) + "/" + id }
+
+// creation is the data of a session or a token that revocations are about.
+type creation struct {
+	session, user, client string
+	origin                exchange.Origin
+	at                    time.Time
+}
+
+func creationOf(s *exchange.Session) creation {
+	return creation{session: s.ID, user: s.User, client: s.Client, origin: originOf(s), at: s.Created}
+}
+
+// revocations returns the kinds and IDs of all that could revoke it.
+func (c creation) revocations() []exchange.Revocation {
+	key := ""
+	if c.origin.Key != "" {
+		key = c.origin.Issuer + "/" + c.origin.Key
+	}
+	all := [...]exchange.Revocation{
+		{Kind: exchange.RevocationSession, ID: c.session},
+		{Kind: exchange.RevocationUser, ID: c.user},
+		{Kind: exchange.RevocationClient, ID: c.client},
+		{Kind: exchange.RevocationIssuer, ID: c.origin.Issuer},
+		{Kind: exchange.RevocationLink, ID: c.origin.Link},
+		{Kind: exchange.RevocationKey, ID: key},
+	}
+	out := all[:0]
+	for _, r := range all {
+		if r.ID != "" {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// revokedBy reports whether r, which is about it, revokes it. A session is
+// created once, so the time of its own revocation does not matter.
+func (c creation) revokedBy(kind exchange.RevocationKind, r revocation) bool {
+	return kind == exchange.RevocationSession || !c.at.After(r.Time)
+}
+
+// checkRevocations refuses what a revocation is about.
+func (s *Store) checkRevocations(ctx context.Context, c creation) error {
+	for _, r := range c.revocations() {
+		row, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if c.revokedBy(r.Kind, row.Value) {
+			return exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("%s %.128q was revoked", r.Kind, r.ID))
+		}
+	}
+	return nil
+}
+
+// Revoke stores revocations in one commit: whatever was created from the ID of
+// one at or before its time is revoked from the next request on. The time of a
+// stored revocation never moves back. A session's own revocation is never
+// rewritten; otherwise a holder of one of its tokens could cause unlimited
+// writes.
+func (s *Store) Revoke(ctx context.Context, revocations ...exchange.Revocation) error {
+	err := storage.Retry(ctx, attempts, func() error {
+		var writes []storage.Write
+		for _, r := range revocations {
+			write, err := s.laterRevocation(ctx, r)
+			if err != nil {
+				return err
+			}
+			writes = append(writes, write...)
+		}
+		if len(writes) == 0 {
+			return nil
+		}
+		return s.engine.Commit(ctx, writes...)
+	})
+	if err != nil {
+		return fmt.Errorf("storing revocations: %w", err)
+	}
+	return nil
+}
+
+// laterRevocation returns the write of a revocation, or none if a stored one is
+// as late.
+func (s *Store) laterRevocation(ctx context.Context, r exchange.Revocation) ([]storage.Write, error) {
+	row, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
+	var w storage.Write
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		w, err = s.revocations.Insert(revocationKey(r.Kind, r.ID), revocation{r.Time})
+	case err != nil:
+	case r.Kind == exchange.RevocationSession || !row.Value.Time.Before(r.Time):
+		return nil, nil
+	default:
+		w, err = s.revocations.Replace(row, revocation{r.Time})
+	}
+	return []storage.Write{w}, err
+}
+
+// RevocationWrite returns a revocation as a write for a commit with others, so
+// that a removal and the revocation that follows from it are one change. It
+// replaces an older revocation of the same kind and ID unread; its time is
+// therefore that of the commit.
+func (s *Store) RevocationWrite(r exchange.Revocation) (storage.Write, error) {
+	return s.revocations.Put(revocationKey(r.Kind, r.ID), revocation{r.Time})
+}
