@@ -60,9 +60,10 @@ var mayImport = map[string][]string{
 	// It wires all parts, so that the program, the load harness and tests share one
 	// wiring. No part imports it.
 	"exchange/assembly": {
-		"exchange", "exchange/admin", "exchange/audit", "exchange/checkout", "exchange/details",
-		"exchange/grant", "exchange/idempotency", "exchange/keylogin", "exchange/limit", "exchange/registry", "exchange/replay", "exchange/server", "exchange/session", "exchange/subject",
-		"exchange/users", "exchange/wallet", "exchange/walletlogin", "jwks", "keys", "storage",
+		"exchange", "exchange/admin", "exchange/audit", "exchange/checkout", "exchange/details", "exchange/grant",
+		"exchange/idempotency", "exchange/keylogin", "exchange/limit", "exchange/mail", "exchange/registry", "exchange/replay",
+		"exchange/server", "exchange/session", "exchange/subject", "exchange/users", "exchange/wallet", "exchange/walletlogin",
+		"jwks", "keys", "storage",
 	},
 }
 

@@ -138,7 +138,7 @@ func (a *app) wire(ctx context.Context) error {
 		Keys:   keys.Config{KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery)},
 		Issuer: a.cfg.Issuer,
 		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0))},
-		Audit:  a.audit, Server: a.configure,
+		Audit:  a.audit, Mail: a.mail, Server: a.configure,
 		Admin:   func(c *admin.Config) { c.Token, c.Hosts = token, a.cfg.AdminHosts },
 		Metrics: metrics, Logger: a.log,
 	})
@@ -158,9 +158,6 @@ func (a *app) configure(c *server.Config) {
 	c.MaxInFlight = a.cfg.Limits.MaxInFlight
 	c.TrustedProxies = a.cfg.TrustedProxies
 	c.Ready = a.ready
-	if a.mail != nil { // a nil *mail.Sender in the interface would not be nil
-		c.Mail = a.mail
-	}
 }
 
 // ready returns the checks of /readyz.

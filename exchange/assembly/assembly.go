@@ -24,6 +24,7 @@ import (
 	"cambio/exchange/idempotency"
 	"cambio/exchange/keylogin"
 	"cambio/exchange/limit"
+	"cambio/exchange/mail"
 	"cambio/exchange/registry"
 	"cambio/exchange/replay"
 	"cambio/exchange/server"
@@ -50,6 +51,8 @@ type Config struct {
 	JWKS jwks.Options
 	// Audit gets one event for each decision. The caller closes it after the Parts.
 	Audit *audit.Log
+	// Mail sends login codes. Nil means that none are mailed.
+	Mail *mail.Sender
 	// Server changes the configuration of the public server, which has all parts
 	// set. Nil changes nothing.
 	Server func(*server.Config)
@@ -167,6 +170,9 @@ func (p *Parts) wireServer(c Config) error {
 		Keys: p.Keys, ClientSessions: p.WalletLogins, Requests: p.KeyLogins,
 		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
 		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,
+	}
+	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
+		cfg.Mail = c.Mail
 	}
 	if c.Server != nil {
 		c.Server(&cfg)
