@@ -7,7 +7,7 @@ import (
 )
 
 // mayDial refuses addresses that are not on the public Internet, unless private
-// ones are allowed. Only these may be reached by plain http.
+// ones are allowed. Only private ones may be reached by plain http.
 func (o Options) mayDial(address string, plain bool) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -15,12 +15,10 @@ func (o Options) mayDial(address string, plain bool) error {
 	}
 	addr, translated := meant(ap.Addr())
 	switch {
-	case o.Private && !translated && isPrivate(addr, plain):
-		return nil
-	case !isPublic(addr):
+	case !isPublic(addr) && !(o.Private && isPrivate(addr) && !translated):
 		return fmt.Errorf("address %s is not public", addr)
-	case plain:
-		return fmt.Errorf("address %s is public and must be reached by https", addr)
+	case plain && !within(addr, privateNetworks):
+		return fmt.Errorf("address %s must be reached by https", addr)
 	}
 	return nil
 }
@@ -64,9 +62,8 @@ var metadataNetworks = prefixes("fd00:ec2::/32", "100.100.100.200/32", "168.63.1
 // prefixes, IPv4-compatible and link-local addresses are outside.
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-func isPrivate(a netip.Addr, plain bool) bool {
-	private := within(a, privateNetworks) || !plain && within(a, sharedNetworks)
-	return private && !within(a, metadataNetworks)
+func isPrivate(a netip.Addr) bool {
+	return (within(a, privateNetworks) || within(a, sharedNetworks)) && !within(a, metadataNetworks)
 }
 
 func isPublic(a netip.Addr) bool {
