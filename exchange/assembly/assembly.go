@@ -28,6 +28,7 @@ import (
 	"cambio/exchange/registry"
 	"cambio/exchange/replay"
 	"cambio/exchange/server"
+	"cambio/exchange/server/endpoint"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/users"
@@ -165,14 +166,15 @@ func (p *Parts) wireGrants(c Config) {
 }
 
 func (p *Parts) wireServer(c Config) error {
+	endpoints := endpoint.Config{Sessions: p.Sessions, Subjects: p.Subjects, ClientSessions: p.WalletLogins, Requests: p.KeyLogins}
+	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
+		endpoints.Mail = c.Mail
+	}
 	cfg := server.Config{
-		Issuer: c.Issuer, Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Answers: p.Responses,
-		Keys: p.Keys, ClientSessions: p.WalletLogins, Requests: p.KeyLogins,
+		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Answers: p.Responses,
+		Keys: p.Keys, ClientSessions: p.WalletLogins,
 		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
 		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,
-	}
-	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
-		cfg.Mail = c.Mail
 	}
 	if c.Server != nil {
 		c.Server(&cfg)

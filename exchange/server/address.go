@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// address is who is calling: the peer, or the one that trusted proxies say they
-// speak for. Of X-Forwarded-For the rightmost address counts that is not a
-// trusted proxy's: what is to the left of it, anybody may have written.
+// address returns the caller's address: the peer's, or the one that trusted
+// proxies report. Of X-Forwarded-For the rightmost address counts that is not a
+// trusted proxy's: any caller can write what is to the left of it.
 func address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -34,7 +34,7 @@ func address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return addr
 }
 
-// hop reads an element of X-Forwarded-For: an address, with or without a port.
+// hop parses an element of X-Forwarded-For: an address, with or without a port.
 func hop(s string) (netip.Addr, bool) {
 	s = strings.TrimSpace(s)
 	if addr, err := netip.ParseAddr(s); err == nil {

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/grant"
+	"cambio/exchange/server"
+	"cambio/exchange/server/endpoint"
 )
 
 // constant answers every token request alike, so that what is measured is the
@@ -55,8 +57,8 @@ func BenchmarkToken(b *testing.B) {
 	log := audit.New(io.Discard, audit.Config{})
 	defer log.Close()
 	clients := oneClient{&exchange.CompiledClient{Client: &exchange.Client{ID: "web", Origins: []string{"https://app.example"}}}}
-	s, err := New(Config{
-		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Clients: func() Clients { return clients },
+	s, err := server.New(server.Config{
+		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Endpoints: endpoint.All(endpoint.Config{}), Clients: func() server.Clients { return clients },
 		Grants: &constant{grant.Response{
 			AccessToken: strings.Repeat("a", 700), IssuedTokenType: exchange.TypeAccessToken, TokenType: "Bearer",
 			ExpiresIn: 15 * time.Minute, Scopes: []string{"read", "write"}, User: &grant.User{ID: "019b0000-0000-7000-8000-000000000000"},
@@ -74,7 +76,7 @@ func BenchmarkToken(b *testing.B) {
 		reader := bytes.NewReader(body)
 		r := &http.Request{
 			Method: "POST", URL: &url.URL{Path: "/oauth/token"}, RemoteAddr: "192.0.2.1:4711", ContentLength: int64(len(body)),
-			Header: http.Header{"Content-Type": {formType}, "Origin": {"https://app.example"}}, Body: io.NopCloser(reader),
+			Header: http.Header{"Content-Type": {formMedia}, "Origin": {"https://app.example"}}, Body: io.NopCloser(reader),
 		}
 		for pb.Next() {
 			reader.Reset(body)

@@ -13,15 +13,15 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// document is an answer that stays the same for a while.
+// document is a response that stays the same for a while.
 type document struct {
 	body []byte
 	etag string // with its quotes
 }
 
 // discoveryDocument is both OpenID Connect Discovery 1.0 §3 and RFC 8414 §2.
-// There is no authorization endpoint, so the members about one are empty.
-// DetailTypes are those that some client may ask for (RFC 9396 §10).
+// There is no authorization endpoint, so its members are empty. detailTypes are
+// those that some client may request (RFC 9396 §10).
 func discoveryDocument(issuer string, algorithms, detailTypes []string) (document, error) {
 	methods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
 	assertionAlgorithms := []string{"RS256", "ES256", "EdDSA"}
@@ -32,9 +32,9 @@ func discoveryDocument(issuer string, algorithms, detailTypes []string) (documen
 	}{
 		oidc.DiscoveryConfiguration{
 			Issuer:                issuer,
-			TokenEndpoint:         issuer + tokenPath,
-			RevocationEndpoint:    issuer + revokePath,
-			IntrospectionEndpoint: issuer + introspectPath,
+			TokenEndpoint:         issuer + TokenPath,
+			RevocationEndpoint:    issuer + RevokePath,
+			IntrospectionEndpoint: issuer + IntrospectPath,
 			JwksURI:               issuer + jwksPath,
 			GrantTypesSupported: []oidc.GrantType{
 				exchange.GrantTokenExchange, exchange.GrantRefreshToken,
@@ -58,8 +58,8 @@ func discoveryDocument(issuer string, algorithms, detailTypes []string) (documen
 	return document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}, nil
 }
 
-// describe makes the discovery document say what there is now.
-func (s *Server) describe() error {
+// updateDiscovery makes the discovery document say what is true now.
+func (s *Server) updateDiscovery() error {
 	d, err := discoveryDocument(s.cfg.Issuer, s.cfg.Keys.Algorithms(), s.cfg.Clients().DetailTypes())
 	if err == nil {
 		s.discovery.Store(&d)
@@ -67,33 +67,33 @@ func (s *Server) describe() error {
 	return err
 }
 
-// Header values of what may be cached. Within five minutes a key that was taken
-// back is gone from caches, and one that signs next is in them long before.
+// publicCache is the Cache-Control of what may be cached. A removed key leaves
+// caches within five minutes, and one that signs next is in them long before.
 var publicCache = []string{"public, max-age=300"}
 
-// metadata is the discovery document.
-func (s *Server) metadata(c *call) error { return c.cached(*s.discovery.Load()) }
+func (s *Server) serveDiscovery(r *Request) error { return r.serveDocument(*s.discovery.Load()) }
 
-// jwks publishes our keys (RFC 7517 §5).
-func (s *Server) jwks(c *call) error {
+// serveJWKS publishes our keys (RFC 7517 §5).
+func (s *Server) serveJWKS(r *Request) error {
 	body, etag := s.cfg.Keys.JWKS()
-	return c.cached(document{body, etag})
+	return r.serveDocument(document{body, etag})
 }
 
-// cached answers with d, or that the caller has it already (RFC 9110 §13.1.2).
-func (c *call) cached(d document) error {
-	h := c.w.Header()
+// serveDocument responds with d, or with 304 to a caller that has it (RFC 9110
+// §13.1.2).
+func (r *Request) serveDocument(d document) error {
+	h := r.w.Header()
 	h["Cache-Control"] = publicCache
 	h["Etag"] = []string{d.etag}
-	if matches(c.r.Header["If-None-Match"], d.etag) {
-		c.status = http.StatusNotModified
+	if matches(r.http.Header["If-None-Match"], d.etag) {
+		r.status = http.StatusNotModified
 		return nil
 	}
-	c.out = append(c.out, d.body...)
+	r.out = append(r.out, d.body...)
 	return nil
 }
 
-// matches compares weakly, as If-None-Match asks for.
+// matches compares weakly, as If-None-Match demands.
 func matches(values []string, etag string) bool {
 	for _, value := range values {
 		for candidate := range strings.SplitSeq(value, ",") {

@@ -1,22 +1,31 @@
-// Package server is the public HTTP of Cambio: it parses requests, finds out
-// who is calling, hands what it understood to package grant, and writes the
-// answer. No grant sees HTTP, and no function but [Server.refuse] writes an
-// error.
+// Package server is the public HTTP API: it runs each request through one
+// pipeline and writes the response. The endpoints themselves are in package
+// endpoint; each is an [Endpoint] value, which declares what it demands and
+// brings the functions for its own part. No grant sees HTTP, and only
+// [Request.refuse] writes an error.
 //
-// A request goes through the same steps whatever it asks for: route, address,
-// origin, form or JSON, a place among the requests in flight, client, handler,
-// audit event, answer. A handler appends its answer to a buffer or returns an
-// error; nothing is sent before it has returned, so that a panic half way is
-// still a clean answer, and the audit event of a decision is taken before the
-// caller learns of it.
+// The steps of a request, of which the first that refuses ends it:
 //
-// A door takes an Idempotency-Key by calling [Server.recall], as its last step
-// before it does anything that is not to be done twice: when it knows the
-// client (c.client, and c.proven if it showed more than its name) and has made
-// sure that it may answer it from here. The error goes back as it is. [Server.grant]
-// calls it for those that ask for tokens. A door whose client proves nothing
-// by itself sets c.vouched once what was asked for has: only then is its answer
-// kept.
+//  1. path and method
+//  2. no server secret from a browser
+//  3. the origin: registered, and none where browsers may not call
+//  4. the failures of the caller's address
+//  5. the body: nothing in the query, media type, size, Idempotency-Key
+//  6. a place among the requests in flight; the body is read before, so that
+//     slow senders hold none
+//  7. Read: the parameters
+//  8. the client: authentication, and its origins
+//  9. no DPoP proof, where tokens are requested
+//  10. Check: what depends on the client
+//  11. a stored response for the same Idempotency-Key
+//  12. Run and Write
+//  13. the audit event, the stored response, the metrics, and the response
+//
+// A bearer token and the signature of a request are verified before its
+// parameters are read: step 8 then precedes step 7.
+//
+// Nothing is sent before step 13, so that a panic still has a clean response, and
+// the audit event is taken before the caller learns of the decision.
 //
 // There is no router with patterns: paths are constants, and a map finds them
 // without the redirects by which net/http.ServeMux mends a path.

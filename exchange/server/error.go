@@ -10,38 +10,52 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
-// refuse makes err the answer: the one place where errors are written. What it
-// tells of err is a reason, the description that came with it, and when to try
-// again; what else there is goes to the operator.
-func (s *Server) refuse(c *call, err error) exchange.Reason {
+// Refused returns a refusal whose text the caller may read.
+func Refused(reason exchange.Reason, format string, args ...any) error {
+	return &exchange.Error{Reason: reason, Description: fmt.Sprintf(format, args...)}
+}
+
+func malformed(format string, args ...any) error {
+	return Refused(exchange.ReasonRequestMalformed, format, args...)
+}
+
+func tooManyFailures(wait time.Duration) error {
+	return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait}
+}
+
+// refuse makes err the response: the one place where errors are written. The caller
+// gets the reason, the description that came with it, and when to try again; the
+// rest is for the operator.
+func (r *Request) refuse(err error) exchange.Reason {
 	e := exchange.AsError(err)
-	if over := c.ctx().Err(); over != nil && errors.Is(err, over) {
+	if ended := r.Context().Err(); ended != nil && errors.Is(err, ended) {
 		e = exchange.Refuse(exchange.ReasonOverloaded, err) // the caller left, or it took too long
 	}
-	answer := e.Reason.Response()
-	s.tellOperator(c, e)
-	h := c.w.Header()
-	if wants := c.wants(e.Reason, answer.Status); wants != nil {
-		h["Www-Authenticate"] = wants
+	res := e.Reason.Response()
+	r.tellOperator(e)
+	h := r.w.Header()
+	if scheme := r.challenge(e.Reason, res.Status); scheme != nil {
+		h["Www-Authenticate"] = scheme
 	}
-	if after := retryAfter(e, answer.Status); after > 0 {
+	if after := retryAfter(e, res.Status); after > 0 {
 		h["Retry-After"] = []string{strconv.FormatInt(after, 10)}
 	}
 	h["Cache-Control"] = noStore
 	delete(h, "Etag")
-	c.status, c.media = answer.Status, jsonMedia
-	clear(c.out)
-	c.out = appendError(c.out[:0], e, answer, c.id)
+	r.status, r.media = res.Status, jsonMedia
+	clear(r.out)
+	r.out = appendError(r.out[:0], e, res, r.ID)
 	return e.Reason
 }
 
-// wants is the WWW-Authenticate of a refusal: the scheme of who would be let
-// in, and what is wrong with a bearer token if one came.
-func (c *call) wants(reason exchange.Reason, status int) []string {
+// challenge returns the WWW-Authenticate of a refusal: the scheme to use, and what
+// is wrong with a bearer token.
+func (r *Request) challenge(reason exchange.Reason, status int) []string {
 	switch {
-	case reason == exchange.ReasonAccessTokenInvalid && len(c.r.Header["Authorization"]) == 0:
+	case reason == exchange.ReasonAccessTokenInvalid && len(r.http.Header["Authorization"]) == 0:
 		return bearerScheme // RFC 6750 §3.1: without an error
 	case reason == exchange.ReasonAccessTokenInvalid:
 		return bearerIsInvalid
@@ -53,26 +67,19 @@ func (c *call) wants(reason exchange.Reason, status int) []string {
 	return nil
 }
 
-// appendError writes the body of RFC 6749 §5.2 with our code and request_id.
-func appendError(b []byte, e *exchange.Error, answer exchange.ErrorResponse, id string) []byte {
+// appendError appends the body of RFC 6749 §5.2 with our code and request_id.
+func appendError(b strictjson.Buffer, e *exchange.Error, res exchange.ErrorResponse, id string) strictjson.Buffer {
 	description := e.Description
-	if description == "" || answer.Status == http.StatusInternalServerError {
-		description = answer.Description
+	if description == "" || res.Status == http.StatusInternalServerError {
+		description = res.Description
 	}
-	b = append(b, `{"error":`...)
-	b = appendString(b, string(answer.Code))
-	b = append(b, `,"error_description":`...)
-	b = appendString(b, describe(description))
-	b = append(b, `,"code":`...)
-	b = appendString(b, string(e.Reason))
-	b = append(b, `,"request_id":`...)
-	b = appendString(b, id)
-	return append(b, '}')
+	b = b.Begin().String("error", string(res.Code)).String("error_description", describe(description))
+	return b.String("code", string(e.Reason)).String("request_id", id).End()
 }
 
-// describe makes a text fit for error_description, which RFC 6749 §5.2 has be
-// ASCII without quotation marks, backslashes and control characters. Messages
-// of operators are so by their validation; strangers' strings need not be.
+// describe makes a text fit for error_description, which RFC 6749 §5.2 limits to
+// ASCII without quotation marks, backslashes and control characters. The texts of
+// operators are so by their validation; callers' need not be.
 func describe(s string) string {
 	const most = 256
 	b := make([]byte, 0, min(len(s), most))
@@ -99,7 +106,7 @@ func described(r rune) byte {
 	return byte(r)
 }
 
-// retryAfter is in seconds, 0 for none (RFC 9110 §10.2.3). What is only busy
+// retryAfter returns seconds, 0 for no header (RFC 9110 §10.2.3). What is only busy
 // may be tried again after one.
 func retryAfter(e *exchange.Error, status int) int64 {
 	if e.RetryAfter > 0 {
@@ -111,9 +118,9 @@ func retryAfter(e *exchange.Error, status int) int64 {
 	return 0
 }
 
-// tellOperator logs what is wrong with the server. What is wrong with a request
-// is in the audit event, so that nobody can fill the log by asking.
-func (s *Server) tellOperator(c *call, e *exchange.Error) {
+// tellOperator logs what is wrong with the server. What is wrong with a request is
+// in the audit event, so that callers cannot fill the log.
+func (r *Request) tellOperator(e *exchange.Error) {
 	switch e.Reason {
 	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable, exchange.ReasonMailUnavailable:
 	default:
@@ -121,17 +128,17 @@ func (s *Server) tellOperator(c *call, e *exchange.Error) {
 			return
 		}
 	}
-	s.cfg.Logger.LogAttrs(c.ctx(), slog.LevelError, "request failed",
-		slog.String("request_id", c.id), slog.String("path", exchange.Clip(c.r.URL.Path)),
+	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
+		slog.String("request_id", r.ID), slog.String("path", exchange.Clip(r.http.URL.Path)),
 		slog.String("error", e.Error()))
 }
 
 var errPanic = errors.New("panic")
 
 // panicked logs a panic with its stack, of which arguments are numbers only.
-func (s *Server) panicked(c *call, v any) error {
-	s.cfg.Logger.LogAttrs(c.ctx(), slog.LevelError, "handler panicked",
-		slog.String("request_id", c.id), slog.String("panic", exchange.Clip(fmt.Sprint(v))),
+func (r *Request) panicked(v any) error {
+	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
+		slog.String("request_id", r.ID), slog.String("panic", exchange.Clip(fmt.Sprint(v))),
 		slog.String("stack", string(debug.Stack())))
 	return exchange.Refuse(exchange.ReasonInternal, errPanic)
 }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"fmt"
 	"unicode/utf8"
 
 	"cambio/exchange"
@@ -17,7 +16,7 @@ const (
 // parameter is a name and a value of a form, decoded.
 type parameter struct{ name, value string }
 
-// form is the parameters of a body, in their order.
+// form holds the parameters of a body, in their order.
 type form struct {
 	all [maxParameters]parameter
 	n   int
@@ -29,10 +28,10 @@ func (f *form) parameters() []parameter { return f.all[:f.n] }
 type span struct{ name, nameEnd, value, valueEnd int }
 
 // parse reads an application/x-www-form-urlencoded body. It decodes body in
-// place, where each decoded text is no longer than it was, and copies it once:
-// names and values are parts of one string. What net/url accepts it reads the
-// same, less what is refused here: bytes that are not UTF-8, NUL, and a name
-// repeated that is not audience or resource (RFC 8693 §2.1).
+// place, where no decoded text is longer than it was, and copies it once: names and
+// values are parts of one string. It reads what net/url reads, but refuses bytes
+// that are not UTF-8, NUL, and a repeated name other than audience and resource
+// (RFC 8693 §2.1).
 func (f *form) parse(body []byte) error {
 	var spans [maxParameters]span
 	n := 0
@@ -59,7 +58,7 @@ func (f *form) parse(body []byte) error {
 		f.all[i] = parameter{text[s.name:s.nameEnd], text[s.value:s.valueEnd]}
 	}
 	f.n = n
-	return f.once()
+	return f.refuseRepeated()
 }
 
 // decodePair decodes body[at:end], a name and its value, in place.
@@ -119,8 +118,8 @@ var unhex = func() (t [256]int16) {
 	return t
 }()
 
-// once refuses repeated names (RFC 6749 §3.2).
-func (f *form) once() error {
+// refuseRepeated refuses repeated names (RFC 6749 §3.2).
+func (f *form) refuseRepeated() error {
 	all := f.parameters()
 	for i := range all {
 		name := all[i].name
@@ -129,20 +128,9 @@ func (f *form) once() error {
 		}
 		for j := range i {
 			if all[j].name == name {
-				return refused(exchange.ReasonParameterRepeated, "parameter %s is repeated", exchange.Quote(name))
+				return Refused(exchange.ReasonParameterRepeated, "parameter %s is repeated", exchange.Quote(name))
 			}
 		}
 	}
 	return nil
-}
-
-// malformed refuses a request for a reason the caller may read.
-func malformed(format string, args ...any) error {
-	return refused(exchange.ReasonRequestMalformed, format, args...)
-}
-
-// refused is an error whose text the caller may read.
-func refused(reason exchange.Reason, format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
-	return &exchange.Error{Reason: reason, Description: text}
 }

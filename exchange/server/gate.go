@@ -9,25 +9,24 @@ import (
 	"cambio/exchange"
 )
 
-// maxQueueing is how long a request waits for a place. Who waited longer is
-// told to come back, and would not read a late answer anyway.
+// maxQueueing bounds the wait for a place: callers would not read a later response.
 const maxQueueing = 5 * time.Second
 
 // gate bounds the requests in flight. While there is room, entering and leaving
-// are one atomic operation each and no lock.
+// are one atomic operation each, without a lock.
 //
-// present counts who is inside or waiting. Entering beyond running means to
-// wait for a turn; leaving while somebody waits gives one. The number of those
-// who wait less the turns given is always what present exceeds running by.
+// present counts the requests in flight or waiting. One that enters beyond running
+// waits for a token; one that leaves while another waits issues one. Invariant:
+// waiters − tokens issued == present − running.
 type gate struct {
 	running, most int64
 	present       atomic.Int64
-	turns         chan struct{}
+	tokens        chan struct{}
 }
 
 func (g *gate) open(running, queued int) {
 	g.running, g.most = int64(running), int64(running+queued)
-	g.turns = make(chan struct{}, queued)
+	g.tokens = make(chan struct{}, queued)
 }
 
 var (
@@ -55,20 +54,20 @@ func (g *gate) queue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxQueueing)
 	defer cancel()
 	select {
-	case <-g.turns:
+	case <-g.tokens:
 		return nil
 	case <-ctx.Done():
 	}
 	if g.present.Add(-1) < g.running {
-		<-g.turns // somebody left before and has given a turn for this one
+		<-g.tokens // a request that left has issued a token for this one
 	}
 	return exchange.Refuse(exchange.ReasonOverloaded, errQueued)
 }
 
-// leave gives a place back.
+// leave frees a place.
 func (g *gate) leave() {
 	if g.present.Add(-1) >= g.running {
-		g.turns <- struct{}{}
+		g.tokens <- struct{}{}
 	}
 }
 

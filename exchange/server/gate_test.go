@@ -50,8 +50,8 @@ func TestGateUnderLoad(t *testing.T) {
 		if most.Load() != 3 || refused.Load() == 0 || entered.Load() == 0 {
 			t.Errorf("at most %d inside, %d entered, %d refused", most.Load(), entered.Load(), refused.Load())
 		}
-		if g.present.Load() != 0 || len(g.turns) != 0 {
-			t.Errorf("%d present, %d turns at the end", g.present.Load(), len(g.turns))
+		if g.present.Load() != 0 || len(g.tokens) != 0 {
+			t.Errorf("%d present, %d turns at the end", g.present.Load(), len(g.tokens))
 		}
 	})
 }

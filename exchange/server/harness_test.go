@@ -25,6 +25,7 @@ import (
 	"cambio/exchange/registry"
 	"cambio/exchange/replay"
 	"cambio/exchange/server"
+	"cambio/exchange/server/endpoint"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/users"
@@ -108,8 +109,25 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// config configures a server with its endpoints.
+type config struct {
+	server.Config
+	endpoints endpoint.Config
+}
+
+// jsonPaths returns the paths of all JSON endpoints.
+func jsonPaths() []string {
+	var paths []string
+	for _, e := range endpoint.All(endpoint.Config{}) {
+		if e.Caller != server.FormClient {
+			paths = append(paths, e.Path)
+		}
+	}
+	return paths
+}
+
 // newParty starts a party; edit changes the server's configuration.
-func newParty(t *testing.T, edit ...func(*server.Config)) *party {
+func newParty(t *testing.T, edit ...func(*config)) *party {
 	t.Helper()
 	ctx := context.Background()
 	p := &party{
@@ -149,7 +167,7 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	})
 	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
 	t.Cleanup(func() { p.audit.Close() })
-	cfg := server.Config{
+	cfg := config{Config: server.Config{
 		Issuer: publicURL,
 		Grants: grant.New(grant.Config{
 			Subjects: subjects, Users: p.users, Sessions: sessions, Replays: replays,
@@ -158,16 +176,17 @@ func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 		}),
 		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
 		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
-		ClientSessions: wallets, Requests: p.requests,
+		ClientSessions: wallets,
 		Answers: idempotency.New(engine, idempotency.Config{
 			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
 		}),
 		Audit: p.audit, Logger: logger, Metrics: p.metrics, Now: p.clock,
-	}
+	}, endpoints: endpoint.Config{Sessions: sessions, Subjects: subjects, ClientSessions: wallets, Requests: p.requests}}
 	for _, e := range edit {
 		e(&cfg)
 	}
-	p.server = must(server.New(cfg))
+	cfg.Endpoints = endpoint.All(cfg.endpoints)
+	p.server = must(server.New(cfg.Config))
 	p.registry.OnChange(p.server.ClientsChanged)
 	h := httptest.NewUnstartedServer(nil)
 	h.Config = server.HTTPServer(p.server.Handler())

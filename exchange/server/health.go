@@ -7,37 +7,36 @@ import (
 	"cambio/exchange"
 )
 
-// live says that the process answers (/livez). It asks nobody else: restarting
+// live serves /livez: the process responds. It checks nothing else, since a restart
 // does not help against a store that is down.
-func (s *Server) live(c *call) error {
-	c.media = textMedia
-	c.out = append(c.out, "ok\n"...)
+func (s *Server) live(r *Request) error {
+	r.media = textMedia
+	r.out = append(r.out, "ok\n"...)
 	return nil
 }
 
-// ready says whether requests should come here (/readyz, /healthz). What is
-// wrong is for the operator's log; strangers read the names of the checks when
-// they ask for ?verbose.
-func (s *Server) ready(c *call) error {
-	checks := s.cfg.Ready(c.ctx())
+// ready serves /readyz and /healthz: whether requests should come here. Callers can
+// read the names of the checks (?verbose), not what is wrong.
+func (s *Server) ready(r *Request) error {
+	checks := s.cfg.Ready(r.Context())
 	if s.draining.Load() {
 		checks = append(checks, ReadyCheck{"serving", errDraining})
 	}
-	verbose := c.r.URL.Query().Has("verbose")
+	verbose := r.http.URL.Query().Has("verbose")
 	good := true
 	for _, check := range checks {
 		good = good && check.Err == nil
 		if verbose {
-			c.out = appendCheck(c.out, check)
+			r.out = appendCheck(r.out, check)
 		}
 	}
-	c.media = textMedia
+	r.media = textMedia
 	if !good {
-		c.status = http.StatusServiceUnavailable
-		c.out = append(c.out, "not ready\n"...)
+		r.status = http.StatusServiceUnavailable
+		r.out = append(r.out, "not ready\n"...)
 		return nil
 	}
-	c.out = append(c.out, "ok\n"...)
+	r.out = append(r.out, "ok\n"...)
 	return nil
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// granted is the outcome of a request that was not refused, replayed of one
-// that got an earlier answer by its Idempotency-Key. The others are reasons, of
-// which there is a closed set.
+// granted is the outcome of a request that was not refused, replayed of one that
+// got a stored response by its Idempotency-Key. The others are reasons, of which
+// there is a closed set.
 const (
 	granted  = "granted"
 	replayed = "replayed"
@@ -22,7 +22,7 @@ type metrics struct {
 	seconds  *prometheus.HistogramVec // endpoint
 }
 
-// meter is an endpoint's metrics. That of the usual outcome is looked up once.
+// meter has the metrics of an endpoint. That of the usual outcome is looked up once.
 type meter struct {
 	granted prometheus.Counter
 	others  *prometheus.CounterVec // outcome
@@ -66,10 +66,10 @@ func (m *metrics) meter(endpoint string) *meter {
 	}
 }
 
-// outcome is what became of a call that was refused for a reason, or not.
-func (c *call) outcome(refusal exchange.Reason) string {
+// outcome returns the label of a request that was refused for a reason, or not.
+func (r *Request) outcome(refusal exchange.Reason) string {
 	switch {
-	case c.repeat.answer != nil:
+	case r.idempotency.replayed != nil:
 		return replayed
 	case refusal != "":
 		return string(refusal)

@@ -11,73 +11,72 @@ import (
 	"github.com/jub0bs/cors"
 )
 
-// readOrigin reads the Origin header (RFC 6454 §7). An attempt from an origin
-// that no client has ends here: whatever it would bring is not looked at. Where
-// browsers have no business, every origin is one.
-func (c *call) readOrigin(browser bool) error {
-	values := c.r.Header["Origin"]
-	if len(values) == 0 || !browser && c.r.Method != http.MethodPost {
+// readOrigin reads the Origin header (RFC 6454 §7). A request from an origin that
+// no client has ends here, unread; at an endpoint without browsers, one from any.
+func (r *Request) readOrigin() error {
+	values, browsers, post := r.http.Header["Origin"], r.endpoint.Browsers, r.http.Method == http.MethodPost
+	if len(values) == 0 || !browsers && !post {
 		return nil
 	}
 	if len(values) > 1 {
 		return malformed("there are %d Origin headers", len(values))
 	}
-	c.origin = values[0]
-	if c.r.Method == http.MethodPost && (!browser || !c.registered()) {
+	r.origin = values[0]
+	if post && (!browsers || !r.fromRegisteredOrigin()) {
 		return exchange.Refuse(exchange.ReasonOriginNotAllowed,
-			errors.New("no client may call from the origin "+exchange.Quote(c.origin)))
+			errors.New("no client may call from the origin "+exchange.Quote(r.origin)))
 	}
 	return nil
 }
 
-// registered says whether any client has the origin. "null" is what sandboxed
-// pages of anybody send.
-func (c *call) registered() bool {
-	_, found := slices.BinarySearch(c.clients.Origins(), c.origin)
-	return found && c.origin != "null"
+// fromRegisteredOrigin reports whether any client has the origin. Any sandboxed page
+// sends "null".
+func (r *Request) fromRegisteredOrigin() bool {
+	_, found := slices.BinarySearch(r.clients.Origins(), r.origin)
+	return found && r.origin != "null"
 }
 
-// shareWithOrigin lets the page that asked read the answer: a page of one of
-// the client's origins, or, where an answer is about no client, of a registered
-// origin, so that a browser learns of a 429 or a 503 what it has to.
-func (c *call) shareWithOrigin(reason exchange.Reason) {
-	if c.origin == "" || reason == exchange.ReasonOriginNotAllowed || !c.registered() {
+// shareWithOrigin lets the calling page read the response: a page of one of the
+// client's origins, or, where no client is known, of any registered origin, so that
+// browsers see a 429 or a 503.
+func (r *Request) shareWithOrigin(reason exchange.Reason) {
+	if r.origin == "" || reason == exchange.ReasonOriginNotAllowed || !r.fromRegisteredOrigin() {
 		return
 	}
-	if c.client != nil && !c.client.AllowsOrigin(c.origin) {
+	if r.Caller.Client != nil && !r.Client().AllowsOrigin(r.origin) {
 		return
 	}
-	h := c.w.Header()
-	h["Access-Control-Allow-Origin"] = c.r.Header["Origin"]
+	h := r.w.Header()
+	h["Access-Control-Allow-Origin"] = r.http.Header["Origin"]
 	h["Access-Control-Expose-Headers"] = exposed
 }
 
-// isPreflight says whether r is a CORS preflight (Fetch, CORS-preflight fetch).
+// isPreflight reports whether r is a CORS preflight (Fetch, CORS-preflight fetch).
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 &&
 		len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// answerPreflight answers one, and counts it as refused if no page of the
+// servePreflight serves a preflight, and counts it as refused if no page of the
 // origin may call.
-func (s *Server) answerPreflight(c *call) {
-	s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(c.w, c.r)
+func (s *Server) servePreflight(r *Request) {
+	s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(r.w, r.http)
 	outcome := granted
-	if c.w.Header().Get("Access-Control-Allow-Origin") == "" {
+	if r.w.Header().Get("Access-Control-Allow-Origin") == "" {
 		outcome = string(exchange.ReasonOriginNotAllowed)
 	}
-	s.preflights.observe(outcome, s.cfg.Now().Sub(c.now))
+	s.preflights.observe(outcome, s.cfg.Now().Sub(r.Now))
 }
 
-// noOrigins answers preflights while no client has an origin.
+// noOrigins serves preflights while no client has an origin.
 func noOrigins(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
-// ClientsChanged makes preflights know the origins that clients have now, and
-// the discovery document the types that they may ask for. Call it after each
-// change of the registry. Answers themselves need no telling.
+// ClientsChanged updates the origins of preflights and the types of
+// authorization_details in the discovery document. It must be called after each
+// change of the registry; other responses follow it by themselves.
 func (s *Server) ClientsChanged() {
-	if err := s.describe(); err != nil {
-		s.cfg.Logger.Error("the discovery document is the one from before", "error", err)
+	if err := s.updateDiscovery(); err != nil {
+		s.cfg.Logger.Error("the discovery document could not be updated", "error", err)
 	}
 	origins := s.cfg.Clients().Origins()
 	err := s.allowPreflights(origins)
@@ -100,7 +99,7 @@ func (s *Server) allowPreflights(origins []string) error {
 		return s.preflight.Reconfigure(nil)
 	}
 	for _, o := range origins {
-		if strings.Contains(o, "*") { // to the middleware a pattern, to us a mistake
+		if strings.Contains(o, "*") { // a pattern to the middleware, a mistake here
 			return errors.New("origin " + exchange.Quote(o) + " is a pattern")
 		}
 	}

@@ -1,4 +1,4 @@
-package server
+package server_test
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
+	"cambio/exchange/server"
+	"cambio/exchange/server/endpoint"
 )
 
 // Origins that a registry should not have let in: one that the CORS middleware
@@ -24,8 +26,8 @@ func TestOriginsThatAreNone(t *testing.T) {
 		ID: "web", Origins: []string{"*", "https://*.example", good, "https://bücher.example", "null"},
 	}}}
 	var logged bytes.Buffer
-	s, err := New(Config{
-		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Clients: func() Clients { return clients },
+	s, err := server.New(server.Config{
+		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Endpoints: endpoint.All(endpoint.Config{}), Clients: func() server.Clients { return clients },
 		Logger: slog.New(slog.NewTextHandler(&logged, nil)),
 	})
 	if err != nil {
@@ -45,17 +47,5 @@ func TestOriginsThatAreNone(t *testing.T) {
 	}
 	if !strings.Contains(logged.String(), "level=ERROR") {
 		t.Error("the operator does not learn of it")
-	}
-}
-
-func TestIssuerURL(t *testing.T) {
-	for issuer, good := range map[string]bool{
-		"https://id.example": true, "https://id.example/a/b": true, "http://127.0.0.1:8080": true,
-		"": false, "id.example": false, "https://id.example/": false, "https://id.example?a": false, "https://id.example?": false,
-		"https://id.example#": false, "https://u@id.example": false, "ftp://id.example": false, "https://id.example/%41": false,
-	} {
-		if _, err := baseURL(issuer); (err == nil) != good {
-			t.Errorf("%q: %v", issuer, err)
-		}
 	}
 }

@@ -1,114 +1,246 @@
 package server
 
 import (
-	"encoding/json"
-	"strings"
+	"context"
+	"crypto/rand"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/audit"
+	"cambio/exchange/grant"
+	"cambio/jwks/strictjson"
 )
 
-// parameters are those of a form that are not of the token request itself.
-type parameters struct {
-	clientID      string
-	clientSecret  string
-	assertion     string // client_assertion (RFC 7521 §4.2)
-	assertionType string
-	token         string // RFC 7009 §2.1, RFC 7662 §2.1
+// Request is a request and its response. Nothing may keep it, or what it points
+// to of its own, beyond the response: later requests reuse it.
+type Request struct {
+	ID     string // request_id
+	Now    time.Time
+	Caller Caller
+	// Token is the token request of an endpoint that has one. Its Trail describes
+	// the decision of any endpoint.
+	Token grant.Request
+	// NotGranted is a refusal for the audit log that the response tells otherwise
+	// than as an error.
+	NotGranted *exchange.Error
+
+	server   *Server
+	endpoint *route
+	w        http.ResponseWriter
+	http     *http.Request
+	clients  Clients // one state of the registry for the whole request
+	addr     netip.Addr
+	origin   string // the Origin header, empty outside browsers
+	form     Form
+	checks   [usualChecks]exchange.Check // backs Token.Trail.Checks
+
+	proved        bool // what was asked for has succeeded and shows a proof
+	idempotency   idempotencyState
+	countsFailure bool        // a failure counts against the address
+	event         audit.Event // without a name none is written
+
+	status int
+	media  []string // Content-Type of the response
+	in     []byte   // body of the request
+	out    strictjson.Buffer
 }
 
-// readForm reads the body as a form. Parameters without a value are as if they
-// were omitted, unknown ones are ignored (RFC 6749 §3.2).
-func (c *call) readForm() error {
-	var f form
-	if err := f.parse(c.in); err != nil {
+// Caller is what authentication found out about the sender of a request.
+type Caller struct {
+	// Client is nil until its origins may read the response.
+	Client *exchange.CompiledClient
+	// Authenticated reports whether the client has shown more than its ID.
+	Authenticated bool
+	Credential    string // ID of the client's secret that was used, or empty
+
+	AccessToken   string               // of [BearerToken]
+	ClientSession *ClientSessionCaller // of [ClientSession]
+	Signature     Signature            // of [RequestSignature]
+}
+
+// usualChecks is the number of checks that an exchange seldom exceeds.
+const usualChecks = 24
+
+var requests = sync.Pool{New: func() any {
+	return &Request{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
+}}
+
+func (s *Server) newRequest(w http.ResponseWriter, h *http.Request) *Request {
+	r := requests.Get().(*Request)
+	r.server, r.w, r.http, r.Now, r.ID, r.clients = s, w, h, s.cfg.Now(), rand.Text(), s.cfg.Clients()
+	r.status, r.media = http.StatusOK, jsonMedia
+	r.Token.Trail.Checks = r.checks[:0]
+	return r
+}
+
+// release returns the request to the pool without its content, which includes
+// tokens. A large one is dropped.
+func (r *Request) release() {
+	if cap(r.in)+cap(r.out) <= 32<<10 {
+		r.reset()
+		requests.Put(r)
+	}
+}
+
+func (r *Request) reset() {
+	clear(r.in)
+	clear(r.out)
+	in, out := r.in[:0], r.out[:0]
+	*r = Request{}
+	r.in, r.out = in, out
+}
+
+// Context is that of the work, which outlasts the connection if the request has
+// an Idempotency-Key.
+func (r *Request) Context() context.Context { return r.http.Context() }
+
+// Client returns the client that Caller found.
+func (r *Request) Client() *exchange.Client { return r.Caller.Client.Client }
+
+// Header values that many responses share. They must not be changed.
+var (
+	noStore     = []string{"no-store"}
+	noSniff     = []string{"nosniff"}
+	noReferrer  = []string{"no-referrer"}
+	varyOrigin  = []string{"Origin"}
+	jsonMedia   = []string{"application/json"}
+	textMedia   = []string{"text/plain; charset=utf-8"}
+	exposed     = []string{"DPoP-Nonce, WWW-Authenticate, Retry-After"}
+	basicScheme = []string{`Basic realm="cambio", charset="UTF-8"`} // RFC 7617 §2
+
+	bearerScheme         = []string{`Bearer realm="cambio"`} // RFC 6750 §3
+	bearerIsInvalid      = []string{`Bearer realm="cambio", error="invalid_token"`}
+	bearerIsInsufficient = []string{`Bearer realm="cambio", error="insufficient_scope", scope="checkout:create"`}
+)
+
+// ServeHTTP serves a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
+	r := s.newRequest(w, h)
+	defer r.release()
+	r.setHeaders()
+	e, found := s.routes[h.URL.Path]
+	if !found {
+		e = s.notFound
+	}
+	r.endpoint = e
+	if found && e.Browsers && isPreflight(h) {
+		s.servePreflight(r)
+		return
+	}
+	reason := r.conclude(r.serve())
+	r.storeResponse(reason)
+	e.meter.observe(r.outcome(reason), s.cfg.Now().Sub(r.Now))
+	r.send()
+}
+
+// setHeaders sets the headers of every response.
+func (r *Request) setHeaders() {
+	h := r.w.Header()
+	h["X-Request-Id"] = []string{r.ID}
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
+	h["Vary"] = varyOrigin
+}
+
+// serve runs the steps of the package comment up to the endpoint's own. A panic
+// is an internal error.
+func (r *Request) serve() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = r.panicked(v)
+		}
+	}()
+	e := r.endpoint
+	if e.handle == nil {
+		return exchange.Refuse(exchange.ReasonNotFound, nil)
+	}
+	if !e.allows(r.http.Method) {
+		r.w.Header()["Allow"] = []string{e.allow()}
+		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
+	}
+	r.addr = address(r.http, r.server.cfg.TrustedProxies)
+	if r.sendsSecretFromBrowser() {
+		return r.refuseSecretFromBrowser()
+	}
+	if err := r.readOrigin(); err != nil {
+		r.event.Name = e.Event
 		return err
 	}
-	for _, p := range f.parameters() {
-		if p.value == "" {
-			continue
-		}
-		if into := c.field(p.name); into != nil {
-			*into = p.value
-			continue
-		}
-		if err := c.readList(p); err != nil {
-			return err
-		}
+	if e.method != http.MethodPost {
+		return e.handle(r)
 	}
-	return nil
+	return r.serveBody(e.handle)
 }
 
-// field is where the value of a parameter goes that is one text.
-func (c *call) field(name string) *string {
-	switch name {
-	case "grant_type":
-		return &c.req.GrantType
-	case "client_id":
-		return &c.params.clientID
-	case "client_secret":
-		return &c.params.clientSecret
-	case "client_assertion":
-		return &c.params.assertion
-	case "client_assertion_type":
-		return &c.params.assertionType
-	case "subject_token":
-		return &c.req.SubjectToken
-	case "subject_token_type":
-		return &c.req.SubjectTokenType
-	case "actor_token":
-		return &c.req.ActorToken
-	case "actor_token_type":
-		return &c.req.ActorTokenType
-	case "requested_token_type":
-		return &c.req.RequestedTokenType
-	case "issuer_id":
-		return &c.req.IssuerID
-	case "nonce":
-		return &c.req.Nonce
-	case "request_id":
-		return &c.req.RequestID
-	case "code_verifier":
-		return &c.req.CodeVerifier
-	case "refresh_token":
-		return &c.req.RefreshToken
-	case "assertion":
-		return &c.req.Assertion
-	case "token":
-		return &c.params.token
+// conclude turns an error into the response, counts it and takes the audit event.
+// It returns the reason of a refusal, also of one that is no error to the caller.
+func (r *Request) conclude(err error) exchange.Reason {
+	reason := r.event.Reason
+	if r.NotGranted != nil {
+		reason = r.NotGranted.Reason
+		r.event.Reason, r.event.Err = reason, r.NotGranted.Error()
 	}
-	return nil
+	if err != nil {
+		reason = r.refuse(err)
+	}
+	r.shareWithOrigin(reason)
+	if r.countsFailure && !r.Caller.Authenticated && isGuess(r.status, reason) {
+		r.server.cfg.Limits.Failed(r.addr, r.Now)
+	}
+	if r.event.Name != "" {
+		r.record(reason, err)
+	}
+	return reason
 }
 
-// readList reads a parameter that is more than one text.
-func (c *call) readList(p parameter) (err error) {
-	switch p.name {
-	case "scope":
-		c.req.Scopes, err = scopes(p.value)
-	case "audience":
-		c.req.Audiences = append(c.req.Audiences, p.value)
-	case "resource":
-		c.req.Resources = append(c.req.Resources, p.value)
-	case "authorization_details":
-		c.req.Details, err = details(p.value)
+// isGuess reports whether a response can be that of a guess. A page of a foreign
+// origin can make a browser send anything, so that does not count against the
+// address of the browser's user.
+func isGuess(status int, reason exchange.Reason) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+		return reason != exchange.ReasonOriginNotAllowed
 	}
-	return err
+	return false
 }
 
-// scopes splits a scope (RFC 6749 §3.3).
-func scopes(s string) ([]string, error) {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return nil, refused(exchange.ReasonScopeNotAllowed, "the scope has a character that is not allowed in one")
+// record writes the audit event of the decision.
+func (r *Request) record(reason exchange.Reason, err error) {
+	e, t := &r.event, &r.Token.Trail
+	e.Time, e.RequestID, e.Address = r.Now, r.ID, r.addr
+	if t.Client != "" {
+		e.Client = t.Client
+	}
+	e.Issuer, e.Subject, e.User, e.Session, e.Key = t.Issuer, t.Subject, t.User, t.Session, t.Key
+	e.Rules, e.Scopes, e.Checks = t.Rules, t.Scopes, t.Checks
+	if p := t.Purchase; p != nil {
+		e.Customer, e.Invoice = p.Customer, p.Invoice
+	}
+	if err != nil {
+		e.Reason = reason
+		if reason != exchange.ReasonInternal { // whose text may contain anything
+			e.Err = exchange.AsError(err).Error()
 		}
 	}
-	return strings.Fields(s), nil
+	r.server.cfg.Audit.Write(e)
 }
 
-// details takes authorization_details (RFC 9396 §2) that are JSON. What is in
-// them is for the decision to judge.
-func details(s string) (json.RawMessage, error) {
-	if s[0] != '[' || !json.Valid([]byte(s)) {
-		return nil, refused(exchange.ReasonAuthorizationDetailsInvalid, "authorization_details is not a JSON array")
+// send writes the response. net/http sets the Content-Length of a short one,
+// which it buffers; with a Content-Length it sends a long one unchunked too.
+func (r *Request) send() {
+	const short = 2 << 10
+	h := r.w.Header()
+	if len(r.out) > 0 {
+		h["Content-Type"] = r.media
 	}
-	return json.RawMessage(s), nil
+	if r.status != http.StatusNotModified && (len(r.out) >= short || r.http.Method == http.MethodHead) {
+		h["Content-Length"] = []string{strconv.Itoa(len(r.out))}
+	}
+	r.w.WriteHeader(r.status)
+	_, _ = r.w.Write(r.out) // an error means that the caller has left
 }

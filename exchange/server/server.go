@@ -19,6 +19,7 @@ import (
 	"cambio/exchange/limit"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
+	"cambio/exchange/walletlogin"
 
 	"github.com/jub0bs/cors"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,65 +28,59 @@ import (
 // Config is what a Server needs. Fields without a stated default are required.
 type Config struct {
 	// Issuer is our public base URL and the iss of our tokens. It is the only
-	// source of URLs in answers: Host and X-Forwarded-* are never asked.
+	// source of URLs in responses: Host and X-Forwarded-* are not used.
 	Issuer string
-	// Grants answers token requests; package grant has it.
+	// Endpoints are served beside the documents and health checks of this package;
+	// package endpoint has them.
+	Endpoints []Endpoint
+	// Grants decides token requests; package grant has it.
 	Grants granter
-	// Sessions answers about tokens of ours; package session has it.
+	// Sessions parses and introspects our tokens; package session has it.
 	Sessions sessions
-	// Clients is the clients as of now. It is called anew for each request, so
-	// that a change counts from the next one.
+	// Clients returns the clients as of now. It is called for each request, so that
+	// a change takes effect from the next one.
 	Clients func() Clients
-	// CheckSecret is the ID of the client's live secret that a secret is, empty
-	// if it is none.
+	// CheckSecret returns the ID of the client's live secret that equals secret,
+	// empty if there is none.
 	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
-	// SecretUsed is told by which of its secrets a client has authenticated.
-	// Default: nobody is.
+	// SecretUsed is called with the secret by which a client has authenticated.
+	// Default: nothing.
 	SecretUsed func(clientID, secretID string, now time.Time)
-	// Subjects verifies subject tokens and client assertions; package subject
-	// has it.
-	Subjects verifier
+	// Subjects verifies client assertions; package subject has it.
+	Subjects assertions
 	// Replays spends the jti of client assertions; package replay has it.
 	Replays spender
-	// ClientSessions are those that backends open for wallets; package walletlogin
-	// has them.
+	// ClientSessions finds the client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
-	// Answers keeps what requests with an Idempotency-Key got; package idempotency
-	// has it.
+	// Answers stores the responses to requests with an Idempotency-Key; package
+	// idempotency has it.
 	Answers answers
-	// Requests keeps requests for logins by auth key; package keylogin has it.
-	Requests keyRequests
-	// Mail sends codes; package mail has it. Default: none, so that codes are
-	// refused as exchange.ReasonMailUnavailable.
-	Mail mailer
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
-	// Limits slows down addresses that fail. Default: those of limit.Config.
+	// Limits slows down addresses that fail. Default: that of limit.Config.
 	Limits *limit.Limiter
 	// Audit gets one event for each decision.
 	Audit *audit.Log
-	// Logger is told what operators should look at. Default slog.Default.
+	// Logger gets what operators should look at. Default slog.Default.
 	Logger *slog.Logger
 	// Metrics is where metrics are registered. Default: nowhere.
 	Metrics prometheus.Registerer
-	// TrustedProxies may say in X-Forwarded-For whom they speak for.
+	// TrustedProxies may say in X-Forwarded-For for whom they call.
 	TrustedProxies []netip.Prefix
-	// MaxInFlight is how many requests are worked on at once, default
-	// [DefaultMaxInFlight], and MaxQueued how many may wait for that, default
-	// 1024. More are answered 503. Bodies are read before, so that slow senders
-	// hold up nobody.
+	// MaxInFlight bounds the requests that are worked on at once, default
+	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
+	// refused with 503. Bodies are read before, so that slow senders hold no place.
 	MaxInFlight, MaxQueued int
-	// Ready are the checks of /readyz. Their errors are not shown.
+	// Ready returns the checks of /readyz. Their errors are not shown.
 	Ready func(context.Context) []ReadyCheck
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// DefaultMaxInFlight is how many requests are worked on at once unless a Config
-// says otherwise.
+// DefaultMaxInFlight is the default of Config.MaxInFlight.
 const DefaultMaxInFlight = 1024
 
-// ReadyCheck is what one part of the server says about itself.
+// ReadyCheck is the state of one part of the server.
 type ReadyCheck struct {
 	Name string
 	Err  error
@@ -93,12 +88,12 @@ type ReadyCheck struct {
 
 // Clients are the registered clients; a registry's snapshot is one.
 type Clients interface {
-	// Client is the client of an ID, nil if there is none.
+	// Client returns the client of an ID, nil if there is none.
 	Client(id string) *exchange.CompiledClient
-	// Origins are the origins of all clients, sorted.
+	// Origins returns the origins of all clients, sorted.
 	Origins() []string
-	// DetailTypes are the types of authorization_details that some client may
-	// ask for, sorted.
+	// DetailTypes returns the types of authorization_details that some client may
+	// request, sorted.
 	DetailTypes() []string
 }
 
@@ -108,19 +103,21 @@ type granter interface {
 
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
-	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.RevokedToken, error)
-	// Parse reads an access token of ours that counts now.
+	// Parse reads an access token of ours that is valid now.
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 
-type verifier interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
-	ClientAssertion(ctx context.Context, party *exchange.CompiledClient, assertion *subject.Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error)
+type assertions interface {
+	ClientAssertion(ctx context.Context, client *exchange.CompiledClient, assertion *subject.Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error)
 }
 
 type spender interface {
 	// Spend refuses what was spent before, in a commit of its own.
 	Spend(ctx context.Context, kind, id string, expires, now time.Time) error
+}
+
+type clientSessions interface {
+	Find(ctx context.Context, id string, now time.Time) (walletlogin.Session, error)
 }
 
 type answers interface {
@@ -132,25 +129,24 @@ type publisher interface {
 	Algorithms() []string
 }
 
-// Server is the public HTTP. It is safe for concurrent use.
+// Server is the public HTTP API. It is safe for concurrent use.
 type Server struct {
 	cfg        Config
-	entries    map[string]*entry // path → what answers there
-	unknown    *entry
+	routes     map[string]*route // by path
+	notFound   *route
 	preflight  cors.Middleware
 	preflights *meter
 	gate       gate
 	metrics    *metrics
 	discovery  atomic.Pointer[document]
-	// assertionAudiences are the names of ours that a client assertion may be
-	// for (RFC 7523 §3).
+	// assertionAudiences are our names that a client assertion may be for (RFC
+	// 7523 §3).
 	assertionAudiences []string
-	// decoy is whose secret is checked when a client is not known.
-	decoy    *exchange.Client
-	draining atomic.Bool
+	decoy              *exchange.Client
+	draining           atomic.Bool
 }
 
-// New makes a Server.
+// New returns a Server.
 func New(cfg Config) (*Server, error) {
 	base, err := baseURL(cfg.Issuer)
 	if err != nil {
@@ -159,16 +155,16 @@ func New(cfg Config) (*Server, error) {
 	cfg.defaults()
 	s := &Server{cfg: cfg, decoy: decoy()}
 	s.gate.open(cfg.MaxInFlight, cfg.MaxQueued)
-	for _, path := range []string{"", tokenPath, revokePath, introspectPath} {
+	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
 	}
-	if err := s.describe(); err != nil {
+	if err := s.updateDiscovery(); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Metrics, s); err != nil {
 		return nil, err
 	}
-	s.route(base.Path)
+	s.addRoutes(base.Path)
 	s.ClientsChanged()
 	return s, nil
 }
@@ -182,9 +178,6 @@ func (cfg *Config) defaults() {
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
-	}
-	if cfg.Mail == nil {
-		cfg.Mail = noMail{}
 	}
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = DefaultMaxInFlight
@@ -203,7 +196,7 @@ func (cfg *Config) defaults() {
 	}
 }
 
-// baseURL reads an issuer identifier (RFC 8414 §2).
+// baseURL parses an issuer identifier (RFC 8414 §2).
 func baseURL(issuer string) (*url.URL, error) {
 	u, err := url.Parse(issuer)
 	switch {
@@ -221,16 +214,16 @@ func baseURL(issuer string) (*url.URL, error) {
 	return u, nil
 }
 
-// Handler is what http.Server serves.
+// Handler returns what http.Server serves.
 func (s *Server) Handler() http.Handler { return s }
 
-// Drain makes /readyz answer 503, so that load balancers send no more. Requests
-// are answered as before.
+// Drain makes /readyz respond with 503, so that load balancers send no more. Requests
+// are served as before.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// HTTPServer is an http.Server with the time and size limits that a public
+// HTTPServer returns an http.Server with the time and size limits that a public
 // server needs: a sender has 10 s for a whole request. The limit of its header is
-// the same, for which net/http sets the timer of a connection once.
+// the same, so that net/http sets the timer of a connection once.
 func HTTPServer(h http.Handler) *http.Server {
 	const sending = 10 * time.Second
 	return &http.Server{
@@ -240,6 +233,6 @@ func HTTPServer(h http.Handler) *http.Server {
 		WriteTimeout:                 60 * time.Second,
 		IdleTimeout:                  2 * time.Minute,
 		MaxHeaderBytes:               16 << 10,
-		DisableGeneralOptionsHandler: true, // OPTIONS * goes through the error door
+		DisableGeneralOptionsHandler: true, // OPTIONS * is refused like any other
 	}
 }

@@ -304,8 +304,8 @@ func TestMetrics(t *testing.T) {
 		"cambio_requests_total preflight granted":             2,
 		"cambio_requests_total preflight ORIGIN_NOT_ALLOWED":  1,
 
-		"cambio_requests_total door_verify granted":                 1,
-		"cambio_requests_total door_verify SUBJECT_TOKEN_MALFORMED": 2,
+		"cambio_requests_total verify granted":                 1,
+		"cambio_requests_total verify SUBJECT_TOKEN_MALFORMED": 2,
 	} {
 		if outcomes[name] != want {
 			t.Errorf("%s is %v, want %v", name, outcomes[name], want)

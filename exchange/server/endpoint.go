@@ -1,0 +1,230 @@
+package server
+
+import (
+	"cambio/exchange"
+	"cambio/exchange/grant"
+	"cambio/jwks/strictjson"
+)
+
+// Endpoint declares a path that takes POST requests: what it demands of a
+// request, and the functions that are its own. Whatever is not declared is
+// refused. All else is the pipeline's, so that no endpoint can leave out or
+// reorder a step.
+type Endpoint struct {
+	Name  string // label of the metrics
+	Path  string // relative to the issuer's
+	Event string // name of the audit event
+	// Caller is how the client is found. It also decides the media type of
+	// request bodies: forms for [FormClient], JSON otherwise.
+	Caller Authentication
+	// Confidential demands a client that has authenticated.
+	Confidential bool
+	// PageRefresh accepts the refresh token in the body instead of the client's
+	// secret, from pages, where the client is registered so
+	// (exchange.Client.PageRefresh).
+	PageRefresh bool
+	// ByAudience accepts a token exchange that names no client: an issuer's
+	// registration can let it be found by the subject token's audience.
+	ByAudience bool
+	// Browsers lets pages of registered origins call.
+	Browsers bool
+	// NeverReplayed ignores an Idempotency-Key: the endpoint changes nothing, and
+	// its response is as of now.
+	NeverReplayed bool
+	// OnlyRefusals leaves success out of the audit log.
+	OnlyRefusals bool
+	// Status is that of success, default 200.
+	Status int
+	Steps  EndpointSteps // a [Steps] or a [TokenSteps]
+}
+
+// EndpointSteps are the functions of an endpoint.
+type EndpointSteps interface{ pipeline() handler }
+
+// Steps are the functions of an endpoint that does not request tokens. In is
+// what a request says and Out what comes of it. Only Run is required.
+type Steps[In, Out any] struct {
+	// Read reads and validates the parameters. It sees nothing but the body.
+	Read func(body Body, in *In) error
+	// Check does what depends on the client and precedes the lookup of a stored
+	// response.
+	Check func(r *Request, in *In) error
+	// Run does what was asked.
+	Run func(r *Request, in *In) (Out, error)
+	// Write appends the body of the response. Default: it has none.
+	Write func(b strictjson.Buffer, out Out) strictjson.Buffer
+	// Proves reports whether success shows that the caller had something to
+	// prove; without that, an unauthenticated caller's response is not stored.
+	// Default: success does.
+	Proves func(out Out) bool
+}
+
+// TokenSteps are the functions of an endpoint that requests tokens: it translates
+// to a token request and from the response, and package grant decides. In is what
+// the response needs beside.
+type TokenSteps[In any] struct {
+	// GrantType and SubjectTokenType are those of each request, empty where it
+	// says itself.
+	GrantType, SubjectTokenType string
+	// Read translates the parameters to t.
+	Read func(body Body, in *In, t *grant.Request) error
+	// Check is as in [Steps], and AfterLookup the same once no stored response was found.
+	Check, AfterLookup func(r *Request, in *In) error
+	// Write appends the body of the response.
+	Write func(b strictjson.Buffer, r *Request, in *In, res *grant.Response) strictjson.Buffer
+}
+
+// handler serves a request by filling in its response, or refuses it.
+type handler func(r *Request) error
+
+// pipeline runs the steps of an endpoint that follow its media type.
+type pipeline[In, Out any] struct {
+	begin  func(*grant.Request)
+	read   func(Body, *grant.Request, *In) error
+	check  func(*Request, *In) error
+	tokens bool
+	run    func(*Request, *In) (Out, error)
+	write  func(strictjson.Buffer, *Request, *In, Out) strictjson.Buffer
+	proves func(Out) bool
+}
+
+func (p *pipeline[In, Out]) serve(r *Request) error {
+	var in In
+	if err := p.admit(r, &in); err != nil {
+		return err
+	}
+	if replayed, err := r.lookup(); replayed || err != nil {
+		return err
+	}
+	out, err := p.run(r, &in)
+	if err != nil {
+		return err
+	}
+	r.proved = p.proves == nil || p.proves(out)
+	if s := r.endpoint.Status; s != 0 {
+		r.status = s
+	}
+	if p.write != nil {
+		r.out = p.write(r.out, r, &in, out)
+	}
+	if r.endpoint.OnlyRefusals {
+		r.event.Name = ""
+	}
+	return nil
+}
+
+// admit reads the parameters, authenticates the client and checks what depends
+// on it.
+func (p *pipeline[In, Out]) admit(r *Request, in *In) error {
+	if p.begin != nil {
+		p.begin(&r.Token)
+	}
+	early := r.endpoint.Caller.precedesParameters()
+	if early {
+		if err := r.authenticate(); err != nil {
+			return err
+		}
+	}
+	body, err := r.body()
+	if err == nil && p.read != nil {
+		err = p.read(body, &r.Token, in)
+	}
+	if err != nil {
+		return err
+	}
+	if !early {
+		if err := r.authenticate(); err != nil {
+			return err
+		}
+	}
+	if p.tokens {
+		if err := r.refuseDPoP(); err != nil {
+			return err
+		}
+	}
+	if p.check == nil {
+		return nil
+	}
+	return p.check(r, in)
+}
+
+func (s Steps[In, Out]) pipeline() handler {
+	p := &pipeline[In, Out]{check: s.Check, run: s.Run, proves: s.Proves}
+	if s.Read != nil {
+		p.read = func(body Body, _ *grant.Request, in *In) error { return s.Read(body, in) }
+	}
+	if s.Write != nil {
+		p.write = func(b strictjson.Buffer, _ *Request, _ *In, out Out) strictjson.Buffer { return s.Write(b, out) }
+	}
+	return p.serve
+}
+
+func (s TokenSteps[In]) pipeline() handler {
+	p := &pipeline[In, *grant.Response]{check: s.Check, tokens: true, write: s.Write}
+	p.begin = func(t *grant.Request) { t.GrantType, t.SubjectTokenType = s.GrantType, s.SubjectTokenType }
+	if s.Read != nil {
+		p.read = func(body Body, t *grant.Request, in *In) error { return s.Read(body, in, t) }
+	}
+	p.run = func(r *Request, in *In) (*grant.Response, error) {
+		if s.AfterLookup != nil {
+			if err := s.AfterLookup(r, in); err != nil {
+				return nil, err
+			}
+		}
+		return r.requestTokens()
+	}
+	return p.serve
+}
+
+// requestTokens requests tokens of package grant.
+func (r *Request) requestTokens() (*grant.Response, error) {
+	r.Token.ID = r.ID
+	res, err := r.server.cfg.Grants.Token(r.Context(), &r.Token, r.Now)
+	if r.Caller.Client == nil { // it may have been found by the token's audience
+		r.Caller.Client = r.Token.Client
+	}
+	return res, err
+}
+
+// refuseDPoP refuses a DPoP proof (RFC 9449 §4), whatever it says: its sender
+// expects tokens that are bound to its key, and they would not be.
+func (r *Request) refuseDPoP() error {
+	if len(r.http.Header["Dpop"]) == 0 {
+		return nil
+	}
+	return Refused(exchange.ReasonParameterInvalid, "DPoP is not supported: tokens are Bearer tokens, ask without a DPoP header")
+}
+
+// serveBody serves a request with a body, whose endpoint's steps are next: steps
+// 4 to 6 of the package comment. A failure from here on counts against the
+// caller's address.
+func (r *Request) serveBody(next handler) error {
+	s := r.server
+	if err := r.checkAddress(); err != nil {
+		return err
+	}
+	if err := r.readBody(r.endpoint.Caller.media()); err != nil {
+		return err
+	}
+	if r.endpoint.Caller != FormClient { // the RFCs' endpoints have retries of their own
+		if err := r.readIdempotencyKey(); err != nil {
+			return err
+		}
+	}
+	if err := s.gate.enter(r.Context()); err != nil {
+		return err
+	}
+	defer s.gate.leave()
+	r.event.Name = r.endpoint.Event
+	return next(r)
+}
+
+// checkAddress slows down an address that has failed too often.
+func (r *Request) checkAddress() error {
+	wait, ok := r.server.cfg.Limits.Allow(r.addr, r.Now)
+	if !ok {
+		return tooManyFailures(wait)
+	}
+	r.countsFailure = true
+	return nil
+}
