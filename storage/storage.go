@@ -45,13 +45,6 @@ type unavailable string
 func (e unavailable) Error() string   { return string(e) }
 func (unavailable) Unavailable() bool { return true }
 
-// Unavailable reports whether err means that the store cannot be read or written
-// now.
-func Unavailable(err error) bool {
-	_, ok := errors.AsType[unavailable](err)
-	return ok
-}
-
 // Engine is a store. Its methods are safe for concurrent use. Keys are bytes
 // in a string and are ordered as bytes; a table exists once it is written to,
 // and one that was never written to is empty.

@@ -87,13 +87,13 @@ func BenchmarkRefresh(b *testing.B) {
 			_, err := w.refresh(tokens.RefreshToken, start)
 			return err
 		}
-		name := map[bool]string{false: "start+turn-nosync", true: "start+turn-sync"}[sync]
+		name := map[bool]string{false: "create+rotate-nosync", true: "create+rotate-sync"}[sync]
 		b.Run(name, func(b *testing.B) { each(b, run) })
 		b.Run(name+"-parallel", func(b *testing.B) { parallel(b, run) })
 	}
 	w := newWorld(b)
 	_, tokens := w.start(start)
-	b.Run("turn-nosync", func(b *testing.B) {
+	b.Run("rotate-nosync", func(b *testing.B) {
 		each(b, func() (err error) { tokens, err = w.refresh(tokens.RefreshToken, start); return err })
 	})
 	_, tokens = w.start(start)

@@ -7,9 +7,9 @@ import (
 	"cambio/exchange"
 )
 
-// What a checkout token is for is in it, is read again, and is introspected;
-// no mapped claim can say the same.
-func TestCheckoutToken(t *testing.T) {
+// A checkout token has its invoice in it, through parsing and introspection, and
+// no mapped claim can set it.
+func TestCheckoutTokenNamesItsInvoice(t *testing.T) {
 	w := newWorld(t)
 	token := aToken(start)
 	token.Scopes, token.Purchase = nil, &exchange.Purchase{Partner: "p-1", Customer: "c-1", Invoice: `i"1`}
@@ -30,12 +30,12 @@ func TestCheckoutToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var said map[string]any
-	if b, err := json.Marshal(in); err != nil || json.Unmarshal(b, &said) != nil {
+	var shown map[string]any
+	if b, err := json.Marshal(in); err != nil || json.Unmarshal(b, &shown) != nil {
 		t.Fatal(err)
 	}
-	if said["active"] != true || said["partner_id"] != "p-1" || said["customer_id"] != "c-1" || said["invoice_id"] != `i"1` {
-		t.Errorf("introspected %v", said)
+	if shown["active"] != true || shown["partner_id"] != "p-1" || shown["customer_id"] != "c-1" || shown["invoice_id"] != `i"1` {
+		t.Errorf("introspected %v", shown)
 	}
 	plain := aToken(start)
 	plain.Extra = token.Extra

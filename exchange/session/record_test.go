@@ -16,24 +16,24 @@ import (
 
 var _ storage.RecordWriter = (*record)(nil)
 
-// TestRecord: what a record writes of itself reads as what encoding/json writes
-// of it, whatever is in it; that an empty list reads as none is all the same.
-func TestRecord(t *testing.T) {
+// A record is read as the same value whether it or encoding/json wrote it. An
+// empty list may be read as nil.
+func TestRecordReadsAsWritten(t *testing.T) {
 	check := func(t interface{ Fatalf(string, ...any) }, r record) {
-		ours, err := r.AppendRecord(nil)
+		own, err := r.AppendRecord(nil)
 		if err != nil {
 			t.Fatalf("%+v: %v", r, err)
 		}
-		theirs, err := json.Marshal(r)
+		plain, err := json.Marshal(r)
 		if err != nil {
 			t.Fatalf("%+v: %v", r, err)
 		}
 		var got, want record
-		if err := json.Unmarshal(theirs, &want); err != nil {
-			t.Fatalf("%s: %v", theirs, err)
+		if err := json.Unmarshal(plain, &want); err != nil {
+			t.Fatalf("%s: %v", plain, err)
 		}
-		if err := json.Unmarshal(ours, &got); err != nil || !cmp.Equal(got, want) {
-			t.Fatalf("%s reads as %+v, %v\n%s", ours, got, err, cmp.Diff(want, got))
+		if err := json.Unmarshal(own, &got); err != nil || !cmp.Equal(got, want) {
+			t.Fatalf("%s reads as %+v, %v\n%s", own, got, err, cmp.Diff(want, got))
 		}
 	}
 	check(t, record{})
@@ -41,7 +41,7 @@ func TestRecord(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { check(t, drawRecord(t)) })
 }
 
-// fullRecord has something in each member there is.
+// fullRecord has a value in each member.
 func fullRecord(t *testing.T) record {
 	now := time.Date(2026, 11, 26, 3, 4, 5, 678, time.UTC)
 	full := fullToken(now)
@@ -80,7 +80,7 @@ func drawRecord(t *rapid.T) record {
 	}
 }
 
-// drawClaim draws what package subject makes of JSON.
+// drawClaim draws a value as package subject reads it from JSON.
 func drawClaim(depth int) *rapid.Generator[any] {
 	some := []*rapid.Generator[any]{
 		rapid.String().AsAny(), rapid.Int64().AsAny(), rapid.Bool().AsAny(), rapid.Just[any](nil), rapid.Just[any](1.5),
@@ -92,9 +92,7 @@ func drawClaim(depth int) *rapid.Generator[any] {
 	return rapid.OneOf(some...)
 }
 
-// TestRecordThatCannotBeWritten: an error says what is wrong, and nothing is
-// stored.
-func TestRecordThatCannotBeWritten(t *testing.T) {
+func TestUnwritableRecordIsNotStored(t *testing.T) {
 	w := newWorld(t)
 	for name, spoil := range map[string]func(*exchange.Session){
 		"claim": func(s *exchange.Session) { s.Claims = map[string]any{"n": math.NaN()} },

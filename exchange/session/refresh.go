@@ -48,7 +48,7 @@ func (s *Store) readRefresh(presented string) (id string, generation uint64, ok 
 	return parts[0], generation, true
 }
 
-// use is what presenting a generation means.
+// use classifies a presented generation.
 type use int
 
 const (

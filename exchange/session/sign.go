@@ -85,8 +85,7 @@ func appendAccess(b strictjson.Buffer, t *exchange.AccessToken) (_ strictjson.Bu
 }
 
 // appendCommon appends the claims that access and ID tokens share. aud is always
-// an array: an API that only asks whether aud includes its name finds no
-// substring.
+// an array: an API that searches it for its own name cannot find a substring.
 func appendCommon(b strictjson.Buffer, t *exchange.AccessToken) (_ strictjson.Buffer, err error) {
 	b = b.OmitString("iss", t.Issuer).OmitString("sub", t.User).Strings("aud", t.Audience)
 	b = b.Int("iat", t.IssuedAt.Unix()).Int("exp", t.Expires.Unix())

@@ -78,7 +78,7 @@ func (w *world) reopen() {
 	w.open()
 }
 
-// aSession is one that nobody has started yet.
+// aSession returns a session that is not stored yet.
 func aSession(now time.Time) *exchange.Session {
 	return &exchange.Session{
 		User: "user-1", Client: "app", Issuer: "acme", Subject: "alice", Key: "acme-key",
@@ -96,7 +96,7 @@ func aToken(now time.Time) *exchange.AccessToken {
 
 const idle = 30 * 24 * time.Hour
 
-// start starts a session that is kept.
+// start creates a session that is stored.
 func (w *world) start(now time.Time) (*exchange.Session, exchange.Tokens) {
 	w.t.Helper()
 	s := aSession(now)
@@ -107,7 +107,7 @@ func (w *world) start(now time.Time) (*exchange.Session, exchange.Tokens) {
 	return s, tokens
 }
 
-// stateless makes an access token of which nothing is stored.
+// stateless returns an access token without a stored session.
 func (w *world) stateless(now time.Time) string {
 	w.t.Helper()
 	before := w.commits.Load()
@@ -121,8 +121,8 @@ func (w *world) stateless(now time.Time) string {
 	return tokens.AccessToken
 }
 
-// allow is a judge that gives every session what it was born with.
-func allow(now time.Time) func(*exchange.Session) (*exchange.AccessToken, time.Duration, error) {
+// allow grants every session what it was created with.
+func allow(now time.Time) Evaluate {
 	return func(s *exchange.Session) (*exchange.AccessToken, time.Duration, error) {
 		return &exchange.AccessToken{
 			User: s.User, Client: s.Client, Audience: s.Audience, Scopes: s.Scopes, Expires: now.Add(15 * time.Minute),
@@ -134,7 +134,7 @@ func (w *world) refresh(token string, now time.Time) (exchange.Tokens, error) {
 	return w.Refresh(context.Background(), token, now, allow(now))
 }
 
-// dump is all records of the sessions' tables.
+// dump returns all records of the package's tables.
 func (w *world) dump() map[string]string {
 	w.t.Helper()
 	out := map[string]string{}
@@ -149,7 +149,7 @@ func (w *world) dump() map[string]string {
 	return out
 }
 
-// tables is how many records each table has.
+// tables returns how many records each table has.
 func (w *world) tables() map[string]int {
 	n := map[string]int{}
 	for k := range w.dump() {
@@ -159,7 +159,7 @@ func (w *world) tables() map[string]int {
 	return n
 }
 
-// reason is the reason of a refusal, empty for no error.
+// reason returns the reason of an error, empty for nil.
 func reason(t testing.TB, err error) exchange.Reason {
 	t.Helper()
 	if err == nil {
@@ -168,7 +168,7 @@ func reason(t testing.TB, err error) exchange.Reason {
 	return exchange.AsError(err).Reason
 }
 
-// payload is the claims of a token, unverified.
+// payload returns the claims of a token, unverified.
 func payload(t testing.TB, token string) map[string]any {
 	t.Helper()
 	var out map[string]any

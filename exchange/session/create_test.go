@@ -28,7 +28,7 @@ func rawPayload(t testing.TB, token string) []byte {
 	return b
 }
 
-// fullToken has every claim there is.
+// fullToken returns a token with every claim.
 func fullToken(now time.Time) *exchange.AccessToken {
 	t := aToken(now)
 	t.AuthTime, t.ACR, t.AMR, t.JKT = 1_700_000_000, "mfa", []string{"pwd", "otp"}, "thumb"
@@ -38,7 +38,7 @@ func fullToken(now time.Time) *exchange.AccessToken {
 	return t
 }
 
-func TestAccessToken(t *testing.T) {
+func TestAccessTokenClaims(t *testing.T) {
 	w := newWorld(t)
 	s := aSession(start)
 	full := fullToken(start)
@@ -76,8 +76,8 @@ func TestAccessToken(t *testing.T) {
 	}
 }
 
-// A client that came for itself came from no issuer.
-func TestClientsTokenHasNoOrigin(t *testing.T) {
+// A client that authenticated for itself has no issuer.
+func TestTokenOfClientHasNoOrigin(t *testing.T) {
 	w := newWorld(t)
 	s := aSession(start)
 	s.Issuer, s.Key, s.Subject = "", "", ""
@@ -93,7 +93,6 @@ func TestClientsTokenHasNoOrigin(t *testing.T) {
 	}
 }
 
-// What is signed is what is read.
 func TestParseReadsWhatSignWrote(t *testing.T) {
 	w := newWorld(t)
 	for _, keep := range []bool{true, false} {
@@ -145,8 +144,8 @@ func TestStringsAreEscaped(t *testing.T) {
 	})
 }
 
-// A mapped claim never becomes one that says what the token is.
-func TestMappedClaimsOverwriteNothing(t *testing.T) {
+// A mapped claim never takes a reserved name.
+func TestMappedClaimsReplaceNoReservedClaim(t *testing.T) {
 	w := newWorld(t)
 	full := fullToken(start)
 	full.Extra = nil
@@ -157,7 +156,7 @@ func TestMappedClaimsOverwriteNothing(t *testing.T) {
 	want := payload(t, tokens.AccessToken)
 	names := slices.Collect(maps.Keys(want))
 	names = append(names, "sid", "nbf", "azp", "may_act", "active", "origin")
-	for _, name := range slices.Clone(names) { // encoding/json takes one for the other
+	for _, name := range slices.Clone(names) { // encoding/json ignores case
 		names = append(names, strings.ToUpper(name))
 	}
 	full.Extra = map[string]any{}
@@ -182,7 +181,7 @@ func TestMappedClaimsOverwriteNothing(t *testing.T) {
 	}
 }
 
-func TestIDToken(t *testing.T) {
+func TestIDTokenIsForItsClient(t *testing.T) {
 	w := newWorld(t)
 	access := fullToken(start)
 	tokens, err := w.Create(t.Context(), aSession(start), access, idle, true, start)
@@ -206,11 +205,11 @@ func TestIDToken(t *testing.T) {
 		t.Error("the same jti twice")
 	}
 	if _, err := w.Parse(t.Context(), id, start); reason(t, err) != exchange.ReasonKeyNotFound {
-		t.Errorf("an ID token is taken for an access token: %v", err)
+		t.Errorf("an ID token was accepted as an access token: %v", err)
 	}
 }
 
-func TestStartCommits(t *testing.T) {
+func TestCreateCommitsOnce(t *testing.T) {
 	other := storage.Write{Table: "other", Key: "k", Value: []byte("v"), If: storage.IfAbsent}
 	tests := []struct {
 		name    string
@@ -244,9 +243,9 @@ func TestStartCommits(t *testing.T) {
 	}
 }
 
-func TestStartConflict(t *testing.T) {
+func TestCreateConflictStoresNothing(t *testing.T) {
 	w := newWorld(t)
-	taken := storage.Write{Table: "other", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("gone")}
+	taken := storage.Write{Table: "other", Key: "k", Value: []byte("v"), If: storage.IfEqual, Old: []byte("other")}
 	for _, keep := range []bool{true, false} {
 		tokens, err := w.Create(t.Context(), aSession(start), aToken(start), idle, keep, start, taken)
 		if !errors.Is(err, storage.ErrConflict) || tokens != (exchange.Tokens{}) {
@@ -258,7 +257,7 @@ func TestStartConflict(t *testing.T) {
 	}
 }
 
-func TestStartRefusesWhatEndsNow(t *testing.T) {
+func TestCreateRefusesExpiredTokens(t *testing.T) {
 	tests := []struct {
 		name     string
 		keep     bool
@@ -266,10 +265,10 @@ func TestStartRefusesWhatEndsNow(t *testing.T) {
 		notAfter time.Duration
 		want     exchange.Reason
 	}{
-		{"lives", true, time.Minute, time.Hour, ""},
+		{"valid", true, time.Minute, time.Hour, ""},
 		{"no second left", false, 400 * time.Millisecond, time.Hour, exchange.ReasonSubjectTokenExpired},
-		{"already over", false, -time.Minute, time.Hour, exchange.ReasonSubjectTokenExpired},
-		{"the session is over", true, time.Minute, 0, exchange.ReasonSubjectTokenExpired},
+		{"already expired", false, -time.Minute, time.Hour, exchange.ReasonSubjectTokenExpired},
+		{"the session has ended", true, time.Minute, 0, exchange.ReasonSubjectTokenExpired},
 	}
 	for _, tt := range tests {
 		w := newWorld(t)
@@ -287,25 +286,24 @@ func TestStartRefusesWhatEndsNow(t *testing.T) {
 	s := aSession(start)
 	s.NotAfter = time.Time{}
 	if _, err := w.Create(t.Context(), s, aToken(start), idle, true, start); err == nil {
-		t.Error("a session without an end was started")
+		t.Error("a session without an end was created")
 	}
 }
 
-// Whatever the clock does between two requests, no token expires before it was
-// issued.
+// Whatever the clock does between two requests, exp of a token is after its iat.
 func TestExpiryComesAfterIssue(t *testing.T) {
 	w := newWorld(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		at := func(name string) time.Time {
 			return start.Add(time.Duration(rapid.Int64Range(-int64(48*time.Hour), int64(48*time.Hour)).Draw(rt, name)))
 		}
-		born := at("birth")
-		s := aSession(born)
+		created := at("created")
+		s := aSession(created)
 		s.NotAfter = at("end")
-		tokens, err := w.Create(t.Context(), s, aToken(at("token's clock")), idle, true, born)
+		tokens, err := w.Create(t.Context(), s, aToken(at("token's clock")), idle, true, created)
 		if err == nil {
 			ordered(rt, tokens)
-			tokens, err = w.Refresh(t.Context(), tokens.RefreshToken, at("refresh"), allow(at("judge's clock")))
+			tokens, err = w.Refresh(t.Context(), tokens.RefreshToken, at("refresh"), allow(at("rules' clock")))
 		}
 		if err == nil {
 			ordered(rt, tokens)
@@ -323,7 +321,7 @@ func ordered(rt *rapid.T, tokens exchange.Tokens) {
 	}
 }
 
-// No token, and no part of one that would do as one, is stored.
+// No token, and no part of one that could serve as one, is stored.
 func TestTokensAreNotStored(t *testing.T) {
 	w := newWorld(t)
 	_, tokens := w.start(start)
