@@ -95,14 +95,6 @@ func (b Buffer) Time(name string, t time.Time) Buffer {
 	return append(b, '"')
 }
 
-// OmitTime writes a time as Time does, or nothing if it is zero.
-func (b Buffer) OmitTime(name string, t time.Time) Buffer {
-	if t.IsZero() {
-		return b
-	}
-	return b.Time(name, t)
-}
-
 // OmitRaw writes a value that is JSON already, or nothing if it is empty.
 func (b Buffer) OmitRaw(name string, value []byte) Buffer {
 	if len(value) == 0 {

@@ -32,7 +32,7 @@
 //				}
 //			}
 //		default:
-//			r.Unknown() // or nothing, to skip the member
+//			r.Fail(errUnknown) // or nothing, to skip the member
 //		}
 //	}
 //	if err := r.End(); err != nil {

@@ -14,7 +14,6 @@ var (
 	ErrTrailing  = errors.New("data after the JSON document")
 	ErrDuplicate = errors.New("a repeated member name")
 	ErrVariant   = errors.New("a member name that differs from a known one only by case")
-	ErrUnknown   = errors.New("an unknown member")
 	ErrType      = errors.New("a value of the wrong type")
 	ErrNumber    = errors.New("a number out of range")
 )

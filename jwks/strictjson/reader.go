@@ -22,9 +22,8 @@ type Options struct {
 	// ShallowDuplicates leaves repeated names inside skipped and raw values to
 	// the reader of those values.
 	ShallowDuplicates bool
-	// Number converts the text of a number that Number or Value reads. The
-	// default returns int64 for a whole number, however it is written, and
-	// float64 for another.
+	// Number converts the text of a number that Value reads. The default returns
+	// int64 for a whole number, however it is written, and float64 for another.
 	Number func(text string) (any, error)
 }
 
@@ -89,9 +88,6 @@ func (r *Reader) Fail(err error) {
 	}
 	r.at = len(r.text)
 }
-
-// Unknown refuses the current member as unknown.
-func (r *Reader) Unknown() { r.fail(ErrUnknown, r.at) }
 
 // Object reads an object and yields the name of each member; the loop reads the
 // value, or leaves it to be skipped. The names are in the order of the document.

@@ -105,18 +105,6 @@ func (r *Reader) NumberText() string {
 	return text
 }
 
-// Number reads a number and converts it as [Options.Number] says.
-func (r *Reader) Number() any {
-	if r.Kind() != '0' {
-		r.mismatch()
-		return nil
-	}
-	if n := r.number(); r.err == nil {
-		return n
-	}
-	return nil
-}
-
 func (r *Reader) number() any {
 	start := r.at
 	text, whole := r.digits()
