@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/dev"
@@ -27,13 +26,13 @@ func (c *cli) dev() *cobra.Command {
 	cmd := c.verb("dev [--port 8080]", "Try everything on this machine",
 		`Runs a server that trusts an OpenID provider with a login page (users alice and
 bob), and a demo API that accepts the server's access tokens. All of it listens
-on loopback only and keeps everything in a temporary folder, which is deleted in
-the end. Then it prints a transcript to paste into another shell: from a login
+on loopback only and keeps everything in a temporary folder, which is deleted at
+the end. It prints a transcript to paste into another shell: from a login
 to a revoked session with curl alone.
 
 It takes five ports in a row: the server, its admin API, the provider, the API,
 and an SMTP server that shows mails instead of delivering them. Clients for the
-other ways in are registered, with the secrets that it prints.`,
+other kinds of proof are registered, and their secrets printed.`,
 		`  cambio dev
   cambio dev --port 9080`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error { return c.runDev(ctx, port) })
@@ -75,18 +74,17 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 		return err
 	}
 	api := dev.NewAPI(urls.Cambio, urls.Cambio+"/.well-known/jwks.json", urls.API)
-	for at, h := range map[int]http.Handler{port + 2: provider, port + 3: api} {
-		stop, err := serveLoopback(at, h)
+	for at, server := range map[int]listening{
+		port + 2: &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second},
+		port + 3: &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second},
+		port + 4: dev.NewMailbox(urls, c.out),
+	} {
+		stop, err := serveLoopback(at, server)
 		if err != nil {
 			return err
 		}
 		defer stop()
 	}
-	stop, err := showMail(port+4, dev.NewMailbox(urls, c.out))
-	if err != nil {
-		return err
-	}
-	defer stop()
 	demo, err := dev.NewDemo(dir)
 	if err != nil {
 		return err
@@ -170,18 +168,14 @@ func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
 
 func hostPort(url string) string { return url[len("http://"):] }
 
-// serveLoopback serves h until the returned function is called.
-func serveLoopback(port int, h http.Handler) (stop func(), err error) {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	return onLoopback(port, s.Serve, s.Close)
+// listening is a server of HTTP or SMTP.
+type listening interface {
+	Serve(net.Listener) error
+	Close() error
 }
 
-// showMail runs an SMTP server until the returned function is called.
-func showMail(port int, s *smtp.Server) (stop func(), err error) {
-	return onLoopback(port, s.Serve, s.Close)
-}
-
-func onLoopback(port int, serve func(net.Listener) error, end func() error) (stop func(), err error) {
+// serveLoopback runs a server until the returned function is called.
+func serveLoopback(port int, s listening) (stop func(), err error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return nil, hinted(err, fmt.Sprintf("choose five free ports: cambio dev --port %d", port+1000))
@@ -189,7 +183,7 @@ func onLoopback(port int, serve func(net.Listener) error, end func() error) (sto
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		serve(l)
+		s.Serve(l)
 	}()
-	return func() { end(); <-done }, nil
+	return func() { s.Close(); <-done }, nil
 }
