@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// Retry calls attempt, which reads, decides and commits, again as long as it
-// returns [ErrConflict], attempts times at most. It returns attempt's error;
-// after the last conflict that is ErrConflict with a method Overloaded, since
-// other writers were faster each time. It stops early when ctx ends.
+// Retry calls attempt, which reads, decides and commits, until it returns
+// anything but [ErrConflict], attempts times at most. After the last conflict
+// the error is ErrConflict with a method Overloaded() bool that returns true. It
+// stops early when ctx ends.
 func Retry(ctx context.Context, attempts int, attempt func() error) error {
 	var err error
 	for range attempts {
@@ -20,18 +20,11 @@ func Retry(ctx context.Context, attempts int, attempt func() error) error {
 			return ctx.Err()
 		}
 	}
-	return contended{attempts, err}
+	return overloaded{fmt.Errorf("gave up after %d concurrent changes: %w", attempts, err)}
 }
 
-// contended is the error after the last attempt of [Retry].
-type contended struct {
-	attempts int
-	err      error
-}
+// overloaded is the error after the last attempt of [Retry].
+type overloaded struct{ error }
 
-func (c contended) Error() string {
-	return fmt.Sprintf("gave up after %d concurrent changes: %v", c.attempts, c.err)
-}
-
-func (c contended) Unwrap() error  { return c.err }
-func (contended) Overloaded() bool { return true }
+func (o overloaded) Unwrap() error  { return o.error }
+func (overloaded) Overloaded() bool { return true }

@@ -113,30 +113,22 @@ func (t Table[T]) Sweep(ctx context.Context, before string, batch int) (int, err
 	if before == "" { // which would be the end of the table
 		return 0, nil
 	}
-	for swept := 0; ; {
-		n, err := t.sweepBatch(ctx, before, max(batch, 1))
-		swept += n
-		if err != nil {
-			return swept, t.wrap("sweeping", err)
+	batch = max(batch, 1)
+	for n := 0; ; {
+		var writes []Write
+		for r, err := range t.engine.Scan(ctx, t.name, "", before, batch) {
+			if err != nil {
+				return n, t.wrap("sweeping", err)
+			}
+			writes = append(writes, t.Remove(r.Key))
 		}
-		if n < max(batch, 1) {
-			return swept, nil
+		if err := t.engine.Commit(ctx, writes...); err != nil {
+			return n, t.wrap("sweeping", err)
+		}
+		if n += len(writes); len(writes) < batch {
+			return n, nil
 		}
 	}
-}
-
-func (t Table[T]) sweepBatch(ctx context.Context, before string, limit int) (int, error) {
-	var writes []Write
-	for r, err := range t.engine.Scan(ctx, t.name, "", before, limit) {
-		if err != nil {
-			return 0, err
-		}
-		writes = append(writes, t.Remove(r.Key))
-	}
-	if err := t.engine.Commit(ctx, writes...); err != nil {
-		return 0, err
-	}
-	return len(writes), nil
 }
 
 const macSize = sha256.Size

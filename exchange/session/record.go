@@ -41,26 +41,25 @@ func appendSession(b strictjson.Buffer, s *exchange.Session) (_ strictjson.Buffe
 	b = b.Begin().OmitString("id", s.ID).OmitString("user", s.User).OmitString("client", s.Client)
 	b = b.OmitString("issuer", s.Issuer).OmitString("subject", s.Subject).OmitString("proof", s.Proof)
 	b = b.OmitString("key", s.Key).OmitStrings("rules", s.Rules).OmitStrings("scopes", s.Scopes)
-	b = b.OmitStrings("audience", s.Audience)
-	if len(s.Claims) > 0 {
-		if b, err = b.Value("claims", s.Claims); err != nil {
-			return b, err
-		}
-	}
+	b = b.OmitStrings("audience", s.Audience).OmitString("acr", s.ACR).OmitStrings("amr", s.AMR).OmitString("jkt", s.JKT)
 	if s.AuthTime != 0 {
 		b = b.Int("authTime", s.AuthTime)
 	}
-	b = b.OmitString("acr", s.ACR).OmitStrings("amr", s.AMR)
-	if s.Actor != nil {
-		if b, err = b.Value("actor", s.Actor); err != nil {
+	for _, m := range []struct {
+		name  string
+		value any
+		empty bool
+	}{
+		{"claims", s.Claims, len(s.Claims) == 0},
+		{"actor", s.Actor, s.Actor == nil},
+		{"authorizationDetails", s.Details, len(s.Details) == 0},
+	} {
+		if m.empty {
+			continue
+		}
+		if b, err = b.Value(m.name, m.value); err != nil {
 			return b, err
 		}
 	}
-	if len(s.Details) > 0 {
-		if b, err = b.Value("authorizationDetails", s.Details); err != nil {
-			return b, err
-		}
-	}
-	b = b.OmitString("jkt", s.JKT)
 	return b.Time("created", s.Created).Time("notAfter", s.NotAfter).End(), nil
 }

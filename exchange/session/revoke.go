@@ -24,36 +24,36 @@ type RevokedToken struct {
 // server, or not valid any more, needs no revoking and is no error. A token of
 // another client is refused.
 func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now time.Time) (RevokedToken, error) {
-	if id, _, ok := s.readRefresh(token); ok {
-		row, err := s.load(ctx, id)
-		if err != nil {
+	id, _, isRefresh := s.readRefresh(token)
+	var access *exchange.AccessToken
+	if !isRefresh {
+		var err error
+		if access, err = s.Parse(ctx, token, now); err != nil {
 			return RevokedToken{}, storeError(err)
 		}
-		if owner := row.Value.Session.Client; owner != clientID {
-			return RevokedToken{}, foreign(owner)
+		if access.Client != clientID {
+			return RevokedToken{}, foreign(access.Client)
 		}
-		return s.revokeSession(ctx, &row.Value.Session, now)
+		id = access.Session
 	}
-	t, err := s.Parse(ctx, token, now)
+	if id == "" {
+		return s.revokeAccess(ctx, access)
+	}
+	row, err := s.load(ctx, id)
 	if err != nil {
 		return RevokedToken{}, storeError(err)
 	}
-	if t.Client != clientID {
-		return RevokedToken{}, foreign(t.Client)
+	switch sess := &row.Value.Session; {
+	case sess.Client == clientID:
+		err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: id, Time: now})
+		return RevokedToken{sess.User, id}, err
+	case isRefresh:
+		return RevokedToken{}, foreign(sess.Client)
 	}
-	return s.revokeAccess(ctx, t, now)
+	return s.revokeAccess(ctx, access)
 }
 
-func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now time.Time) (RevokedToken, error) {
-	if t.Session != "" {
-		row, err := s.load(ctx, t.Session)
-		if err != nil {
-			return RevokedToken{}, storeError(err)
-		}
-		if row.Value.Session.Client == t.Client {
-			return s.revokeSession(ctx, &row.Value.Session, now)
-		}
-	}
+func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken) (RevokedToken, error) {
 	w, err := s.revokedTokens.Put(revokedTokenKey(t), struct{}{})
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
@@ -62,11 +62,6 @@ func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken, now t
 		return RevokedToken{}, fmt.Errorf("revoking token: %w", err)
 	}
 	return RevokedToken{t.User, t.Session}, nil
-}
-
-func (s *Store) revokeSession(ctx context.Context, sess *exchange.Session, now time.Time) (RevokedToken, error) {
-	err := s.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationSession, ID: sess.ID, Time: now})
-	return RevokedToken{sess.User, sess.ID}, err
 }
 
 // revokedTokenKey begins with the expiry, so that a sweep finds expired records
