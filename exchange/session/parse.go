@@ -94,27 +94,64 @@ func (s *Store) checkToken(ctx context.Context, t *exchange.AccessToken) error {
 // decode reads the claims that appendAccess wrote. A claim that is not reserved
 // is a mapped one.
 func decode(payload []byte) (*exchange.AccessToken, error) {
+	var (
+		t               exchange.AccessToken
+		p               exchange.Purchase
+		scope           string
+		iat, exp, since int64
+	)
+	members := map[string]any{
+		"iss": &t.Issuer, "sub": &t.User, "aud": &t.Audience, "client_id": &t.Client, "scope": &scope, "sid": &t.Session,
+		"jti": &t.ID, "iat": &iat, "exp": &exp, "auth_time": &t.AuthTime, "acr": &t.ACR, "amr": &t.AMR,
+		"act": &t.Actor, "authorization_details": &t.Details, "cnf": map[string]any{"jkt": &t.JKT},
+		"origin":     map[string]any{"iss": &t.Origin.Issuer, "key": &t.Origin.Key, "link": &t.Origin.Link, "at": &since},
+		"partner_id": &p.Partner, "customer_id": &p.Customer, "invoice_id": &p.Invoice,
+	}
 	// The claims were signed by this server: their nesting needs no bound.
 	r := strictjson.New(string(payload), strictjson.Options{MaxDepth: len(payload), AllowNUL: true, Number: number})
-	c := claims{Reader: &r}
 	for name := range r.Object() {
-		if !c.header(name) && !c.content(name) && !exchange.ReservedClaim(name) {
-			if c.token.Extra == nil {
-				c.token.Extra = map[string]any{}
+		if to := members[name]; to != nil {
+			read(&r, to)
+		} else if !exchange.ReservedClaim(name) {
+			if t.Extra == nil {
+				t.Extra = map[string]any{}
 			}
-			c.token.Extra[name] = r.Value()
+			t.Extra[name] = r.Value()
 		}
 	}
 	if err := r.End(); err != nil {
 		return nil, fmt.Errorf("reading claims: %w", err)
 	}
-	if c.purchase != (exchange.Purchase{}) {
-		c.token.Purchase = &c.purchase
+	t.Scopes, t.IssuedAt, t.Expires = strings.Fields(scope), time.Unix(iat, 0), time.Unix(exp, 0)
+	if since != 0 {
+		t.IssuedAt = time.UnixMilli(since)
 	}
-	if c.createdAt != 0 {
-		c.token.IssuedAt = time.UnixMilli(c.createdAt)
+	if p != (exchange.Purchase{}) {
+		t.Purchase = &p
 	}
-	return &c.token, nil
+	return &t, nil
+}
+
+// read reads a claim into what to points to, or an object into its members.
+func read(r *strictjson.Reader, to any) {
+	switch to := to.(type) {
+	case *string:
+		*to = r.String()
+	case *[]string:
+		*to = r.Strings()
+	case *int64:
+		*to = r.Int64()
+	case *json.RawMessage:
+		*to = json.RawMessage(r.Raw())
+	case **exchange.Actor:
+		actor := &exchange.Actor{}
+		*to = actor
+		read(r, map[string]any{"iss": &actor.Issuer, "sub": &actor.Subject, "act": &actor.Actor})
+	case map[string]any:
+		for name := range r.Object() {
+			read(r, to[name])
+		}
+	}
 }
 
 // number keeps all digits of an integer: a narrowed token repeats its parent's
@@ -124,83 +161,4 @@ func number(text string) (any, error) {
 		return n, nil
 	}
 	return strconv.ParseFloat(text, 64)
-}
-
-// claims are an access token's claims while they are read.
-type claims struct {
-	*strictjson.Reader
-	createdAt int64 // Unix milliseconds; 0 in tokens with a session
-	purchase  exchange.Purchase
-	token     exchange.AccessToken
-}
-
-// header reads a claim about the token itself and reports whether name is one.
-func (c *claims) header(name string) bool {
-	switch name {
-	case "iss":
-		c.token.Issuer = c.String()
-	case "aud":
-		c.token.Audience = c.Strings()
-	case "jti":
-		c.token.ID = c.String()
-	case "iat":
-		c.token.IssuedAt = time.Unix(c.Int64(), 0)
-	case "exp":
-		c.token.Expires = time.Unix(c.Int64(), 0)
-	case "sid":
-		c.token.Session = c.String()
-	case "client_id":
-		c.token.Client = c.String()
-	case "cnf":
-		c.object(map[string]*string{"jkt": &c.token.JKT})
-	case "origin":
-		o := &c.token.Origin
-		c.object(map[string]*string{"iss": &o.Issuer, "key": &o.Key, "link": &o.Link})
-	default:
-		return false
-	}
-	return true
-}
-
-// content reads a claim about the user, or about what the token allows, and
-// reports whether name is one.
-func (c *claims) content(name string) bool {
-	switch name {
-	case "sub":
-		c.token.User = c.String()
-	case "scope":
-		c.token.Scopes = strings.Fields(c.String())
-	case "auth_time":
-		c.token.AuthTime = c.Int64()
-	case "acr":
-		c.token.ACR = c.String()
-	case "amr":
-		c.token.AMR = c.Strings()
-	case "act":
-		if err := json.Unmarshal([]byte(c.Raw()), &c.token.Actor); c.Err() == nil && err != nil {
-			c.Fail(err)
-		}
-	case "authorization_details":
-		c.token.Details = json.RawMessage(c.Raw())
-	case "partner_id":
-		c.purchase.Partner = c.String()
-	case "customer_id":
-		c.purchase.Customer = c.String()
-	case "invoice_id":
-		c.purchase.Invoice = c.String()
-	default:
-		return false
-	}
-	return true
-}
-
-// object reads an object's strings, and the time of a claim origin.
-func (c *claims) object(members map[string]*string) {
-	for name := range c.Object() {
-		if to := members[name]; to != nil {
-			*to = c.String()
-		} else if name == "at" {
-			c.createdAt = c.Int64()
-		}
-	}
 }
