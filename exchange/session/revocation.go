@@ -33,23 +33,19 @@ func creationOf(s *exchange.Session) creation {
 
 // revocations returns the kinds and IDs of all that could revoke it.
 func (c creation) revocations() []exchange.Revocation {
-	key := ""
-	if c.origin.Key != "" {
-		key = c.origin.Issuer + "/" + c.origin.Key
-	}
-	all := [...]exchange.Revocation{
-		{Kind: exchange.RevocationSession, ID: c.session},
-		{Kind: exchange.RevocationUser, ID: c.user},
-		{Kind: exchange.RevocationClient, ID: c.client},
-		{Kind: exchange.RevocationIssuer, ID: c.origin.Issuer},
-		{Kind: exchange.RevocationLink, ID: c.origin.Link},
-		{Kind: exchange.RevocationKey, ID: key},
-	}
-	out := all[:0]
-	for _, r := range all {
-		if r.ID != "" {
-			out = append(out, r)
+	out := make([]exchange.Revocation, 0, 6)
+	add := func(kind exchange.RevocationKind, id string) {
+		if id != "" {
+			out = append(out, exchange.Revocation{Kind: kind, ID: id})
 		}
+	}
+	add(exchange.RevocationSession, c.session)
+	add(exchange.RevocationUser, c.user)
+	add(exchange.RevocationClient, c.client)
+	add(exchange.RevocationIssuer, c.origin.Issuer)
+	add(exchange.RevocationLink, c.origin.Link)
+	if c.origin.Key != "" {
+		add(exchange.RevocationKey, c.origin.Issuer+"/"+c.origin.Key)
 	}
 	return out
 }

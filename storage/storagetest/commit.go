@@ -213,11 +213,19 @@ func spendOnce(t *testing.T, open opener) {
 func noUpdateIsLost(t *testing.T, open opener) {
 	e := open(t)
 	commit(t, e, put("sum", "0"))
+	increment := func() error {
+		old, err := e.Get(context.Background(), table, "sum")
+		if err != nil {
+			return err
+		}
+		n, _ := strconv.Atoi(string(old))
+		return e.Commit(context.Background(), ifEqual(put("sum", strconv.Itoa(n+1)), string(old)))
+	}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 25 {
-				if err := increment(e); err != nil {
+				if err := storage.Retry(context.Background(), math.MaxInt, increment); err != nil {
 					t.Error(err)
 				}
 			}
@@ -225,19 +233,4 @@ func noUpdateIsLost(t *testing.T, open opener) {
 	}
 	all.Wait()
 	want(t, e, "sum", "200")
-}
-
-// increment decides again on conflict, as long as it takes.
-func increment(e storage.Engine) error {
-	return storage.Retry(context.Background(), math.MaxInt, func() error {
-		old, err := e.Get(context.Background(), table, "sum")
-		if err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(string(old))
-		if err != nil {
-			return err
-		}
-		return e.Commit(context.Background(), ifEqual(put("sum", strconv.Itoa(n+1)), string(old)))
-	})
 }
