@@ -113,8 +113,8 @@ func TestDoorCheckout(t *testing.T) {
 	}
 }
 
-// TestDoorCheckoutRequests has rows that differ in one fact.
-func TestDoorCheckoutRequests(t *testing.T) {
+// TestCheckoutRequests has rows that differ in one fact.
+func TestCheckoutRequests(t *testing.T) {
 	p, secret := withShop(t, patient)
 	own := p.own(secret, "scope", "checkout:create")
 	bearer := []string{"Authorization", "Bearer " + own}
