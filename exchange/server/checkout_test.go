@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/server"
 )
 
 const pay = "https://pay.example" // takes checkout tokens
 
 // withShop is a party whose client machine makes checkout tokens.
-func withShop(t *testing.T, edit ...func(*config)) (*party, string) {
+func withShop(t *testing.T, edit ...func(*server.Config)) (*party, string) {
 	p := newParty(t, edit...)
 	m := p.manifest()
 	i := slices.IndexFunc(m.Clients, func(c exchange.Client) bool { return c.ID == "machine" })

@@ -17,20 +17,13 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/assembly"
 	"cambio/exchange/audit"
-	"cambio/exchange/details"
-	"cambio/exchange/grant"
-	"cambio/exchange/idempotency"
 	"cambio/exchange/keylogin"
 	"cambio/exchange/registry"
-	"cambio/exchange/replay"
 	"cambio/exchange/server"
 	"cambio/exchange/server/endpoint"
-	"cambio/exchange/session"
-	"cambio/exchange/subject"
 	"cambio/exchange/users"
-	"cambio/exchange/wallet"
-	"cambio/exchange/walletlogin"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
@@ -109,12 +102,6 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// config configures a server with its endpoints.
-type config struct {
-	server.Config
-	endpoints endpoint.Config
-}
-
 // jsonPaths returns the paths of all JSON endpoints.
 func jsonPaths() []string {
 	var paths []string
@@ -127,67 +114,36 @@ func jsonPaths() []string {
 }
 
 // newParty starts a party; edit changes the server's configuration.
-func newParty(t *testing.T, edit ...func(*config)) *party {
+func newParty(t *testing.T, edit ...func(*server.Config)) *party {
 	t.Helper()
-	ctx := context.Background()
+	return newPartyWith(t, assembly.Config{}, edit...)
+}
+
+// newPartyWith starts a party with what c has set.
+func newPartyWith(t *testing.T, c assembly.Config, edit ...func(*server.Config)) *party {
+	t.Helper()
 	p := &party{
 		T: t, hand: &hand{now: time.Now().Truncate(time.Second)}, metrics: prometheus.NewRegistry(),
 		logged: &syncBuffer{}, audited: &syncBuffer{},
 	}
 	p.issuer = jwkstest.New(t, jwkstest.WithClock(p.clock))
-	engine := &counted{Engine: must(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))}
-	t.Cleanup(func() { engine.Close() })
-	p.store = engine
-	logger := slog.New(slog.NewTextHandler(p.logged, nil))
-	ring := must(keys.Open(ctx, engine, keys.Config{KEK: make([]byte, 32), Now: p.clock, Logger: logger}))
-	options := jwks.Options{AllowPrivateAddresses: true, Now: p.clock, Logger: logger}
-	p.registry = must(registry.Open(ctx, engine, registry.Config{
-		RecordKey: ring.Derive("records"), SecretKey: ring.Derive("secrets"), Seal: ring.Seal, Unseal: ring.Unseal,
-		CompileIssuer: subject.CompileIssuer(options), CompileClient: subject.CompileClient(options),
-		CompileDetail: details.Compile,
-	}))
-	t.Cleanup(p.registry.Close)
-	p.users = users.New(engine, ring.Derive("records"))
-	p.apply(p.manifest())
-	p.secret = must(p.registry.NewSecret(ctx, "basic", p.now))
-	post := must(p.registry.NewSecret(ctx, "post", p.now))
-	p.secret += " " + post
-
-	sessions := session.New(engine, ring, session.Config{Issuer: publicURL})
-	contracts := wallet.NewContracts()
-	t.Cleanup(contracts.Close)
-	wallets := walletlogin.New(engine, ring.Derive("records"))
-	replays := replay.New(engine, ring.Derive("records"))
-	p.requests = keylogin.New(engine, keylogin.Config{
-		RecordKey: ring.Derive("records"), Secret: ring.Derive("auth keys"), Replays: replays, Users: p.users,
-	})
-	subjects := subject.New(subject.Config{
-		Issuers: func() subject.Issuers { return p.registry.Snapshot() }, FirstParty: sessions, OwnIssuer: publicURL,
-		Wallets: wallets, Contracts: contracts, Requests: p.requests,
-	})
-	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: logger})
+	p.store = &counted{Engine: must(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))}
+	t.Cleanup(func() { p.store.Close() })
+	c.Logger = slog.New(slog.NewTextHandler(p.logged, nil))
+	p.audit = audit.New(p.audited, audit.Config{Linger: time.Millisecond, Logger: c.Logger})
 	t.Cleanup(func() { p.audit.Close() })
-	cfg := config{Config: server.Config{
-		Issuer: publicURL,
-		Grants: grant.New(grant.Config{
-			Subjects: subjects, Users: p.users, Sessions: sessions, Replays: replays,
-			Challenges: replay.Spenders{walletlogin.Kind: wallets, keylogin.Kind: p.requests},
-			Registry:   func() grant.Registry { return p.registry.Snapshot() }, Issuer: publicURL,
-		}),
-		Sessions: sessions, Clients: func() server.Clients { return p.registry.Snapshot() },
-		CheckSecret: p.registry.CheckSecret, SecretUsed: p.registry.SecretUsed, Subjects: subjects, Replays: replays, Keys: ring,
-		ClientSessions: wallets,
-		Answers: idempotency.New(engine, idempotency.Config{
-			RecordKey: ring.Derive("records"), NameKey: ring.Derive("answers"), Seal: ring.Seal, Unseal: ring.Unseal,
-		}),
-		Audit: p.audit, Logger: logger, Metrics: p.metrics, Now: p.clock,
-	}, endpoints: endpoint.Config{Sessions: sessions, Subjects: subjects, ClientSessions: wallets, Requests: p.requests}}
-	for _, e := range edit {
-		e(&cfg)
+	c.Engine, c.Issuer, c.Audit, c.Metrics, c.Now = p.store, publicURL, p.audit, p.metrics, p.clock
+	c.Keys, c.JWKS = keys.Config{KEK: make([]byte, 32)}, jwks.Options{AllowPrivateAddresses: true}
+	c.Server = func(cfg *server.Config) {
+		for _, e := range edit {
+			e(cfg)
+		}
 	}
-	cfg.Endpoints = endpoint.All(cfg.endpoints)
-	p.server = must(server.New(cfg.Config))
-	p.registry.OnChange(p.server.ClientsChanged)
+	parts := must(assembly.New(context.Background(), c))
+	t.Cleanup(parts.Close)
+	p.registry, p.users, p.requests, p.server = parts.Registry, parts.Users, parts.KeyLogins, parts.Server
+	p.apply(p.manifest())
+	p.secret = must(p.registry.NewSecret(context.Background(), "basic", p.now)) + " " + must(p.registry.NewSecret(context.Background(), "post", p.now))
 	h := httptest.NewUnstartedServer(nil)
 	h.Config = server.HTTPServer(p.server.Handler())
 	h.Start()

@@ -15,6 +15,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/grant"
 	"cambio/exchange/idempotency"
+	"cambio/exchange/server"
 )
 
 // keyed posts to a door with an Idempotency-Key.
@@ -466,7 +467,7 @@ func (k *kept) Lookup(ctx context.Context, asked idempotency.Request, now time.T
 // of what failed.
 func TestWhoReservesInTheStore(t *testing.T) {
 	k := &kept{}
-	p := newParty(t, patient, func(cfg *config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
+	p := newParty(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, path, body string
@@ -531,7 +532,7 @@ func TestWhatIsAnsweredAnew(t *testing.T) {
 // A store that is down begins nothing.
 func TestKeysWithoutAStore(t *testing.T) {
 	n := 0
-	p := newParty(t, withGrants(tokens(&n)), func(cfg *config) { cfg.Answers = broken{} })
+	p := newParty(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Answers = broken{} })
 	p.want(p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 503, exchange.ReasonStoreUnavailable)
 	p.want(p.post("/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 200, "")
 	if n != 1 {

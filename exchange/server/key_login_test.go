@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/assembly"
 	"cambio/exchange/mail"
 	"cambio/exchange/mail/mailtest"
 )
@@ -41,7 +42,7 @@ func newPartners(t *testing.T, edit ...func(*exchange.Client)) *partners {
 	t.Helper()
 	smtp := mailtest.New(t, mailtest.Options{})
 	sender := must(mail.New(mail.Config{Host: smtp.Host, Port: smtp.Port, TLS: mail.NoTLS, From: "login@id.example", Timeout: 5 * time.Second}))
-	p := &partners{newParty(t, patient, func(c *config) { c.endpoints.Mail = sender }), smtp}
+	p := &partners{newPartyWith(t, assembly.Config{Mail: sender}, patient), smtp}
 	p.register(edit...)
 	return p
 }

@@ -69,7 +69,7 @@ func TestFailuresOfProvenClientsDoNotCount(t *testing.T) {
 }
 
 func TestWhoseFailuresCountTogether(t *testing.T) {
-	trust := func(cfg *config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+	trust := func(cfg *server.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 	fail := func(p *party, from string) {
 		for range 10 {
 			p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "X-Forwarded-For", from)
@@ -88,7 +88,7 @@ func TestWhoseFailuresCountTogether(t *testing.T) {
 		{"without a trusted proxy", false, "192.0.2.1", "192.0.2.2", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			var options []func(*config)
+			var options []func(*server.Config)
 			if row.trusted {
 				options = append(options, trust)
 			}
@@ -109,7 +109,7 @@ func (g grants) Token(ctx context.Context, r *grant.Request, _ time.Time) (*gran
 	return g(ctx, r)
 }
 
-func withGrants(g grants) func(*config) { return func(cfg *config) { cfg.Grants = g } }
+func withGrants(g grants) func(*server.Config) { return func(cfg *server.Config) { cfg.Grants = g } }
 
 // One request is worked on and one waits; others are told to come back.
 func TestFullQueue(t *testing.T) {
@@ -118,7 +118,7 @@ func TestFullQueue(t *testing.T) {
 		entered <- struct{}{}
 		<-release
 		return &grant.Response{AccessToken: "a", TokenType: "Bearer"}, nil
-	}), func(cfg *config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
+	}), func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
 	answers := make(chan answer, 4)
 	ask := func() { answers <- p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "Origin", page) }
 	go ask()
@@ -212,7 +212,7 @@ func TestErrorsAreSilent(t *testing.T) {
 // After a panic the place in flight is free again.
 func TestAPanicTakesNoPlace(t *testing.T) {
 	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { panic("x") }),
-		func(cfg *config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
+		func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
 	for range 5 {
 		p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "web")), 500, exchange.ReasonInternal)
 	}
@@ -268,7 +268,7 @@ func TestBuffersHoldNothingBack(t *testing.T) {
 
 // Who sends a body slowly takes no place among the requests in flight.
 func TestASlowBodyHoldsUpNobody(t *testing.T) {
-	p := newParty(t, func(cfg *config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
+	p := newParty(t, func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
 	for range 3 {
 		conn := must(net.Dial("tcp", strings.TrimPrefix(p.url, "http://")))
 		defer conn.Close()

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/server"
 )
 
 // A right secret counts from the client's networks only; a wrong one is wrong
 // from everywhere.
 func TestSecretAddresses(t *testing.T) {
-	p := newParty(t, patient, func(c *config) {
+	p := newParty(t, patient, func(c *server.Config) {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 	m := p.manifest()

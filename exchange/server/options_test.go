@@ -9,12 +9,12 @@ import (
 	"cambio/exchange/server"
 )
 
-func withIssuer(url string) func(*config) {
-	return func(cfg *config) { cfg.Issuer = url }
+func withIssuer(url string) func(*server.Config) {
+	return func(cfg *server.Config) { cfg.Issuer = url }
 }
 
-func withReady(broken *bool) func(*config) {
-	return func(cfg *config) {
+func withReady(broken *bool) func(*server.Config) {
+	return func(cfg *server.Config) {
 		cfg.Ready = func(context.Context) []server.ReadyCheck {
 			c := server.ReadyCheck{Name: "store"}
 			if *broken {
@@ -28,4 +28,4 @@ func withReady(broken *bool) func(*config) {
 func unmarshal(text string, v any) error { return json.Unmarshal([]byte(text), v) }
 
 // patient is for tables with many failures.
-func patient(cfg *config) { cfg.Limits = limit.New(limit.Config{Burst: 1000}) }
+func patient(cfg *server.Config) { cfg.Limits = limit.New(limit.Config{Burst: 1000}) }

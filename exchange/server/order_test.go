@@ -12,6 +12,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/grant"
+	"cambio/exchange/server"
 )
 
 // attempt is an exchange that is about to be sent, good but for what rows break.
@@ -135,7 +136,7 @@ func TestRefusalsComeInTheDocumentedOrder(t *testing.T) {
 		first, second := rows[i][0], rows[i+1][0]
 		t.Run(first+" before "+second, func(t *testing.T) {
 			waiting := make(chan struct{})
-			p := newParty(t, func(cfg *config) {
+			p := newParty(t, func(cfg *server.Config) {
 				cfg.MaxInFlight, cfg.MaxQueued = 1, 1
 				cfg.Grants = &blocking{cfg.Grants, waiting}
 			})
