@@ -1,9 +1,9 @@
-// Package limit slows down callers who fail: after a burst of failures an
-// address gets one attempt a minute. Who succeeds is never slowed down, and
-// nothing is kept about them.
+// Package limit slows down callers that fail: after a burst of failures an
+// address gets one attempt a minute. Successful callers are never slowed down,
+// and nothing is remembered about them.
 //
-// The state is in memory and bounded: what an attacker can fill with addresses
-// costs a fixed amount of memory, and a restart forgives everybody.
+// The state is in memory and bounded: many addresses of an attacker cost a fixed
+// amount of memory, and a restart forgives all failures.
 package limit
 
 import (
@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Config says how many failures are forgiven. Its zero value is
-// 10 failures, then one attempt a minute.
+// Config configures a [Limiter]. Its zero value allows 10 failures, then one
+// attempt a minute.
 type Config struct {
 	// Burst is how many failures an address may have at once. Default 10.
 	Burst int
@@ -28,13 +28,12 @@ type Config struct {
 
 const shards = 64
 
-// Limiter counts failures by address: IPv4 addresses whole, IPv6 by /64, which
-// is what one subscriber has. It is safe for concurrent use; callers of
-// different addresses rarely share a lock, and none is taken while nobody has
-// failed.
+// Limiter counts failures by [Bucket]. It is safe for concurrent use: callers of
+// different addresses rarely share a lock, and none is taken while no address has
+// failures.
 type Limiter struct {
 	interval time.Duration
-	full     time.Duration // what a spent burst adds up to
+	full     time.Duration // what a burst of failures adds up to
 	perShard int
 	seed     maphash.Seed
 	known    atomic.Int64 // entries in all shards
@@ -46,7 +45,7 @@ type shard struct {
 	until map[netip.Addr]time.Time // address → when all its failures are forgiven
 }
 
-// New makes a Limiter that remembers nobody.
+// New returns a Limiter without failures.
 func New(cfg Config) *Limiter {
 	if cfg.Burst <= 0 {
 		cfg.Burst = 10
@@ -69,8 +68,8 @@ func New(cfg Config) *Limiter {
 	return l
 }
 
-// Allow says whether addr may try, and if not, how long it must wait. Trying
-// costs nothing; only Failed does.
+// Allow reports whether addr may make an attempt, and otherwise how long it must
+// wait. An attempt costs nothing; only Failed does.
 func (l *Limiter) Allow(addr netip.Addr, now time.Time) (retryAfter time.Duration, ok bool) {
 	if l.known.Load() == 0 {
 		return 0, true
@@ -87,8 +86,8 @@ func (l *Limiter) Allow(addr netip.Addr, now time.Time) (retryAfter time.Duratio
 	return max(wait, 0), wait <= 0
 }
 
-// Failed counts a failure of addr. Attempts that were under way together all
-// count, so a crowd of them is paid for in waiting, up to a second burst.
+// Failed counts a failure of addr. Attempts that were in flight together all
+// count, up to the waiting time of a second burst.
 func (l *Limiter) Failed(addr netip.Addr, now time.Time) {
 	addr = Bucket(addr)
 	s := l.of(addr)
@@ -98,29 +97,32 @@ func (l *Limiter) Failed(addr netip.Addr, now time.Time) {
 	if !found {
 		l.makeRoom(s, now)
 		l.known.Add(1)
-	}
-	if until.Before(now) {
 		until = now
 	}
-	until = until.Add(l.interval)
-	if most := now.Add(2 * l.full); until.After(most) {
-		until = most
-	}
-	s.until[addr] = until
+	left := max(until.Sub(now), 0) + l.interval
+	s.until[addr] = now.Add(min(left, 2*l.full))
 }
 
-// Sweep forgets who is forgiven. Without it they stay until room is needed.
+// Sweep deletes forgiven addresses, which otherwise stay until room is needed.
 func (l *Limiter) Sweep(now time.Time) {
 	for i := range l.shard {
-		s := &l.shard[i]
-		s.Lock()
-		l.forget(s, now)
-		s.Unlock()
+		l.shard[i].sweep(l, now)
 	}
 }
 
-// Bucket is what counts as one caller: an IPv4 address, or the /64 of an IPv6
-// address, without its zone.
+func (s *shard) sweep(l *Limiter, now time.Time) {
+	s.Lock()
+	defer s.Unlock()
+	for addr, until := range s.until {
+		if !until.After(now) {
+			l.drop(s, addr)
+		}
+	}
+}
+
+// Bucket returns the address under which a caller's failures count: an IPv4
+// address itself, and the /64 of an IPv6 address without its zone, which is what
+// one subscriber has.
 func Bucket(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
 	if !addr.Is6() {
@@ -137,21 +139,13 @@ func (l *Limiter) of(addr netip.Addr) *shard {
 	return &l.shard[maphash.Comparable(l.seed, addr)%shards]
 }
 
-func (l *Limiter) forget(s *shard, now time.Time) {
-	for addr, until := range s.until {
-		if !until.After(now) {
-			l.drop(s, addr)
-		}
-	}
-}
-
 func (l *Limiter) drop(s *shard, addr netip.Addr) {
 	delete(s.until, addr)
 	l.known.Add(-1)
 }
 
-// makeRoom keeps a shard within its bound. Of the entries that remain after
-// the forgiven ones are gone, it drops the one nearest to that among a few.
+// makeRoom keeps a shard within its bound. Among a few entries it drops a
+// forgiven one, or otherwise the one nearest to that.
 func (l *Limiter) makeRoom(s *shard, now time.Time) {
 	if len(s.until) < l.perShard {
 		return

@@ -13,7 +13,7 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func TestTenFailuresThenOneAMinute(t *testing.T) {
+func TestBurstThenOneAttemptAMinute(t *testing.T) {
 	l, a := limit.New(limit.Config{}), netip.MustParseAddr("192.0.2.1")
 	for range 10 {
 		if _, ok := l.Allow(a, start); !ok {
@@ -26,7 +26,7 @@ func TestTenFailuresThenOneAMinute(t *testing.T) {
 		t.Fatalf("after 10 failures: allowed %v, wait %v; want refused for 1m", ok, wait)
 	}
 	if _, ok := l.Allow(a, start.Add(time.Minute-1)); ok {
-		t.Error("allowed before the minute was over")
+		t.Error("allowed before the minute had passed")
 	}
 	now := start.Add(time.Minute)
 	if _, ok := l.Allow(a, now); !ok {
@@ -38,17 +38,17 @@ func TestTenFailuresThenOneAMinute(t *testing.T) {
 	}
 }
 
-func TestSuccessesCostNothing(t *testing.T) {
+func TestSuccessesDoNotCount(t *testing.T) {
 	l, a := limit.New(limit.Config{}), netip.MustParseAddr("192.0.2.1")
 	l.Failed(a, start)
 	for range 1000 {
 		if _, ok := l.Allow(a, start); !ok {
-			t.Fatal("an attempt counted that did not fail")
+			t.Fatal("a successful attempt was counted")
 		}
 	}
 }
 
-func TestWhoSharesACount(t *testing.T) {
+func TestFailuresCountByBucket(t *testing.T) {
 	for _, row := range []struct {
 		name, failing, other string
 		shared               bool
@@ -72,7 +72,7 @@ func TestWhoSharesACount(t *testing.T) {
 	}
 }
 
-func TestACrowdPaysAtMostASecondBurst(t *testing.T) {
+func TestConcurrentFailuresCostAtMostASecondBurst(t *testing.T) {
 	l, a := limit.New(limit.Config{}), netip.MustParseAddr("192.0.2.1")
 	for range 1000 {
 		l.Failed(a, start)
@@ -82,9 +82,9 @@ func TestACrowdPaysAtMostASecondBurst(t *testing.T) {
 	}
 }
 
-// Memory is bounded, and an attacker with many addresses does not wash away
-// those who have failed most.
-func TestManyAddresses(t *testing.T) {
+// Memory is bounded, and an attacker with many addresses does not displace the
+// address with the most failures.
+func TestMemoryIsBounded(t *testing.T) {
 	l := limit.New(limit.Config{Addresses: 64 * 32})
 	worst := netip.MustParseAddr("198.51.100.1")
 	for range 20 {
@@ -99,7 +99,7 @@ func TestManyAddresses(t *testing.T) {
 		t.Errorf("%d addresses are remembered, at most %d may be", n, 64*32)
 	}
 	if _, ok := l.Allow(worst, start); ok {
-		t.Error("the one who failed most was forgotten")
+		t.Error("the address with the most failures was forgotten")
 	}
 	l.Sweep(start.Add(time.Hour))
 	if n := l.Known(); n != 0 {
@@ -107,12 +107,12 @@ func TestManyAddresses(t *testing.T) {
 	}
 }
 
-// However attempts that always fail are spread over time, no more of them are
-// let through than the burst and one for each minute that passed.
-func TestNoMoreThanTheRate(t *testing.T) {
+// However failing attempts are spread over time, no more of them are allowed than
+// the burst and one for each minute that has passed.
+func TestAttemptsNeverExceedTheRate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, a := limit.New(limit.Config{}), netip.MustParseAddr("2001:db8::1")
-		now, let := start, 0
+		now, allowed := start, 0
 		for _, ms := range rapid.SliceOfN(rapid.IntRange(0, 180_000), 1, 200).Draw(t, "gaps in ms") {
 			now = now.Add(time.Duration(ms) * time.Millisecond)
 			wait, ok := l.Allow(a, now)
@@ -126,10 +126,10 @@ func TestNoMoreThanTheRate(t *testing.T) {
 				continue
 			}
 			l.Failed(a, now)
-			let++
+			allowed++
 		}
-		if most := 10 + int(now.Sub(start)/time.Minute); let > most {
-			t.Fatalf("%d failures in %v, want at most %d", let, now.Sub(start), most)
+		if most := 10 + int(now.Sub(start)/time.Minute); allowed > most {
+			t.Fatalf("%d failures in %v, want at most %d", allowed, now.Sub(start), most)
 		}
 	})
 }

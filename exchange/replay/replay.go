@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -92,14 +91,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, batch int) (int, error
 	return s.table.Sweep(ctx, storage.TimePrefix(now.Add(-Retention)), batch)
 }
 
-// hash is of length-prefixed parts, so that no two lists of parts share a hash.
 func hash(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
-		h.Write(n[:])
-		h.Write([]byte(part))
-	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(exchange.LengthPrefixed(parts...))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

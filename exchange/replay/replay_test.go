@@ -30,7 +30,7 @@ func open(t testing.TB, path string) *bolt.Engine {
 	return e
 }
 
-// spend spends id and says whether it was fresh.
+// spend records the use of id and reports whether it is the first one.
 func spend(t *testing.T, e storage.Engine, kind, id string, expires time.Time) bool {
 	t.Helper()
 	w, err := New(e, key).Once(ctx, kind, id, expires, now)
@@ -46,7 +46,7 @@ func spend(t *testing.T, e storage.Engine, kind, id string, expires time.Time) b
 	return true
 }
 
-func TestOnce(t *testing.T) {
+func TestOnceRefusesSecondUse(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
 	expires := now.Add(time.Hour)
 	spend(t, e, "a", "bc", expires)
@@ -55,9 +55,9 @@ func TestOnce(t *testing.T) {
 		expires        time.Time
 		fresh          bool
 	}{
-		{"again", "a", "bc", expires, false},
+		{"a second time", "a", "bc", expires, false},
 		{"of another kind", "b", "bc", expires, true},
-		{"with the kind's border elsewhere", "ab", "c", expires, true},
+		{"with the border between kind and ID elsewhere", "ab", "c", expires, true},
 		{"another", "a", "bd", expires, true},
 		{"empty", "a", "", expires, true},
 	} {
@@ -69,7 +69,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-func TestOnceCommitsNothing(t *testing.T) {
+func TestOnceDoesNotCommit(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
 	r := New(e, key)
 	for range 2 { // the first write was never committed
@@ -79,7 +79,7 @@ func TestOnceCommitsNothing(t *testing.T) {
 	}
 }
 
-func TestSpentStaysSpent(t *testing.T) {
+func TestUseSurvivesReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	e := open(t, path)
 	spend(t, e, "a", "b", now)
@@ -87,11 +87,11 @@ func TestSpentStaysSpent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if spend(t, open(t, path), "a", "b", now) {
-		t.Fatal("fresh again after the store was reopened")
+		t.Fatal("accepted again after the store was reopened")
 	}
 }
 
-func TestOneOfManySpends(t *testing.T) {
+func TestOnceHasOneWinner(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
 	r := New(e, key)
 	var won, lost atomic.Int32
@@ -119,7 +119,7 @@ func TestOneOfManySpends(t *testing.T) {
 	}
 }
 
-func TestSweep(t *testing.T) {
+func TestSweepKeepsUsesForRetention(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
 	for _, id := range []string{"a", "b", "c"} {
 		spend(t, e, "k", id, now)
@@ -141,12 +141,12 @@ func TestSweep(t *testing.T) {
 		}
 	}
 	if spend(t, e, "k", "later", now.Add(time.Second)) {
-		t.Error("what had not expired for long was forgotten")
+		t.Error("a use was deleted less than the retention after its expiry")
 	}
 }
 
-// A store that is down says nothing about what was to be spent.
-func TestSpendWithoutStore(t *testing.T) {
+// An unavailable store is not reported as a replay.
+func TestSpendReportsUnavailableStore(t *testing.T) {
 	e := open(t, filepath.Join(t.TempDir(), "db"))
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
@@ -154,5 +154,25 @@ func TestSpendWithoutStore(t *testing.T) {
 	err := New(e, key).Spend(ctx, "a", "b", now, now)
 	if refused := exchange.AsError(err); refused.Reason != exchange.ReasonStoreUnavailable {
 		t.Errorf("refused by %s: %v", refused.Reason, err)
+	}
+}
+
+func TestSpendHasOneWinner(t *testing.T) {
+	r := New(open(t, filepath.Join(t.TempDir(), "db")), key)
+	var won atomic.Int64
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			err := r.Spend(ctx, "client assertion", "web jti", now.Add(time.Minute), now)
+			if err == nil {
+				won.Add(1)
+			} else if reason := exchange.AsError(err).Reason; reason != exchange.ReasonSubjectTokenReplayed {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d uses succeeded, want 1", won.Load())
 	}
 }
