@@ -21,10 +21,13 @@ type Lease struct {
 	stored      []byte               // the lease's own record, nil if it is in memory
 }
 
-// acquire acquires the lease in the store or in memory.
+// acquire acquires the lease, in the store or in memory.
 func (l *Lease) acquire(ctx context.Context, durable bool) error {
 	if !durable {
-		return l.remember()
+		if _, leased := l.store.leased.LoadOrStore(l.name, nil); leased {
+			return inProgress("a request with the same key is in progress")
+		}
+		return nil
 	}
 	w, err := l.insert(ctx, nil)
 	if errors.Is(err, storage.ErrConflict) {
@@ -36,24 +39,11 @@ func (l *Lease) acquire(ctx context.Context, durable bool) error {
 	return err
 }
 
-func (l *Lease) remember() error {
-	l.store.mu.Lock()
-	defer l.store.mu.Unlock()
-	if l.store.leased[l.name] {
-		return inProgress("a request with the same key is in progress")
-	}
-	l.store.leased[l.name] = true
-	return nil
-}
-
 // forget ends a lease in memory.
 func (l *Lease) forget() {
-	if l.stored != nil {
-		return
+	if l.stored == nil {
+		l.store.leased.Delete(l.name)
 	}
-	l.store.mu.Lock()
-	defer l.store.mu.Unlock()
-	delete(l.store.leased, l.name)
 }
 
 // insert commits l's record if none of the three days has one, apart from the

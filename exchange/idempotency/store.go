@@ -9,7 +9,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,10 +52,9 @@ type Store struct {
 	table  storage.Table[record]
 	cfg    Config
 
-	mu sync.Mutex
-	// leased has the names of the leases in memory, at most one for each
+	// leased is the set of names of the leases in memory, at most one for each
 	// request in flight.
-	leased map[string]bool
+	leased sync.Map
 }
 
 // Request is a request with an Idempotency-Key.
@@ -65,8 +63,8 @@ type Request struct {
 	ID string
 	// Client is the client that chose Key. Keys of two clients are independent.
 	Client, Key string
-	// Fingerprint is what distinguishes the request from another one. A request
-	// with the same key and another fingerprint is refused.
+	// Fingerprint distinguishes requests: one with the same key and another
+	// fingerprint is refused.
 	Fingerprint [][]byte
 	// Durable permits a lease in the store. Otherwise the lease is kept in
 	// memory: an unauthenticated caller must not cause a write.
@@ -95,7 +93,7 @@ const tableName = "answers"
 
 // New returns a Store in e.
 func New(e storage.Engine, cfg Config) *Store {
-	return &Store{engine: e, table: storage.NewTable[record](e, tableName, cfg.RecordKey), cfg: cfg, leased: map[string]bool{}}
+	return &Store{engine: e, table: storage.NewTable[record](e, tableName, cfg.RecordKey), cfg: cfg}
 }
 
 // Lookup returns the stored response to a request, or otherwise a lease, which
@@ -119,20 +117,20 @@ func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Respon
 	if err := l.acquire(ctx, req.Durable); err != nil {
 		return nil, nil, err
 	}
-	if !req.Durable {
-		// A response may have been stored, and its lease in memory released, since
-		// the store was read.
-		newer, err := s.last(ctx, l)
-		if err == nil && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
-			return nil, l, nil
-		}
-		l.forget()
-		if err != nil {
-			return nil, nil, err
-		}
-		return s.Lookup(ctx, req, now)
+	if req.Durable {
+		return nil, l, nil
 	}
-	return nil, l, nil
+	// A response may have been stored, and its lease in memory released, since the
+	// store was read.
+	newer, err := s.last(ctx, l)
+	if err == nil && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
+		return nil, l, nil
+	}
+	l.forget()
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.Lookup(ctx, req, now)
 }
 
 // last returns the record of l's name, or nil if there is none.
@@ -154,7 +152,7 @@ func (s *Store) last(ctx context.Context, l *Lease) (*storage.Row[record], error
 func (s *Store) replay(row *storage.Row[record], l *Lease, now time.Time) (*Response, error) {
 	switch v := &row.Value; {
 	case !bytes.Equal(v.Fingerprint, l.fingerprint):
-		return nil, exchange.Refuse(exchange.ReasonIdempotencyKeyReused, fmt.Errorf("request %s with the same key was a different one", v.Request))
+		return nil, exchange.Refuse(exchange.ReasonIdempotencyKeyReused, fmt.Errorf("the key was used for request %s, which was a different one", v.Request))
 	case v.Response != nil:
 		return s.unseal(row)
 	case now.Before(v.At.Add(LeaseTime)):
@@ -198,24 +196,24 @@ func day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // lease returns the lease for a request, before it is acquired.
 func (s *Store) lease(req Request, now time.Time) *Lease {
-	name := base64.RawURLEncoding.EncodeToString(macOf(s.cfg.NameKey, "name", []byte(req.Client), []byte(req.Key)))
-	l := &Lease{store: s, name: name, fingerprint: macOf(s.cfg.NameKey, "asked", req.Fingerprint...), request: req.ID, at: now.UTC()}
+	var fingerprint []string
+	for _, part := range req.Fingerprint {
+		fingerprint = append(fingerprint, string(part))
+	}
+	l := &Lease{
+		store: s, request: req.ID, at: now.UTC(),
+		name:        base64.RawURLEncoding.EncodeToString(mac(s.cfg.NameKey, "name", req.Client, req.Key)),
+		fingerprint: mac(s.cfg.NameKey, "fingerprint", fingerprint...),
+	}
 	for i, days := range []int{0, -1, 1} {
-		l.keys[i] = storage.TimePrefix(day(now).AddDate(0, 0, days)) + name
+		l.keys[i] = storage.TimePrefix(day(now).AddDate(0, 0, days)) + l.name
 	}
 	return l
 }
 
-// macOf is of a purpose and length-prefixed parts, so that no two lists of
-// parts share a MAC.
-func macOf(key []byte, purpose string, parts ...[]byte) []byte {
+// mac returns the MAC of a purpose and of parts.
+func mac(key []byte, purpose string, parts ...string) []byte {
 	m := hmac.New(sha256.New, key)
-	m.Write([]byte(purpose))
-	for _, part := range parts {
-		var n [8]byte
-		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-		m.Write(n[:])
-		m.Write(part)
-	}
+	m.Write(exchange.LengthPrefixed(append([]string{purpose}, parts...)...))
 	return m.Sum(nil)
 }
