@@ -11,6 +11,9 @@ const (
 	// that of the longest float64 in its shortest spelling, and more than any
 	// int64.
 	maxNumber = 24
+	// maxExact bounds numbers with a fraction or an exponent: a float64 of this
+	// size or more is rounded to an integer, so two IDs could become one.
+	maxExact = 1 << 53
 	// usualMembers is the most members that the outermost object of most
 	// documents has: a map for more is twice as large.
 	usualMembers = 14
@@ -128,7 +131,7 @@ func (r *Reader) number() any {
 		return n
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f < math.MinInt64 || f >= math.MaxInt64 {
+	if err != nil || math.Abs(f) >= maxExact {
 		r.fail(ErrNumber, start)
 	}
 	// A claim that was stored and read back must be the same, so 1.0 is 1.
