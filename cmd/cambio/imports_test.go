@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"exchange/limit":       {},
 	"exchange/audit":       {"exchange"},
 	"exchange/session":     {"exchange", "storage", "keys"},
-	"exchange/subject":     {"exchange", "exchange/policy", "exchange/keylogin", "exchange/walletlogin", "exchange/wallet", "jwks"},
+	"exchange/subject":     {"exchange", "exchange/policy", "exchange/keylogin", "exchange/walletlogin", "exchange/wallet", "jwks", "jwks/strictjson"},
 	// The writes of several stores become one commit in a grant.
 	"exchange/grant": {"exchange", "storage"},
 	"exchange/server": {

@@ -1,51 +1,32 @@
 package subject
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
-// known are the names of claims that something here depends on.
-var known = []string{
+// claimRules refuse a name that differs from a known claim only by case: its
+// signer may have meant that claim, and other readers take it for it.
+var claimRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known(
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", // RFC 7519 §4.1
 	"azp", "nonce", "auth_time", "acr", "amr", // OpenID Connect Core §2
 	"email", "email_verified", "name", // OpenID Connect Core §5.1
 	"client_id", "scope", "act", "may_act", "cnf", // RFC 8693 §4, RFC 7800 §3
 	"events", // RFC 8417 §2.2
-}
+)}
 
-// decodeClaims is decode for the claims of a token.
-func decodeClaims(payload string) (map[string]any, error) {
-	d := decoder{in: payload, outermost: oneCase}
-	return d.document()
-}
-
-// oneCase refuses a name that differs from a known one only by case. Whoever
-// signed it may have meant the known one, and other readers take it for it.
-func oneCase(name string) error {
-	if plainName(name) {
-		return nil
+// parseObject parses a JSON object. Claims that were stored as JSON and read back
+// are the same.
+func parseObject(text string, rules strictjson.Options) (map[string]any, error) {
+	r := strictjson.New(text, rules)
+	m := r.Map()
+	if err := r.End(); err != nil {
+		return nil, err
 	}
-	for _, k := range known {
-		if name != k && strings.EqualFold(name, k) {
-			return fmt.Errorf("the name of %s in another case", k)
-		}
-	}
-	return nil
-}
-
-// plainName says that name has only characters that are their own lower case.
-func plainName(name string) bool {
-	for i := range len(name) {
-		if b := name[i]; b >= utf8.RuneSelf || 'A' <= b && b <= 'Z' {
-			return false
-		}
-	}
-	return true
+	return m, nil
 }
 
 // noEvent refuses a security event token (RFC 8417 §2.2), such as a logout token

@@ -16,7 +16,7 @@ func FuzzIssuer(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		claims, err := decodeClaims(string(payload))
+		claims, err := parseObject(string(payload), claimRules)
 		if err != nil {
 			return
 		}

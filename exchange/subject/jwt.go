@@ -154,7 +154,7 @@ func (l *list) claims(payload string) map[string]any {
 	if l.refused() {
 		return nil
 	}
-	claims, err := decodeClaims(payload)
+	claims, err := parseObject(payload, claimRules)
 	c := exchange.Check{Name: "claims", Passed: err == nil, Reason: exchange.ReasonSubjectTokenMalformed}
 	l.checkSaying(c, func() (want, got string) {
 		if err != nil {

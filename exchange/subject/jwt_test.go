@@ -127,7 +127,7 @@ func TestJWT(t *testing.T) {
 		{"no exp", change{claims: map[string]any{"exp": nil}}, bad, "exp"},
 		{"exp a string", change{claims: map[string]any{"exp": "9999999999"}}, bad, "exp"},
 		{"exp a fraction", change{claims: map[string]any{"exp": float64(at(time.Minute)) + .5}}, "", ""},
-		{"exp huge", change{claims: map[string]any{"exp": json.Number("1e18")}}, bad, "exp"},
+		{"exp huge", change{claims: map[string]any{"exp": json.Number("1e15")}}, bad, "exp"},
 		{"exp beyond int64", change{claims: map[string]any{"exp": json.Number("1e300")}}, form, "claims"},
 		{"exp in milliseconds", change{claims: map[string]any{"exp": p.now.Add(time.Hour).UnixMilli()}}, bad, "exp"},
 		{"exp negative", change{claims: map[string]any{"exp": -1}}, bad, "exp"},

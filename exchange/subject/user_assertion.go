@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
 // userAssertion takes the word of a confidential client about one of its own
@@ -87,7 +88,7 @@ func (l *list) object(text string, members ...string) map[string]any {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	var m map[string]any
 	if err == nil {
-		m, err = decode(string(raw))
+		m, err = parseObject(string(raw), strictjson.Options{AllowNUL: true})
 	}
 	if c.Passed = err == nil && base64.RawURLEncoding.EncodeToString(raw) == text; !l.check(c) {
 		return nil
