@@ -167,12 +167,14 @@ func (t Table[T]) open(key string, raw []byte) (Row[T], error) {
 // mac returns the MAC of a record. Each part is preceded by its length, so that
 // no two sequences of parts have the same encoding.
 func (t Table[T]) mac(key string, value []byte) []byte {
-	h := hmac.New(sha256.New, t.macKey)
+	input := make([]byte, 0, len(t.name)+len(key)+len(value)+3*4)
 	for _, part := range [][]byte{[]byte(t.name), []byte(key), value} {
-		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
-		h.Write(part)
+		input = binary.BigEndian.AppendUint32(input, uint32(len(part)))
+		input = append(input, part...)
 	}
-	return h.Sum(nil)
+	h := hmac.New(sha256.New, t.macKey)
+	h.Write(input)
+	return h.Sum(input[:0])
 }
 
 func (t Table[T]) wrap(doing string, err error) error {

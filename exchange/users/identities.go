@@ -24,12 +24,12 @@ func (i *identity) linked() bool { return i.link.Key != "" }
 func (s *Store) identities(ctx context.Context, subject *exchange.Subject) ([]identity, error) {
 	all := make([]identity, 1, 1+len(subject.Identities))
 	all[0].Identity = exchange.Identity{Issuer: subject.Issuer, ID: subject.ID, FindsUser: true}
+	all[0].key = subject.LinkKey()
 	for _, further := range subject.Identities {
-		all = append(all, identity{Identity: further})
+		all = append(all, identity{Identity: further, key: exchange.LinkKey(further.Issuer, further.ID)})
 	}
 	for i := range all {
 		id := &all[i]
-		id.key = exchange.LinkKey(id.Issuer, id.ID)
 		link, err := s.links.Get(ctx, id.key)
 		if err == nil {
 			id.link = link
