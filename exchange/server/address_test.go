@@ -14,7 +14,7 @@ func TestAddress(t *testing.T) {
 		trusted    []netip.Prefix
 		want       string
 	}{
-		{"nobody is trusted", "192.0.2.1:1", []string{"198.51.100.1"}, nil, "192.0.2.1"},
+		{"no proxy is trusted", "192.0.2.1:1", []string{"198.51.100.1"}, nil, "192.0.2.1"},
 		{"the peer is not trusted", "192.0.2.1:1", []string{"198.51.100.1"}, trusted, "192.0.2.1"},
 		{"a trusted proxy", "10.0.0.1:1", []string{"198.51.100.1"}, trusted, "198.51.100.1"},
 		{"a trusted proxy says nothing", "10.0.0.1:1", nil, trusted, "10.0.0.1"},

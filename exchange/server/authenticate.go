@@ -143,7 +143,7 @@ func (r *Request) authenticatePublic(client *exchange.CompiledClient) error {
 	return r.checkClientOrigin(client.Client)
 }
 
-// howToAuthenticate tells the operator how a client that only gave its ID must
+// howToAuthenticate returns, for the operator, how a client that only gave its ID must
 // authenticate, and where the secret would be.
 func (r *Request) howToAuthenticate(auth exchange.AuthMethod) error {
 	text := "the client must authenticate by " + string(auth)

@@ -17,7 +17,7 @@ import (
 	"cambio/exchange/server/endpoint"
 )
 
-// constant answers every token request alike, so that what is measured is the
+// constant returns one response to every token request, so that what is measured is the
 // server.
 type constant struct{ res grant.Response }
 
@@ -25,16 +25,16 @@ func (k *constant) Token(context.Context, *grant.Request, time.Time) (*grant.Res
 	return &k.res, nil
 }
 
-type oneClient struct{ party *exchange.CompiledClient }
+type oneClient struct{ client *exchange.CompiledClient }
 
 func (o oneClient) Client(id string) *exchange.CompiledClient {
-	if id == o.party.Client.ID {
-		return o.party
+	if id == o.client.Client.ID {
+		return o.client
 	}
 	return nil
 }
 
-func (o oneClient) Origins() []string   { return o.party.Client.Origins }
+func (o oneClient) Origins() []string   { return o.client.Client.Origins }
 func (oneClient) DetailTypes() []string { return nil }
 
 type noKeys struct{}
@@ -42,7 +42,7 @@ type noKeys struct{}
 func (noKeys) JWKS() ([]byte, string) { return nil, "" }
 func (noKeys) Algorithms() []string   { return nil }
 
-// sink is a response that nobody reads.
+// sink is a response that is not read.
 type sink struct {
 	header http.Header
 	status int

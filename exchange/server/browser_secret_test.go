@@ -11,28 +11,28 @@ import (
 // A server secret that comes from a browser is refused whether it is right or
 // not, and the operator reads which one to revoke.
 func TestServerSecretsInBrowsers(t *testing.T) {
-	p := newParty(t, patient)
+	p := newWorld(t, patient)
 	body := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	right, wrong := p.secretOf("basic"), "ssk_"+strings.Repeat("A", 43)
 	vendors := []string{"X-Acme-Server-Secret", right}
-	const door, verify = "/auth/external/exchange", "/auth/external/verify"
+	const jsonPath, verify = "/auth/external/exchange", "/auth/external/verify"
 	for _, row := range []struct {
 		name, path string
 		headers    []string
 		code       exchange.Reason // empty: not refused for being in a browser
 	}{
-		{"no browser", door, vendors, ""},
-		{"Node's fetch", door, append([]string{"Sec-Fetch-Mode", "cors"}, vendors...), ""},
-		{"a page of the client's", door, append([]string{"Origin", page}, vendors...), exchange.ReasonServerSecretInBrowser},
-		{"a page of nobody's", door, append([]string{"Origin", evil}, vendors...), exchange.ReasonServerSecretInBrowser},
-		{"a sandboxed page", door, append([]string{"Origin", "null"}, vendors...), exchange.ReasonServerSecretInBrowser},
-		{"a page of our own origin", door, append([]string{"Sec-Fetch-Site", "same-origin"}, vendors...), exchange.ReasonServerSecretInBrowser},
-		{"an address bar", door, append([]string{"Sec-Fetch-Site", "none"}, vendors...), exchange.ReasonServerSecretInBrowser},
+		{"no browser", jsonPath, vendors, ""},
+		{"Node's fetch", jsonPath, append([]string{"Sec-Fetch-Mode", "cors"}, vendors...), ""},
+		{"a page of the client's", jsonPath, append([]string{"Origin", page}, vendors...), exchange.ReasonServerSecretInBrowser},
+		{"a page of no client", jsonPath, append([]string{"Origin", evil}, vendors...), exchange.ReasonServerSecretInBrowser},
+		{"a sandboxed page", jsonPath, append([]string{"Origin", "null"}, vendors...), exchange.ReasonServerSecretInBrowser},
+		{"a page of our own origin", jsonPath, append([]string{"Sec-Fetch-Site", "same-origin"}, vendors...), exchange.ReasonServerSecretInBrowser},
+		{"an address bar", jsonPath, append([]string{"Sec-Fetch-Site", "none"}, vendors...), exchange.ReasonServerSecretInBrowser},
 		{"where browsers have no business", verify, append([]string{"Origin", page}, vendors...), exchange.ReasonServerSecretInBrowser},
 		{"at the token endpoint", "/oauth/token", append([]string{"Origin", page}, vendors...), exchange.ReasonServerSecretInBrowser},
-		{"a wrong one", door, []string{"Origin", page, "X-Server-Secret", wrong}, exchange.ReasonServerSecretInBrowser},
-		{"two", door, []string{"Origin", page, "X-Server-Secret", right, "X-Acme-Server-Secret", right}, exchange.ReasonServerSecretInBrowser},
-		{"by Basic", door, []string{"Origin", page, "Authorization", basicAuth("basic", right)}, exchange.ReasonServerSecretInBrowser},
+		{"a wrong one", jsonPath, []string{"Origin", page, "X-Server-Secret", wrong}, exchange.ReasonServerSecretInBrowser},
+		{"two", jsonPath, []string{"Origin", page, "X-Server-Secret", right, "X-Acme-Server-Secret", right}, exchange.ReasonServerSecretInBrowser},
+		{"by Basic", jsonPath, []string{"Origin", page, "Authorization", basicAuth("basic", right)}, exchange.ReasonServerSecretInBrowser},
 		{"a token", verify, []string{"Origin", page, "Authorization", "Bearer x"}, exchange.ReasonOriginNotAllowed},
 		{"no secret", verify, []string{"Origin", page}, exchange.ReasonOriginNotAllowed},
 	} {
@@ -54,9 +54,9 @@ func TestServerSecretsInBrowsers(t *testing.T) {
 	p.toldToRevoke(right)
 }
 
-// toldToRevoke wants the audit log to name each right secret that a browser
+// toldToRevoke demands that the audit log name each right secret that a browser
 // sent, and no wrong one.
-func (p *party) toldToRevoke(secret string) {
+func (p *world) toldToRevoke(secret string) {
 	p.Helper()
 	named, unnamed := 0, 0
 	id := p.registry.CheckSecret(p.registry.Snapshot().Client("basic").Client, secret, p.clock())
@@ -81,9 +81,9 @@ func (p *party) toldToRevoke(secret string) {
 	}
 }
 
-// Whoever guesses secrets from a page is slowed down as from elsewhere.
+// Guesses of secrets from a page are slowed down like others.
 func TestLeaksCountAsFailures(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	ask := func() answer { return p.post("/auth/external/exchange", `{}`, "Origin", page, "X-Server-Secret", "x") }
 	for range 10 {
 		p.want(ask(), 403, exchange.ReasonServerSecretInBrowser)

@@ -7,9 +7,9 @@ import (
 	"cambio/exchange"
 )
 
-// Who may call from where, and which page may read the answer.
+// Origins that may call, and pages that may read the response.
 func TestOrigins(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for _, row := range []struct {
 		name, client, origin string
 		status               int
@@ -19,7 +19,7 @@ func TestOrigins(t *testing.T) {
 		{"no browser", "web", "", 200, "", false},
 		{"the client's page", "web", page, 200, "", true},
 		{"another client's page", "web", otherPage, 403, exchange.ReasonOriginNotAllowed, false},
-		{"nobody's page", "web", evil, 403, exchange.ReasonOriginNotAllowed, false},
+		{"a page of no client", "web", evil, 403, exchange.ReasonOriginNotAllowed, false},
 		{"null", "web", "null", 403, exchange.ReasonOriginNotAllowed, false},
 		{"another port", "web", page + ":8443", 403, exchange.ReasonOriginNotAllowed, false},
 		{"another scheme", "web", strings.Replace(page, "https", "http", 1), 403, exchange.ReasonOriginNotAllowed, false},
@@ -27,7 +27,7 @@ func TestOrigins(t *testing.T) {
 		{"with a slash", "web", page + "/", 403, exchange.ReasonOriginNotAllowed, false},
 		{"a longer host", "web", page + ".attacker.test", 403, exchange.ReasonOriginNotAllowed, false},
 		{"two origins in one header", "web", page + " " + evil, 403, exchange.ReasonOriginNotAllowed, false},
-		{"an unknown client on somebody's page", "nobody", page, 401, exchange.ReasonClientUnknown, true},
+		{"an unknown client on a client's page", "unknown", page, 401, exchange.ReasonClientUnknown, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := p.in(t)
@@ -53,7 +53,7 @@ func TestOrigins(t *testing.T) {
 // Errors that come before the client is known can be read by pages too: what
 // has to wait must be told.
 func TestPagesReadEarlyErrors(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	a := p.do("POST", "/oauth/token", "", "Origin", page)
 	p.want(a, 415, exchange.ReasonMediaTypeNotSupported)
 	if a.header.Get("Access-Control-Allow-Origin") != page {
@@ -62,7 +62,7 @@ func TestPagesReadEarlyErrors(t *testing.T) {
 }
 
 func TestPublicDocumentsFromPages(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for origin, want := range map[string]string{page: page, otherPage: otherPage, evil: "", "null": ""} {
 		a := p.do("GET", "/.well-known/jwks.json", "", "Origin", origin)
 		p.want(a, 200, "")
@@ -76,7 +76,7 @@ func TestPublicDocumentsFromPages(t *testing.T) {
 }
 
 func TestPreflight(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for _, row := range []struct {
 		name, path, origin, headers string
 		good                        bool
@@ -84,7 +84,7 @@ func TestPreflight(t *testing.T) {
 		{"token", "/oauth/token", page, "", true},
 		{"every header that is allowed", "/oauth/token", page, "authorization,content-type,dpop,idempotency-key,x-api-key,x-client-session-id", true},
 		{"another client's page", "/auth/external/exchange", otherPage, "content-type,x-api-key", true},
-		{"nobody's page", "/oauth/token", evil, "", false},
+		{"a page of no client", "/oauth/token", evil, "", false},
 		{"null", "/oauth/token", "null", "", false},
 		{"an unknown header", "/oauth/token", page, "x-server-secret", false},
 		{"where browsers have no business", "/oauth/introspect", page, "", false},
@@ -113,7 +113,7 @@ func TestPreflight(t *testing.T) {
 
 // Origins change with the registry, without a restart.
 func TestOriginsFollowTheRegistry(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	preflight := func(origin string) bool {
 		return p.do("OPTIONS", "/oauth/token", "", "Origin", origin, "Access-Control-Request-Method", "POST").status < 300
 	}
@@ -137,9 +137,9 @@ func TestOriginsFollowTheRegistry(t *testing.T) {
 // Where browsers have no business, a page can do nothing, not even use up the
 // attempts of its visitor's address.
 func TestAForeignPageCannotLockOutItsVisitor(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for range 20 {
-		p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "nobody"), "Origin", evil), 403, exchange.ReasonOriginNotAllowed)
+		p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "unknown"), "Origin", evil), 403, exchange.ReasonOriginNotAllowed)
 		p.want(p.form("/oauth/introspect", []string{"token", "x"}, "Origin", page), 403, exchange.ReasonOriginNotAllowed)
 		p.want(p.post("/auth/external/verify", `{}`, "Origin", "null"), 403, exchange.ReasonOriginNotAllowed)
 	}

@@ -16,9 +16,9 @@ import (
 
 const pay = "https://pay.example" // takes checkout tokens
 
-// withShop is a party whose client machine makes checkout tokens.
-func withShop(t *testing.T, edit ...func(*server.Config)) (*party, string) {
-	p := newParty(t, edit...)
+// withShop is a world whose client machine makes checkout tokens.
+func withShop(t *testing.T, edit ...func(*server.Config)) (*world, string) {
+	p := newWorld(t, edit...)
 	m := p.manifest()
 	i := slices.IndexFunc(m.Clients, func(c exchange.Client) bool { return c.ID == "machine" })
 	c := &m.Clients[i]
@@ -35,14 +35,14 @@ func withShop(t *testing.T, edit ...func(*server.Config)) (*party, string) {
 }
 
 // own is the machine's own access token.
-func (p *party) own(secret string, params ...string) string {
+func (p *world) own(secret string, params ...string) string {
 	p.Helper()
 	a := p.form("/oauth/token", append([]string{"grant_type", "client_credentials"}, params...), "Authorization", basicAuth("machine", secret))
 	p.want(a, 200, "")
 	return a.str("access_token")
 }
 
-func (p *party) init(token, body string, headers ...string) answer {
+func (p *world) init(token, body string, headers ...string) answer {
 	p.Helper()
 	return p.post("/v1/checkout-auth/init", body, append([]string{"Authorization", "Bearer " + token}, headers...)...)
 }
@@ -63,7 +63,7 @@ func claimsOf(t *testing.T, token string) map[string]any {
 
 const purchase = `{"customer_id":"c-1","invoice_id":"i-1"}`
 
-func TestDoorCheckout(t *testing.T) {
+func TestCheckout(t *testing.T) {
 	p, secret := withShop(t)
 	own := p.own(secret, "scope", "checkout:create")
 	a := p.init(own, `{"customer_id":"c-1","invoice_id":"i-1","expires_in":300}`)
@@ -171,7 +171,7 @@ func TestCheckoutRequests(t *testing.T) {
 				t.Errorf("WWW-Authenticate is %q", got)
 			}
 			if row.name == "no token" && a.header.Get("WWW-Authenticate") != row.wants {
-				t.Error("who shows nothing is told of an error")
+				t.Error("a caller without a token is told of an error")
 			}
 			if row.status != 200 && a.json["token"] != nil {
 				t.Errorf("a refusal has a token: %s", a.text)
@@ -181,7 +181,7 @@ func TestCheckoutRequests(t *testing.T) {
 }
 
 // Guessing at tokens counts; what a client that is known does wrong does not.
-func TestDoorCheckoutLimits(t *testing.T) {
+func TestCheckoutLimits(t *testing.T) {
 	p, secret := withShop(t)
 	own := p.own(secret, "scope", "checkout:create")
 	for range 30 {
@@ -194,7 +194,7 @@ func TestDoorCheckoutLimits(t *testing.T) {
 }
 
 // Each of many callers gets a token of its own, and nothing is stored.
-func TestDoorCheckoutInParallel(t *testing.T) {
+func TestCheckoutInParallel(t *testing.T) {
 	p, secret := withShop(t)
 	own := p.own(secret, "scope", "checkout:create")
 	var mu sync.Mutex
@@ -215,7 +215,7 @@ func TestDoorCheckoutInParallel(t *testing.T) {
 }
 
 // What is repeated with its Idempotency-Key gets the same token.
-func TestDoorCheckoutAgain(t *testing.T) {
+func TestCheckoutReplay(t *testing.T) {
 	p, secret := withShop(t)
 	own := p.own(secret, "scope", "checkout:create")
 	first := p.init(own, purchase, "Idempotency-Key", "one")

@@ -9,10 +9,10 @@ import (
 	"cambio/exchange/grant"
 )
 
-// Nobody gets a token that is not bound to the key that they prove to have.
+// A request with a DPoP proof gets no token, which would not be bound to its key.
 func TestDPoPProofsAreRefused(t *testing.T) {
 	n := 0
-	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
+	p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
 		n++
 		return &grant.Response{AccessToken: "a", TokenType: "Bearer"}, nil
 	}))

@@ -10,8 +10,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-func TestDoorExchange(t *testing.T) {
-	p := newParty(t)
+func TestExchange(t *testing.T) {
+	p := newWorld(t)
 	a := p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q,"tokenType":"id_token","scope":"read write","nonce":null}`, p.idToken()),
 		"X-API-Key", "web", "Origin", page)
 	p.want(a, 200, "")
@@ -36,7 +36,7 @@ func TestDoorExchange(t *testing.T) {
 	}
 	out := p.post("/auth/logout", fmt.Sprintf(`{"refreshToken":%q}`, b.str("refreshToken")), "X-API-Key", "web")
 	if p.want(out, 200, ""); out.text != "{}" {
-		t.Errorf("logout answers %s", out.text)
+		t.Errorf("logout returns %s", out.text)
 	}
 	c := p.post("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, b.str("refreshToken")), "X-API-Key", "web")
 	p.want(c, 400, exchange.ReasonSessionEnded)
@@ -45,8 +45,8 @@ func TestDoorExchange(t *testing.T) {
 	}
 }
 
-func TestDoorRequests(t *testing.T) {
-	p := newParty(t, patient)
+func TestExchangeRequests(t *testing.T) {
+	p := newWorld(t, patient)
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, media, body string
@@ -56,7 +56,7 @@ func TestDoorRequests(t *testing.T) {
 	}{
 		{"good", "application/json; charset=utf-8", good, []string{"X-API-Key", "web"}, 200, ""},
 		{"no key", "application/json", good, nil, 401, exchange.ReasonClientUnknown},
-		{"an unknown key", "application/json", good, []string{"X-API-Key", "nobody"}, 401, exchange.ReasonClientUnknown},
+		{"an unknown key", "application/json", good, []string{"X-API-Key", "unknown"}, 401, exchange.ReasonClientUnknown},
 		{"two keys", "application/json", good, []string{"X-API-Key", "web", "X-API-Key", "web"}, 400, exchange.ReasonRequestMalformed},
 		{"another client's page", "application/json", good, []string{"X-API-Key", "web", "Origin", otherPage}, 403, exchange.ReasonOriginNotAllowed},
 		{"a confidential client without its secret", "application/json", good, []string{"X-API-Key", "basic"}, 401, exchange.ReasonClientUnknown},
@@ -64,7 +64,7 @@ func TestDoorRequests(t *testing.T) {
 		{"under a vendor's name", "application/json", good, []string{"X-API-Key", "post", "X-Acme-Server-Secret", p.secretOf("post")}, 200, ""},
 		{"by Basic", "application/json", good, []string{"Authorization", basicAuth("basic", p.secretOf("basic"))}, 200, ""},
 		{"a wrong secret", "application/json", good, []string{"X-API-Key", "basic", "X-Server-Secret", "x"}, 401, exchange.ReasonClientAuthenticationFailed},
-		{"a secret of an unknown client", "application/json", good, []string{"X-API-Key", "nobody", "X-Server-Secret", "x"}, 401, exchange.ReasonClientAuthenticationFailed},
+		{"a secret of an unknown client", "application/json", good, []string{"X-API-Key", "unknown", "X-Server-Secret", "x"}, 401, exchange.ReasonClientAuthenticationFailed},
 		{"a secret of a public client", "application/json", good, []string{"X-API-Key", "web", "X-Server-Secret", "x"}, 401, exchange.ReasonClientAuthenticationFailed},
 		{"two secrets", "application/json", good, []string{"X-API-Key", "basic", "X-Server-Secret", "x", "X-Acme-Server-Secret", "y"}, 400, exchange.ReasonRequestMalformed},
 		{"a form", formMedia, "token=x", []string{"X-API-Key", "web"}, 415, exchange.ReasonMediaTypeNotSupported},
@@ -85,7 +85,7 @@ func TestDoorRequests(t *testing.T) {
 }
 
 func TestUsersAreNotMadeWhereTheClientSaysSo(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	m, no := p.manifest(), false
 	m.Clients[0].AutoCreate = &no
 	p.apply(m)
@@ -93,8 +93,8 @@ func TestUsersAreNotMadeWhereTheClientSaysSo(t *testing.T) {
 }
 
 // A vendor's tokens, of which the backend only wants to know what they say.
-func TestDoorVerify(t *testing.T) {
-	p := newParty(t, patient)
+func TestVerify(t *testing.T) {
+	p := newWorld(t, patient)
 	claims := map[string]any{"sub": "r123", "client_id": "app-1", "iat": p.clock().Unix(), "exp": p.clock().Add(24 * time.Hour).Unix(), "network": "main"}
 	vendor := func(change map[string]any) string {
 		all := map[string]any{}
@@ -119,7 +119,7 @@ func TestDoorVerify(t *testing.T) {
 		"another app":       fmt.Sprintf(`{"token":%q,"issuerId":"vendor"}`, vendor(map[string]any{"client_id": "app-2"})),
 		"expired":           fmt.Sprintf(`{"token":%q,"issuerId":"vendor"}`, vendor(map[string]any{"exp": p.clock().Add(-time.Hour).Unix()})),
 		"no issuer":         fmt.Sprintf(`{"token":%q}`, vendor(nil)),
-		"an unknown issuer": fmt.Sprintf(`{"token":%q,"issuerId":"nobody"}`, vendor(nil)),
+		"an unknown issuer": fmt.Sprintf(`{"token":%q,"issuerId":"unknown"}`, vendor(nil)),
 		"no token":          `{"token":"x"}`,
 	} {
 		if a := ask(body, backend...); a.status != 200 || a.text != `{"active":false}` {
@@ -138,8 +138,8 @@ func TestDoorVerify(t *testing.T) {
 }
 
 // What cannot be known is not a token that is not good.
-func TestDoorVerifyWhileTheIssuerIsDown(t *testing.T) {
-	p := newParty(t)
+func TestVerifyWhileIssuerIsDown(t *testing.T) {
+	p := newWorld(t)
 	p.issuer.Fail(500)
 	a := p.post("/auth/external/verify", fmt.Sprintf(`{"token":%q}`, p.idToken()), "X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic"))
 	p.want(a, 503, exchange.ReasonIssuerUnavailable)

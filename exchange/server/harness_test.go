@@ -37,12 +37,12 @@ const (
 	api       = "https://api.example"
 	page      = "https://app.example"   // an origin of client web
 	otherPage = "https://other.example" // an origin of client other
-	evil      = "https://attacker.test" // an origin of nobody
+	evil      = "https://attacker.test" // an origin of no client
 	appSecret = "a vendor's app secret of 32 bytes"
 )
 
-// party is a whole server with real parts and an issuer that it trusts.
-type party struct {
+// world is a whole server with real parts and an issuer that it trusts.
+type world struct {
 	*testing.T
 	issuer   *jwkstest.Issuer
 	store    *counted
@@ -113,16 +113,16 @@ func jsonPaths() []string {
 	return paths
 }
 
-// newParty starts a party; edit changes the server's configuration.
-func newParty(t *testing.T, edit ...func(*server.Config)) *party {
+// newWorld starts a world; edit changes the server's configuration.
+func newWorld(t *testing.T, edit ...func(*server.Config)) *world {
 	t.Helper()
-	return newPartyWith(t, assembly.Config{}, edit...)
+	return newWorldWith(t, assembly.Config{}, edit...)
 }
 
-// newPartyWith starts a party with what c has set.
-func newPartyWith(t *testing.T, c assembly.Config, edit ...func(*server.Config)) *party {
+// newWorldWith starts a world with what c has set.
+func newWorldWith(t *testing.T, c assembly.Config, edit ...func(*server.Config)) *world {
 	t.Helper()
-	p := &party{
+	p := &world{
 		T: t, hand: &hand{now: time.Now().Truncate(time.Second)}, metrics: prometheus.NewRegistry(),
 		logged: &syncBuffer{}, audited: &syncBuffer{},
 	}
@@ -152,7 +152,7 @@ func newPartyWith(t *testing.T, c assembly.Config, edit ...func(*server.Config))
 	return p
 }
 
-func (p *party) manifest() exchange.Manifest {
+func (p *world) manifest() exchange.Manifest {
 	client := func(id string, auth exchange.AuthMethod, origins ...string) exchange.Client {
 		return exchange.Client{
 			ID: id, Auth: auth, Origins: origins, Issuers: []string{"acme", "vendor"},
@@ -178,7 +178,7 @@ func (p *party) manifest() exchange.Manifest {
 	}
 }
 
-func (p *party) apply(m exchange.Manifest) {
+func (p *world) apply(m exchange.Manifest) {
 	p.Helper()
 	_, problems, err := p.registry.Apply(context.Background(), m, true, p.clock(), nil)
 	if err != nil || len(problems) > 0 {
@@ -186,7 +186,7 @@ func (p *party) apply(m exchange.Manifest) {
 	}
 }
 
-func (p *party) secretOf(client string) string {
+func (p *world) secretOf(client string) string {
 	basic, post, _ := strings.Cut(p.secret, " ")
 	if client == "post" {
 		return post
@@ -195,9 +195,9 @@ func (p *party) secretOf(client string) string {
 }
 
 // idToken is a good one for alice.
-func (p *party) idToken() string { return p.issuer.Sign(p.issuer.Claims("alice", "web")) }
+func (p *world) idToken() string { return p.issuer.Sign(p.issuer.Claims("alice", "web")) }
 
-// answer is what came back.
+// answer holds a response.
 type answer struct {
 	status int
 	header http.Header
@@ -211,7 +211,7 @@ func (a answer) str(name string) string {
 }
 
 // do sends a request. Headers are pairs.
-func (p *party) do(method, path, body string, headers ...string) answer {
+func (p *world) do(method, path, body string, headers ...string) answer {
 	p.Helper()
 	r := must(http.NewRequest(method, p.url+path, strings.NewReader(body)))
 	for i := 0; i < len(headers); i += 2 {
@@ -229,7 +229,7 @@ func (p *party) do(method, path, body string, headers ...string) answer {
 }
 
 // form posts parameters, which are pairs, with headers after them.
-func (p *party) form(path string, params []string, headers ...string) answer {
+func (p *world) form(path string, params []string, headers ...string) answer {
 	p.Helper()
 	v := url.Values{}
 	for i := 0; i < len(params); i += 2 {
@@ -238,7 +238,7 @@ func (p *party) form(path string, params []string, headers ...string) answer {
 	return p.do("POST", path, v.Encode(), append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)...)
 }
 
-func (p *party) post(path, body string, headers ...string) answer {
+func (p *world) post(path, body string, headers ...string) answer {
 	p.Helper()
 	return p.do("POST", path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
 }
@@ -255,7 +255,7 @@ func basicAuth(id, secret string) string {
 }
 
 // want checks status and code of an answer, and what every answer must have.
-func (p *party) want(a answer, status int, code exchange.Reason) {
+func (p *world) want(a answer, status int, code exchange.Reason) {
 	p.Helper()
 	if a.status != status || a.str("code") != string(code) {
 		p.Errorf("got %d %s, want %d %s", a.status, a.text, status, code)
@@ -278,7 +278,7 @@ func (p *party) want(a answer, status int, code exchange.Reason) {
 }
 
 // events are the audit events so far. It ends the audit log.
-func (p *party) events() []map[string]any {
+func (p *world) events() []map[string]any {
 	p.Helper()
 	p.audit.Close()
 	var all []map[string]any
@@ -292,8 +292,8 @@ func (p *party) events() []map[string]any {
 	return all
 }
 
-// in is the party in a subtest.
-func (p *party) in(t *testing.T) *party {
+// in is the world in a subtest.
+func (p *world) in(t *testing.T) *world {
 	q := *p
 	q.T = t
 	return &q

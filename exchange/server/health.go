@@ -7,7 +7,7 @@ import (
 	"cambio/exchange"
 )
 
-// live serves /livez: the process responds. It checks nothing else, since a restart
+// live serves /livez: the process responds. It checks no more, since a restart
 // does not help against a store that is down.
 func (s *Server) live(r *Request) error {
 	r.media = textMedia

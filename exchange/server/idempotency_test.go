@@ -18,14 +18,14 @@ import (
 	"cambio/exchange/server"
 )
 
-// keyed posts to a door with an Idempotency-Key.
-func (p *party) keyed(key, path, body string, headers ...string) answer {
+// keyed posts to a JSON endpoint with an Idempotency-Key.
+func (p *world) keyed(key, path, body string, headers ...string) answer {
 	p.Helper()
 	return p.post(path, body, append([]string{"Idempotency-Key", key}, headers...)...)
 }
 
-// repeats wants b to be the answer a again, though not the same request.
-func (p *party) repeats(a, b answer) {
+// repeats demands that b be the answer a again, though not the same request.
+func (p *world) repeats(a, b answer) {
 	p.Helper()
 	if a.status != b.status || a.text != b.text || a.header.Get("X-Request-Id") == b.header.Get("X-Request-Id") {
 		p.Errorf("got %d %s, then %d %s", a.status, a.text, b.status, b.text)
@@ -37,13 +37,13 @@ func (p *party) repeats(a, b answer) {
 
 var webPage = []string{"X-API-Key", "web", "Origin", page}
 
-func (p *party) asBasic() []string {
+func (p *world) asBasic() []string {
 	return []string{"X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic")}
 }
 
-// Every door gives its answer again, to public clients and to others.
-func TestDoorsAnswerAgain(t *testing.T) {
-	p := newParty(t)
+// Every JSON endpoint replays its response, to public clients and to others.
+func TestResponsesAreReplayed(t *testing.T) {
+	p := newWorld(t)
 	exchangeAt := func(headers ...string) answer {
 		return p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q}`, p.idToken()), headers...)
 	}
@@ -87,9 +87,9 @@ func TestDoorsAnswerAgain(t *testing.T) {
 	p.replaysAreAudited()
 }
 
-// replaysAreAudited wants each event of a replay to name the request that it
+// replaysAreAudited demands that each event of a replay name the request that it
 // repeats, and to be about the same user and session.
-func (p *party) replaysAreAudited() {
+func (p *world) replaysAreAudited() {
 	p.Helper()
 	byRequest, replays := map[any]map[string]any{}, 0
 	for _, e := range p.events() {
@@ -109,7 +109,7 @@ func (p *party) replaysAreAudited() {
 }
 
 // counted is how many requests of an endpoint had an outcome.
-func (p *party) counted(endpoint, outcome string) float64 {
+func (p *world) counted(endpoint, outcome string) float64 {
 	for _, family := range must(p.metrics.Gather()) {
 		if family.GetName() != "cambio_requests_total" {
 			continue
@@ -127,7 +127,7 @@ func (p *party) counted(endpoint, outcome string) float64 {
 	return 0
 }
 
-// tokens are answers that differ, for which it does not matter whether tokens in
+// tokens returns responses that differ, for which it does not matter whether tokens in
 // them are still good.
 func tokens(n *int) grants {
 	var mu sync.Mutex
@@ -141,7 +141,7 @@ func tokens(n *int) grants {
 
 func TestIdempotencyKeys(t *testing.T) {
 	n := 0
-	p := newParty(t, patient, withGrants(tokens(&n)))
+	p := newWorld(t, patient, withGrants(tokens(&n)))
 	const path, body = "/auth/external/exchange", `{"token":"x"}`
 	first := p.keyed("k", path, body, webPage...)
 	p.want(first, 200, "")
@@ -161,7 +161,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		{"another client's", []string{"Idempotency-Key", "k", "X-API-Key", "other"}, path, 200, "", false},
 		{"a confidential client's", append([]string{"Idempotency-Key", "k"}, p.asBasic()...), path, 200, "", false},
 		{"another client's page", []string{"Idempotency-Key", "k", "X-API-Key", "web", "Origin", otherPage}, path, 403, exchange.ReasonOriginNotAllowed, false},
-		{"nobody's page", []string{"Idempotency-Key", "k", "X-API-Key", "web", "Origin", evil}, path, 403, exchange.ReasonOriginNotAllowed, false},
+		{"a page of no client", []string{"Idempotency-Key", "k", "X-API-Key", "web", "Origin", evil}, path, 403, exchange.ReasonOriginNotAllowed, false},
 		{"no client", []string{"Idempotency-Key", "k"}, path, 401, exchange.ReasonClientUnknown, false},
 		{"a wrong secret", []string{"Idempotency-Key", "k", "X-API-Key", "basic", "X-Server-Secret", "x"}, path, 401, exchange.ReasonClientAuthenticationFailed, false},
 		{"another client session", append([]string{"Idempotency-Key", "k", "X-Client-Session-Id", "s"}, webPage...), path, 422, exchange.ReasonIdempotencyKeyReused, false},
@@ -183,7 +183,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 }
 
-// Of callers who come at once one is answered, and the others are told to come
+// Of concurrent callers one gets a response, and the others are told to come
 // back; then they read what it read.
 func TestParallelCallersWithOneKey(t *testing.T) {
 	for _, public := range []bool{true, false} {
@@ -191,7 +191,7 @@ func TestParallelCallersWithOneKey(t *testing.T) {
 			entered, release := make(chan struct{}), make(chan struct{})
 			n := 0
 			give := tokens(&n)
-			p := newParty(t, withGrants(func(ctx context.Context, r *grant.Request) (*grant.Response, error) {
+			p := newWorld(t, withGrants(func(ctx context.Context, r *grant.Request) (*grant.Response, error) {
 				close(entered) // a second one would panic
 				<-release
 				return give(ctx, r)
@@ -223,9 +223,9 @@ func TestParallelCallersWithOneKey(t *testing.T) {
 	}
 }
 
-// With nobody waiting for whom, real parts and real tokens: one session.
+// Concurrent exchanges with real parts and one key make one session.
 func TestParallelExchangesWithOneKey(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	body := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	var mu sync.Mutex
 	sessions := map[string]int{}
@@ -253,11 +253,11 @@ func TestParallelExchangesWithOneKey(t *testing.T) {
 }
 
 // What another try may change is really tried again, and so is whatever was
-// asked by somebody who has proven nothing.
-func TestWhatIsAnsweredAgain(t *testing.T) {
+// asked by a caller that has proved nothing.
+func TestWhichResponsesAreStored(t *testing.T) {
 	refuse := func(r exchange.Reason) error { return exchange.Refuse(r, nil) }
 	n, fail := 0, func() error { return nil }
-	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
+	p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
 		if n++; n == 1 {
 			return nil, fail()
 		}
@@ -273,7 +273,7 @@ func TestWhatIsAnsweredAgain(t *testing.T) {
 		{"a token that counts later", func() error { return refuse(exchange.ReasonSubjectTokenNotYetValid) }, false},
 		{"a scope that an operator can give", func() error { return refuse(exchange.ReasonScopeNotAllowed) }, false},
 		{"an issuer that an operator can add", func() error { return refuse(exchange.ReasonIssuerUnknown) }, false},
-		{"a user who can be registered", func() error { return refuse(exchange.ReasonUserNotRegistered) }, false},
+		{"a user that can be registered", func() error { return refuse(exchange.ReasonUserNotRegistered) }, false},
 		{"too soon", func() error { return refuse(exchange.ReasonMailTooSoon) }, false},
 		{"an issuer that is down", func() error { return refuse(exchange.ReasonIssuerUnavailable) }, false},
 		{"the store", func() error { return refuse(exchange.ReasonStoreUnavailable) }, false},
@@ -305,9 +305,9 @@ func TestWhatIsAnsweredAgain(t *testing.T) {
 }
 
 // An answer that is too long is sent and not kept.
-func TestLongAnswersAreNotKept(t *testing.T) {
+func TestLongResponsesAreNotStored(t *testing.T) {
 	n := 0
-	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
+	p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
 		n++
 		return &grant.Response{AccessToken: strings.Repeat("a", idempotency.MaxBody), TokenType: "Bearer"}, nil
 	}))
@@ -319,13 +319,13 @@ func TestLongAnswersAreNotKept(t *testing.T) {
 	}
 }
 
-// Who leaves before the answer, which is what a key is for, finds it later.
-func TestCallersWhoLeave(t *testing.T) {
+// A caller that leaves before the response, which is what a key is for, gets it later.
+func TestWorkOutlastsCaller(t *testing.T) {
 	for _, public := range []bool{true, false} {
 		t.Run(fmt.Sprintf("public %v", public), func(t *testing.T) {
 			entered, left, done := make(chan struct{}), make(chan struct{}), make(chan struct{}, 1)
 			n := 0
-			p := newParty(t, withGrants(func(ctx context.Context, _ *grant.Request) (*grant.Response, error) {
+			p := newWorld(t, withGrants(func(ctx context.Context, _ *grant.Request) (*grant.Response, error) {
 				n++
 				close(entered)
 				<-left
@@ -367,9 +367,9 @@ func TestCallersWhoLeave(t *testing.T) {
 }
 
 // An answer counts for a day, and then the request is another one.
-func TestAnswersEnd(t *testing.T) {
+func TestStoredResponsesExpire(t *testing.T) {
 	n := 0
-	p := newParty(t, withGrants(tokens(&n)))
+	p := newWorld(t, withGrants(tokens(&n)))
 	ask := func() answer { return p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, webPage...) }
 	first := ask()
 	p.pass(24*time.Hour - time.Second)
@@ -382,8 +382,8 @@ func TestAnswersEnd(t *testing.T) {
 
 // A refresh token that was used and comes again was stolen, and a session that
 // has ended stays so, whatever key comes with the request.
-func TestRefreshesAnswerAgainWhileTheirTokenIsUnused(t *testing.T) {
-	p := newParty(t, patient)
+func TestRefreshIsReplayedWhileItsTokenIsUnused(t *testing.T) {
+	p := newWorld(t, patient)
 	refresh := func(key, token string) answer {
 		return p.keyed(key, "/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, token), webPage...)
 	}
@@ -407,10 +407,10 @@ func TestRefreshesAnswerAgainWhileTheirTokenIsUnused(t *testing.T) {
 	p.want(refresh("n", first), 400, exchange.ReasonSessionEnded)
 }
 
-// Who has stolen a request of a public client's, key and all, gets none of its
+// A thief of a public client's request, with its key, gets none of its
 // tokens once these are used or over: its proof may have expired by then, or be
 // for one use. A client that authenticates learns what was done all the same.
-func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
+func TestStolenRequestGetsNoUsedTokens(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		since  string // what happened: a path that the refresh token went to
@@ -422,7 +422,7 @@ func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
 	} {
 		for name, public := range map[string]bool{"web": true, "basic": false} {
 			t.Run(row.name+", "+name, func(t *testing.T) {
-				p := newParty(t, patient)
+				p := newWorld(t, patient)
 				m := p.manifest()
 				m.Issuers[0].SingleUse = true
 				p.apply(m)
@@ -436,7 +436,7 @@ func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
 				if row.since != "" {
 					p.want(p.post(row.since, fmt.Sprintf(`{"refreshToken":%q}`, a.str("refreshToken")), headers...), 200, "")
 				}
-				p.pass(2 * time.Hour) // longer than the proof lives
+				p.pass(2 * time.Hour) // longer than the proof is valid
 				b := p.keyed("k", "/auth/external/exchange", body, headers...)
 				if !public || row.public {
 					p.repeats(a, b)
@@ -448,7 +448,7 @@ func TestWhoHasOnlyTheRequestGetsNoOldTokens(t *testing.T) {
 	}
 }
 
-// kept is a store of answers that tells what it is asked.
+// kept is a store of responses that records what it is asked.
 type kept struct {
 	real  *idempotency.Store
 	asked []idempotency.Request
@@ -463,11 +463,11 @@ func (k *kept) Lookup(ctx context.Context, asked idempotency.Request, now time.T
 	return k.real.Lookup(ctx, asked, now)
 }
 
-// Nothing is reserved in the store for who has proven nothing, and nothing kept
+// Nothing is reserved in the store for callers that proved nothing, and nothing kept
 // of what failed.
-func TestWhoReservesInTheStore(t *testing.T) {
+func TestOnlyAuthenticatedCallersReserveInStore(t *testing.T) {
 	k := &kept{}
-	p := newParty(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
+	p := newWorld(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, path, body string
@@ -477,7 +477,7 @@ func TestWhoReservesInTheStore(t *testing.T) {
 	}{
 		{"public", "/auth/external/exchange", good, webPage, true, false, true},
 		{"public, refused", "/auth/external/exchange", `{"token":"x"}`, webPage, true, false, false},
-		{"public, ending nobody's session", "/auth/logout", `{"refreshToken":"x"}`, webPage, true, false, false},
+		{"public, ending no session", "/auth/logout", `{"refreshToken":"x"}`, webPage, true, false, false},
 		{"confidential", "/auth/external/exchange", good, p.asBasic(), true, true, true},
 		{"confidential, refused", "/auth/external/exchange", `{"token":"x"}`, p.asBasic(), true, true, true},
 		{"a wrong secret", "/auth/external/exchange", good, []string{"X-API-Key", "basic", "X-Server-Secret", "x"}, false, false, false},
@@ -507,8 +507,8 @@ func TestWhoReservesInTheStore(t *testing.T) {
 
 // A question that changes nothing is answered as of now, whatever key it has,
 // and the endpoints of the RFCs know no such keys.
-func TestWhatIsAnsweredAnew(t *testing.T) {
-	p := newParty(t)
+func TestResponsesWithoutReplay(t *testing.T) {
+	p := newWorld(t)
 	body := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	ask := func(body string) answer { return p.keyed("k", "/auth/external/verify", body, p.asBasic()...) }
 	if a := ask(body); a.json["active"] != true {
@@ -532,7 +532,7 @@ func TestWhatIsAnsweredAnew(t *testing.T) {
 // A store that is down begins nothing.
 func TestKeysWithoutAStore(t *testing.T) {
 	n := 0
-	p := newParty(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Answers = broken{} })
+	p := newWorld(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Answers = broken{} })
 	p.want(p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 503, exchange.ReasonStoreUnavailable)
 	p.want(p.post("/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 200, "")
 	if n != 1 {

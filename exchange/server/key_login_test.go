@@ -32,9 +32,9 @@ const (
 
 var requestKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
 
-// partners is a party with a client that signs its requests, and an SMTP server.
+// partners is a world with a client that signs its requests, and an SMTP server.
 type partners struct {
-	*party
+	*world
 	smtp *mailtest.Server
 }
 
@@ -42,7 +42,7 @@ func newPartners(t *testing.T, edit ...func(*exchange.Client)) *partners {
 	t.Helper()
 	smtp := mailtest.New(t, mailtest.Options{})
 	sender := must(mail.New(mail.Config{Host: smtp.Host, Port: smtp.Port, TLS: mail.NoTLS, From: "login@id.example", Timeout: 5 * time.Second}))
-	p := &partners{newPartyWith(t, assembly.Config{Mail: sender}, patient), smtp}
+	p := &partners{newWorldWith(t, assembly.Config{Mail: sender}, patient), smtp}
 	p.register(edit...)
 	return p
 }
@@ -86,7 +86,7 @@ func (p *partners) opened(key string, passwordless bool, more string) answer {
 	return a
 }
 
-// send asks for a code by a page of the client.
+// send requests a code from a page of the client.
 func (p *partners) send(requestID, address string) answer {
 	p.Helper()
 	return p.post(mailPath, fmt.Sprintf(`{"requestId":%q,"emailAddress":%q}`, requestID, address), "X-API-Key", "partner", "Origin", page)
@@ -109,7 +109,7 @@ func (p *partners) mailed(key, address string) (emailID, code string) {
 	return a.str("emailId"), m.Code(p.T)
 }
 
-// login links a key by proving an address, and answers the user.
+// login links a key by proving an address, and returns the user.
 func (p *partners) login(key, address string) (user map[string]any) {
 	p.Helper()
 	a := p.answer(first2(p.mailed(key, address)))
@@ -172,7 +172,7 @@ func TestKeyLogin(t *testing.T) {
 	c := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", b.str("refresh_token")})
 	p.want(c, 200, "")
 	if o := p.opened("key-1", false, ""); o.str("next") != "otp" {
-		t.Errorf("a token for who did not ask for one: %s", o.text)
+		t.Errorf("a token that was not asked for: %s", o.text)
 	}
 
 	p.register(func(c *exchange.Client) { c.Proofs = []string{"otp"} })
@@ -233,7 +233,7 @@ func TestKeyRequests(t *testing.T) {
 		{"no signature", good, []string{"X-API-Key", "partner"}, 401, exchange.ReasonRequestSignatureInvalid},
 		{"two signatures", good, append(signed(good), "X-Request-Signature", signRequest(good)), 401, exchange.ReasonRequestSignatureInvalid},
 		{"no client", good, signed(good)[2:], 401, exchange.ReasonClientUnknown},
-		{"an unknown client", good, append([]string{"X-API-Key", "nobody"}, signed(good)[2:]...), 401, exchange.ReasonRequestSignatureInvalid},
+		{"an unknown client", good, append([]string{"X-API-Key", "unknown"}, signed(good)[2:]...), 401, exchange.ReasonRequestSignatureInvalid},
 		{"a client without signing keys", good, append([]string{"X-API-Key", "web"}, signed(good)[2:]...), 401, exchange.ReasonRequestSignatureInvalid},
 		{"a server secret beside it", good, append(signed(good), "X-Server-Secret", "x"), 400, exchange.ReasonRequestMalformed},
 		{"a page", good, append(signed(good), "Origin", page), 403, exchange.ReasonOriginNotAllowed},
@@ -258,7 +258,7 @@ func TestKeyRequests(t *testing.T) {
 	p.want(p.post(requestsPath, good, append(again, "Idempotency-Key", "1")...), 400, exchange.ReasonRequestReplayed)
 }
 
-// Who lost an answer gets it again for a signature of its own. Whoever has only
+// A client that lost a response gets it again for a new signature. A caller that has only
 // the request, key and all, gets nothing.
 func TestKeyRequestsRepeated(t *testing.T) {
 	p := newPartners(t)
@@ -310,7 +310,7 @@ func TestParallelKeyRequestsWithOneKey(t *testing.T) {
 	}
 }
 
-// One code is mailed, however often its request comes, and whoever logs in by
+// One code is mailed, however often its request comes, and a user that logs in by
 // it does so once.
 func TestKeyRequestMembers(t *testing.T) {
 	p := newPartners(t)
@@ -384,9 +384,9 @@ func TestKeyRequestAfterADay(t *testing.T) {
 }
 
 // A partner's users share its address: what is wrong with their requests does
-// not lock out the others. Who forges requests is locked out.
+// not lock out the others. Forged requests are slowed down.
 func TestSignedRequestsAreNoGuesses(t *testing.T) {
-	p := &partners{newParty(t), nil}
+	p := &partners{newWorld(t), nil}
 	p.register()
 	for range 15 {
 		p.want(p.request(`{"partnerUserId":"k","email":"alice"}`), 400, exchange.ReasonParameterInvalid)
@@ -398,8 +398,8 @@ func TestSignedRequestsAreNoGuesses(t *testing.T) {
 	p.want(p.request(`{"partnerUserId":"k"}`), 429, exchange.ReasonTooManyFailures)
 }
 
-// Of many who send one signed request, one opens it.
-func TestOneOfManyKeyRequests(t *testing.T) {
+// Of many callers with one signed request, one opens it.
+func TestKeyRequestHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	body := `{"partnerUserId":"k"}`
 	signature := signRequest(body)
@@ -422,7 +422,7 @@ func TestOneOfManyKeyRequests(t *testing.T) {
 	}
 }
 
-func TestOneOfManyRedeemers(t *testing.T) {
+func TestOneTimeTokenHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	p.login("key-1", "alice@example.com")
 	o := p.opened("key-1", true, "")
@@ -446,12 +446,12 @@ func TestOneOfManyRedeemers(t *testing.T) {
 	}
 }
 
-// Of many right answers to one code, no more than its tries at once, one counts,
+// Of many correct uses of one code, no more than its tries at once, one counts,
 // and makes one user.
-// Of many who prove an address each for one key, one gets it, and the others
+// Of many users that prove an address each for one key, one gets it, and the others
 // leave nothing behind.
 // The page learns nothing of whose address it is.
-// A server that cannot mail says so, and links nobody.
+// A server that cannot mail says so, and links no key.
 // A key of one user becomes another's by codes to both addresses, or by the
 // operator, and by nothing less.
 // What an operator takes away counts for what was handed out before.
@@ -493,4 +493,4 @@ func TestKeyLoginTakenAway(t *testing.T) {
 	}
 }
 
-// The same proofs at the token endpoint, without a door.
+// The same proofs at the token endpoint.

@@ -22,7 +22,7 @@ import (
 )
 
 func TestTenFailedExchangesThenOneAMinute(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	attempt := func(token string) answer {
 		return p.form("/oauth/token", exchangeParams(token, "client_id", "web"), "Origin", page)
 	}
@@ -53,10 +53,10 @@ func TestTenFailedExchangesThenOneAMinute(t *testing.T) {
 	p.want(attempt(p.idToken()), 200, "")
 }
 
-// What is refused to a client that has shown who it is does not count: the
+// A refusal to a client that has authenticated does not count: the
 // expired tokens of some of its users must not lock out the others.
 func TestFailuresOfProvenClientsDoNotCount(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	auth := []string{"Authorization", basicAuth("basic", p.secretOf("basic"))}
 	for range 20 {
 		p.want(p.form("/oauth/token", exchangeParams("x"), auth...), 400, exchange.ReasonSubjectTokenMalformed)
@@ -70,7 +70,7 @@ func TestFailuresOfProvenClientsDoNotCount(t *testing.T) {
 
 func TestWhoseFailuresCountTogether(t *testing.T) {
 	trust := func(cfg *server.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
-	fail := func(p *party, from string) {
+	fail := func(p *world, from string) {
 		for range 10 {
 			p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "X-Forwarded-For", from)
 		}
@@ -92,7 +92,7 @@ func TestWhoseFailuresCountTogether(t *testing.T) {
 			if row.trusted {
 				options = append(options, trust)
 			}
-			p := newParty(t, options...)
+			p := newWorld(t, options...)
 			fail(p, row.failing)
 			a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "X-Forwarded-For", row.other)
 			if (a.status == 429) != row.shared {
@@ -114,7 +114,7 @@ func withGrants(g grants) func(*server.Config) { return func(cfg *server.Config)
 // One request is worked on and one waits; others are told to come back.
 func TestFullQueue(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
+	p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) {
 		entered <- struct{}{}
 		<-release
 		return &grant.Response{AccessToken: "a", TokenType: "Bearer"}, nil
@@ -142,7 +142,7 @@ func TestFullQueue(t *testing.T) {
 	p.want(<-answers, 200, "")
 }
 
-func (p *party) gauge(name string) float64 {
+func (p *world) gauge(name string) float64 {
 	for _, family := range must(p.metrics.Gather()) {
 		if family.GetName() == name {
 			return family.GetMetric()[0].GetGauge().GetValue()
@@ -151,7 +151,7 @@ func (p *party) gauge(name string) float64 {
 	return -1
 }
 
-// Whatever an error says, the caller reads a reason and nothing else.
+// Whatever an error says, the caller reads no more than a reason.
 func TestErrorsAreSilent(t *testing.T) {
 	const secret = "password=hunter2 eyJhbGciOiJFUzI1NiJ9.e30.c2ln /var/lib/cambio/cambio.db"
 	for _, row := range []struct {
@@ -180,7 +180,7 @@ func TestErrorsAreSilent(t *testing.T) {
 		}, 403, exchange.ReasonConditionFailed, "", "only 'staff'  <b>gr??er/"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { return nil, row.fail() }))
+			p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { return nil, row.fail() }))
 			a := p.form("/oauth/token", exchangeParams("x", "client_id", "web"))
 			p.want(a, row.status, row.code)
 			for _, word := range []string{"hunter2", "eyJ", "cambio.db"} {
@@ -211,7 +211,7 @@ func TestErrorsAreSilent(t *testing.T) {
 
 // After a panic the place in flight is free again.
 func TestAPanicTakesNoPlace(t *testing.T) {
-	p := newParty(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { panic("x") }),
+	p := newWorld(t, withGrants(func(context.Context, *grant.Request) (*grant.Response, error) { panic("x") }),
 		func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
 	for range 5 {
 		p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "web")), 500, exchange.ReasonInternal)
@@ -220,7 +220,7 @@ func TestAPanicTakesNoPlace(t *testing.T) {
 
 // A caller that leaves is no failure of the server.
 func TestACallerThatLeaves(t *testing.T) {
-	p := newParty(t, withGrants(func(ctx context.Context, _ *grant.Request) (*grant.Response, error) {
+	p := newWorld(t, withGrants(func(ctx context.Context, _ *grant.Request) (*grant.Response, error) {
 		return nil, fmt.Errorf("committing: %w", ctx.Err())
 	}))
 	ctx, leave := context.WithCancel(t.Context())
@@ -238,7 +238,7 @@ func TestHTTPServerHasLimits(t *testing.T) {
 	if h.ReadHeaderTimeout != 10*time.Second || h.ReadTimeout != h.ReadHeaderTimeout || h.WriteTimeout == 0 || h.IdleTimeout == 0 || h.MaxHeaderBytes == 0 {
 		t.Errorf("%+v", h)
 	}
-	p := newParty(t)
+	p := newWorld(t)
 	r := must(http.NewRequest("GET", p.url+"/livez", nil))
 	r.Header.Set("X-Pad", strings.Repeat("x", 64<<10))
 	res := must(http.DefaultTransport.RoundTrip(r))
@@ -248,9 +248,9 @@ func TestHTTPServerHasLimits(t *testing.T) {
 	}
 }
 
-// One large body leaves nothing in the answers that come after it.
+// One large body leaves nothing in later responses.
 func TestBuffersHoldNothingBack(t *testing.T) {
-	p := newParty(t, patient)
+	p := newWorld(t, patient)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
@@ -266,9 +266,9 @@ func TestBuffersHoldNothingBack(t *testing.T) {
 	all.Wait()
 }
 
-// Who sends a body slowly takes no place among the requests in flight.
-func TestASlowBodyHoldsUpNobody(t *testing.T) {
-	p := newParty(t, func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
+// A body that is sent slowly takes no place among the requests in flight.
+func TestSlowBodyTakesNoPlace(t *testing.T) {
+	p := newWorld(t, func(cfg *server.Config) { cfg.MaxInFlight, cfg.MaxQueued = 1, 1 })
 	for range 3 {
 		conn := must(net.Dial("tcp", strings.TrimPrefix(p.url, "http://")))
 		defer conn.Close()

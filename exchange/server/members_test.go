@@ -20,7 +20,7 @@ func readThree(body string) (a, b string, f bool, err error) {
 	return a, b, f, err
 }
 
-func TestObject(t *testing.T) {
+func TestMembers(t *testing.T) {
 	for _, row := range []struct {
 		name, body, a string
 		reason        exchange.Reason // empty: accepted
@@ -75,7 +75,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-func TestObjectNamesWhatIsWrong(t *testing.T) {
+func TestMembersNameWhatIsWrong(t *testing.T) {
 	_, _, err := readTwo(`{"tok\nen":"x"}`)
 	if d := exchange.AsError(err).Description; d != `member "tok\nen" is not known here` {
 		t.Error(d)
@@ -87,7 +87,7 @@ func TestObjectNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestObjectFlags(t *testing.T) {
+func TestFlagMembers(t *testing.T) {
 	for body, want := range map[string]exchange.Reason{
 		`{"f":true}`: "", `{"f": false}`: "", `{"f":null}`: "", `{}`: "",
 		`{"f":"true"}`:         exchange.ReasonParameterInvalid,
@@ -105,7 +105,7 @@ func TestObjectFlags(t *testing.T) {
 }
 
 // What is accepted, encoding/json reads the same.
-func FuzzObject(f *testing.F) {
+func FuzzMembers(f *testing.F) {
 	f.Add(`{"a":"x\u00fc\ud83d\ude00","b":null}`)
 	f.Add(` {"\u0061":"\/","b" : "y"} `)
 	f.Add(`{"f":true,"a":null}`)

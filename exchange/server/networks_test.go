@@ -15,7 +15,7 @@ import (
 // A right secret counts from the client's networks only; a wrong one is wrong
 // from everywhere.
 func TestSecretAddresses(t *testing.T) {
-	p := newParty(t, patient, func(c *server.Config) {
+	p := newWorld(t, patient, func(c *server.Config) {
 		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	})
 	m := p.manifest()
@@ -25,7 +25,7 @@ func TestSecretAddresses(t *testing.T) {
 		}
 	}
 	p.apply(m)
-	door := fmt.Sprintf(`{"token":%q}`, p.idToken())
+	jsonPath := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	ways := map[string]func(secret, from string) answer{
 		"basic at the token endpoint": func(secret, from string) answer {
 			return p.form("/oauth/token", exchangeParams(p.idToken()), "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
@@ -36,11 +36,11 @@ func TestSecretAddresses(t *testing.T) {
 		"basic at introspection": func(secret, from string) answer {
 			return p.form("/oauth/introspect", []string{"token", "x"}, "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
 		},
-		"basic at a door": func(secret, from string) answer {
-			return p.post("/auth/external/exchange", door, "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
+		"basic at a JSON endpoint": func(secret, from string) answer {
+			return p.post("/auth/external/exchange", jsonPath, "Authorization", basicAuth("basic", secret), "X-Forwarded-For", from)
 		},
-		"a header at a door": func(secret, from string) answer {
-			return p.post("/auth/external/exchange", door, "X-API-Key", "basic", "X-Server-Secret", secret, "X-Forwarded-For", from)
+		"a header at a JSON endpoint": func(secret, from string) answer {
+			return p.post("/auth/external/exchange", jsonPath, "X-API-Key", "basic", "X-Server-Secret", secret, "X-Forwarded-For", from)
 		},
 	}
 	for way, ask := range ways {
@@ -69,8 +69,8 @@ func TestSecretAddresses(t *testing.T) {
 	}
 	m.Clients[2].SecretAddresses = []string{"198.51.100.0/24"}
 	p.apply(m)
-	p.want(ways["a header at a door"](p.secretOf("basic"), "192.0.2.7"), 403, exchange.ReasonAddressNotAllowed)
-	p.want(ways["a header at a door"](p.secretOf("basic"), "198.51.100.9"), 200, "")
+	p.want(ways["a header at a JSON endpoint"](p.secretOf("basic"), "192.0.2.7"), 403, exchange.ReasonAddressNotAllowed)
+	p.want(ways["a header at a JSON endpoint"](p.secretOf("basic"), "198.51.100.9"), 200, "")
 }
 
 // Only what a secret did is a use of it.

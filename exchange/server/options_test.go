@@ -18,7 +18,7 @@ func withReady(broken *bool) func(*server.Config) {
 		cfg.Ready = func(context.Context) []server.ReadyCheck {
 			c := server.ReadyCheck{Name: "store"}
 			if *broken {
-				c.Err = errors.New("disk /dev/sda1 on host db-7 is gone")
+				c.Err = errors.New("disk /dev/sda1 on host db-7 failed")
 			}
 			return []server.ReadyCheck{c}
 		}

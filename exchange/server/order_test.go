@@ -26,41 +26,41 @@ type attempt struct {
 // code is the one that is then expected.
 var breaks = map[string]struct {
 	code exchange.Reason
-	do   func(p *party, a *attempt)
+	do   func(p *world, a *attempt)
 }{
-	"NOT_FOUND": {"", func(_ *party, a *attempt) { a.path = "/nowhere" }},
-	"SERVER_SECRET_IN_BROWSER": {"", func(_ *party, a *attempt) {
+	"NOT_FOUND": {"", func(_ *world, a *attempt) { a.path = "/nowhere" }},
+	"SERVER_SECRET_IN_BROWSER": {"", func(_ *world, a *attempt) {
 		a.headers = append(a.headers, "Sec-Fetch-Site", "cross-site", "X-Server-Secret", "x")
 	}},
-	"ORIGIN_NOT_ALLOWED": {"", func(_ *party, a *attempt) { a.headers = append(a.headers, "Origin", evil) }},
-	"TOO_MANY_FAILURES": {"", func(p *party, _ *attempt) {
+	"ORIGIN_NOT_ALLOWED": {"", func(_ *world, a *attempt) { a.headers = append(a.headers, "Origin", evil) }},
+	"TOO_MANY_FAILURES": {"", func(p *world, _ *attempt) {
 		for range 10 {
 			p.post("/auth/external/exchange", `{}`)
 		}
 	}},
-	"MEDIA_TYPE_NOT_SUPPORTED": {"", func(_ *party, a *attempt) { a.media = "text/plain" }},
-	"OVERLOADED":               {"", (*party).fill},
-	"PARAMETER_MISSING":        {"", func(_ *party, a *attempt) { delete(a.members, "token") }},
-	"CLIENT_UNKNOWN":           {"", func(_ *party, a *attempt) { a.headers[1] = "nobody" }},
-	"PARAMETER_INVALID":        {"", func(_ *party, a *attempt) { a.headers = append(a.headers, "Dpop", "x") }},
-	"IDEMPOTENCY_KEY_REUSED": {"", func(p *party, a *attempt) {
+	"MEDIA_TYPE_NOT_SUPPORTED": {"", func(_ *world, a *attempt) { a.media = "text/plain" }},
+	"OVERLOADED":               {"", (*world).fill},
+	"PARAMETER_MISSING":        {"", func(_ *world, a *attempt) { delete(a.members, "token") }},
+	"CLIENT_UNKNOWN":           {"", func(_ *world, a *attempt) { a.headers[1] = "unknown" }},
+	"PARAMETER_INVALID":        {"", func(_ *world, a *attempt) { a.headers = append(a.headers, "Dpop", "x") }},
+	"IDEMPOTENCY_KEY_REUSED": {"", func(p *world, a *attempt) {
 		a.headers = append(a.headers, "Idempotency-Key", "k")
 		p.want(p.post(a.path, `{"token":"`+p.idToken()+`","scope":"read"}`, "X-API-Key", "web", "Idempotency-Key", "k"), 200, "")
 	}},
-	"SUBJECT_TOKEN_EXPIRED": {"", func(p *party, a *attempt) {
+	"SUBJECT_TOKEN_EXPIRED": {"", func(p *world, a *attempt) {
 		claims := p.issuer.Claims("alice", "web")
 		claims["exp"] = p.clock().Add(-time.Hour).Unix()
 		a.members["token"] = p.issuer.Sign(claims)
 	}},
-	"SUBJECT_TOKEN_TYPE_NOT_ACCEPTED": {exchange.ReasonScopeNotAllowed, func(_ *party, a *attempt) { a.members["scope"] = "admin" }},
-	"LINKED_ELSEWHERE": {exchange.ReasonUserDisabled, func(p *party, a *attempt) {
+	"SUBJECT_TOKEN_TYPE_NOT_ACCEPTED": {exchange.ReasonScopeNotAllowed, func(_ *world, a *attempt) { a.members["scope"] = "admin" }},
+	"LINKED_ELSEWHERE": {exchange.ReasonUserDisabled, func(p *world, a *attempt) {
 		first := p.post(a.path, `{"token":"`+p.idToken()+`"}`, "X-API-Key", "web")
 		p.want(first, 200, "")
 		if err := p.users.SetDisabled(context.Background(), first.user("id").(string), true); err != nil {
 			p.Fatal(err)
 		}
 	}},
-	"SUBJECT_TOKEN_REPLAYED": {"", func(p *party, a *attempt) {
+	"SUBJECT_TOKEN_REPLAYED": {"", func(p *world, a *attempt) {
 		m := p.manifest()
 		m.Issuers[0].SingleUse = true
 		p.apply(m)
@@ -87,7 +87,7 @@ func (b *blocking) Token(ctx context.Context, r *grant.Request, now time.Time) (
 }
 
 // fill takes the one place in flight and the one in the queue.
-func (p *party) fill(*attempt) {
+func (p *world) fill(*attempt) {
 	for range 2 {
 		go p.form("/oauth/token", exchangeParams("wait", "client_id", "web"))
 	}
@@ -136,7 +136,7 @@ func TestRefusalsComeInTheDocumentedOrder(t *testing.T) {
 		first, second := rows[i][0], rows[i+1][0]
 		t.Run(first+" before "+second, func(t *testing.T) {
 			waiting := make(chan struct{})
-			p := newParty(t, func(cfg *server.Config) {
+			p := newWorld(t, func(cfg *server.Config) {
 				cfg.MaxInFlight, cfg.MaxQueued = 1, 1
 				cfg.Grants = &blocking{cfg.Grants, waiting}
 			})

@@ -16,9 +16,9 @@ import (
 )
 
 // Origins that a registry should not have let in: one that the CORS middleware
-// would take for a pattern must not open the door to others, and one that it
+// would take for a pattern must not admit others, and one that it
 // refuses must not shut out the rest.
-func TestOriginsThatAreNone(t *testing.T) {
+func TestInvalidOrigins(t *testing.T) {
 	log := audit.New(io.Discard, audit.Config{})
 	defer log.Close()
 	const good = "https://app.example"

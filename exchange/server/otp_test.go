@@ -43,7 +43,7 @@ func wrongCode(code string) string {
 	return "000000"
 }
 
-func TestOneOfManyAnswers(t *testing.T) {
+func TestCodeHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	emailID, code := p.mailed("key-1", "alice@example.com")
 	var won atomic.Int64
@@ -64,7 +64,7 @@ func TestOneOfManyAnswers(t *testing.T) {
 	}
 }
 
-func TestOneOfManyLinksAKey(t *testing.T) {
+func TestKeyLinkHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	type proof struct{ id, code string }
 	var proofs []proof
@@ -90,7 +90,7 @@ func TestOneOfManyLinksAKey(t *testing.T) {
 	}
 }
 
-func TestAddressesAnswerAlike(t *testing.T) {
+func TestAddressesAreIndistinguishable(t *testing.T) {
 	p := newPartners(t, func(c *exchange.Client) { no := false; c.AutoCreate = &no })
 	p.register()
 	p.login("key-1", "known@example.com")
@@ -123,7 +123,7 @@ func TestAddressesAnswerAlike(t *testing.T) {
 			if got := shape(a); i == 0 {
 				known = append(known, got)
 			} else if got != known[at] {
-				t.Errorf("answer %d is %s, and %s for who is known", at, got, known[at])
+				t.Errorf("answer %d is %s, and %s for a known address", at, got, known[at])
 			}
 		}
 	}
@@ -143,7 +143,7 @@ func TestMailRequests(t *testing.T) {
 		{"what is no address", body(id, "alice@example.com\r\nBcc: eve@example.net"), "partner", 400, exchange.ReasonParameterInvalid},
 		{"another member", fmt.Sprintf(`{"requestId":%q,"emailAddress":"a@example.com","otp":"1"}`, id), "partner", 400, exchange.ReasonParameterInvalid},
 		{"another client", body(id, "alice@example.com"), "rival", 400, exchange.ReasonChallengeInvalid},
-		{"a client that nobody knows", body(id, "alice@example.com"), "nobody", 401, exchange.ReasonClientUnknown},
+		{"an unknown client", body(id, "alice@example.com"), "unknown", 401, exchange.ReasonClientUnknown},
 		{"no request", body("", "alice@example.com"), "partner", 400, exchange.ReasonParameterMissing},
 		{"an unknown request", body(id[:len(id)-1], "alice@example.com"), "partner", 400, exchange.ReasonChallengeInvalid},
 		{"good", body(id, "alice@example.com"), "partner", 200, ""},
@@ -189,7 +189,7 @@ func TestMailUnavailable(t *testing.T) {
 	p.want(sent, 200, "")
 	p.want(p.answer(sent.str("emailId"), p.smtp.Last(t).Code(t), ""), 200, "")
 
-	without := &partners{newParty(t, patient), nil}
+	without := &partners{newWorld(t, patient), nil}
 	without.register()
 	a = without.send(without.opened("key-1", false, "").str("requestId"), "alice@example.com")
 	without.want(a, 503, exchange.ReasonMailUnavailable)
@@ -215,7 +215,7 @@ func TestRelink(t *testing.T) {
 	previous := func(id, code string) string { return fmt.Sprintf(`,"previousEmailId":%q,"previousOtp":%q`, id, code) }
 	toBob, bobCode := p.mailed("key-1", "bob@example.com")
 	refused(p.answer(toBob, bobCode, ""))
-	toEve, eveCode := p.mailed("key-1", "eve@example.com") // somebody, but not whose key it is
+	toEve, eveCode := p.mailed("key-1", "eve@example.com") // a user, but not that of the key
 	refused(p.answer(toBob, bobCode, previous(toEve, eveCode)))
 	p.pass(31 * time.Second)
 	other, otherCode := p.mailed("key-9", "alice@example.com") // the right one, for another key
@@ -247,7 +247,7 @@ func TestRelink(t *testing.T) {
 		t.Fatal(err)
 	}
 	if o := p.opened("key-1", true, ""); o.str("next") != "otp" {
-		t.Errorf("an unlinked key answers %s", o.text)
+		t.Errorf("an unlinked key returns %s", o.text)
 	}
 	if carol := p.login("key-1", "carol@example.com"); carol["isNew"] != true {
 		t.Errorf("carol is %v", carol)
@@ -274,7 +274,7 @@ func TestOTPAtTheTokenEndpoint(t *testing.T) {
 		{"another member", fmt.Sprintf(`{"emailId":%q,"otp":%q,"user":"1"}`, id, code), exchange.ReasonParameterInvalid},
 		{"half a previous code", fmt.Sprintf(`{"emailId":%q,"otp":%q,"previousOtp":"123456"}`, id, code), exchange.ReasonParameterMissing},
 		{"the other half", fmt.Sprintf(`{"emailId":%q,"otp":%q,"previousEmailId":"1"}`, id, code), exchange.ReasonParameterInvalid},
-		{"nobody's", `{"emailId":"x","otp":"123456"}`, exchange.ReasonChallengeInvalid},
+		{"an unknown one", `{"emailId":"x","otp":"123456"}`, exchange.ReasonChallengeInvalid},
 	} {
 		if a := exchangeOTP(row.json); a.status != 400 || a.str("code") != string(row.code) {
 			t.Errorf("%s: %s", row.name, a.text)

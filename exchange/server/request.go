@@ -49,7 +49,7 @@ type Request struct {
 	out    strictjson.Buffer
 }
 
-// Caller is what authentication found out about the sender of a request.
+// Caller holds what authentication found out about the sender of a request.
 type Caller struct {
 	// Client is nil until its origins may read the response.
 	Client *exchange.CompiledClient

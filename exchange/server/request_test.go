@@ -35,17 +35,17 @@ func TestPooledRequestsAreEmpty(t *testing.T) {
 // No response is chunked, however long it is, and HEAD states the length of GET.
 func TestResponsesHaveALength(t *testing.T) {
 	var size int
-	ours := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	test := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(&Request{w: w, http: r, status: http.StatusOK, media: jsonMedia, out: make([]byte, size)}).send()
 	}))
-	defer ours.Close()
+	defer test.Close()
 	for _, size = range []int{0, 1, 2<<10 - 1, 2 << 10, 2<<10 + 1, 64 << 10} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
-			r, err := http.NewRequest(method, ours.URL, nil)
+			r, err := http.NewRequest(method, test.URL, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			res, err := ours.Client().Do(r)
+			res, err := test.Client().Do(r)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ const formMedia = "application/x-www-form-urlencoded"
 
 // What the token endpoint reads of a request, and what it refuses to.
 func TestTokenRequests(t *testing.T) {
-	p := newParty(t, patient)
+	p := newWorld(t, patient)
 	good := func() string {
 		return "client_id=web&grant_type=" + url.QueryEscape(exchange.GrantTokenExchange) + "&subject_token=" + p.idToken() +
 			"&subject_token_type=" + url.QueryEscape(exchange.TypeIDToken)
@@ -64,13 +64,13 @@ func TestTokenRequests(t *testing.T) {
 }
 
 func TestEncodedBodiesAreRefused(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	p.want(p.form("/oauth/token", nil, "Content-Encoding", "gzip"), 415, exchange.ReasonMediaTypeNotSupported)
 }
 
 // How clients authenticate: by the one method they are registered for.
 func TestClientAuthentication(t *testing.T) {
-	p := newParty(t, patient)
+	p := newWorld(t, patient)
 	right := p.secretOf("basic")
 	assertion := func(sub, aud string) string {
 		claims := p.issuer.Claims(sub, aud)
@@ -98,7 +98,7 @@ func TestClientAuthentication(t *testing.T) {
 		{"public", []string{"client_id", "web"}, "", 200, ""},
 		{"public with a secret", []string{"client_id", "web", "client_secret", "x"}, "", 401, failed},
 		{"public by Basic", nil, basicAuth("web", "x"), 401, failed},
-		{"unknown", []string{"client_id", "nobody"}, "", 401, unknown},
+		{"unknown", []string{"client_id", "unknown"}, "", 401, unknown},
 		{"confidential without a secret", []string{"client_id", "basic"}, "", 401, unknown},
 		{"Basic", nil, basicAuth("basic", right), 200, ""},
 		{"Basic, scheme in small letters", nil, "basic" + basicAuth("basic", right)[5:], 200, ""},
@@ -108,7 +108,7 @@ func TestClientAuthentication(t *testing.T) {
 		{"Basic and an assertion", jwt("", once), basicAuth("basic", right), 400, exchange.ReasonRequestMalformed},
 		{"Basic, wrong secret", nil, basicAuth("basic", right+"x"), 401, failed},
 		{"Basic, another client's secret", nil, basicAuth("basic", p.secretOf("post")), 401, failed},
-		{"Basic, unknown client", nil, basicAuth("nobody", right), 401, failed},
+		{"Basic, unknown client", nil, basicAuth("unknown", right), 401, failed},
 		{"Basic, no colon", nil, "Basic YQ==", 401, failed},
 		{"Basic, empty secret", nil, basicAuth("basic", ""), 401, failed},
 		{"Basic, not base64", nil, "Basic ***", 401, failed},
@@ -117,14 +117,14 @@ func TestClientAuthentication(t *testing.T) {
 		{"post by a client of Basic", []string{"client_id", "basic", "client_secret", right}, "", 401, failed},
 		{"Basic by a client of post", nil, basicAuth("post", p.secretOf("post")), 401, failed},
 		{"post", []string{"client_id", "post", "client_secret", p.secretOf("post")}, "", 200, ""},
-		{"post, unknown client", []string{"client_id", "nobody", "client_secret", "x"}, "", 401, failed},
+		{"post, unknown client", []string{"client_id", "unknown", "client_secret", "x"}, "", 401, failed},
 		{"post without client_id", []string{"client_secret", "x"}, "", 400, exchange.ReasonParameterMissing},
 		{"private_key_jwt", jwt("jwt", once), "", 200, ""},
 		{"private_key_jwt, replayed", jwt("jwt", once), "", 401, failed},
 		{"private_key_jwt without client_id", jwt("", assertion("jwt", publicURL+"/oauth/token")), "", 200, ""},
 		{"private_key_jwt for another server", jwt("jwt", assertion("jwt", "https://other.example")), "", 401, failed},
 		{"private_key_jwt of another client", jwt("jwt", assertion("basic", publicURL)), "", 401, failed},
-		{"private_key_jwt of an unknown client", jwt("", assertion("nobody", publicURL)), "", 401, failed},
+		{"private_key_jwt of an unknown client", jwt("", assertion("unknown", publicURL)), "", 401, failed},
 		{"private_key_jwt by a client of Basic", jwt("", assertion("basic", publicURL)), "", 401, failed},
 		{"private_key_jwt, another type", []string{"client_assertion", "x", "client_assertion_type", "saml"}, "", 400, exchange.ReasonParameterInvalid},
 		{"a secret and an assertion", append(jwt("jwt", once), "client_secret", "x"), "", 400, exchange.ReasonRequestMalformed},
@@ -145,13 +145,13 @@ func TestClientAuthentication(t *testing.T) {
 }
 
 // An unknown client and a known one whose proof is wrong answer alike.
-func TestNobodyLearnsWhichClientsThereAre(t *testing.T) {
-	p := newParty(t, patient)
+func TestResponsesHideWhichClientsExist(t *testing.T) {
+	p := newWorld(t, patient)
 	body := func(a answer) string { return strings.ReplaceAll(a.text, a.str("request_id"), "") }
 	for _, headers := range [][]string{nil, {"Origin", page}, {"Origin", otherPage}} {
 		for _, secret := range []string{"", "wrong"} {
 			known := p.form("/oauth/token", exchangeParams("x", "client_id", "basic", "client_secret", secret), headers...)
-			unknown := p.form("/oauth/token", exchangeParams("x", "client_id", "nobody", "client_secret", secret), headers...)
+			unknown := p.form("/oauth/token", exchangeParams("x", "client_id", "unknown", "client_secret", secret), headers...)
 			if known.status != unknown.status || body(known) != body(unknown) ||
 				known.header.Get("Access-Control-Allow-Origin") != unknown.header.Get("Access-Control-Allow-Origin") {
 				t.Errorf("%v %q: known %d %s, unknown %d %s", headers, secret, known.status, known.text, unknown.status, unknown.text)
@@ -161,7 +161,7 @@ func TestNobodyLearnsWhichClientsThereAre(t *testing.T) {
 }
 
 func TestOnlyConfidentialClientsIntrospect(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for _, row := range []struct {
 		name   string
 		params []string
@@ -170,7 +170,7 @@ func TestOnlyConfidentialClientsIntrospect(t *testing.T) {
 		code   exchange.Reason
 	}{
 		{"public", []string{"token", "x", "client_id", "web"}, "", 403, exchange.ReasonClientNotAllowed},
-		{"nobody", []string{"token", "x"}, "", 400, exchange.ReasonParameterMissing},
+		{"unknown", []string{"token", "x"}, "", 400, exchange.ReasonParameterMissing},
 		{"wrong secret", []string{"token", "x"}, basicAuth("basic", "x"), 401, exchange.ReasonClientAuthenticationFailed},
 		{"no token", nil, basicAuth("basic", p.secretOf("basic")), 400, exchange.ReasonParameterMissing},
 		{"confidential", []string{"token", "x"}, basicAuth("basic", p.secretOf("basic")), 200, ""},
@@ -187,16 +187,16 @@ func TestOnlyConfidentialClientsIntrospect(t *testing.T) {
 }
 
 func TestRevocationOfAnothersToken(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"))
 	p.want(p.form("/oauth/revoke", []string{"token", a.str("refresh_token"), "client_id", "other"}), 403, exchange.ReasonClientNotAllowed)
 	p.want(p.form("/oauth/revoke", []string{"client_id", "web"}), 400, exchange.ReasonParameterMissing)
 	p.want(p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", a.str("refresh_token")}), 200, "")
 }
 
-// A client that the operator removes is gone from the next request on.
-func TestChangesCountAtOnce(t *testing.T) {
-	p := newParty(t)
+// A client that the operator removes is refused from the next request on.
+func TestChangesTakeEffectAtOnce(t *testing.T) {
+	p := newWorld(t)
 	m := p.manifest()
 	m.Clients = m.Clients[1:]
 	p.apply(m)

@@ -16,7 +16,7 @@ const (
 	metadataPath = "/.well-known/oauth-authorization-server" // RFC 8414 §3
 )
 
-// route is what serves a path: an endpoint, or a document (GET).
+// route serves a path: an endpoint, or a document (GET).
 type route struct {
 	Endpoint
 	method string

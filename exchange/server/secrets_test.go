@@ -12,7 +12,7 @@ import (
 // Callers mistake one parameter for another, most often a secret for the name
 // that goes with it. What they sent is not logged all the same.
 func TestMisplacedSecretsAreNotAudited(t *testing.T) {
-	p := newParty(t, patient)
+	p := newWorld(t, patient)
 	good := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"))
 	secrets := map[string]string{
 		"client secret": p.secretOf("basic"), "refresh token": good.str("refresh_token"),
@@ -27,7 +27,7 @@ func TestMisplacedSecretsAreNotAudited(t *testing.T) {
 	if strings.Contains(p.audited.String(), `"client":"Tr0ub4dor`) {
 		t.Error("what is no client's ID is logged as one")
 	}
-	delete(secrets, "password") // which nobody can tell from other texts
+	delete(secrets, "password") // which looks like any other text
 	out := p.audited.String() + p.logged.String()
 	for what, secret := range secrets {
 		for _, part := range strings.Split(secret, ".") {
@@ -39,7 +39,7 @@ func TestMisplacedSecretsAreNotAudited(t *testing.T) {
 }
 
 // misplace sends a secret in the place of everything.
-func (p *party) misplace(secret string) {
+func (p *world) misplace(secret string) {
 	p.Helper()
 	for _, name := range []string{
 		"client_id", "grant_type", "subject_token", "subject_token_type", "actor_token_type", "requested_token_type",

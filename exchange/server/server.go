@@ -25,7 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is what a Server needs. Fields without a stated default are required.
+// Config configures a Server. Fields without a stated default are required.
 type Config struct {
 	// Issuer is our public base URL and the iss of our tokens. It is the only
 	// source of URLs in responses: Host and X-Forwarded-* are not used.
@@ -65,7 +65,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics is where metrics are registered. Default: nowhere.
 	Metrics prometheus.Registerer
-	// TrustedProxies may say in X-Forwarded-For for whom they call.
+	// TrustedProxies may report in X-Forwarded-For the address they call for.
 	TrustedProxies []netip.Prefix
 	// MaxInFlight bounds the requests that are worked on at once, default
 	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
@@ -103,7 +103,7 @@ type granter interface {
 
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
-	// Parse reads an access token of ours that is valid now.
+	// Parse reads a first-party access token that is valid now.
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 

@@ -12,9 +12,9 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// From a stranger's token to an ended session, over HTTP with real parts.
+// From an issuer's token to a revoked session, over HTTP with real parts.
 func TestExchangeRefreshRevoke(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web", "scope", "read write"), "Origin", page)
 	p.want(a, 200, "")
 	if a.str("issued_token_type") != exchange.TypeAccessToken || a.str("token_type") != "Bearer" ||
@@ -43,7 +43,7 @@ func TestExchangeRefreshRevoke(t *testing.T) {
 	r := p.form("/oauth/revoke", []string{"token", b.str("refresh_token"), "client_id", "web"})
 	p.want(r, 200, "")
 	if r.text != "" {
-		t.Errorf("revocation answers %q", r.text)
+		t.Errorf("revocation returns %q", r.text)
 	}
 	for _, token := range []string{b.str("access_token"), b.str("refresh_token")} {
 		if i := introspect(token); i.text != `{"active":false}` {
@@ -52,11 +52,11 @@ func TestExchangeRefreshRevoke(t *testing.T) {
 	}
 	p.want(p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", b.str("refresh_token")}),
 		400, exchange.ReasonSessionEnded)
-	p.want(p.form("/oauth/revoke", []string{"token", "nothing of ours", "client_id", "web"}), 200, "")
+	p.want(p.form("/oauth/revoke", []string{"token", "no token of Cambio", "client_id", "web"}), 200, "")
 }
 
 func TestNoSecretIsAudited(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	token := p.idToken()
 	a := p.form("/oauth/token", exchangeParams(token, "client_id", "web"))
 	p.form("/oauth/token", exchangeParams(token+"x", "client_id", "web"))
@@ -79,11 +79,11 @@ func TestNoSecretIsAudited(t *testing.T) {
 }
 
 func TestAuditEvents(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	good := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"))
-	bad := p.issuer.Claims("alice", "somebody else")
+	bad := p.issuer.Claims("alice", "another user")
 	p.form("/oauth/token", exchangeParams(p.issuer.Sign(bad), "client_id", "web"))
-	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "nobody"))
+	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "unknown"))
 	p.post("/auth/external/verify", `{"token":"x.y.z"}`, "X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic"))
 	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "Origin", evil)
 	p.form("/oauth/revoke", []string{"client_id", "web", "token", good.str("refresh_token")})
@@ -108,7 +108,7 @@ func TestAuditEvents(t *testing.T) {
 	if e[1]["reason"] != string(exchange.ReasonAudienceNotAccepted) || e[1]["outcome"] != "refused" || failed["got"] == nil {
 		t.Error(e[1])
 	}
-	if e[2]["client"] != "nobody" || e[2]["reason"] != string(exchange.ReasonClientUnknown) {
+	if e[2]["client"] != "unknown" || e[2]["reason"] != string(exchange.ReasonClientUnknown) {
 		t.Error(e[2])
 	}
 	if e[4]["event"] != "token" || e[4]["reason"] != string(exchange.ReasonOriginNotAllowed) || !strings.Contains(e[4]["error"].(string), evil) {
@@ -123,7 +123,7 @@ func TestAuditEvents(t *testing.T) {
 }
 
 func TestClientByAudience(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	a := p.form("/oauth/token", exchangeParams(p.idToken()), "Origin", page)
 	p.want(a, 200, "")
 	if a.header.Get("Access-Control-Allow-Origin") != page {
@@ -138,7 +138,7 @@ func TestClientByAudience(t *testing.T) {
 }
 
 func TestDiscovery(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	var first string
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
 		a := p.do("GET", path, "", "Host", "evil.example", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "http")
@@ -155,7 +155,7 @@ func TestDiscovery(t *testing.T) {
 			t.Error("the request chose a URL")
 		}
 		if types := a.json["authorization_details_types_supported"]; types != nil {
-			t.Errorf("nobody may ask for details, but it has the types %v", types)
+			t.Errorf("no client may request details, but it has the types %v", types)
 		}
 		if types, ok := a.json["response_types_supported"].([]any); !ok || len(types) != 0 {
 			t.Errorf("response_types_supported is %v", a.json["response_types_supported"])
@@ -174,7 +174,7 @@ func TestDiscovery(t *testing.T) {
 }
 
 func TestJWKSIsCached(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	a := p.do("GET", "/.well-known/jwks.json", "")
 	p.want(a, 200, "")
 	etag := a.header.Get("Etag")
@@ -201,7 +201,7 @@ func TestJWKSIsCached(t *testing.T) {
 }
 
 func TestUnderAPath(t *testing.T) {
-	p := newParty(t, withIssuer("https://id.example/tenant/one"))
+	p := newWorld(t, withIssuer("https://id.example/tenant/one"))
 	for _, path := range []string{
 		"/tenant/one/.well-known/openid-configuration",       // OpenID Connect Discovery 1.0 §4.1
 		"/.well-known/oauth-authorization-server/tenant/one", // RFC 8414 §3.1
@@ -218,7 +218,7 @@ func TestUnderAPath(t *testing.T) {
 }
 
 func TestUnknownPathsAndMethods(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	for _, row := range []struct {
 		method, path string
 		status       int
@@ -249,7 +249,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	broken := false
-	p := newParty(t, withReady(&broken))
+	p := newWorld(t, withReady(&broken))
 	for _, path := range []string{"/livez", "/readyz", "/healthz"} {
 		if a := p.do("GET", path, ""); a.status != 200 || a.text != "ok\n" || a.header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %q", path, a.status, a.text)
@@ -274,7 +274,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	p := newParty(t)
+	p := newWorld(t)
 	p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"))
 	for range 3 {
 		p.form("/oauth/token", exchangeParams("x", "client_id", "web"))

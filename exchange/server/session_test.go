@@ -12,7 +12,7 @@ import (
 
 // backends are confidential clients that speak of their users: shop and desk
 // of their own, corp of those of issuer acme.
-func (p *party) backends() exchange.Manifest {
+func (p *world) backends() exchange.Manifest {
 	m := p.manifest()
 	for _, id := range []string{"shop", "desk", "corp"} {
 		c := m.Clients[0]
@@ -27,9 +27,9 @@ func (p *party) backends() exchange.Manifest {
 }
 
 // newBackends is a party with these clients, and a secret of each.
-func newBackends(t *testing.T) (p *party, secrets map[string]string) {
+func newBackends(t *testing.T) (p *world, secrets map[string]string) {
 	t.Helper()
-	p = newParty(t, patient)
+	p = newWorld(t, patient)
 	p.apply(p.backends())
 	secrets = map[string]string{}
 	for _, id := range []string{"shop", "desk", "corp"} {
@@ -38,8 +38,8 @@ func newBackends(t *testing.T) (p *party, secrets map[string]string) {
 	return p, secrets
 }
 
-// inject posts a body to the door of sessions.
-func (p *party) inject(client, secret, body string, headers ...string) answer {
+// inject posts a body to the session endpoint.
+func (p *world) inject(client, secret, body string, headers ...string) answer {
 	p.Helper()
 	return p.post("/auth/external/session", body, append([]string{"X-API-Key", client, "X-Acme-Server-Secret", secret}, headers...)...)
 }
@@ -49,7 +49,7 @@ func (a answer) user(name string) any {
 	return u[name]
 }
 
-func TestDoorSession(t *testing.T) {
+func TestSession(t *testing.T) {
 	p, secrets := newBackends(t)
 	a := p.inject("shop", secrets["shop"], `{"externalUserId":"u-1","email":"u1@example.com","emailVerified":true,"name":"U <1>","scope":"read write"}`)
 	p.want(a, 200, "")
@@ -74,7 +74,7 @@ func TestDoorSession(t *testing.T) {
 }
 
 // A backend that lost an answer gets it again, instead of a second session.
-func TestDoorSessionAnsweredOnce(t *testing.T) {
+func TestSessionReplay(t *testing.T) {
 	p, secrets := newBackends(t)
 	ask := func(key string) answer {
 		return p.inject("shop", secrets["shop"], `{"externalUserId":"u"}`, "Idempotency-Key", key)
@@ -85,7 +85,7 @@ func TestDoorSessionAnsweredOnce(t *testing.T) {
 	}
 }
 
-func (p *party) auditedSessions(secret string) {
+func (p *world) auditedSessions(secret string) {
 	p.Helper()
 	id := p.registry.CheckSecret(p.registry.Snapshot().Client("shop").Client, secret, p.clock())
 	events := p.events()
@@ -98,9 +98,9 @@ func (p *party) auditedSessions(secret string) {
 	}
 }
 
-// The door is the token exchange under another name: neither has a rule that
+// The endpoint is the token exchange under another name: neither has a rule that
 // the other lacks.
-func TestDoorSessionIsATokenExchange(t *testing.T) {
+func TestSessionIsTokenExchange(t *testing.T) {
 	p, secrets := newBackends(t)
 	a := p.inject("shop", secrets["shop"], `{"externalUserId":"ü\"1"}`)
 	p.want(a, 200, "")
@@ -114,7 +114,7 @@ func TestDoorSessionIsATokenExchange(t *testing.T) {
 	}
 }
 
-func TestDoorSessionRefuses(t *testing.T) {
+func TestSessionRefuses(t *testing.T) {
 	p, secrets := newBackends(t)
 	good := `{"externalUserId":"u"}`
 	for _, row := range []struct {
@@ -129,7 +129,7 @@ func TestDoorSessionRefuses(t *testing.T) {
 		{"a client without the proof", "basic", p.secretOf("basic"), good, 400, exchange.ReasonSubjectTokenTypeNotAccepted, ""},
 		{"no secret", "shop", "", good, 401, exchange.ReasonClientUnknown, ""},
 		{"another client's secret", "shop", secrets["desk"], good, 401, exchange.ReasonClientAuthenticationFailed, ""},
-		{"nobody", "nobody", secrets["shop"], good, 401, exchange.ReasonClientAuthenticationFailed, ""},
+		{"unknown", "unknown", secrets["shop"], good, 401, exchange.ReasonClientAuthenticationFailed, ""},
 		{"no user", "shop", secrets["shop"], `{}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
 		{"null for a user", "shop", secrets["shop"], `{"externalUserId":null}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
 		{"an empty user", "shop", secrets["shop"], `{"externalUserId":""}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
@@ -137,7 +137,7 @@ func TestDoorSessionRefuses(t *testing.T) {
 		{"an e-mail that is an object", "shop", secrets["shop"], `{"externalUserId":"u","email":{}}`, 400, exchange.ReasonParameterInvalid, "email is not a string"},
 		{"a name that is a list", "shop", secrets["shop"], `{"externalUserId":"u","name":[]}`, 400, exchange.ReasonParameterInvalid, "name is not a string"},
 		{"a flag that is a string", "shop", secrets["shop"], `{"externalUserId":"u","emailVerified":"true"}`, 400, exchange.ReasonParameterInvalid, "emailVerified is neither true nor false"},
-		{"a member nobody knows", "shop", secrets["shop"], `{"externalUserId":"u","role":"admin"}`, 400, exchange.ReasonParameterInvalid, `member 'role' is not known here`},
+		{"an unknown member", "shop", secrets["shop"], `{"externalUserId":"u","role":"admin"}`, 400, exchange.ReasonParameterInvalid, `member 'role' is not known here`},
 		{"a member in another case", "shop", secrets["shop"], `{"externaluserid":"u"}`, 400, exchange.ReasonParameterInvalid, ""},
 		{"a member twice", "shop", secrets["shop"], `{"externalUserId":"u","externalUserId":"v"}`, 400, exchange.ReasonParameterRepeated, "member externalUserId is repeated"},
 		{"a long user", "shop", secrets["shop"], fmt.Sprintf(`{"externalUserId":%q}`, strings.Repeat("u", 256)), 400, exchange.ReasonSubjectTokenClaimInvalid, ""},
@@ -160,8 +160,8 @@ func TestDoorSessionRefuses(t *testing.T) {
 	}
 }
 
-// The door is for backends: no page may ask it, nor learn what it answers.
-func TestDoorSessionIsForNoBrowser(t *testing.T) {
+// The endpoint is for backends: no page may call it, nor read what it returns.
+func TestSessionRefusesBrowsers(t *testing.T) {
 	p, secrets := newBackends(t)
 	a := p.inject("shop", secrets["shop"], `{"externalUserId":"u"}`, "Origin", "https://shop.example")
 	if p.want(a, 403, exchange.ReasonServerSecretInBrowser); a.header.Get("Access-Control-Allow-Origin") != "" {
@@ -245,7 +245,7 @@ func TestPagesRefresh(t *testing.T) {
 		code    exchange.Reason
 	}{
 		{"no origin", nil, 401, exchange.ReasonClientUnknown},
-		{"nobody's page", []string{"Origin", evil}, 403, exchange.ReasonOriginNotAllowed},
+		{"a page of no client", []string{"Origin", evil}, 403, exchange.ReasonOriginNotAllowed},
 		{"null", []string{"Origin", "null"}, 403, exchange.ReasonOriginNotAllowed},
 		{"another client's page", []string{"Origin", "https://desk.example"}, 401, exchange.ReasonClientUnknown},
 		{"a longer host", []string{"Origin", shopPage + ".attacker.test"}, 403, exchange.ReasonOriginNotAllowed},

@@ -23,9 +23,9 @@ func (c *counted) Commit(ctx context.Context, writes ...storage.Write) error {
 	return c.Engine.Commit(ctx, writes...)
 }
 
-// guesses are what strangers send to each door: of the right form, and nothing
+// guesses are well-formed requests to each JSON endpoint, in which nothing
 // in it is good.
-func (p *party) guesses() map[string][]string {
+func (p *world) guesses() map[string][]string {
 	const (
 		id, random = "01a1fc30-3460-7056-86a1-9bc72bd05bcb", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 		address    = "4uQeVj5tqViQh7yWWGStvkEG1Zmhx6uasJtWCJziofM"
@@ -49,9 +49,9 @@ func (p *party) guesses() map[string][]string {
 	}
 }
 
-// Whoever shows nothing writes nothing and makes the server fetch nothing, at
-// whatever door, by whatever proof, and with an Idempotency-Key too.
-func TestStrangersWriteNothing(t *testing.T) {
+// An unauthenticated caller writes nothing and makes the server fetch nothing, at
+// any endpoint, with any proof, and with an Idempotency-Key too.
+func TestUnauthenticatedCallersWriteNothing(t *testing.T) {
 	p := newPartners(t)
 	p.apply(p.everyKind())
 	p.want(p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q}`, p.idToken()), "X-API-Key", "web"), 200, "")
@@ -63,10 +63,10 @@ func TestStrangersWriteNothing(t *testing.T) {
 	n := 0
 	for _, path := range jsonPaths() {
 		if len(guesses[path]) == 0 {
-			t.Errorf("nobody tries %s", path)
+			t.Errorf("nothing tries %s", path)
 		}
 		for _, body := range guesses[path] {
-			for _, client := range []string{"web", "partner", "shop", "basic", "nobody"} {
+			for _, client := range []string{"web", "partner", "shop", "basic", "unknown"} {
 				for _, proof := range proofs {
 					n++
 					a := p.post(path, body, append([]string{"X-API-Key", client, "Idempotency-Key", fmt.Sprint(n)}, proof...)...)
@@ -124,8 +124,8 @@ func TestTokensOfAnotherClient(t *testing.T) {
 	p.want(refresh(b.str("refreshToken"), shop...), 200, "")
 }
 
-// A proof of ours is a subject token that a client brings, and nothing else.
-func TestProofsOfOursAreSubjectTokensOnly(t *testing.T) {
+// A first-party proof is accepted as a subject token that a client brings only.
+func TestDecodedProofsAreSubjectTokensOnly(t *testing.T) {
 	p, secrets := newBackends(t)
 	m := p.backends()
 	for i := range m.Clients {

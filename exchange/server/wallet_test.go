@@ -38,9 +38,9 @@ func sign(key ed25519.PrivateKey, message string) string {
 }
 
 // shop is a party with a client for wallets, and its secret.
-func shop(t *testing.T) (p *party, secret string) {
+func shop(t *testing.T) (p *world, secret string) {
 	t.Helper()
-	p = newParty(t, patient)
+	p = newWorld(t, patient)
 	m := p.manifest()
 	client := exchange.Client{
 		ID: "shop", Auth: exchange.AuthSecretBasic, Origins: []string{page}, Proofs: []string{"wallet-signature", "user-assertion"},
@@ -56,14 +56,14 @@ func shop(t *testing.T) (p *party, secret string) {
 }
 
 // open opens a session of shop for a wallet; more are members of the request.
-func (p *party) open(secret string, key ed25519.PrivateKey, more string) (id string) {
+func (p *world) open(secret string, key ed25519.PrivateKey, more string) (id string) {
 	p.Helper()
 	a := p.post(sessionPath, fmt.Sprintf(`{"signingAddress":%q,"signingType":"SOLANA"%s}`, addressOf(key), more), "Authorization", basicAuth("shop", secret))
 	p.want(a, 201, "")
 	return a.str("id")
 }
 
-func (p *party) start(session string, key ed25519.PrivateKey, more string) answer {
+func (p *world) start(session string, key ed25519.PrivateKey, more string) answer {
 	p.Helper()
 	a := p.post(startPath, fmt.Sprintf(`{"walletAddress":%q,"walletType":"SOLANA"%s}`, addressOf(key), more), "X-Client-Session-Id", session, "Origin", page)
 	p.want(a, 200, "")
@@ -75,7 +75,7 @@ func authenticateBody(key ed25519.PrivateKey, challenge answer) string {
 		addressOf(key), challenge.str("challengeId"), sign(key, challenge.str("challenge")))
 }
 
-func (p *party) prove(session string, key ed25519.PrivateKey) answer {
+func (p *world) prove(session string, key ed25519.PrivateKey) answer {
 	p.Helper()
 	return p.post(authenticatePath, authenticateBody(key, p.start(session, key, "")), "X-Client-Session-Id", session, "Origin", page)
 }
@@ -85,7 +85,7 @@ func userOf(a answer) map[string]any {
 	return user
 }
 
-func TestDoorWallet(t *testing.T) {
+func TestWallet(t *testing.T) {
 	p, secret := shop(t)
 	key := walletKey(1)
 	opened := p.post(sessionPath, fmt.Sprintf(`{"signingAddress":%q,"depositAddress":%[1]q,"signingNetwork":"SOLANA"}`, addressOf(key)), "Authorization", basicAuth("shop", secret))
@@ -164,7 +164,7 @@ func TestWalletAtTokenEndpoint(t *testing.T) {
 	}
 }
 
-// The wallet is linked to the session's user; one that is somebody else's is
+// The wallet is linked to the session's user; one of another user's is
 // refused, and the refusal says the way on.
 func TestWalletsOfUsers(t *testing.T) {
 	p, secret := shop(t)
@@ -178,10 +178,10 @@ func TestWalletsOfUsers(t *testing.T) {
 	p.want(p.prove(p.open(secret, second, `,"externalUserId":"alice"`), second), 200, "")
 	alone := p.prove(p.open(secret, second, ""), second)
 	if p.want(alone, 200, ""); userOf(alone)["id"] != userOf(alice)["id"] {
-		t.Error("a linked wallet is somebody else without the name")
+		t.Error("a linked wallet is another user without the name")
 	}
 	for _, name := range []string{"bob", "carol"} {
-		if name == "carol" { // who is known, unlike bob
+		if name == "carol" { // an existing user, unlike bob
 			p.want(p.post("/auth/external/session", `{"externalUserId":"carol"}`, "X-API-Key", "shop", "X-Server-Secret", secret), 200, "")
 		}
 		a := p.prove(p.open(secret, first, `,"externalUserId":"`+name+`"`), first)
@@ -192,7 +192,7 @@ func TestWalletsOfUsers(t *testing.T) {
 	}
 	bob := p.post("/auth/external/session", `{"externalUserId":"bob"}`, "X-API-Key", "shop", "X-Server-Secret", secret)
 	if p.want(bob, 200, ""); userOf(bob)["id"] == userOf(alice)["id"] {
-		t.Error("whoever had alice's wallet sign became alice")
+		t.Error("a caller with a signature of alice's wallet became alice")
 	}
 
 	// Two accounts of one key, proven in one session, are one user's.
@@ -281,7 +281,7 @@ func TestWalletRequests(t *testing.T) {
 		{"with two", startPath, start(""), append([]string{"X-Client-Session-Id", session}, in...), 401, exchange.ReasonClientSessionInvalid},
 		{"with an unknown one", startPath, start(""), []string{"X-Client-Session-Id", session[:len(session)-1] + "x"}, 401, exchange.ReasonClientSessionInvalid},
 		{"from another client's page", startPath, start(""), append([]string{"Origin", otherPage}, in...), 403, exchange.ReasonOriginNotAllowed},
-		{"from nobody's page", startPath, start(""), append([]string{"Origin", evil}, in...), 403, exchange.ReasonOriginNotAllowed},
+		{"from a page of no client", startPath, start(""), append([]string{"Origin", evil}, in...), 403, exchange.ReasonOriginNotAllowed},
 		{"with another wallet", startPath, fmt.Sprintf(`{"walletAddress":%q,"walletType":"SOLANA"}`, addressOf(walletKey(2))), in, 400, exchange.ReasonParameterInvalid},
 		{"without wallet", startPath, `{"walletType":"SOLANA"}`, in, 400, exchange.ReasonParameterMissing},
 		{"with another member", startPath, start(`,"nonce":"x"`), in, 400, exchange.ReasonParameterInvalid},
@@ -303,8 +303,8 @@ func TestWalletRequests(t *testing.T) {
 	p.want(p.post(startPath, start(""), in...), 401, exchange.ReasonClientSessionInvalid)
 }
 
-// Of many who answer one challenge at once one gets a session.
-func TestOneOfManyAnswersAChallenge(t *testing.T) {
+// Of many concurrent uses of one challenge one gets a session.
+func TestChallengeHasOneWinner(t *testing.T) {
 	p, secret := shop(t)
 	key := walletKey(1)
 	session := p.open(secret, key, `,"externalUserId":"alice"`)
@@ -327,7 +327,7 @@ func TestOneOfManyAnswersAChallenge(t *testing.T) {
 	}
 }
 
-// A session that was opened by a secret is over when the secret is revoked, and
+// A session that was opened by a secret ends when the secret is revoked, and
 // when the client is.
 func TestClientSessionsEndWithTheirSecret(t *testing.T) {
 	p, secret := shop(t)

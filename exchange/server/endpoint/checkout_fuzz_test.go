@@ -36,7 +36,7 @@ func FuzzCheckout(f *testing.F) {
 			t.Fatalf("%q is not JSON: %v", body, err)
 		}
 		if l := req.MaxLifetime; l != 0 && (l < time.Minute || l > exchange.MaxCheckout) {
-			t.Errorf("%q lives %s", body, l)
+			t.Errorf("%q is valid for %s", body, l)
 		}
 		var details []map[string]string
 		if err := json.Unmarshal(req.Details, &details); err != nil || len(details) != 1 {

@@ -23,7 +23,7 @@ func TestResponsesAreReplayed(t *testing.T) {
 
 // Pages cannot call where a secret belongs, and an endpoint is not open to callers
 // that the others of its kind refuse.
-func TestWhoMayCall(t *testing.T) {
+func TestAccessOfEndpoints(t *testing.T) {
 	browsers := []string{
 		server.TokenPath, server.RevokePath, "/auth/external/exchange", "/auth/refresh", "/auth/logout",
 		"/v1/auth/cryptoWallet:start", "/v1/auth/cryptoWallet:authenticate", "/auth/otp/email:send", "/auth/otp/email:authenticate",

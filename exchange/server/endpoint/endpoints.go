@@ -15,13 +15,13 @@ import (
 	"cambio/exchange/walletlogin"
 )
 
-// Config is what the endpoints need. Fields without a stated default are required.
+// Config configures the endpoints. Fields without a stated default are required.
 type Config struct {
 	// Sessions revokes and introspects our tokens; package session has it.
 	Sessions sessions
 	// Subjects verifies subject tokens; package subject has it.
 	Subjects subjects
-	// ClientSessions are those of wallets; package walletlogin has it.
+	// ClientSessions opens client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
 	// Requests keeps requests for logins by auth key; package keylogin has it.
 	Requests keyRequests

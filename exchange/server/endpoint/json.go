@@ -17,8 +17,8 @@ func appendTokens(b strictjson.Buffer, res *grant.Response) strictjson.Buffer {
 	return b.OmitString("sessionId", res.Session)
 }
 
-// appendResponse writes tokens with their user, whom the proof's source calls
-// externalID.
+// appendResponse writes tokens with their user, whose ID at the source of the proof
+// is externalID.
 func appendResponse(b strictjson.Buffer, res *grant.Response, externalID string) strictjson.Buffer {
 	b = appendTokens(b.Begin(), res)
 	if u := res.User; u != nil {

@@ -13,7 +13,7 @@ import (
 	"cambio/jwks/strictjson"
 )
 
-// keyRequest is what a request for a login by auth key says.
+// keyRequest holds the members of a request for a login by auth key.
 type keyRequest struct {
 	keylogin.Request
 	requestTime string
@@ -24,9 +24,9 @@ type keyRequest struct {
 // one-time token for the token endpoint; any other is linked by proving a mail
 // address, at mailCode and otp.
 //
-// The response is worth a login, and a signature is for one use: who repeats the
-// request with its Idempotency-Key signs it anew, so that a copy of it is worth
-// nothing.
+// The response is worth a login, and a signature is for one use: a client that
+// repeats the request with its Idempotency-Key signs it anew, so that a copy of it
+// is worth nothing.
 func (cfg Config) keyRequest() server.Endpoint {
 	return server.Endpoint{
 		Name: "key", Path: "/auth/key/requests", Event: "key_request", Caller: server.RequestSignature, Status: http.StatusCreated,

@@ -16,7 +16,7 @@ import (
 // one address are at least that far apart.
 const mailRetry = 30 * time.Second
 
-// mailCodeRequest is what a request for a code says.
+// mailCodeRequest holds the members of a request for a code.
 type mailCodeRequest struct{ requestID, address string }
 
 // mailCode sends a code for a login by auth key. It looks nothing up about the

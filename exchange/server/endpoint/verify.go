@@ -15,7 +15,7 @@ type verified struct {
 	claims  []byte // JSON
 }
 
-// verify tells a backend whether a vendor's token is valid and what it says,
+// verify reports to a backend whether a vendor's token is valid and what it says,
 // without a session. The token goes through the verification and the decision of
 // an exchange.
 func (cfg Config) verify() server.Endpoint {

@@ -44,9 +44,9 @@ func TestResponseMembers(t *testing.T) {
 // The characters of our tokens are written alike with and without looking for
 // escapes.
 func TestTokensNeedNoEscapes(t *testing.T) {
-	const ours = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+	const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 	b := strictjson.Buffer("{")
-	if got, want := b.OmitToken("t", ours), b.OmitString("t", ours); string(got) != string(want) {
+	if got, want := b.OmitToken("t", characters), b.OmitString("t", characters); string(got) != string(want) {
 		t.Errorf("OmitToken writes %s, OmitString %s", got, want)
 	}
 }
