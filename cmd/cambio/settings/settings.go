@@ -26,59 +26,46 @@ var Example string
 // Config is the content of cambio.yaml. Every field may be absent; the zero value
 // is a server on loopback that keeps everything in the working directory. Each
 // field can be set by the environment variable in its tag, after CAMBIO_, which
-// overrides the file. Relative paths are relative to the working directory.
+// overrides the file. Relative paths are relative to the working directory. The
+// Example has the defaults; the comments here say what an attacker gains.
 //
 // An attacker who can change the file can do what any of its fields allows: point
 // trust or issuer to another place, and so log in as anyone.
 type Config struct {
-	// Issuer is the public base URL, the iss of every token. It is never taken
-	// from a request. It is https unless it is on loopback, and does not end in a
-	// slash. Changing it invalidates all tokens. Default: the address of Listen,
-	// after http:// or, with TLS, https://.
+	// Issuer is the iss of every token. It is never taken from a request.
 	Issuer string `yaml:"issuer" env:"ISSUER"`
-	// Listen is the address of the public listener, default 127.0.0.1:8080.
 	Listen string `yaml:"listen" env:"LISTEN"`
-	// BehindProxy says that requests reach the listeners through a proxy that
-	// terminates TLS. Without it and without TLS the server listens on loopback
-	// only.
+	// BehindProxy says that a proxy terminates TLS. Without it and without TLS the
+	// server listens on loopback only.
 	BehindProxy bool `yaml:"behindProxy" env:"BEHIND_PROXY"`
 	// TrustedProxies are the networks whose X-Forwarded-For is used for limits and
-	// audit. A host in one of them can pretend to be any address. BehindProxy
-	// requires them: otherwise all callers would share one address.
+	// audit. A host in one of them can pretend to be any address.
 	TrustedProxies []netip.Prefix `yaml:"trustedProxies" env:"TRUSTED_PROXIES"`
 	TLS            TLS            `yaml:"tls" envPrefix:"TLS_"`
 
-	// AdminListen is the address of the admin listener, which also serves the
-	// metrics. Default 127.0.0.1:8081.
 	AdminListen string `yaml:"adminListen" env:"ADMIN_LISTEN"`
-	// AdminTokenFile holds the bearer token of the admin API. It is created,
-	// readable by its owner only, if it does not exist. An attacker who reads it
-	// can register an issuer of their own, and so log in as anyone. Default
-	// cambio.admin-token beside Database.
+	// AdminTokenFile holds the bearer token of the admin API. An attacker who reads
+	// it can register an issuer of their own, and so log in as anyone.
 	AdminTokenFile string `yaml:"adminTokenFile" env:"ADMIN_TOKEN_FILE"`
-	// AdminHosts are host names under which the admin listener may be called,
-	// besides localhost and loopback addresses. Other names are refused, which
-	// stops pages whose DNS name was rebound to the listener.
+	// AdminHosts are host names of the admin listener. Other names are refused,
+	// which stops pages whose DNS name was rebound to the listener.
 	AdminHosts []string `yaml:"adminHosts" env:"ADMIN_HOSTS"`
 
-	// Database is the path of the bbolt file, default ./cambio.db. It is created
-	// if it does not exist. Its records carry MACs under keys that it holds sealed:
-	// an attacker who reads it learns users' e-mail addresses and claims but no
-	// token or key; one who writes it can restore an older state, and so undo
-	// revocations.
+	// Database is the path of the bbolt file. Its records carry MACs under keys that
+	// it holds sealed: an attacker who reads it learns users' e-mail addresses and
+	// claims but no token or key; one who writes it can restore an older state, and
+	// so undo revocations.
 	Database string `yaml:"database" env:"DATABASE"`
 	// KeyEncryptionKeyFile holds 32 random bytes in base64 that seal the server's
-	// private keys in Database. It is created, readable by its owner only, at the
-	// first start. An attacker with both it and Database can sign tokens as this
-	// server; an operator who loses it loses all sessions and keys. Default
-	// cambio.kek beside Database; keep its backup apart from the database's.
+	// private keys in Database. An attacker with both can sign tokens as this
+	// server; an operator who loses it loses all sessions and keys.
 	KeyEncryptionKeyFile string `yaml:"keyEncryptionKeyFile" env:"KEY_ENCRYPTION_KEY_FILE"`
 	// KeyEncryptionKey is the key itself. It is set by the environment only.
 	KeyEncryptionKey SealingKey `yaml:"-" env:"KEY_ENCRYPTION_KEY"`
 
 	// Trust is the path of a manifest that is applied at every start; what it does
 	// not declare is removed. An attacker who writes it decides which tokens are
-	// accepted. Empty: registrations change by cambio apply alone.
+	// accepted.
 	Trust string `yaml:"trust" env:"TRUST"`
 
 	Audit  Audit  `yaml:"audit" envPrefix:"AUDIT_"`
@@ -87,73 +74,59 @@ type Config struct {
 	Limits Limits `yaml:"limits" envPrefix:"LIMITS_"`
 	Mail   Mail   `yaml:"mail" envPrefix:"MAIL_"`
 
-	// ShutdownTimeout is how long open requests may take to finish once the server
-	// stops. Default 30s.
+	// ShutdownTimeout is how long open requests may take once the server stops.
 	ShutdownTimeout exchange.Duration `yaml:"shutdownTimeout" env:"SHUTDOWN_TIMEOUT"`
 }
 
-// TLS makes both listeners speak TLS. Both files are set or neither.
+// TLS makes both listeners speak TLS, with PEM files. An attacker who reads KeyFile
+// can impersonate the server to every client whose traffic they can intercept.
 type TLS struct {
-	// CertFile holds the certificate and its chain in PEM.
-	CertFile string `yaml:"certFile" env:"CERT_FILE"`
-	// KeyFile holds its private key in PEM. An attacker who reads it can
-	// impersonate the server to every client whose traffic they can intercept.
-	KeyFile string `yaml:"keyFile" env:"KEY_FILE"`
+	CertFile string `yaml:"certFile" env:"CERT_FILE"` // with its chain
+	KeyFile  string `yaml:"keyFile" env:"KEY_FILE"`
 }
 
-// Audit says where the audit events are written, one line of JSON each.
+// Audit says where the audit events are written, one line of JSON each. A reader of
+// File learns which user logged in when; it holds no token.
 type Audit struct {
-	// File is appended to. Default: standard output. A reader of it learns which
-	// user logged in when; it holds no token.
-	File string `yaml:"file" env:"FILE"`
+	File string `yaml:"file" env:"FILE"` // appended to; default standard output
 }
 
 // Log configures the operator's log, on standard error.
 type Log struct {
-	Level  slog.Level `yaml:"level" env:"LEVEL"`   // debug, info, warn, error; default info
-	Format string     `yaml:"format" env:"FORMAT"` // text or json; default text
+	Level  slog.Level `yaml:"level" env:"LEVEL"`
+	Format string     `yaml:"format" env:"FORMAT"` // text or json
 }
 
 // Keys configures the keys that sign the server's tokens.
 type Keys struct {
-	// Algorithm of keys created from now on: ES256, RS256 or EdDSA. Default ES256.
-	Algorithm string `yaml:"algorithm" env:"ALGORITHM"`
-	// RotateEvery is how long a key signs. Default 720h, at least 1h.
+	Algorithm   string            `yaml:"algorithm" env:"ALGORITHM"` // of keys created from now on
 	RotateEvery exchange.Duration `yaml:"rotateEvery" env:"ROTATE_EVERY"`
 }
 
 // Limits bounds concurrent requests and repeated failures.
 type Limits struct {
-	// MaxInFlight is how many requests are served at once, default 1024. Further
-	// ones get 503 and Retry-After.
 	MaxInFlight int `yaml:"maxInFlight" env:"MAX_IN_FLIGHT"`
 	// Failures is how often an address may fail before it is limited to one attempt
-	// per minute; further attempts get 429. Default 10. A higher value allows more
-	// guesses.
+	// per minute. A higher value allows more guesses.
 	Failures int `yaml:"failures" env:"FAILURES"`
 }
 
 // Mail configures the SMTP server that mails login codes. Without a host none are
-// mailed, and a request for one gets MAIL_UNAVAILABLE. An attacker who reads that
-// server's mail can log in as any user known by an address.
+// mailed. An attacker who reads that server's mail can log in as any user known by an
+// address.
 type Mail struct {
-	Host string `yaml:"host" env:"HOST"`
-	// Port is by default 587 for starttls, 465 for tls and 25 for none.
-	Port int `yaml:"port" env:"PORT"`
-	// TLS is starttls (RFC 3207, never without it), tls (from the first byte, RFC
-	// 8314) or none, which is for a server on loopback. Default starttls.
-	TLS mail.TLSMode `yaml:"tls" env:"TLS"`
-	// CAFile holds certificates in PEM that the server's must chain to. Default:
-	// those of the system.
+	Host string       `yaml:"host" env:"HOST"`
+	Port int          `yaml:"port" env:"PORT"` // default by TLS: 587, 465 or 25
+	TLS  mail.TLSMode `yaml:"tls" env:"TLS"`
+	// CAFile holds certificates in PEM that the server's must chain to.
 	CAFile string `yaml:"caFile" env:"CA_FILE"`
-	// From is the sender: login@example.com, or Acme <login@example.com>.
-	From string `yaml:"from" env:"FROM"`
-	// Username, if set, authenticates with the password in PasswordFile.
+	From   string `yaml:"from" env:"FROM"` // login@example.com, or Acme <login@example.com>
+	// Username authenticates with the password in PasswordFile.
 	Username     string `yaml:"username" env:"USERNAME"`
 	PasswordFile string `yaml:"passwordFile" env:"PASSWORD_FILE"`
 	// Password is the password itself. It is set by the environment only.
 	Password Password `yaml:"-" env:"PASSWORD"`
-	// Timeout bounds the sending of one mail. Default 10s, at most 20s.
+	// Timeout bounds the sending of one mail.
 	Timeout exchange.Duration `yaml:"timeout" env:"TIMEOUT"`
 }
 
