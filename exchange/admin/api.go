@@ -94,9 +94,15 @@ func New(cfg Config) (http.Handler, error) {
 	return a.guard(mux), nil
 }
 
+// exactNames refuses members that differ from a known name only in case: of
+// "issuers" and "Issuers", encoding/json would drop one silently. The setting is
+// global to the library, which only this package uses.
+var exactNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
 // settings leaves out what the library does by default: pages that load scripts
 // from other sites, and links added to responses.
 func settings() huma.Config {
+	exactNames()
 	strict := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{

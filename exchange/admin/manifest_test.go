@@ -140,6 +140,8 @@ func TestBadManifests(t *testing.T) {
 		{"wrong type", `{"issuers":[{"id":"a","audiences":"x"}]}`, `"$.issuers[0].audiences"`},
 		{"repeated name", `{"issuers":[],"issuers":[]}`, `repeated`},
 		{"repeated name below", `{"issuers":[{"id":"a","id":"b","audiences":["x"]}]}`, `repeated`},
+		{"another case", `{"issuers":[{"id":"a","audiences":["x"]}],"Issuers":[]}`, `"$.Issuers"`},
+		{"another case below", `{"issuers":[{"id":"a","audiences":["x"],"Audiences":["y"]}]}`, `"$.issuers[0].Audiences"`},
 		{"bad duration", `{"issuers":[{"id":"a","audiences":["x"],"clockSkew":"5x"}]}`, `not a duration`},
 		{"not JSON", `{"issuers":`, `not valid JSON`},
 		{"nested as deeply as a body is long", strings.Repeat("[", maxManifestBody), `deep`},
