@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestAddress(t *testing.T) {
+func TestAddressIsCanonical(t *testing.T) {
 	for text, want := range map[string]string{
 		"alice@example.com": "alice@example.com", "Alice@Example.COM": "alice@example.com", "a.b+c@sub.example.co": "a.b+c@sub.example.co",
 		"o'neil!#$%&*/=?^_`{|}~-@example.com": "o'neil!#$%&*/=?^_`{|}~-@example.com", "a@xn--bcher-kva.example": "a@xn--bcher-kva.example",
@@ -23,7 +23,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestMask(t *testing.T) {
+func TestMaskHidesTheLocalPart(t *testing.T) {
 	for address, want := range map[string]string{"alice@example.com": "a***@example.com", "ab@example.com": "***@example.com", "abc@example.com": "a***@example.com"} {
 		if got := Mask(address); got != want {
 			t.Errorf("%s: %s", address, got)
@@ -31,8 +31,8 @@ func TestMask(t *testing.T) {
 	}
 }
 
-// What is accepted has one spelling, is what it says for everybody else, and can
-// be written into a header and an SMTP command.
+// An accepted address has one spelling, means the same to net/mail, and can be
+// written into a header and an SMTP command.
 func FuzzAddress(f *testing.F) {
 	for _, s := range []string{"alice@example.com", "A.b+C@Example.co", `"a"@example.com`, "a@[::1]", "a@b\r\n.com"} {
 		f.Add(s)

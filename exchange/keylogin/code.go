@@ -52,10 +52,7 @@ func (s *Store) NewCode(ctx context.Context, client *exchange.Client, id, addres
 		}
 		return err
 	})
-	if err != nil {
-		return Code{}, err
-	}
-	return code, nil
+	return code, err
 }
 
 func (s *Store) newCode(ctx context.Context, row storage.Row[login], address string, now time.Time) (Code, error) {
@@ -74,16 +71,15 @@ func (s *Store) newCode(ctx context.Context, row storage.Row[login], address str
 		return Code{}, err
 	}
 	v.Codes++
-	code, secret := sixDigits(), newSecret(16)
+	code, secret := sixDigits(), rand.Text()
 	v.Code = &mailCode{Secret: digest(secret), Address: address, MAC: s.codeMAC(row.Key, v.Codes, code), Expires: now.Add(codeLifetime).UTC()}
-	change, err := s.table.Replace(row, v)
-	if err == nil {
-		err = s.engine.Commit(ctx, append(counted, change)...)
+	if err := s.replace(ctx, row, v, counted); err != nil {
+		return Code{}, err
 	}
 	return Code{
 		ID: fmt.Sprintf("%s.%d.%s", row.Key, v.Codes, secret), Code: code, Address: address,
 		Expires: v.Code.Expires, ResendAfter: now.Add(spacing).UTC(), key: row.Key, n: v.Codes, at: now,
-	}, err
+	}, nil
 }
 
 // CancelCode invalidates a code that could not be sent. It does not count against
@@ -98,16 +94,21 @@ func (s *Store) CancelCode(ctx context.Context, c Code, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if v := row.Value; v.Codes == c.n && v.Code != nil {
+		v := row.Value
+		if v.Codes == c.n {
 			v.Code = nil
-			change, err := s.table.Replace(row, v)
-			if err != nil {
-				return err
-			}
-			writes = append(writes, change)
 		}
-		return s.engine.Commit(ctx, writes...)
+		return s.replace(ctx, row, v, writes)
 	})
+}
+
+// replace commits a login's next state together with writes.
+func (s *Store) replace(ctx context.Context, row storage.Row[login], next login, writes []storage.Write) error {
+	change, err := s.table.Replace(row, next)
+	if err != nil {
+		return err
+	}
+	return s.engine.Commit(ctx, append(writes, change)...)
 }
 
 func sixDigits() string {
@@ -201,9 +202,5 @@ func (s *Store) count(ctx context.Context, row storage.Row[login], now time.Time
 	}
 	code.Tries++
 	v.Code = &code
-	change, err := s.table.Replace(row, v)
-	if err != nil {
-		return err
-	}
-	return s.engine.Commit(ctx, append(writes, change)...)
+	return s.replace(ctx, row, v, writes)
 }

@@ -14,24 +14,24 @@ const (
 	bob   = "bob@example.com"
 )
 
-// answer answers a code.
-func (d *office) answer(c Code, code string, at time.Time) (Verified, error) {
+// verify presents a code.
+func (d *fixture) verify(c Code, code string, at time.Time) (Verified, error) {
 	return d.VerifyCode(ctx, d.partner, CodeProof{ID: c.ID, Code: code}, at)
 }
 
-func TestProveCode(t *testing.T) {
-	d := newOffice(t)
-	c := d.mailed(d.opened(d.ask("k")), alice, now)
+func TestVerifyCodeChecksTheCode(t *testing.T) {
+	d := newFixture(t)
+	c := d.mailed(d.opened(d.request("k")), alice, now)
 	if len(c.Code) != 6 || !c.Expires.Equal(now.Add(10*time.Minute)) || !c.ResendAfter.Equal(now.Add(30*time.Second)) {
 		t.Errorf("mailed %+v", c)
 	}
-	_, err := d.answer(c, other(c.Code), now)
+	_, err := d.verify(c, wrong(c.Code), now)
 	d.refused(err, exchange.ReasonCodeWrong)
 	_, err = d.VerifyCode(ctx, d.second, CodeProof{ID: c.ID, Code: c.Code}, now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
-	_, err = d.answer(c, c.Code, now.Add(10*time.Minute))
+	_, err = d.verify(c, c.Code, now.Add(10*time.Minute))
 	d.refused(err, exchange.ReasonChallengeInvalid)
-	p, err := d.answer(c, c.Code, now.Add(10*time.Minute-1))
+	p, err := d.verify(c, c.Code, now.Add(10*time.Minute-1))
 	if err != nil || p.Address != alice || p.Key != d.Subject("partner", "k") || p.RelinkFrom != "" {
 		t.Fatalf("proves %+v, %v", p, err)
 	}
@@ -40,13 +40,13 @@ func TestProveCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.refused(d.spend(p, now), exchange.ReasonChallengeInvalid)
-	_, err = d.answer(c, c.Code, now)
+	_, err = d.verify(c, c.Code, now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 }
 
-func TestMalformedIDs(t *testing.T) {
-	d := newOffice(t)
-	o := d.opened(d.ask("k"))
+func TestMalformedIDsAreNotAttempts(t *testing.T) {
+	d := newFixture(t)
+	o := d.opened(d.request("k"))
 	c := d.mailed(o, alice, now)
 	for _, id := range []string{"", ".", "..", o.ID, c.ID + ".", c.ID + "x", c.ID[:len(c.ID)-1], c.ID[:36] + ".2" + c.ID[38:], c.ID[:36] + ".01" + c.ID[38:], c.ID[:36]} {
 		_, err := d.VerifyCode(ctx, d.partner, CodeProof{ID: id, Code: c.Code}, now)
@@ -56,48 +56,48 @@ func TestMalformedIDs(t *testing.T) {
 		_, err := d.NewCode(ctx, d.partner, id, bob, now)
 		d.refused(err, exchange.ReasonChallengeInvalid)
 	}
-	if _, err := d.answer(c, c.Code, now); err != nil {
-		t.Errorf("what is malformed was counted as a try: %v", err)
+	if _, err := d.verify(c, c.Code, now); err != nil {
+		t.Errorf("a malformed ID was counted as an attempt: %v", err)
 	}
 }
 
-func TestFiveTries(t *testing.T) {
-	d := newOffice(t)
-	c := d.mailed(d.opened(d.ask("k")), alice, now)
+func TestCodeHasFiveAttempts(t *testing.T) {
+	d := newFixture(t)
+	c := d.mailed(d.opened(d.request("k")), alice, now)
 	for range 5 {
-		_, err := d.answer(c, other(c.Code), now)
+		_, err := d.verify(c, wrong(c.Code), now)
 		d.refused(err, exchange.ReasonCodeWrong)
 	}
-	_, err := d.answer(c, c.Code, now)
+	_, err := d.verify(c, c.Code, now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 }
 
-// Of many answers at once no more are looked at than a code may be tried.
-func TestParallelTriesAreFew(t *testing.T) {
-	d := newOffice(t)
-	c := d.mailed(d.opened(d.ask("k")), alice, now)
-	var wrong atomic.Int64
+// No more concurrent attempts are compared than a code allows.
+func TestConcurrentAttemptsAreBounded(t *testing.T) {
+	d := newFixture(t)
+	c := d.mailed(d.opened(d.request("k")), alice, now)
+	var compared atomic.Int64
 	var all sync.WaitGroup
 	for range 64 {
 		all.Go(func() {
-			_, err := d.answer(c, other(c.Code), now)
+			_, err := d.verify(c, wrong(c.Code), now)
 			if exchange.AsError(err).Reason == exchange.ReasonCodeWrong {
-				wrong.Add(1)
+				compared.Add(1)
 				return
 			}
 			d.refused(err, exchange.ReasonChallengeInvalid)
 		})
 	}
 	all.Wait()
-	if wrong.Load() != 5 {
-		t.Errorf("%d answers were looked at", wrong.Load())
+	if compared.Load() != 5 {
+		t.Errorf("%d attempts were compared, want 5", compared.Load())
 	}
 }
 
-func TestOneOfManySpendsACode(t *testing.T) {
-	d := newOffice(t)
-	c := d.mailed(d.opened(d.ask("k")), alice, now)
-	p, err := d.answer(c, c.Code, now)
+func TestCodeHasOneWinner(t *testing.T) {
+	d := newFixture(t)
+	c := d.mailed(d.opened(d.request("k")), alice, now)
+	p, err := d.verify(c, c.Code, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,37 +112,37 @@ func TestOneOfManySpendsACode(t *testing.T) {
 	}
 	all.Wait()
 	if won.Load() != 1 {
-		t.Errorf("%d spent it", won.Load())
+		t.Errorf("%d uses succeeded, want 1", won.Load())
 	}
 }
 
-func TestNewCodeKillsTheOld(t *testing.T) {
-	d := newOffice(t)
-	o := d.opened(d.ask("k"))
+func TestNewCodeReplacesTheOld(t *testing.T) {
+	d := newFixture(t)
+	o := d.opened(d.request("k"))
 	first := d.mailed(o, alice, now)
-	proven, err := d.answer(first, first.Code, now)
+	proven, err := d.verify(first, first.Code, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	later := now.Add(30 * time.Second)
 	second := d.mailed(o, alice, later)
-	_, err = d.answer(first, first.Code, later)
+	_, err = d.verify(first, first.Code, later)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 	d.refused(d.spend(proven, later), exchange.ReasonChallengeInvalid)
-	if _, err := d.answer(second, second.Code, later); err != nil {
+	if _, err := d.verify(second, second.Code, later); err != nil {
 		t.Error(err)
 	}
 }
 
-// The limit is the mailbox's: it does not begin anew with a code, a request, a
-// client, another spelling or a restart.
-func TestMailLimits(t *testing.T) {
-	d := newOffice(t)
-	at := now.Truncate(time.Hour).Add(59 * time.Minute) // over the turn of an hour
+// Another code, login, client, spelling of the address or a restart does not reset
+// the limit of a mailbox.
+func TestLimitIsTheMailboxs(t *testing.T) {
+	d := newFixture(t)
+	at := now.Truncate(time.Hour).Add(59 * time.Minute) // across a full hour
 	send := func(client *exchange.Client, address string) error {
-		a := d.ask("k")
-		a.Client = client
-		o, err := d.Open(ctx, a, at)
+		req := d.request("k")
+		req.Client = client
+		o, err := d.Open(ctx, req, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestMailLimits(t *testing.T) {
 		if !ok {
 			t.Fatal(address)
 		}
-		_, err = d.again().NewCode(ctx, client, o.ID, canonical, at)
+		_, err = d.reopened().NewCode(ctx, client, o.ID, canonical, at)
 		return err
 	}
 	clients := []*exchange.Client{d.partner, d.second}
@@ -178,22 +178,22 @@ func TestMailLimits(t *testing.T) {
 	}
 }
 
-func TestOneOfManyMails(t *testing.T) {
-	d := newOffice(t)
-	turn := now.Truncate(time.Hour).Add(time.Hour)
-	var asked []Login
+func TestConcurrentCodesAreLimited(t *testing.T) {
+	d := newFixture(t)
+	hour := now.Truncate(time.Hour).Add(time.Hour)
+	var logins []Login
 	for range 32 {
-		o, err := d.Open(ctx, d.ask("k"), turn.Add(-time.Second))
+		o, err := d.Open(ctx, d.request("k"), hour.Add(-time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
-		asked = append(asked, o)
+		logins = append(logins, o)
 	}
 	var won atomic.Int64
 	var all sync.WaitGroup
-	for i, o := range asked {
+	for i, o := range logins {
 		all.Go(func() {
-			at := turn.Add(time.Duration(i-16) * time.Millisecond)
+			at := hour.Add(time.Duration(i-16) * time.Millisecond)
 			if _, err := d.NewCode(ctx, d.partner, o.ID, alice, at); err == nil {
 				won.Add(1)
 			} else {
@@ -203,38 +203,38 @@ func TestOneOfManyMails(t *testing.T) {
 	}
 	all.Wait()
 	if won.Load() != 1 {
-		t.Errorf("%d codes were made", won.Load())
+		t.Errorf("%d codes were made, want 1", won.Load())
 	}
 }
 
-// Tries count against the mailbox over its codes.
-func TestTriesOverCodes(t *testing.T) {
-	d := newOffice(t)
-	at, wrong := now, 0
+// Attempts at all codes of a mailbox count together.
+func TestAttemptsCountForTheMailbox(t *testing.T) {
+	d := newFixture(t)
+	at, failures := now, 0
 	for range 3 {
-		c := d.mailed(d.opened(d.ask("k")), alice, at)
+		c := d.mailed(d.opened(d.request("k")), alice, at)
 		for range 4 {
-			_, err := d.answer(c, other(c.Code), at)
+			_, err := d.verify(c, wrong(c.Code), at)
 			if exchange.AsError(err).Reason == exchange.ReasonCodeWrong {
-				wrong++
+				failures++
 			}
 		}
 		at = at.Add(30 * time.Second)
-		if wrong == 10 {
-			_, err := d.answer(c, c.Code, at)
+		if failures == 10 {
+			_, err := d.verify(c, c.Code, at)
 			d.refused(err, exchange.ReasonMailTooSoon)
 		}
 	}
-	if wrong != 10 {
-		t.Errorf("%d tries in an hour", wrong)
+	if failures != 10 {
+		t.Errorf("%d attempts in an hour, want 10", failures)
 	}
-	_, err := d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at)
+	_, err := d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, alice, at)
 	d.refused(err, exchange.ReasonMailTooSoon)
 }
 
-func TestFiveCodesOfARequest(t *testing.T) {
-	d := newOffice(t)
-	o := d.opened(d.ask("k"))
+func TestLoginHasFiveCodes(t *testing.T) {
+	d := newFixture(t)
+	o := d.opened(d.request("k"))
 	for _, name := range []string{"a", "b", "c", "d", "e"} {
 		d.mailed(o, name+"@example.com", now)
 	}
@@ -242,45 +242,45 @@ func TestFiveCodesOfARequest(t *testing.T) {
 	d.refused(err, exchange.ReasonMailTooSoon)
 }
 
-// A code that could not be sent is none, and five of them are not five codes.
-func TestUnsent(t *testing.T) {
-	d := newOffice(t)
+// A canceled code is invalid, and does not count against the hour.
+func TestCanceledCodesDoNotCount(t *testing.T) {
+	d := newFixture(t)
 	at := now
 	for range 7 {
-		c := d.mailed(d.opened(d.ask("k")), alice, at)
+		c := d.mailed(d.opened(d.request("k")), alice, at)
 		if err := d.CancelCode(ctx, c, at); err != nil {
 			t.Fatal(err)
 		}
-		_, err := d.answer(c, c.Code, at)
+		_, err := d.verify(c, c.Code, at)
 		d.refused(err, exchange.ReasonChallengeInvalid)
-		_, err = d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, alice, at.Add(29*time.Second))
+		_, err = d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, alice, at.Add(29*time.Second))
 		d.refused(err, exchange.ReasonMailTooSoon)
 		at = at.Add(30 * time.Second)
 	}
 }
 
-func TestRequestsDie(t *testing.T) {
-	d := newOffice(t)
-	a := d.ask("k")
-	a.Email = bob
-	o := d.opened(a)
+func TestNewCodeChecksTheLogin(t *testing.T) {
+	d := newFixture(t)
+	req := d.request("k")
+	req.Email = bob
+	o := d.opened(req)
 	if c := d.mailed(o, "", now); c.Address != bob {
 		t.Errorf("mailed to %s", c.Address)
 	}
 	_, err := d.NewCode(ctx, d.partner, o.ID, alice, now.Add(15*time.Minute))
 	d.refused(err, exchange.ReasonChallengeInvalid)
-	_, err = d.NewCode(ctx, d.partner, d.opened(d.ask("k")).ID, "", now)
+	_, err = d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, "", now)
 	d.refused(err, exchange.ReasonParameterMissing)
 }
 
-// A previous code says from whom the key may be taken, if it is of another
-// request for the same key.
-func TestPreviousCode(t *testing.T) {
-	d := newOffice(t)
+// A previous code, of another login for the same key, tells which user the key may
+// be moved from.
+func TestPreviousCodePermitsRelinking(t *testing.T) {
+	d := newFixture(t)
 	d.users.users[[2]string{"mail:partner", alice}] = "u1"
-	old := d.mailed(d.opened(d.ask("k")), alice, now)
-	foreign := d.mailed(d.opened(d.ask("k2")), "carol@example.com", now)
-	unknown := d.mailed(d.opened(d.ask("k")), "dave@example.com", now)
+	old := d.mailed(d.opened(d.request("k")), alice, now)
+	foreign := d.mailed(d.opened(d.request("k2")), "carol@example.com", now)
+	unknown := d.mailed(d.opened(d.request("k")), "dave@example.com", now)
 	for i, row := range []struct {
 		name   string
 		prev   func(next Code) Code
@@ -290,22 +290,22 @@ func TestPreviousCode(t *testing.T) {
 	}{
 		{"wrong", func(Code) Code { return old }, true, exchange.ReasonCodeWrong, ""},
 		{"of another key", func(Code) Code { return foreign }, false, exchange.ReasonChallengeInvalid, ""},
-		{"of the same request", func(next Code) Code { return next }, false, exchange.ReasonChallengeInvalid, ""},
-		{"of nobody", func(Code) Code { return unknown }, false, "", ""},
+		{"of the same login", func(next Code) Code { return next }, false, exchange.ReasonChallengeInvalid, ""},
+		{"of an address without a user", func(Code) Code { return unknown }, false, "", ""},
 		{"good", func(Code) Code { return old }, false, "", "u1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			next := d.mailed(d.opened(d.ask("k")), string(rune('a'+i))+"@example.com", now)
+			next := d.mailed(d.opened(d.request("k")), string(rune('a'+i))+"@example.com", now)
 			prev := row.prev(next)
 			r := CodeProof{ID: next.ID, Code: next.Code, PreviousID: prev.ID, PreviousCode: prev.Code}
 			if row.wrong {
-				r.PreviousCode = other(prev.Code)
+				r.PreviousCode = wrong(prev.Code)
 			}
 			p, err := d.VerifyCode(ctx, d.partner, r, now)
 			if row.reason != "" {
 				d.refused(err, row.reason)
 				if p != (Verified{}) {
-					t.Errorf("with an error it proves %+v", p)
+					t.Errorf("an error came with %+v", p)
 				}
 				return
 			}
@@ -315,7 +315,7 @@ func TestPreviousCode(t *testing.T) {
 			if err := d.spend(p, now); err != nil {
 				t.Fatal(err)
 			}
-			_, err = d.answer(prev, prev.Code, now)
+			_, err = d.verify(prev, prev.Code, now)
 			d.refused(err, exchange.ReasonChallengeInvalid)
 		})
 	}

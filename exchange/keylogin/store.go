@@ -15,7 +15,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -30,11 +29,9 @@ import (
 const (
 	loginLifetime = 15 * time.Minute // of a login and its one-time token
 	codeLifetime  = 10 * time.Minute
-	// signatureMemory is the time for which a used signature is remembered at
-	// least.
+	// signatureMemory is how long a used signature is remembered at least.
 	signatureMemory = 24 * time.Hour
-	// attempts is how often a change is tried that conflicts with others.
-	attempts = 16
+	attempts        = 16 // at a change that conflicts with others
 )
 
 // Config configures a [Store]. All fields are required.
@@ -82,7 +79,8 @@ type login struct {
 // New returns a Store in e.
 func New(e storage.Engine, cfg Config) *Store {
 	s := &Store{engine: e, table: storage.NewTable[login](e, "key_requests", cfg.RecordKey), cfg: cfg}
-	s.limits = limits{table: storage.NewTable[hour](e, "mail_limits", cfg.RecordKey), name: func(address string) string { return s.mac("address", address) }}
+	s.limits.table = storage.NewTable[hour](e, "mail_limits", cfg.RecordKey)
+	s.limits.name = func(address string) string { return s.mac("address", address) }
 	return s
 }
 
@@ -119,7 +117,7 @@ type Login struct {
 // signature. Clients that share a key share the memory of it, since the
 // signature does not tell for which of them it was made.
 func (s *Store) Open(ctx context.Context, req Request, now time.Time) (Login, error) {
-	key, secret := storage.NewID(now), newSecret(16)
+	key, secret := storage.NewID(now), rand.Text()
 	record := login{
 		Client: req.Client.ID, Secret: digest(secret), Key: s.Subject(req.Client.ID, req.Key), Signer: req.Signer,
 		Email: req.Email, Expires: now.Add(loginLifetime).UTC(), CodeChallenge: req.CodeChallenge,
@@ -131,7 +129,7 @@ func (s *Store) Open(ctx context.Context, req Request, now time.Time) (Login, er
 			return Login{}, err
 		}
 		if user != "" {
-			out.Token = "ott_" + newSecret(32)
+			out.Token = "ott_" + rand.Text() + rand.Text()
 			record.Token = digest(out.Token)
 		}
 	}
@@ -155,8 +153,9 @@ func (s *Store) SpendSignature(ctx context.Context, req Request, now time.Time) 
 // commitSigned commits writes together with the use of the request's signature.
 func (s *Store) commitSigned(ctx context.Context, req Request, now time.Time, writes ...storage.Write) error {
 	if !req.SignatureSpent {
-		use, err := s.cfg.Replays.OnceFor(ctx, "request signature", hash(req.Signer, string(req.Signature)), signatureMemory, now)
-		if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonSubjectTokenReplayed {
+		id := base64.RawURLEncoding.EncodeToString(digest(string(exchange.LengthPrefixed(req.Signer, string(req.Signature)))))
+		use, err := s.cfg.Replays.OnceFor(ctx, "request signature", id, signatureMemory, now)
+		if err != nil && exchange.AsError(err).Reason == exchange.ReasonSubjectTokenReplayed {
 			return exchange.Refuse(exchange.ReasonRequestReplayed, err)
 		}
 		if err != nil {
@@ -180,11 +179,13 @@ func (s *Store) Subject(client, key string) string { return s.mac("auth key", cl
 // in.
 func (s *Store) user(ctx context.Context, namespace, id string, now time.Time) (string, error) {
 	user, _, _, err := s.cfg.Users.Resolve(ctx, &exchange.Subject{Issuer: namespace, ID: id}, false, now)
-	refused, ok := errors.AsType[*exchange.Error](err)
-	if ok && (refused.Reason == exchange.ReasonUserNotRegistered || refused.Reason == exchange.ReasonUserDisabled) {
+	if err == nil {
+		return user.ID, nil
+	}
+	if r := exchange.AsError(err).Reason; r == exchange.ReasonUserNotRegistered || r == exchange.ReasonUserDisabled {
 		return "", nil
 	}
-	return user.ID, err
+	return "", err
 }
 
 // byID reads the login of an ID.
@@ -268,33 +269,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, batch int) (int, error
 	return n + m, err
 }
 
-// mac is of length-prefixed parts, so that no two lists of parts share a MAC.
 func (s *Store) mac(parts ...string) string {
 	h := hmac.New(sha256.New, s.cfg.Secret)
-	h.Write(lengthPrefixed(parts...))
+	h.Write(exchange.LengthPrefixed(parts...))
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-func hash(parts ...string) string {
-	return base64.RawURLEncoding.EncodeToString(digest(string(lengthPrefixed(parts...))))
-}
-
-func lengthPrefixed(parts ...string) (b []byte) {
-	for _, part := range parts {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(part))), part...)
-	}
-	return b
 }
 
 func digest(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
-}
-
-func newSecret(bytes int) string {
-	b := make([]byte, bytes)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // equal compares hashes. An empty hash never matches.

@@ -20,7 +20,7 @@ import (
 	"cambio/storage"
 )
 
-// known is who has a user: namespace and ID → user.
+// known has the linked users: namespace and ID → user.
 type known struct {
 	mu    sync.Mutex
 	users map[[2]string]string
@@ -51,8 +51,8 @@ func publicPEM(key *rsa.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// office is Requests on a store of its own, and the clients that ask there.
-type office struct {
+// fixture is a Store with two clients.
+type fixture struct {
 	testing.TB
 	*Store
 	users           *known
@@ -61,11 +61,11 @@ type office struct {
 	signatures      atomic.Int64
 }
 
-func newOffice(t testing.TB) *office {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	e := openStore(t)
-	d := &office{TB: t, engine: e, users: &known{users: map[[2]string]string{}}}
-	d.Store = d.again()
+	d := &fixture{TB: t, engine: e, users: &known{users: map[[2]string]string{}}}
+	d.Store = d.reopened()
 	client := func(id string) *exchange.Client {
 		return &exchange.Client{ID: id, Proofs: []string{"otp", "one-time-token"}, AuthKeys: &exchange.AuthKeys{SigningKeys: publicPEM(partnerKey())}}
 	}
@@ -73,25 +73,25 @@ func newOffice(t testing.TB) *office {
 	return d
 }
 
-// again is what a restart makes of the store.
-func (d *office) again() *Store {
+// reopened returns the Store as after a restart.
+func (d *fixture) reopened() *Store {
 	return New(d.engine, Config{RecordKey: key, Secret: key, Replays: replay.New(d.engine, key), Users: d.users})
 }
 
-func (d *office) ask(authKey string) Request {
+func (d *fixture) request(authKey string) Request {
 	return Request{Client: d.partner, Key: authKey, Signer: exchange.KeyID(partnerKey()), Signature: fmt.Append(nil, d.signatures.Add(1))}
 }
 
-func (d *office) opened(a Request) Login {
+func (d *fixture) opened(req Request) Login {
 	d.Helper()
-	o, err := d.Open(ctx, a, now)
+	o, err := d.Open(ctx, req, now)
 	if err != nil {
 		d.Fatal(err)
 	}
 	return o
 }
 
-func (d *office) mailed(o Login, address string, at time.Time) Code {
+func (d *fixture) mailed(o Login, address string, at time.Time) Code {
 	d.Helper()
 	c, err := d.NewCode(ctx, d.partner, o.ID, address, at)
 	if err != nil {
@@ -100,8 +100,8 @@ func (d *office) mailed(o Login, address string, at time.Time) Code {
 	return c
 }
 
-// spend proves nothing: it commits what a proof spends.
-func (d *office) spend(p Verified, at time.Time) error {
+// spend uses up the challenge of a proof.
+func (d *fixture) spend(p Verified, at time.Time) error {
 	w, err := replay.Spenders{Kind: d.Store}.Spend(ctx, p.Challenge, at)
 	if err == nil {
 		err = d.engine.Commit(ctx, w...)
@@ -109,23 +109,23 @@ func (d *office) spend(p Verified, at time.Time) error {
 	return err
 }
 
-func (d *office) refused(err error, want exchange.Reason) {
+func (d *fixture) refused(err error, want exchange.Reason) {
 	d.Helper()
 	if err == nil || exchange.AsError(err).Reason != want {
 		d.Errorf("got %v, want %s", err, want)
 	}
 }
 
-// other is a code that is not c.
-func other(code string) string {
+// wrong returns a code that is not code.
+func wrong(code string) string {
 	if code == "000000" {
 		return "000001"
 	}
 	return "000000"
 }
 
-func TestOpenRequest(t *testing.T) {
-	d := newOffice(t)
+func TestOpenIssuesTokensForLinkedKeys(t *testing.T) {
+	d := newFixture(t)
 	linked := d.Subject("partner", "linked")
 	d.users.users[[2]string{"key:partner", linked}] = "u1"
 	withoutTokens := *d.partner
@@ -136,16 +136,16 @@ func TestOpenRequest(t *testing.T) {
 		token  bool
 	}{
 		{"linked and passwordless", func(*Request) {}, true},
-		{"not passwordless", func(a *Request) { a.Passwordless = false }, false},
-		{"not linked", func(a *Request) { a.Key = "new" }, false},
-		{"of another client", func(a *Request) { a.Client = d.second }, false},
-		{"a client that brings no one-time tokens", func(a *Request) { a.Client = &withoutTokens }, false},
+		{"not passwordless", func(req *Request) { req.Passwordless = false }, false},
+		{"not linked", func(req *Request) { req.Key = "new" }, false},
+		{"of another client", func(req *Request) { req.Client = d.second }, false},
+		{"a client that may not present one-time tokens", func(req *Request) { req.Client = &withoutTokens }, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			a := d.ask("linked")
-			a.Passwordless = true
-			row.change(&a)
-			o := d.opened(a)
+			req := d.request("linked")
+			req.Passwordless = true
+			row.change(&req)
+			o := d.opened(req)
 			if (o.Token != "") != row.token || o.ID == "" || !o.Expires.Equal(now.Add(15*time.Minute)) {
 				t.Errorf("opened %+v", o)
 			}
@@ -156,11 +156,11 @@ func TestOpenRequest(t *testing.T) {
 	}
 }
 
-func TestSignaturesAreForOneUse(t *testing.T) {
-	d := newOffice(t)
-	a := d.ask("k")
-	d.opened(a)
-	second := a
+func TestSignatureIsUsedOnce(t *testing.T) {
+	d := newFixture(t)
+	req := d.request("k")
+	d.opened(req)
+	second := req
 	second.Client = d.second
 	if _, err := d.Open(ctx, second, now); exchange.AsError(err).Reason != exchange.ReasonRequestReplayed {
 		t.Errorf("at another client with the same key: %v", err)
@@ -174,7 +174,7 @@ func TestSignaturesAreForOneUse(t *testing.T) {
 		after time.Duration
 		fresh bool
 	}{
-		{"at once", 0, false}, {"an hour later", time.Hour, false}, {"just before a day is over", 24*time.Hour - time.Millisecond, false},
+		{"at once", 0, false}, {"an hour later", time.Hour, false}, {"just before a day has passed", 24*time.Hour - time.Millisecond, false},
 		{"two days later", 48 * time.Hour, true},
 	} {
 		if row.fresh {
@@ -182,22 +182,22 @@ func TestSignaturesAreForOneUse(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := d.again().Open(ctx, a, now.Add(row.after))
+		_, err := d.reopened().Open(ctx, req, now.Add(row.after))
 		if (err == nil) != row.fresh || err != nil && exchange.AsError(err).Reason != exchange.ReasonRequestReplayed {
 			t.Errorf("%s: %v", row.name, err)
 		}
 	}
 }
 
-func TestOneOfManyOpens(t *testing.T) {
-	d := newOffice(t)
-	a := d.ask("k")
+func TestSignatureHasOneWinner(t *testing.T) {
+	d := newFixture(t)
+	req := d.request("k")
 	var won atomic.Int64
 	var all sync.WaitGroup
 	for i := range 64 {
-		all.Go(func() { // also around the turn of a period
+		all.Go(func() { // also around the end of a period
 			at := now.Truncate(24 * time.Hour).Add(time.Duration(i-32) * time.Millisecond)
-			if _, err := d.Open(ctx, a, at); err == nil {
+			if _, err := d.Open(ctx, req, at); err == nil {
 				won.Add(1)
 			} else if exchange.AsError(err).Reason != exchange.ReasonRequestReplayed {
 				t.Error(err)
@@ -206,26 +206,26 @@ func TestOneOfManyOpens(t *testing.T) {
 	}
 	all.Wait()
 	if won.Load() != 1 {
-		t.Errorf("%d were opened", won.Load())
+		t.Errorf("%d logins were opened, want 1", won.Load())
 	}
 }
 
-// token opens a request whose key is linked.
-func (d *office) token(change ...func(*Request)) Login {
+// token opens a login whose key is linked.
+func (d *fixture) token(change ...func(*Request)) Login {
 	d.Helper()
 	d.users.users[[2]string{"key:partner", d.Subject("partner", "linked")}] = "u1"
-	a := d.ask("linked")
-	a.Passwordless = true
+	req := d.request("linked")
+	req.Passwordless = true
 	for _, c := range change {
-		c(&a)
+		c(&req)
 	}
-	return d.opened(a)
+	return d.opened(req)
 }
 
-func TestProveToken(t *testing.T) {
-	d := newOffice(t)
+func TestVerifyTokenChecksTheLogin(t *testing.T) {
+	d := newFixture(t)
 	const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636 appendix B
-	bound := func(a *Request) { a.CodeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" }
+	bound := func(req *Request) { req.CodeChallenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" }
 	plain, pkce, another := d.token(), d.token(bound), d.token()
 	removed := *d.partner
 	removed.AuthKeys = &exchange.AuthKeys{SigningKeys: "none"}
@@ -242,7 +242,7 @@ func TestProveToken(t *testing.T) {
 		{"too late", d.partner, plain.ID, plain.Token, "", 15 * time.Minute, false},
 		{"without the verifier", d.partner, pkce.ID, pkce.Token, "", 0, false},
 		{"with the challenge", d.partner, pkce.ID, pkce.Token, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", 0, false},
-		{"with a verifier that nobody asked for", d.partner, plain.ID, plain.Token, verifier, 0, false},
+		{"with a verifier but no challenge", d.partner, plain.ID, plain.Token, verifier, 0, false},
 		{"another client", d.second, plain.ID, plain.Token, "", 0, false},
 		{"another request's token", d.partner, plain.ID, another.Token, "", 0, false},
 		{"another request's ID", d.partner, another.ID, plain.Token, "", 0, false},
@@ -251,14 +251,14 @@ func TestProveToken(t *testing.T) {
 		{"no ID", d.partner, "", plain.Token, "", 0, false},
 		{"no token", d.partner, plain.ID, "", "", 0, false},
 		{"an unknown ID", d.partner, storage.NewID(now) + plain.ID[storage.IDSize:], plain.Token, "", 0, false},
-		{"the signing key is not registered any more", &removed, plain.ID, plain.Token, "", 0, false},
+		{"the signing key is no longer registered", &removed, plain.ID, plain.Token, "", 0, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p, err := d.VerifyToken(ctx, row.client, row.id, row.token, row.verifier, now.Add(row.after))
 			if !row.good {
 				d.refused(err, exchange.ReasonChallengeInvalid)
 				if p != (Verified{}) {
-					t.Errorf("with an error it proves %+v", p)
+					t.Errorf("an error came with %+v", p)
 				}
 				return
 			}
@@ -269,17 +269,17 @@ func TestProveToken(t *testing.T) {
 	}
 }
 
-// A request without a one-time token has none to guess.
-func TestNoTokenIsNoToken(t *testing.T) {
-	d := newOffice(t)
-	o := d.opened(d.ask("new"))
+// A login without a one-time token is not completed by an empty one.
+func TestEmptyTokenNeverMatches(t *testing.T) {
+	d := newFixture(t)
+	o := d.opened(d.request("new"))
 	_, err := d.VerifyToken(ctx, d.partner, o.ID, "", "", now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 	d.refused(d.spend(Verified{Challenge: challengeName(o.ID[:storage.IDSize], 0)}, now), exchange.ReasonChallengeInvalid)
 }
 
-func TestOneOfManySpendsAToken(t *testing.T) {
-	d := newOffice(t)
+func TestTokenHasOneWinner(t *testing.T) {
+	d := newFixture(t)
 	o := d.token()
 	var won atomic.Int64
 	var all sync.WaitGroup
@@ -299,15 +299,15 @@ func TestOneOfManySpendsAToken(t *testing.T) {
 	}
 	all.Wait()
 	if won.Load() != 1 {
-		t.Errorf("%d spent it", won.Load())
+		t.Errorf("%d uses succeeded, want 1", won.Load())
 	}
-	_, err := d.again().VerifyToken(ctx, d.partner, o.ID, o.Token, "", now)
+	_, err := d.reopened().VerifyToken(ctx, d.partner, o.ID, o.Token, "", now)
 	d.refused(err, exchange.ReasonChallengeInvalid)
 }
 
-// Nothing that is handed out is in the store, and neither is an auth key.
-func TestRequestsKeepNoSecrets(t *testing.T) {
-	d := newOffice(t)
+// Neither issued secrets nor auth keys are in the store.
+func TestStoreHoldsNoSecrets(t *testing.T) {
+	d := newFixture(t)
 	o := d.token()
 	c := d.mailed(o, "alice@example.com", now)
 	secrets := []string{"linked", o.Token, o.ID[storage.IDSize+1:], c.ID[strings.LastIndexByte(c.ID, '.')+1:], c.Code}
@@ -328,17 +328,17 @@ func TestRequestsKeepNoSecrets(t *testing.T) {
 	}
 }
 
-func TestRequestsSweep(t *testing.T) {
-	d := newOffice(t)
-	o := d.opened(d.ask("k"))
+func TestSweepDeletesLoginsThenLimits(t *testing.T) {
+	d := newFixture(t)
+	o := d.opened(d.request("k"))
 	d.mailed(o, "alice@example.com", now)
 	for _, row := range []struct {
 		name  string
 		at    time.Time
 		swept int
 	}{
-		{"while it counts", now.Add(20 * time.Minute), 0},
-		{"after the request, while the mailbox is limited", now.Add(36 * time.Minute), 1},
+		{"while it is valid", now.Add(20 * time.Minute), 0},
+		{"after the login, while the mailbox is limited", now.Add(36 * time.Minute), 1},
 		{"after all", now.Add(5 * time.Hour), 2},
 	} {
 		n, err := d.Sweep(ctx, row.at, 1)
@@ -348,9 +348,9 @@ func TestRequestsSweep(t *testing.T) {
 	}
 }
 
-// No second spelling of an ID finds anything, and none costs a try.
-func FuzzRequestIDs(f *testing.F) {
-	d := newOffice(f)
+// IDs have one spelling, and others do not count as attempts.
+func FuzzIDs(f *testing.F) {
+	d := newFixture(f)
 	o := d.token()
 	c := d.mailed(o, "alice@example.com", now)
 	f.Add(o.ID)
@@ -370,7 +370,7 @@ func FuzzRequestIDs(f *testing.F) {
 			return
 		}
 		if _, err := d.VerifyCode(ctx, d.partner, CodeProof{ID: id, Code: c.Code}, now); err == nil || exchange.AsError(err).Reason != exchange.ReasonChallengeInvalid {
-			t.Errorf("an answer by %q: %v", id, err)
+			t.Errorf("a proof by %q: %v", id, err)
 		}
 		row, err := d.table.Get(ctx, c.key)
 		if err != nil || row.Value.Code.Tries != 0 {

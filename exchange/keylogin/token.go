@@ -8,7 +8,7 @@ import (
 	"cambio/exchange"
 )
 
-// Verified is what a one-time token or a mailed code proves.
+// Verified is the result of verifying a one-time token or a mailed code.
 type Verified struct {
 	Key       string // subject of the auth key
 	Signer    string // exchange.KeyID of the key that signed the request

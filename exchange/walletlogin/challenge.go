@@ -3,7 +3,6 @@ package walletlogin
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,9 +73,7 @@ func (s *Store) start(ctx context.Context, id string, client *exchange.Client, r
 	}
 	next.Updated, next.Started = now.UTC(), next.Started+1
 	m := message(client.Wallets, account, row.Key, now)
-	if end := next.expires(); end.Before(m.Expires) {
-		m.Expires = end
-	}
+	m.Expires = exchange.Earlier(m.Expires, next.expires())
 	next.Current = &current{Account: account, Nonce: m.Nonce, Message: m.String(), Expires: m.Expires}
 	if err := s.replace(ctx, row, next); err != nil {
 		return Challenge{}, err
@@ -137,7 +134,7 @@ func (r *record) account(w *exchange.Wallets, req StartRequest) (wallet.Account,
 	}
 	account, err := wallet.ParseAccount(chain, req.Address)
 	if err != nil {
-		return wallet.Account{}, invalid("walletAddress is no address of type "+string(typ), err)
+		return wallet.Account{}, invalid("walletAddress is not an address of type "+string(typ), err)
 	}
 	if account.Address != r.SigningAddress {
 		return wallet.Account{}, invalid("walletAddress is not the signingAddress of the client session", nil)
@@ -161,13 +158,13 @@ func (r *record) chain(w *exchange.Wallets, requested string) (wallet.Chain, err
 	if id == "" {
 		chain, ok := firstChain(w, r.Type)
 		if !ok {
-			return chain, unsupported("walletType is none of the client's chains")
+			return chain, unsupported("walletType is not one of the client's chains")
 		}
 		return chain, nil
 	}
 	chain, err := wallet.ParseChain(id)
 	if err != nil || chain.Type() != r.Type || !accepts(w, chain) {
-		return wallet.Chain{}, unsupported("chainId is none of the client's chains")
+		return wallet.Chain{}, unsupported("chainId is not one of the client's chains")
 	}
 	return chain, nil
 }
@@ -198,7 +195,7 @@ func (s *Store) Challenge(ctx context.Context, challengeID string, client *excha
 	if err != nil {
 		return Challenge{}, err
 	}
-	if subtle.ConstantTimeCompare([]byte(nonce), []byte(row.Value.Current.Nonce)) != 1 {
+	if !equal(nonce, row.Value.Current.Nonce) {
 		return Challenge{}, invalidChallenge(errors.New("it was replaced, or never issued"))
 	}
 	if err := row.Value.checkClient(client); err != nil {
@@ -216,13 +213,11 @@ func (s *Store) withChallenge(ctx context.Context, key string, now time.Time) (s
 		return storage.Row[record]{}, invalidChallenge(errors.New("malformed challenge name"))
 	}
 	row, err := s.active(ctx, key, now)
-	if refusedAs(err, exchange.ReasonClientSessionInvalid) {
-		return row, invalidChallenge(err)
-	}
-	if err != nil {
-		return row, err
-	}
 	switch c := row.Value.Current; {
+	case err != nil && exchange.AsError(err).Reason == exchange.ReasonClientSessionInvalid:
+		return row, invalidChallenge(err)
+	case err != nil:
+		return row, err
 	case c == nil:
 		return row, invalidChallenge(errors.New("it was used, or attempted too often"))
 	case !now.Before(c.Expires):
@@ -256,7 +251,7 @@ func (s *Store) CountFailure(ctx context.Context, c Challenge, now time.Time) er
 		}
 		return s.replace(ctx, row, next)
 	})
-	if refusedAs(err, exchange.ReasonChallengeInvalid) {
+	if err != nil && exchange.AsError(err).Reason == exchange.ReasonChallengeInvalid {
 		return nil // already invalid
 	}
 	return err
@@ -280,10 +275,4 @@ func (s *Store) Spend(ctx context.Context, name string, now time.Time) ([]storag
 
 func invalidChallenge(why error) error {
 	return exchange.Refuse(exchange.ReasonChallengeInvalid, fmt.Errorf("wallet challenge: %w", why))
-}
-
-// refusedAs reports whether err is a refusal for a reason.
-func refusedAs(err error, reason exchange.Reason) bool {
-	refused, ok := errors.AsType[*exchange.Error](err)
-	return ok && refused.Reason == reason
 }

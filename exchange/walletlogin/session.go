@@ -11,13 +11,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"cambio/exchange"
 	"cambio/exchange/wallet"
@@ -29,13 +26,10 @@ const (
 	absoluteLifetime  = time.Hour        // of a session
 	challengeLifetime = 5 * time.Minute
 	retention         = 10 * time.Minute // of an expired session, since nodes' clocks differ
-)
 
-const (
 	maxFailures   = 3   // of one challenge
 	maxChallenges = 100 // in one session
-	// attempts is how often a change is tried that conflicts with others.
-	attempts = 16
+	attempts      = 16  // at a change that conflicts with others
 )
 
 // Store keeps client sessions, each with its current challenge. Its methods are
@@ -86,7 +80,7 @@ type Session struct {
 
 // HasChallenge reports whether a challengeId is that of the current challenge.
 func (s *Session) HasChallenge(challengeID string) bool {
-	return challengeID != "" && subtle.ConstantTimeCompare([]byte(challengeID), []byte(s.Challenge)) == 1
+	return challengeID != "" && equal(challengeID, s.Challenge)
 }
 
 // record is the record of a session. Its key is a UUIDv7 of its creation.
@@ -98,11 +92,7 @@ type record struct {
 }
 
 func (r *record) expires() time.Time {
-	idle, absolute := r.Updated.Add(idleLifetime), r.Created.Add(absoluteLifetime)
-	if idle.Before(absolute) {
-		return idle
-	}
-	return absolute
+	return exchange.Earlier(r.Updated.Add(idleLifetime), r.Created.Add(absoluteLifetime))
 }
 
 // session returns the session of a record without its ID.
@@ -122,9 +112,8 @@ func (s *Store) Open(ctx context.Context, client *exchange.Client, req OpenReque
 		return Session{}, err
 	}
 	opened.Created, opened.Updated = now.UTC(), now.UTC()
-	random := make([]byte, 32)
-	rand.Read(random)
-	r, key := record{Session: opened, Secret: digest(random)}, storage.NewID(now)
+	key, secret := storage.NewID(now), rand.Text()
+	r := record{Session: opened, Secret: digest(secret)}
 	w, err := s.table.Insert(key, r)
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
@@ -133,13 +122,17 @@ func (s *Store) Open(ctx context.Context, client *exchange.Client, req OpenReque
 		return Session{}, err
 	}
 	out := r.session(key)
-	out.ID = key + "." + base64.RawURLEncoding.EncodeToString(random)
+	out.ID = key + "." + secret
 	return out, nil
 }
 
-func digest(random []byte) []byte {
-	sum := sha256.Sum256(random)
+func digest(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
+}
+
+func equal[T string | []byte](a, b T) bool {
+	return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1
 }
 
 // session returns the requested session, if the client may open it.
@@ -153,12 +146,12 @@ func (o OpenRequest) session(client *exchange.Client) (Session, error) {
 	}
 	signing, err := wallet.ParseAddress(typ, o.SigningAddress)
 	if err != nil {
-		return Session{}, invalid("signingAddress is no address of type "+string(typ), err)
+		return Session{}, invalid("signingAddress is not an address of type "+string(typ), err)
 	}
 	deposit := ""
 	if o.DepositAddress != "" {
 		if deposit, err = wallet.ParseAddress(typ, o.DepositAddress); err != nil {
-			return Session{}, invalid("depositAddress is no address of type "+string(typ), err)
+			return Session{}, invalid("depositAddress is not an address of type "+string(typ), err)
 		}
 	}
 	if err := o.checkUser(client); err != nil {
@@ -186,13 +179,13 @@ func (o OpenRequest) chain(w *exchange.Wallets) (typ wallet.Type, network string
 			return "", "", refuse(exchange.ReasonParameterMissing, "signingNetwork or signingType is missing", nil)
 		}
 		if _, ok := firstChain(w, typ); !ok {
-			return "", "", unsupported("signingType is none of the client's chains, which are " + strings.Join(w.Chains, " "))
+			return "", "", unsupported("signingType is not one of the client's chains, which are " + strings.Join(w.Chains, " "))
 		}
 		return typ, "", nil
 	}
 	chain, err := wallet.ParseChain(cmp.Or(networks[strings.ToUpper(o.Network)], o.Network))
 	if err != nil || !accepts(w, chain) {
-		return "", "", unsupported("signingNetwork is none of the client's chains, which are " + strings.Join(w.Chains, " "))
+		return "", "", unsupported("signingNetwork is not one of the client's chains, which are " + strings.Join(w.Chains, " "))
 	}
 	if o.Type != "" && typ != chain.Type() {
 		return "", "", invalid("signingType is not that of signingNetwork", nil)
@@ -204,13 +197,12 @@ func (o OpenRequest) chain(w *exchange.Wallets) (typ wallet.Type, network string
 // cannot name users here: that issuer's rules decide about them.
 func (o OpenRequest) checkUser(client *exchange.Client) error {
 	const maxLength = 255
-	id := o.ExternalUserID
 	switch {
-	case id == "":
+	case o.ExternalUserID == "":
 		return nil
 	case client.AsIssuer != "":
 		return invalid("externalUserId is not accepted from a client that asserts an issuer's users", nil)
-	case len(id) > maxLength || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl):
+	case !exchange.Printable(o.ExternalUserID, maxLength):
 		return invalid("externalUserId must be at most 255 bytes without control characters", nil)
 	}
 	return nil
@@ -226,16 +218,15 @@ func (s *Store) Find(ctx context.Context, id string, now time.Time) (Session, er
 }
 
 func (s *Store) byID(ctx context.Context, id string, now time.Time) (storage.Row[record], error) {
-	key, text, _ := strings.Cut(id, ".")
-	random, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || len(key) != storage.IDSize || base64.RawURLEncoding.EncodeToString(random) != text {
+	key, secret, _ := strings.Cut(id, ".")
+	if len(key) != storage.IDSize {
 		return storage.Row[record]{}, invalidSession("malformed ID")
 	}
 	row, err := s.active(ctx, key, now)
 	if err != nil {
 		return row, err
 	}
-	if subtle.ConstantTimeCompare(digest(random), row.Value.Secret) != 1 {
+	if !equal(digest(secret), row.Value.Secret) {
 		return storage.Row[record]{}, invalidSession("the random part of the ID is wrong")
 	}
 	return row, nil

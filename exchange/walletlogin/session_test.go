@@ -31,9 +31,7 @@ func shop() *exchange.Client {
 	}
 }
 
-func sessions(t *testing.T) *Store {
-	return New(openStore(t), key)
-}
+func newStore(t testing.TB) *Store { return New(openStore(t), key) }
 
 func opened(t *testing.T, s *Store, o OpenRequest) Session {
 	t.Helper()
@@ -53,7 +51,7 @@ func started(t *testing.T, s *Store, id string, at time.Time) Challenge {
 	return c
 }
 
-// reason is the reason of a refusal, empty without one.
+// reason returns the reason of a refusal, or "".
 func reason(err error) exchange.Reason {
 	if err == nil {
 		return ""
@@ -68,11 +66,11 @@ func wantReason(t *testing.T, what string, err error, want exchange.Reason) {
 	}
 }
 
-func TestOpen(t *testing.T) {
-	s := sessions(t)
+func TestOpenChecksTheRequest(t *testing.T) {
+	s := newStore(t)
 	for _, row := range []struct {
 		name    string
-		opening OpenRequest
+		request OpenRequest
 		client  func(*exchange.Client)
 		code    exchange.Reason
 		network string
@@ -86,7 +84,7 @@ func TestOpen(t *testing.T) {
 		{"with a deposit address", OpenRequest{SigningAddress: evmAddress, DepositAddress: strings.ToLower(evmAddress), Type: "EVM"}, nil, "", ""},
 		{"with a user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, nil, "", ""},
 		{"by neither", OpenRequest{SigningAddress: evmAddress}, nil, exchange.ReasonParameterMissing, ""},
-		{"by both that differ", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1", Type: "SOLANA"}, nil, exchange.ReasonParameterInvalid, ""},
+		{"by both, which differ", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1", Type: "SOLANA"}, nil, exchange.ReasonParameterInvalid, ""},
 		{"by an unknown type", OpenRequest{SigningAddress: evmAddress, Type: "BTC"}, nil, exchange.ReasonWalletNotSupported, ""},
 		{"by a type that is not the client's", OpenRequest{SigningAddress: xrplAddress, Type: "XRPL"}, nil, exchange.ReasonWalletNotSupported, ""},
 		{"by a network that is not the client's", OpenRequest{SigningAddress: evmAddress, Network: "eip155:10"}, nil, exchange.ReasonWalletNotSupported, ""},
@@ -98,14 +96,14 @@ func TestOpen(t *testing.T) {
 		{"with a long user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: strings.Repeat("a", 256)}, nil, exchange.ReasonParameterInvalid, ""},
 		{"with an issuer's user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, func(c *exchange.Client) { c.AsIssuer = "login" }, exchange.ReasonParameterInvalid, ""},
 		{"by a client without wallets", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, exchange.ReasonClientNotAllowed, ""},
-		{"by a client that brings none", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonClientNotAllowed, ""},
+		{"by a client that may not present signatures", OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Proofs = nil }, exchange.ReasonClientNotAllowed, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := shop()
 			if row.client != nil {
 				row.client(c)
 			}
-			got, err := s.Open(ctx, c, row.opening, now)
+			got, err := s.Open(ctx, c, row.request, now)
 			wantReason(t, "opened", err, row.code)
 			if row.code != "" {
 				if got.ID != "" {
@@ -113,7 +111,7 @@ func TestOpen(t *testing.T) {
 				}
 				return
 			}
-			if got.Network != row.network || got.SigningAddress != row.opening.SigningAddress || got.ExternalUserID != row.opening.ExternalUserID ||
+			if got.Network != row.network || got.SigningAddress != row.request.SigningAddress || got.ExternalUserID != row.request.ExternalUserID ||
 				got.DepositAddress != "" && got.DepositAddress != evmAddress || !got.Expires.Equal(now.Add(10*time.Minute)) {
 				t.Errorf("got %+v", got)
 			}
@@ -121,10 +119,9 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestClientSessionID: the ID is a capability. What is stored does not have it,
-// and no part of it is enough.
-func TestClientSessionID(t *testing.T) {
-	s := sessions(t)
+// The ID is a capability: it is not stored, and no part of it suffices.
+func TestSessionIDIsACapability(t *testing.T) {
+	s := newStore(t)
 	a, b := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"}), opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	id, random, _ := strings.Cut(a.ID, ".")
 	_, other, _ := strings.Cut(b.ID, ".")
@@ -142,20 +139,20 @@ func TestClientSessionID(t *testing.T) {
 	}
 }
 
-func TestClientSessionLifetimes(t *testing.T) {
+func TestSessionExpires(t *testing.T) {
 	for _, row := range []struct {
-		name  string
-		steps []time.Duration // since it was opened, when challenges are started
-		alive bool            // at the last
+		name   string
+		steps  []time.Duration // since it was opened, when challenges are started
+		active bool            // at the last
 	}{
 		{"at once", []time.Duration{0}, true},
 		{"shortly before it is idle too long", []time.Duration{10*time.Minute - time.Second}, true},
 		{"idle too long", []time.Duration{10 * time.Minute}, false},
-		{"kept awake", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, 60*time.Minute - time.Second}, true},
-		{"kept awake to its end", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, time.Hour}, false},
+		{"used in between", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, 60*time.Minute - time.Second}, true},
+		{"used until its end", []time.Duration{9 * time.Minute, 18 * time.Minute, 27 * time.Minute, 36 * time.Minute, 45 * time.Minute, 54 * time.Minute, time.Hour}, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			s := sessions(t)
+			s := newStore(t)
 			o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 			var err error
 			var c Challenge
@@ -165,10 +162,10 @@ func TestClientSessionLifetimes(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if row.alive {
+			if row.active {
 				wantReason(t, "last", err, "")
 				if c.Expires.After(now.Add(time.Hour)) {
-					t.Errorf("the challenge outlives the session: %s", c.Expires)
+					t.Errorf("the challenge expires after the session: %s", c.Expires)
 				}
 			} else {
 				wantReason(t, "last", err, exchange.ReasonClientSessionInvalid)
@@ -177,11 +174,11 @@ func TestClientSessionLifetimes(t *testing.T) {
 	}
 }
 
-func TestStart(t *testing.T) {
+func TestStartChecksTheAccount(t *testing.T) {
 	for _, row := range []struct {
 		name    string
-		opening OpenRequest
-		answer  StartRequest
+		request OpenRequest
+		start   StartRequest
 		client  func(*exchange.Client)
 		account string
 		code    exchange.Reason
@@ -202,17 +199,17 @@ func TestStart(t *testing.T) {
 		{"wallets removed", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Wallets = nil }, "", exchange.ReasonClientSessionInvalid},
 		{"another client", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.ID = "other" }, "", exchange.ReasonClientSessionInvalid},
 		{"its secret revoked", OpenRequest{Type: "EVM", Credential: "s1"}, StartRequest{Address: evmAddress, Type: "EVM"}, func(c *exchange.Client) { c.Secrets = nil }, "", exchange.ReasonClientSessionInvalid},
-		{"its secret there", OpenRequest{Type: "EVM", Credential: "s1"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
+		{"its secret registered", OpenRequest{Type: "EVM", Credential: "s1"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:137:" + evmAddress, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			s := sessions(t)
-			row.opening.SigningAddress = evmAddress
-			o := opened(t, s, row.opening)
+			s := newStore(t)
+			row.request.SigningAddress = evmAddress
+			o := opened(t, s, row.request)
 			client := shop()
 			if row.client != nil {
 				row.client(client)
 			}
-			c, err := s.Start(ctx, o.ID, client, row.answer, now)
+			c, err := s.Start(ctx, o.ID, client, row.start, now)
 			wantReason(t, "started", err, row.code)
 			if c.Account.String() != row.account && row.code == "" || row.code != "" && c.ID != "" {
 				t.Errorf("got %+v", c)
@@ -225,7 +222,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestStartsAreBounded(t *testing.T) {
-	s := sessions(t)
+	s := newStore(t)
 	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	for range maxChallenges {
 		started(t, s, o.ID, now)
@@ -234,9 +231,9 @@ func TestStartsAreBounded(t *testing.T) {
 	wantReason(t, "one more", err, exchange.ReasonTooManyFailures)
 }
 
-// A challenge lives until it is spent, answered wrongly three times, replaced,
-// or expired; then it is refused alike.
-func TestChallengeDies(t *testing.T) {
+// A challenge is valid until it is used, replaced, expired, or has three wrong
+// signatures; each is refused alike.
+func TestChallengeBecomesInvalid(t *testing.T) {
 	spend := func(s *Store, c Challenge, at time.Time) error {
 		writes, err := replay.Spenders{Kind: s}.Spend(ctx, c.Name, at)
 		if err == nil {
@@ -260,20 +257,20 @@ func TestChallengeDies(t *testing.T) {
 		code   exchange.Reason
 	}{
 		{"fresh", fail(0), now, ""},
-		{"after two bad tries", fail(2), now, ""},
+		{"after two failures", fail(2), now, ""},
 		{"after three", fail(3), now, exchange.ReasonChallengeInvalid},
 		{"after four", fail(4), now, exchange.ReasonChallengeInvalid},
 		{"shortly before its end", fail(0), now.Add(5*time.Minute - time.Second), ""},
 		{"at its end", fail(0), now.Add(5 * time.Minute), exchange.ReasonChallengeInvalid},
 		{"replaced", func(t *testing.T, s *Store, id string, _ Challenge) { started(t, s, id, now) }, now, exchange.ReasonChallengeInvalid},
-		{"spent", func(t *testing.T, s *Store, _ string, c Challenge) {
+		{"used", func(t *testing.T, s *Store, _ string, c Challenge) {
 			if err := spend(s, c, now); err != nil {
 				t.Fatal(err)
 			}
 		}, now, exchange.ReasonChallengeInvalid},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			s := sessions(t)
+			s := newStore(t)
 			o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 			c := started(t, s, o.ID, now)
 			row.before(t, s, o.ID, c)
@@ -287,9 +284,9 @@ func TestChallengeDies(t *testing.T) {
 	}
 }
 
-// A try for an older challenge does not count against the newer one.
-func TestFailedIsOfOneChallenge(t *testing.T) {
-	s := sessions(t)
+// A failure of an older challenge does not count against the newer one.
+func TestFailuresCountForOneChallenge(t *testing.T) {
+	s := newStore(t)
 	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	older := started(t, s, o.ID, now)
 	newer := started(t, s, o.ID, now)
@@ -303,8 +300,8 @@ func TestFailedIsOfOneChallenge(t *testing.T) {
 	}
 }
 
-func TestChallengeIDs(t *testing.T) {
-	s := sessions(t)
+func TestChallengeIsRefusedToOtherClientsAndIDs(t *testing.T) {
+	s := newStore(t)
 	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM", Credential: "s1"})
 	c := started(t, s, o.ID, now)
 	id, nonce, _ := strings.Cut(c.ID, ".")
@@ -330,12 +327,12 @@ func TestChallengeIDs(t *testing.T) {
 		wantReason(t, bad, err, exchange.ReasonChallengeInvalid)
 	}
 	if strings.Contains(c.Name, nonce) {
-		t.Error("the challenge's name tells its ID")
+		t.Error("the challenge's name reveals its ID")
 	}
 }
 
-func TestOneOfManySpendsAChallenge(t *testing.T) {
-	s := sessions(t)
+func TestChallengeHasOneWinner(t *testing.T) {
+	s := newStore(t)
 	o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	c := started(t, s, o.ID, now)
 	var won atomic.Int32
@@ -356,15 +353,15 @@ func TestOneOfManySpendsAChallenge(t *testing.T) {
 	}
 	all.Wait()
 	if won.Load() != 1 {
-		t.Errorf("%d spent it", won.Load())
+		t.Errorf("%d uses succeeded, want 1", won.Load())
 	}
 	if got, err := s.Find(ctx, o.ID, now); err != nil || got.Account != c.Account.String() || got.Challenge != "" {
 		t.Errorf("the session is %+v, %v", got, err)
 	}
 }
 
-func TestSweepClientSessions(t *testing.T) {
-	s := sessions(t)
+func TestSweepDeletesExpiredSessions(t *testing.T) {
+	s := newStore(t)
 	opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
 	for _, row := range []struct {
 		at   time.Duration
@@ -376,9 +373,9 @@ func TestSweepClientSessions(t *testing.T) {
 	}
 }
 
-// What is accepted as the ID of a session or of a challenge has one spelling.
+// The IDs of sessions and challenges have one spelling.
 func FuzzClientSessionID(f *testing.F) {
-	e := New(openStore(f), key)
+	e := newStore(f)
 	o, err := e.Open(ctx, shop(), OpenRequest{SigningAddress: evmAddress, Type: "EVM"}, now)
 	if err != nil {
 		f.Fatal(err)
