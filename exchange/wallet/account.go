@@ -2,11 +2,10 @@ package wallet
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
-// Type is a family of wallets that sign alike.
+// Type is a type of wallets that sign the same way.
 type Type string
 
 // The types of wallets.
@@ -16,19 +15,27 @@ const (
 	XRPL   Type = "XRPL"
 )
 
-// families is namespace (CAIP-2) → type.
-var families = map[string]Type{"eip155": EVM, "solana": Solana, "xrpl": XRPL}
+// families is namespace (CAIP-2) → what its chains have in common.
+var families = map[string]struct {
+	typ             Type
+	network, format string // of messages
+}{
+	"eip155": {EVM, "Ethereum", "eip4361"},
+	"solana": {Solana, "Solana", "siws"},
+	"xrpl":   {XRPL, "XRP Ledger", "caip122"},
+}
 
-// ErrAddress is the cause where an address is none, or of another chain.
+// ErrAddress is wrapped by errors about malformed addresses and those of other
+// types of wallets.
 var ErrAddress = errors.New("not an address of the chain")
 
-// Chain is a chain by its CAIP-2 identifier.
+// Chain is the CAIP-2 identifier of a chain.
 type Chain struct {
 	Namespace string // eip155, solana or xrpl
 	Reference string
 }
 
-// ParseChain reads a CAIP-2 identifier of a known namespace.
+// ParseChain parses a CAIP-2 identifier of a known namespace.
 func ParseChain(id string) (Chain, error) {
 	namespace, reference, _ := strings.Cut(id, ":")
 	c := Chain{namespace, reference}
@@ -47,8 +54,8 @@ func ParseChain(id string) (Chain, error) {
 
 const base58Digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-// decimal says whether s is a number in its shortest spelling that CAIP-2
-// leaves room for.
+// decimal reports whether s is a number without leading zeros that fits into a
+// reference (CAIP-2).
 func decimal(s string) bool {
 	const longest = 32
 	if s == "" || len(s) > longest || s != "0" && s[0] == '0' {
@@ -57,20 +64,20 @@ func decimal(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }
 
-// String is the CAIP-2 identifier.
+// String returns the CAIP-2 identifier.
 func (c Chain) String() string { return c.Namespace + ":" + c.Reference }
 
-// Type is the type of the chain's wallets, empty for an unknown namespace.
-func (c Chain) Type() Type { return families[c.Namespace] }
+// Type returns the type of the chain's wallets, or "" for an unknown namespace.
+func (c Chain) Type() Type { return families[c.Namespace].typ }
 
 // Account is an account on a chain.
 type Account struct {
 	Chain
-	// Address is in the one spelling that we write: EIP-55 for EVM.
+	// Address is in canonical form: EIP-55 for EVM.
 	Address string
 }
 
-// ParseAccount reads an address of a chain as its wallets write it.
+// ParseAccount parses an address of a chain.
 func ParseAccount(c Chain, address string) (Account, error) {
 	canonical, err := ParseAddress(c.Type(), address)
 	if err != nil {
@@ -79,25 +86,23 @@ func ParseAccount(c Chain, address string) (Account, error) {
 	return Account{c, canonical}, nil
 }
 
-// String is the CAIP-10 identifier.
+// String returns the CAIP-10 identifier.
 func (a Account) String() string { return a.Chain.String() + ":" + a.Address }
 
-// ParseAddress is the canonical spelling of an address of a type of wallets.
-// The error wraps ErrAddress.
+// ParseAddress returns the canonical form of an address of a type of wallets. An
+// error wraps [ErrAddress].
 func ParseAddress(t Type, address string) (string, error) {
-	canonical, err := "", errors.New("the type of wallet is unknown")
+	err := errors.New("unknown type of wallet")
 	switch t {
 	case EVM:
-		canonical, err = parseEVM(address)
+		address, err = parseEVM(address)
 	case Solana:
 		_, err = parseSolana(address)
-		canonical = address
 	case XRPL:
 		_, err = parseXRPL(address)
-		canonical = address
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrAddress, err)
+		return "", wrap(ErrAddress, err)
 	}
-	return canonical, nil
+	return address, nil
 }

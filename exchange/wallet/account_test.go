@@ -26,7 +26,7 @@ func account(t testing.TB, id, address string) Account {
 	return a
 }
 
-func TestChains(t *testing.T) {
+func TestParseChainAcceptsOneSpelling(t *testing.T) {
 	for _, id := range []string{"eip155:1", "eip155:42161", solanaMainnet, "xrpl:0"} {
 		if c := chain(t, id); c.String() != id {
 			t.Errorf("%s became %s", id, c)
@@ -42,13 +42,13 @@ func TestChains(t *testing.T) {
 	}
 }
 
-func TestAccounts(t *testing.T) {
+func TestParseAccountIsCanonical(t *testing.T) {
 	const evm, solana, xrpl = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "GmaDrppBC7P5ARKV8g3djiwP89vz1jLK23V2GBjuAEGB", "rD1Q9MzAp9aUMcSU1skmYxcerqZBQFsSWo"
 	for _, row := range []struct{ name, chain, address, want string }{
 		{"with its checksum", "eip155:1", evm, "eip155:1:" + evm},
 		{"in lower case", "eip155:137", strings.ToLower(evm), "eip155:137:" + evm},
 		{"in upper case", "eip155:1", "0x" + strings.ToUpper(evm[2:]), "eip155:1:" + evm},
-		{"another checksum of EIP-55", "eip155:1", "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB", "eip155:1:0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB"},
+		{"another example of EIP-55", "eip155:1", "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB", "eip155:1:0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB"},
 		{"one capital wrong", "eip155:1", "0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", ""},
 		{"without 0x", "eip155:1", evm[2:], ""},
 		{"with 0X", "eip155:1", "0X" + evm[2:], ""},

@@ -3,66 +3,62 @@ package wallet
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 )
 
-// maxSignature is the length of the longest signature of a contract wallet that
-// is asked about, in bytes.
+// maxSignature is the length in bytes of the longest signature that a contract is
+// called with.
 const maxSignature = 5 << 10
 
-// Verify asks the contract at an account's address, by the JSON-RPC endpoint at
-// endpoint, whether it calls signature its own over message.
+// Verify calls the contract at an account's address, through the JSON-RPC
+// endpoint, and checks that it accepts the signature over message (EIP-1271).
 func (c *Contracts) Verify(ctx context.Context, endpoint string, a Account, message, signature string) error {
-	raw, err := hexadecimal(signature)
+	raw, err := parseSignature(signature)
 	if err != nil {
-		return because(ErrSignature, err)
+		return wrap(ErrSignature, err)
 	}
 	if len(raw) > maxSignature {
-		return because(ErrSignature, fmt.Errorf("of %d bytes", len(raw)))
+		return wrap(ErrSignature, fmt.Errorf("it has %d bytes, more than %d", len(raw), maxSignature))
 	}
 	select {
-	case c.asking <- struct{}{}:
-		defer func() { <-c.asking }()
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
 	default:
-		return because(ErrUnavailable, errors.New("too many questions at once"))
+		return wrap(ErrUnavailable, errors.New("too many concurrent calls"))
 	}
-	result, err := c.call(ctx, endpoint, a.Address, isValidSignature(personal(message), raw))
+	result, err := c.call(ctx, endpoint, a.Address, isValidSignature(messageHash(message), raw))
 	if err != nil {
 		return err
 	}
-	return valid(result)
+	return checkResult(result)
 }
 
-// isValidSignature is the call data of EIP-1271's function of that name, in the
-// contract ABI: the selector, the hash, and the bytes behind their offset and
+// magic is the selector of isValidSignature and the result that means yes.
+const magic = "\x16\x26\xba\x7e"
+
+// isValidSignature returns the call data of EIP-1271's function of that name, in
+// the contract ABI: the selector, the hash, and the bytes behind their offset and
 // length, padded to 32.
 func isValidSignature(hash, signature []byte) []byte {
-	data := append(magic(), hash...)
-	data = append(data, word(64)...)
-	data = append(data, word(len(signature))...)
+	data := append([]byte(magic), hash...)
+	for _, n := range []int{64, len(signature)} {
+		data = append(data, make([]byte, 24)...)
+		data = binary.BigEndian.AppendUint64(data, uint64(n))
+	}
 	data = append(data, signature...)
 	return append(data, make([]byte, (32-len(signature)%32)%32)...)
 }
 
-// magic is the selector of the function, and the answer for yes.
-func magic() []byte { return []byte{0x16, 0x26, 0xba, 0x7e} }
-
-// word is a number of the contract ABI.
-func word(n int) []byte {
-	w := make([]byte, 32)
-	w[28], w[29], w[30], w[31] = byte(n>>24), byte(n>>16), byte(n>>8), byte(n)
-	return w
-}
-
-// valid wants the magic value and zeros: a contract that just repeats what it
-// is called with would answer the value and the hash.
-func valid(result []byte) error {
-	switch yes := append(magic(), make([]byte, 28)...); {
+// checkResult accepts magic and zeros only: a contract that repeats what it is
+// called with would return magic and the hash.
+func checkResult(result []byte) error {
+	switch {
 	case len(result) == 0:
-		return because(ErrSignature, errors.New("there is no contract at the address"))
-	case !bytes.Equal(result, yes):
-		return because(ErrSignature, errors.New("the contract says no"))
+		return wrap(ErrSignature, errors.New("there is no contract at the address"))
+	case !bytes.Equal(result, append([]byte(magic), make([]byte, 28)...)):
+		return wrap(ErrSignature, errors.New("the contract does not accept it"))
 	}
 	return nil
 }

@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// yes is what a contract answers that accepts a signature.
+// yes is the result of a contract that accepts a signature.
 var yes = "1626ba7e" + strings.Repeat("00", 28)
 
-// endpoint is a JSON-RPC endpoint that answers with respond.
+// endpoint starts a JSON-RPC endpoint and returns its URL.
 func endpoint(t *testing.T, respond http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(respond)
@@ -25,8 +25,8 @@ func endpoint(t *testing.T, respond http.HandlerFunc) string {
 	return s.URL
 }
 
-// says is an endpoint that answers a text.
-func says(t *testing.T, status int, text string) string {
+// responds starts an endpoint with a fixed response.
+func responds(t *testing.T, status int, text string) string {
 	return endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		io.WriteString(w, text)
@@ -39,9 +39,9 @@ func contracts(t *testing.T) *Contracts {
 	return c
 }
 
-// wallet1271 is a contract at evmAddress that accepts one signature over one
-// message, and reads its call as the ABI has it.
-func wallet1271(t *testing.T, message, signature string) string {
+// contract starts an endpoint with a contract at evmAddress that accepts one
+// signature over one message.
+func contract(t *testing.T, message, signature string) string {
 	return endpoint(t, func(w http.ResponseWriter, r *http.Request) {
 		var call struct {
 			Method string
@@ -49,27 +49,27 @@ func wallet1271(t *testing.T, message, signature string) string {
 		}
 		var to struct{ To, Data string }
 		if err := json.NewDecoder(r.Body).Decode(&call); err != nil || call.Method != "eth_call" || len(call.Params) != 2 {
-			t.Errorf("was asked %+v: %v", call, err)
+			t.Errorf("got the request %+v: %v", call, err)
 			return
 		}
 		if err := json.Unmarshal(call.Params[0], &to); err != nil || to.To != evmAddress || string(call.Params[1]) != `"latest"` {
-			t.Errorf("was asked about %+v at %s: %v", to, call.Params[1], err)
+			t.Errorf("got a call to %+v at %s: %v", to, call.Params[1], err)
 		}
 		data, err := hex.DecodeString(strings.TrimPrefix(to.Data, "0x"))
 		if err != nil || len(data)%32 != 4 || len(data) < 100 {
-			t.Errorf("was called with %q: %v", to.Data, err)
+			t.Errorf("got the call data %q: %v", to.Data, err)
 			return
 		}
 		length := int(data[98])<<8 | int(data[99])
 		result := strings.Repeat("ff", 32)
-		if bytes.Equal(data[4:36], personal(message)) && "0x"+hex.EncodeToString(data[100:100+length]) == signature {
+		if bytes.Equal(data[4:36], messageHash(message)) && "0x"+hex.EncodeToString(data[100:100+length]) == signature {
 			result = yes
 		}
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":1,"result":"0x%s"}`, result)
 	})
 }
 
-func TestContract(t *testing.T) {
+func TestContractAcceptsItsSignature(t *testing.T) {
 	a := account(t, "eip155:1", evmAddress)
 	long := "0x" + strings.Repeat("ab", 700)
 	for _, row := range []struct {
@@ -84,7 +84,7 @@ func TestContract(t *testing.T) {
 		{"too long", "hello", "0x" + strings.Repeat("ab", maxSignature+1), ErrSignature},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			err := contracts(t).Verify(t.Context(), wallet1271(t, "hello", long), a, row.message, row.signature)
+			err := contracts(t).Verify(t.Context(), contract(t, "hello", long), a, row.message, row.signature)
 			if !errors.Is(err, row.want) || row.want == nil && err != nil {
 				t.Errorf("%v, want %v", err, row.want)
 			}
@@ -92,38 +92,38 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func TestEndpoints(t *testing.T) {
+func TestEndpointsResponsesAreChecked(t *testing.T) {
 	a := account(t, "eip155:1", evmAddress)
 	var followed atomic.Bool
 	elsewhere := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 		followed.Store(true)
 		fmt.Fprintf(w, `{"result":"0x%s"}`, yes)
 	})
-	echo := "1626ba7e" + hex.EncodeToString(personal("hello"))[:56]
+	echo := "1626ba7e" + hex.EncodeToString(messageHash("hello"))[:56]
 	for _, row := range []struct {
 		name, endpoint string
 		want           error
 	}{
-		{"yes", says(t, 200, `{"jsonrpc":"2.0","id":1,"result":"0x`+yes+`"}`), nil},
-		{"yes and more", says(t, 200, `{"result":"0x`+yes+`00"}`), ErrSignature},
-		{"what it was called with", says(t, 200, `{"result":"0x`+echo+`"}`), ErrSignature},
-		{"the magic value alone", says(t, 200, `{"result":"0x1626ba7e"}`), ErrSignature},
-		{"true", says(t, 200, `{"result":"0x`+strings.Repeat("0", 63)+`1"}`), ErrSignature},
-		{"no contract", says(t, 200, `{"result":"0x"}`), ErrSignature},
-		{"a revert", says(t, 200, `{"error":{"code":3,"message":"x"}}`), ErrSignature},
-		{"a revert in words", says(t, 200, `{"error":{"code":-32000,"message":"execution Reverted"}}`), ErrSignature},
-		{"another error", says(t, 200, `{"error":{"code":-32005,"message":"limit exceeded"}}`), ErrUnavailable},
-		{"an error beside a result", says(t, 200, `{"result":"0x`+yes+`","error":{"code":-32005,"message":""}}`), ErrUnavailable},
-		{"no result", says(t, 200, `{}`), ErrUnavailable},
-		{"null", says(t, 200, `{"result":null}`), ErrUnavailable},
-		{"not hexadecimal", says(t, 200, `{"result":"yes"}`), ErrUnavailable},
-		{"not JSON", says(t, 200, `<html>`), ErrUnavailable},
-		{"status 500", says(t, 500, `{"result":"0x`+yes+`"}`), ErrUnavailable},
-		{"too much", says(t, 200, strings.Repeat(" ", maxAnswer)+`{"result":"0x`+yes+`"}`), ErrUnavailable},
+		{"yes", responds(t, 200, `{"jsonrpc":"2.0","id":1,"result":"0x`+yes+`"}`), nil},
+		{"yes and one byte more", responds(t, 200, `{"result":"0x`+yes+`00"}`), ErrSignature},
+		{"what it was called with", responds(t, 200, `{"result":"0x`+echo+`"}`), ErrSignature},
+		{"the magic value alone", responds(t, 200, `{"result":"0x1626ba7e"}`), ErrSignature},
+		{"true", responds(t, 200, `{"result":"0x`+strings.Repeat("0", 63)+`1"}`), ErrSignature},
+		{"no contract", responds(t, 200, `{"result":"0x"}`), ErrSignature},
+		{"a revert", responds(t, 200, `{"error":{"code":3,"message":"x"}}`), ErrSignature},
+		{"a revert in words", responds(t, 200, `{"error":{"code":-32000,"message":"execution Reverted"}}`), ErrSignature},
+		{"another error", responds(t, 200, `{"error":{"code":-32005,"message":"limit exceeded"}}`), ErrUnavailable},
+		{"an error beside a result", responds(t, 200, `{"result":"0x`+yes+`","error":{"code":-32005,"message":""}}`), ErrUnavailable},
+		{"no result", responds(t, 200, `{}`), ErrUnavailable},
+		{"null", responds(t, 200, `{"result":null}`), ErrUnavailable},
+		{"not hexadecimal", responds(t, 200, `{"result":"yes"}`), ErrUnavailable},
+		{"not JSON", responds(t, 200, `<html>`), ErrUnavailable},
+		{"status 500", responds(t, 500, `{"result":"0x`+yes+`"}`), ErrUnavailable},
+		{"too long a response", responds(t, 200, strings.Repeat(" ", maxResponse)+`{"result":"0x`+yes+`"}`), ErrUnavailable},
 		{"a redirect", endpoint(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
 		}), ErrUnavailable},
-		{"nobody", "http://127.0.0.1:1/key", ErrUnavailable},
+		{"no server", "http://127.0.0.1:1/key", ErrUnavailable},
 		{"a public address in plain http", "http://192.0.2.1/key", ErrUnavailable},
 		{"a cloud's metadata", "https://169.254.169.254/key", ErrUnavailable},
 		{"all addresses of this machine", strings.Replace(elsewhere, "127.0.0.1", "0.0.0.0", 1), ErrUnavailable},
@@ -135,43 +135,42 @@ func TestEndpoints(t *testing.T) {
 				t.Errorf("%v, want %v", err, row.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "key") {
-				t.Errorf("the error tells the endpoint's path: %v", err)
+				t.Errorf("the error reveals the endpoint's path: %v", err)
 			}
 		})
 	}
 	if followed.Load() {
-		t.Error("somebody was asked who must not be")
+		t.Error("a redirect was followed, or an address dialed that is not allowed")
 	}
 }
 
-// Questions beyond the bound are turned away at once, and the places are given
-// back.
-func TestAskingIsBounded(t *testing.T) {
-	hold, came := make(chan struct{}), make(chan struct{}, askMost)
+// Calls beyond the bound are refused at once, and slots are released.
+func TestCallsAreBounded(t *testing.T) {
+	hold, came := make(chan struct{}), make(chan struct{}, maxCalls)
 	url := endpoint(t, func(w http.ResponseWriter, _ *http.Request) {
 		came <- struct{}{}
 		<-hold
 		fmt.Fprintf(w, `{"result":"0x%s"}`, yes)
 	})
 	c, a := contracts(t), account(t, "eip155:1", evmAddress)
-	ask := func() error { return c.Verify(t.Context(), url, a, "hello", evmSignature) }
-	ended := make(chan error, askMost)
-	for range askMost {
-		go func() { ended <- ask() }()
+	call := func() error { return c.Verify(t.Context(), url, a, "hello", evmSignature) }
+	ended := make(chan error, maxCalls)
+	for range maxCalls {
+		go func() { ended <- call() }()
 	}
-	for range askMost {
+	for range maxCalls {
 		<-came
 	}
-	if err := ask(); !errors.Is(err, ErrUnavailable) {
+	if err := call(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("one too many: %v", err)
 	}
 	close(hold)
-	for range askMost {
+	for range maxCalls {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	}
-	if err := ask(); err != nil {
+	if err := call(); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

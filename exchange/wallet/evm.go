@@ -11,22 +11,21 @@ import (
 	"golang.org/x/crypto/sha3"
 )
 
-// parseEVM takes an address in lower case, upper case, or with the checksum of
-// EIP-55, and answers it with the checksum.
+// parseEVM returns an address with the checksum of EIP-55. It accepts the address
+// in lower case, in upper case or with that checksum.
 func parseEVM(address string) (string, error) {
-	digits, prefixed := strings.CutPrefix(address, "0x")
-	raw, err := hex.DecodeString(digits)
-	if !prefixed || err != nil || len(raw) != 20 {
+	raw, ok := decodeHex(address)
+	if !ok || len(raw) != 20 {
 		return "", errors.New("an EVM address is 0x and 40 hexadecimal digits")
 	}
-	sum := checksummed(raw)
+	digits, sum := address[2:], checksummed(raw)
 	if digits != strings.ToLower(digits) && digits != strings.ToUpper(digits) && address != sum {
 		return "", errors.New("the checksum is wrong (EIP-55)")
 	}
 	return sum, nil
 }
 
-// checksummed is an address as EIP-55 writes it: a letter is a capital where
+// checksummed returns an address in the form of EIP-55: a letter is a capital where
 // the hash of the address has a half byte of 8 or more.
 func checksummed(raw []byte) string {
 	text := []byte(hex.EncodeToString(raw))
@@ -45,47 +44,53 @@ func keccak(data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// personal is the hash that a wallet signs for a text (EIP-191, version 0x45).
-func personal(message string) []byte {
+// messageHash returns the hash that a wallet signs for a text (EIP-191, version
+// 0x45).
+func messageHash(message string) []byte {
 	return keccak([]byte("\x19Ethereum Signed Message:\n" + strconv.Itoa(len(message)) + message))
 }
 
-// universal ends the signatures of contract wallets that are not deployed
+// undeployedSuffix ends the signatures of contract wallets that are not deployed
 // (EIP-6492).
-const universal = "6492649264926492649264926492649264926492649264926492649264926492"
+const undeployedSuffix = "6492649264926492649264926492649264926492649264926492649264926492"
 
 func verifyEVM(address, message, signature string) error {
-	raw, err := hexadecimal(signature)
+	raw, err := parseSignature(signature)
 	if err != nil {
-		return because(ErrSignature, err)
+		return wrap(ErrSignature, err)
 	}
-	if strings.HasSuffix(hex.EncodeToString(raw), universal) {
-		return because(ErrUndeployed, errors.New("the signature is one of EIP-6492"))
+	if strings.HasSuffix(hex.EncodeToString(raw), undeployedSuffix) {
+		return wrap(ErrUndeployed, errors.New("the signature has the suffix of EIP-6492"))
 	}
-	key, err := recovered(raw, personal(message))
+	key, err := recoverKey(raw, messageHash(message))
 	if err != nil {
-		return because(ErrSignature, err)
+		return wrap(ErrSignature, err)
 	}
 	if signer := checksummed(keccak(key.SerializeUncompressed()[1:])[12:]); signer != address {
-		return because(ErrSignature, errors.New("it is that of "+signer))
+		return wrap(ErrSignature, errors.New("it is the signature of "+signer))
 	}
 	return nil
 }
 
-// hexadecimal reads 0x and digits in one case or the other.
-func hexadecimal(s string) ([]byte, error) {
-	digits, prefixed := strings.CutPrefix(s, "0x")
-	raw, err := hex.DecodeString(digits)
-	if !prefixed || err != nil || len(raw) == 0 {
+func parseSignature(s string) ([]byte, error) {
+	raw, ok := decodeHex(s)
+	if !ok || len(raw) == 0 {
 		return nil, errors.New("the signature is not 0x and hexadecimal digits")
 	}
 	return raw, nil
 }
 
-// recovered is the key that made a signature: 65 bytes r, s and v, or 64 with
-// the parity in the highest bit of s (EIP-2098).
-func recovered(raw, hash []byte) (*secp256k1.PublicKey, error) {
-	var compact [65]byte // as the library has it: 27 + parity, r, s
+// decodeHex decodes 0x and hexadecimal digits of either case.
+func decodeHex(s string) ([]byte, bool) {
+	digits, prefixed := strings.CutPrefix(s, "0x")
+	raw, err := hex.DecodeString(digits)
+	return raw, prefixed && err == nil
+}
+
+// recoverKey returns the key that made a signature of 65 bytes r, s and v, or of 64
+// with the parity in the highest bit of s (EIP-2098).
+func recoverKey(raw, hash []byte) (*secp256k1.PublicKey, error) {
+	var compact [65]byte // the format of the library: 27 + parity, r, s
 	switch copy(compact[1:], raw); len(raw) {
 	case 65:
 		v := raw[64]
@@ -93,27 +98,19 @@ func recovered(raw, hash []byte) (*secp256k1.PublicKey, error) {
 			v -= 27
 		}
 		if v > 1 || raw[64] > 28 {
-			return nil, errors.New("v is none of 0, 1, 27 and 28")
+			return nil, errors.New("v must be 0, 1, 27 or 28")
 		}
 		compact[0] = 27 + v
 	case 64:
 		compact[0] = 27 + raw[32]>>7
 		compact[33] &= 0x7f
 	default:
-		return nil, errors.New("the signature is not of 64 or 65 bytes")
+		return nil, errors.New("the signature must have 64 or 65 bytes")
 	}
-	if err := lowS(compact[33:]); err != nil {
-		return nil, err
+	var s secp256k1.ModNScalar // n-s would be a second spelling of the signature
+	if overflows := s.SetByteSlice(compact[33:]); overflows || s.IsOverHalfOrder() {
+		return nil, errors.New("s is in the upper half of the order")
 	}
 	key, _, err := ecdsa.RecoverCompact(compact[:], hash)
 	return key, err
-}
-
-// lowS refuses the second spelling that every ECDSA signature has.
-func lowS(raw []byte) error {
-	var s secp256k1.ModNScalar
-	if overflows := s.SetByteSlice(raw); overflows || s.IsOverHalfOrder() {
-		return errors.New("s is in the upper half of the order")
-	}
-	return nil
 }

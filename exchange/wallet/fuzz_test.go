@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// What is accepted as an address has one spelling, and is read again as itself.
+// An accepted address has one canonical form, which is accepted as itself.
 func FuzzAddress(f *testing.F) {
-	for _, address := range []string{evmAddress, strings.ToLower(evmAddress), solanaAddress, koblitzAddress, "11111111111111111111111111111111"} {
+	for _, address := range []string{evmAddress, strings.ToLower(evmAddress), solanaAddress, secp256k1Address, "11111111111111111111111111111111"} {
 		f.Add(address)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
@@ -28,16 +28,15 @@ func FuzzAddress(f *testing.F) {
 	})
 }
 
-// Besides the good signature only its other encodings are accepted, never other
-// bytes.
+// Only the encodings of the valid signature are accepted, never other bytes.
 func FuzzSignature(f *testing.F) {
-	for _, s := range []string{evmSignature, evmSignature[:130], withV(evmSignature, 0), upperEVM(evmSignature), evmSignature + universal, solanaSigned, solanaSignedHex, koblitzSignature, upperDER(koblitzSignature), edwardsSignature} {
-		f.Add(s, koblitzKey)
-		f.Add(s, edwardsKey)
+	for _, s := range []string{evmSignature, evmSignature[:130], withV(evmSignature, 0), upperEVM(evmSignature), evmSignature + undeployedSuffix, solanaSigned, solanaSignedHex, secp256k1Signature, upperDER(secp256k1Signature), ed25519Signature} {
+		f.Add(s, secp256k1Key)
+		f.Add(s, ed25519Key)
 	}
 	good := map[string]bool{
 		evmSignature: true, withV(evmSignature, 0): true, evmSignature[:130]: true,
-		strings.ToLower(koblitzSignature): true, strings.ToLower(edwardsSignature): true,
+		strings.ToLower(secp256k1Signature): true, strings.ToLower(ed25519Signature): true,
 	}
 	f.Fuzz(func(t *testing.T, signature, key string) {
 		p := Proof{Signature: signature, PublicKey: key}
@@ -47,7 +46,7 @@ func FuzzSignature(f *testing.F) {
 				t.Errorf("a second signature on Solana: %q", signature)
 			}
 		}
-		for id, address := range map[string]string{"eip155:1": evmAddress, "xrpl:0": koblitzAddress, "xrpl:1": edwardsAddress} {
+		for id, address := range map[string]string{"eip155:1": evmAddress, "xrpl:0": secp256k1Address, "xrpl:1": ed25519Address} {
 			if Verify(account(t, id, address), "hello", p) == nil && !good[strings.ToLower(signature)] {
 				t.Errorf("a second signature on %s: %q", id, signature)
 			}
@@ -55,12 +54,12 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
-// An endpoint's answer is bytes or an error of one kind or the other.
-func FuzzAnswer(f *testing.F) {
+// A response is bytes or an error of exactly one kind.
+func FuzzResponse(f *testing.F) {
 	f.Add([]byte(`{"jsonrpc":"2.0","id":1,"result":"0x1626ba7e"}`))
 	f.Add([]byte(`{"error":{"code":3,"message":"execution reverted"}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		result, err := parseAnswer(text)
+		result, err := parseResponse(text)
 		if err != nil && (result != nil || errors.Is(err, ErrSignature) == errors.Is(err, ErrUnavailable)) {
 			t.Errorf("%x, %v", result, err)
 		}

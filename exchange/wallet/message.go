@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Message is what a wallet is asked to sign. The strings are without line
-// breaks, or a reader could take a part of one for a field.
+// Message is the message that a wallet signs. Its strings must not contain line
+// breaks; otherwise a part of one could be read as a field.
 type Message struct {
-	Domain    string // the host, and port if any, that asks
-	URI       string // the resource that it is for
+	Domain    string // host, and port if any, of the page that requests the signature
+	URI       string // the resource to log in to
 	Statement string // for the user; may be empty
 	Account   Account
 	Nonce     string // 8 or more letters and digits
@@ -18,34 +18,19 @@ type Message struct {
 	RequestID string
 }
 
-// The formats of messages, as they are called.
-const (
-	FormatEIP4361 = "eip4361"
-	FormatSIWS    = "siws"
-	FormatCAIP122 = "caip122"
-)
+// Format returns the name of the message's format: eip4361, siws or caip122.
+func (m Message) Format() string { return families[m.Account.Namespace].format }
 
-// Format is the name of the message's format.
-func (m Message) Format() string {
-	switch m.Account.Type() {
-	case EVM:
-		return FormatEIP4361
-	case Solana:
-		return FormatSIWS
-	}
-	return FormatCAIP122
-}
-
-// String is the text to be signed: EIP-4361 for EVM, Sign-In With Solana, and
-// the text of CAIP-122 that both follow for the XRP Ledger.
+// String returns the text to be signed: EIP-4361 for EVM, Sign-In With Solana, and
+// the text of CAIP-122, which both follow, for the XRP Ledger.
 func (m Message) String() string {
 	var b strings.Builder
-	b.WriteString(m.Domain + " wants you to sign in with your " + m.Account.network() + " account:\n")
+	b.WriteString(m.Domain + " wants you to sign in with your " + families[m.Account.Namespace].network + " account:\n")
 	b.WriteString(m.Account.Address + "\n\n")
 	switch {
 	case m.Statement != "":
 		b.WriteString(m.Statement + "\n\n")
-	case m.Account.Type() == EVM: // the line of the statement stays, empty (EIP-4361)
+	case m.Account.Type() == EVM: // the line of the statement is empty (EIP-4361)
 		b.WriteString("\n")
 	}
 	for _, field := range []struct{ name, value string }{
@@ -62,26 +47,15 @@ func (m Message) String() string {
 	return b.String()
 }
 
-// network is what the chains of a type are called in messages.
-func (c Chain) network() string {
-	switch c.Type() {
-	case EVM:
-		return "Ethereum"
-	case Solana:
-		return "Solana"
-	}
-	return "XRP Ledger"
-}
-
-// clusters is Solana's reference → the cluster's name, which Sign-In With
-// Solana has in the place of the reference.
+// clusters is Solana's reference → the cluster's name, which Sign-In With Solana
+// uses instead.
 var clusters = map[string]string{
 	"5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "mainnet",
 	"4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "testnet",
 	"EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "devnet",
 }
 
-// chainID is the chain as messages have it.
+// chainID returns the chain as messages name it.
 func (c Chain) chainID() string {
 	if name := clusters[c.Reference]; name != "" && c.Type() == Solana {
 		return name

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestMessages(t *testing.T) {
+func TestMessagesFollowTheirFormats(t *testing.T) {
 	at := time.Date(2026, 11, 21, 3, 0, 0, 999, time.FixedZone("", 3600))
 	m := Message{
 		Domain: "shop.example.com", URI: "https://shop.example.com/login", Statement: "Log in to the shop.",

@@ -9,7 +9,7 @@ import (
 	"github.com/mr-tron/base58"
 )
 
-// parseSolana reads an address: the base58 of an Ed25519 key.
+// parseSolana returns the key in an address, which is the base58 of an Ed25519 key.
 func parseSolana(address string) (ed25519.PublicKey, error) {
 	const longest = 44 // base58 digits of 32 bytes
 	if len(address) > longest {
@@ -34,17 +34,22 @@ func verifySolana(address, message string, p Proof) error {
 	if err != nil {
 		return err
 	}
+	return verifyEd25519(key, message, signature)
+}
+
+// verifyEd25519 verifies a signature by a key that checkEd25519 has accepted.
+func verifyEd25519(key ed25519.PublicKey, message string, signature []byte) error {
 	if !ed25519.Verify(key, []byte(message), signature) {
 		return errors.New("it does not verify")
 	}
 	return nil
 }
 
-// solanaSignature reads the base58 of 64 bytes, which wallets that answer by a
-// link send, or their base64, which pages make of the bytes that an adapter
-// gives them. The padding of the latter tells them apart.
+// solanaSignature decodes the base58 of 64 bytes, which wallets send by deep link,
+// or their base64, which pages make of the bytes that an adapter returns. The
+// padding of the latter distinguishes them.
 func solanaSignature(text string) ([]byte, error) {
-	const longest = 88 // of either
+	const longest = 88 // of both encodings
 	if len(text) > longest {
 		return nil, errors.New("the signature is too long")
 	}
@@ -61,8 +66,8 @@ func solanaSignature(text string) ([]byte, error) {
 	return raw, nil
 }
 
-// weak are the y coordinates of the points of order 8 or less, little-endian:
-// for such a key one signature holds for many messages.
+// weak lists the y coordinates of the points of order 8 or less, little-endian:
+// for such a key one signature is valid for many messages.
 var weak = [][ed25519.PublicKeySize]byte{
 	{},
 	{1},
@@ -80,9 +85,9 @@ var weak = [][ed25519.PublicKeySize]byte{
 	},
 }
 
-// checkEd25519 refuses keys of small order, and encodings of a coordinate that
-// is not below the field's size, 2²⁵⁵ − 19 (RFC 8032 §5.1.3). Whether the rest
-// is a point of the curve is seen when a signature is verified.
+// checkEd25519 refuses keys of small order, and encodings of a coordinate that is
+// not below the size of the field, 2²⁵⁵ − 19 (RFC 8032 §5.1.3). Keys that are not
+// points of the curve verify no signature.
 func checkEd25519(key ed25519.PublicKey) error {
 	y := [ed25519.PublicKeySize]byte(key)
 	y[31] &= 0x7f // the sign of x

@@ -1,3 +1,10 @@
+// Package wallet parses accounts on blockchains, writes the messages that their
+// wallets sign to log in, and verifies signatures of EVM chains (EIP-191,
+// EIP-1271), of Solana and of the XRP Ledger.
+//
+// It stores nothing. A signature is verified over exactly the text given, with
+// keys that follow from the account's address alone. The caller chooses the
+// endpoint that is trusted to call contracts.
 package wallet
 
 import (
@@ -5,26 +12,25 @@ import (
 	"fmt"
 )
 
-// What is wrong with a signature. Every error of this package's verification
-// wraps one of them.
+// The kinds of errors of verification, one of which every error wraps.
 var (
-	// ErrSignature: it is not the account's.
+	// ErrSignature means that the signature is not the account's.
 	ErrSignature = errors.New("the signature is not the account's")
-	// ErrUndeployed: it is that of a contract wallet that is not on the chain
-	// yet (EIP-6492), which nobody can be asked about.
+	// ErrUndeployed means that the signature is that of a contract wallet which is
+	// not on the chain yet (EIP-6492), so there is no contract to call.
 	ErrUndeployed = errors.New("the contract wallet is not deployed")
-	// ErrUnavailable: the chain could not be asked.
-	ErrUnavailable = errors.New("the chain cannot be asked")
+	// ErrUnavailable means that the contract could not be called.
+	ErrUnavailable = errors.New("the blockchain endpoint is temporarily unavailable")
 )
 
-// Proof is what a wallet answers to a message.
+// Proof is a wallet's signature over a message.
 type Proof struct {
 	// Signature is hex with 0x for EVM; base58 or base64 for Solana; hex for the
 	// XRP Ledger.
 	Signature string
-	// PublicKey is needed for the XRP Ledger, in hex, whose addresses are hashes.
-	// For Solana it is the address or absent. EVM wallets' keys follow from the
-	// signature, and it is not looked at.
+	// PublicKey, in hex, is required for the XRP Ledger, whose addresses are hashes
+	// of keys. For Solana it is the address or empty. For EVM it is ignored: the
+	// key follows from the signature.
 	PublicKey string
 }
 
@@ -40,13 +46,13 @@ func Verify(a Account, message string, p Proof) error {
 	case XRPL:
 		err = verifyXRPL(a.Address, message, p)
 	default:
-		err = fmt.Errorf("nobody signs on %s", a.Chain)
+		err = fmt.Errorf("chain %s is not supported", a.Chain)
 	}
-	return because(ErrSignature, err)
+	return wrap(ErrSignature, err)
 }
 
-// because has err, if it is one, be of a kind.
-func because(kind, err error) error {
+// wrap returns err as an error of a kind, or nil.
+func wrap(kind, err error) error {
 	if err == nil {
 		return nil
 	}

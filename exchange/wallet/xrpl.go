@@ -2,7 +2,6 @@ package wallet
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
@@ -16,37 +15,37 @@ import (
 	"golang.org/x/crypto/ripemd160"
 )
 
-// dictionary is the ledger's own order of base58 digits.
-var dictionary = base58.NewAlphabet("rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz")
+// xrplAlphabet is the base58 alphabet of the ledger.
+var xrplAlphabet = base58.NewAlphabet("rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz")
 
-// parseXRPL reads a classic address, base58 of a zero byte, the account's ID
-// and a checksum, and answers the ID.
+// parseXRPL returns the account ID in a classic address, which is the base58 of a
+// zero byte, the ID and a checksum.
 func parseXRPL(address string) ([]byte, error) {
 	const longest = 35
 	if strings.HasPrefix(address, "X") || strings.HasPrefix(address, "T") {
-		return nil, errors.New("an X-address has a tag in it; send the classic address, which begins with r")
+		return nil, errors.New("an X-address contains a tag; send the classic address, which begins with r")
 	}
 	if len(address) > longest {
 		return nil, errors.New("an XRP Ledger address has at most 35 characters")
 	}
-	raw, err := base58.DecodeAlphabet(address, dictionary)
+	raw, err := base58.DecodeAlphabet(address, xrplAlphabet)
 	if err != nil || len(raw) != 25 || raw[0] != 0 {
 		return nil, errors.New("an XRP Ledger address is base58 and begins with r")
 	}
-	if !bytes.Equal(raw[21:], twice(raw[:21])[:4]) || base58.EncodeAlphabet(raw, dictionary) != address {
+	if !bytes.Equal(raw[21:], doubleSHA256(raw[:21])[:4]) || base58.EncodeAlphabet(raw, xrplAlphabet) != address {
 		return nil, errors.New("the checksum is wrong")
 	}
 	return raw[1:21], nil
 }
 
-func twice(data []byte) []byte {
-	once := sha256.Sum256(data)
-	again := sha256.Sum256(once[:])
-	return again[:]
+func doubleSHA256(data []byte) []byte {
+	inner := sha256.Sum256(data)
+	outer := sha256.Sum256(inner[:])
+	return outer[:]
 }
 
-// verifyXRPL wants the account's master key. A regular key, which the ledger
-// alone knows to be the account's, is refused.
+// verifyXRPL requires the account's master key. A regular key is refused: only the
+// ledger knows that it is the account's.
 func verifyXRPL(address, message string, p Proof) error {
 	id, err := parseXRPL(address)
 	if err != nil {
@@ -56,7 +55,7 @@ func verifyXRPL(address, message string, p Proof) error {
 	key, err := hex.DecodeString(p.PublicKey)
 	switch {
 	case p.PublicKey == "":
-		return errors.New("publicKey is missing, of which the address is a hash")
+		return errors.New("publicKey is missing; the address is a hash of it")
 	case err != nil || len(key) != size:
 		return errors.New("publicKey is not 66 hexadecimal digits")
 	case !bytes.Equal(accountID(key), id):
@@ -67,11 +66,14 @@ func verifyXRPL(address, message string, p Proof) error {
 	if err != nil || len(p.Signature) > longest {
 		return errors.New("the signature is not hexadecimal")
 	}
-	const edwards = 0xed // begins Ed25519 keys
-	if key[0] == edwards {
-		return verifyEdwards(key[1:], message, signature)
+	const ed25519Prefix = 0xed
+	if key[0] != ed25519Prefix {
+		return verifySecp256k1(key, message, signature)
 	}
-	return verifyKoblitz(key, message, signature)
+	if err := checkEd25519(key[1:]); err != nil {
+		return err
+	}
+	return verifyEd25519(key[1:], message, signature)
 }
 
 func accountID(key []byte) []byte {
@@ -81,19 +83,9 @@ func accountID(key []byte) []byte {
 	return h.Sum(nil)
 }
 
-func verifyEdwards(key ed25519.PublicKey, message string, signature []byte) error {
-	if err := checkEd25519(key); err != nil {
-		return err
-	}
-	if !ed25519.Verify(key, []byte(message), signature) {
-		return errors.New("it does not verify")
-	}
-	return nil
-}
-
-// verifyKoblitz wants a fully canonical signature: strict DER and the lower of
-// the two s. What is signed is the first half of SHA-512.
-func verifyKoblitz(key []byte, message string, signature []byte) error {
+// verifySecp256k1 requires a fully canonical signature: strict DER and the lower of
+// the two values of s. The first half of SHA-512 is signed.
+func verifySecp256k1(key []byte, message string, signature []byte) error {
 	public, err := secp256k1.ParsePubKey(key)
 	if err != nil {
 		return err
