@@ -36,7 +36,7 @@ func (e *Endpoint) checkout(ctx context.Context, v *verified, now time.Time) (*R
 	}
 	return e.reissue(ctx, v, &exchange.AccessToken{
 		User: parent.User, Client: v.client.ID, Audience: d.Audience, Details: d.Details, Purchase: purchase,
-		IssuedAt: now, Expires: earlier(now.Add(lifetime), d.NotAfter), Actor: v.actor, JKT: parent.JKT,
+		IssuedAt: now, Expires: exchange.Earlier(now.Add(lifetime), d.NotAfter), Actor: v.actor, JKT: parent.JKT,
 	}, now)
 }
 

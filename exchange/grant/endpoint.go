@@ -152,7 +152,7 @@ func (e *Endpoint) requested(r *Request) exchange.Requested {
 // about the token or session and stays as it is, as do other errors.
 func refuseAs(reason exchange.Reason, err error) error {
 	e, ok := errors.AsType[*exchange.Error](err)
-	if !ok || e.Reason.Response().Code == exchange.TemporarilyUnavailable {
+	if !ok || e.Reason.Temporary() {
 		return err
 	}
 	return &exchange.Error{Reason: reason, Description: e.Description, Err: e}

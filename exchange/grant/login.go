@@ -87,7 +87,7 @@ func (v *verified) accessToken(user string, d *exchange.Decision, now time.Time)
 	p := &v.subject.Proof
 	t := &exchange.AccessToken{
 		User: user, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
-		IssuedAt: now, Expires: earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
+		IssuedAt: now, Expires: exchange.Earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
 		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
 	}
 	if !v.storesSession() {
@@ -111,14 +111,6 @@ func (v *verified) session(user string, d *exchange.Decision, now time.Time) *ex
 		User: user, Client: v.client.ID, Issuer: v.subject.Issuer, Subject: v.subject.ID, Proof: proof, Key: p.Key,
 		Rules: d.Rules, Scopes: d.Scopes, Audience: d.Audience, Details: d.Details, Claims: v.subject.Claims,
 		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
-		Created: now, NotAfter: earlier(now.Add(v.client.Absolute()), d.NotAfter),
+		Created: now, NotAfter: exchange.Earlier(now.Add(v.client.Absolute()), d.NotAfter),
 	}
-}
-
-// earlier returns the earlier of two times; a zero limit does not count.
-func earlier(t, limit time.Time) time.Time {
-	if !limit.IsZero() && limit.Before(t) {
-		return limit
-	}
-	return t
 }

@@ -28,7 +28,7 @@ func (e *Endpoint) narrow(ctx context.Context, v *verified, now time.Time) (*Res
 	}
 	resp, err := e.reissue(ctx, v, &exchange.AccessToken{
 		User: parent.User, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
-		IssuedAt: now, Expires: earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
+		IssuedAt: now, Expires: exchange.Earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
 		Session: parent.Session, AuthTime: parent.AuthTime, ACR: parent.ACR, AMR: parent.AMR,
 		Actor: v.actor, JKT: parent.JKT, Origin: parent.Origin,
 	}, now)

@@ -60,7 +60,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 	}
 	return &exchange.AccessToken{
 		User: s.User, Client: s.Client, Session: s.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
-		IssuedAt: now, Expires: earlier(now.Add(client.AccessLifetime()), d.NotAfter),
+		IssuedAt: now, Expires: exchange.Earlier(now.Add(client.AccessLifetime()), d.NotAfter),
 		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Actor: s.Actor, JKT: s.JKT,
 	}, &User{ID: s.User, Email: d.Email}, nil
 }

@@ -9,79 +9,76 @@ import (
 	"cambio/jwks"
 )
 
-// CompileIssuer answers a function that makes an issuer ready: its keys under
-// the limits of base, where the registration does not set its own, and its
-// rules. The shared secrets it gets are plain. It fetches nothing.
+// CompileIssuer returns a function that compiles an issuer: its rules, and its keys
+// under the limits of base unless the registration sets its own. Shared secrets
+// are passed in plain text. It fetches nothing.
 func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 	return func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
-		rules, problems := policy.Compile(&i)
+		rules, found := policy.Compile(&i)
+		problems := exchange.Problems(found)
 		set, err := jwks.New(source(i.URL, i.Keys), options(base, i.Algorithms, i.Keys))
 		if err != nil {
-			problems = append(problems, exchange.Problem{Path: "keys", Message: err.Error()})
+			problems.Add("keys", "%v", err)
+			return nil, problems
 		}
 		if len(problems) > 0 {
-			closeSet(set)
+			set.Close()
 			return nil, problems
 		}
 		return &exchange.CompiledIssuer{Issuer: &i, Rules: rules, Keys: set}, nil
 	}
 }
 
-// CompileClient answers a function that makes a client ready: the networks that
-// its secret counts from, the keys that sign its requests, and its keys, if it
-// authenticates by private_key_jwt.
+// CompileClient returns a function that compiles a client: the networks that may
+// use its secret, the keys that sign its requests and, for private_key_jwt, the
+// keys that sign its assertions.
 func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.CompiledClient, []exchange.Problem) {
 	return func(c exchange.Client) (*exchange.CompiledClient, []exchange.Problem) {
-		party := &exchange.CompiledClient{Client: &c}
-		var problems []exchange.Problem
-		if party.SecretNetworks, problems = networks(c.SecretAddresses); len(problems) > 0 {
-			return nil, problems
-		}
+		var problems exchange.Problems
+		compiled := &exchange.CompiledClient{Client: &c, SecretNetworks: networks(c.SecretAddresses, &problems)}
 		if c.AuthKeys != nil {
 			var err error
-			if party.Signers, err = c.AuthKeys.Signers(); err != nil {
-				return nil, []exchange.Problem{{Path: "authKeys.signingKeys", Message: err.Error()}}
+			if compiled.Signers, err = c.AuthKeys.Signers(); err != nil {
+				problems.Add("authKeys.signingKeys", "%v", err)
 			}
 		}
-		if c.Auth != exchange.AuthPrivateKeyJWT {
-			return party, nil
+		switch {
+		case c.Auth != exchange.AuthPrivateKeyJWT || len(problems) > 0:
+		case c.Keys == nil:
+			problems.Add("keys", "private_key_jwt needs the client's public keys")
+		default:
+			set, err := jwks.New(source("", *c.Keys), options(base, nil, *c.Keys))
+			if err != nil {
+				problems.Add("keys", "%v", err)
+				break
+			}
+			compiled.Keys = set
 		}
-		if c.Keys == nil {
-			return nil, []exchange.Problem{{Path: "keys", Message: "private_key_jwt needs the client's public keys"}}
+		if len(problems) > 0 {
+			return nil, problems
 		}
-		set, err := jwks.New(source("", *c.Keys), options(base, nil, *c.Keys))
-		if err != nil {
-			return nil, []exchange.Problem{{Path: "keys", Message: err.Error()}}
-		}
-		party.Keys = set
-		return party, nil
+		return compiled, nil
 	}
 }
 
-// networks reads networks in CIDR notation. One that cannot be read must not
-// become none, which would mean any.
-func networks(texts []string) (all []netip.Prefix, problems []exchange.Problem) {
-	for i, text := range texts {
-		network, err := netip.ParsePrefix(text)
+// networks parses networks in CIDR notation. An invalid one is a problem: leaving
+// it out could leave an empty list, which allows any network.
+func networks(cidrs []string, problems *exchange.Problems) (all []netip.Prefix) {
+	for i, cidr := range cidrs {
+		network, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			problems = append(problems, exchange.Problem{Path: fmt.Sprintf("secretAddresses[%d]", i), Message: err.Error()})
+			problems.Add(fmt.Sprintf("secretAddresses[%d]", i), "%v", err)
 		}
 		all = append(all, network)
 	}
-	return all, problems
-}
-
-func closeSet(set *jwks.Set) {
-	if set != nil {
-		set.Close()
-	}
+	return all
 }
 
 func source(url string, k exchange.Keys) jwks.Source {
 	src := jwks.Source{
 		Issuer: url, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
 		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys,
-		JWKS: text(k.JWKS), PEM: text(k.PEM), Anchors: text(k.Anchors),
+		JWKS: optionalBytes(k.JWKS), PEM: optionalBytes(k.PEM), Anchors: optionalBytes(k.Anchors),
 	}
 	for _, s := range k.Secrets {
 		src.Secrets = append(src.Secrets, jwks.Secret{ID: s.ID, Value: []byte(s.Value)})
@@ -89,8 +86,8 @@ func source(url string, k exchange.Keys) jwks.Source {
 	return src
 }
 
-// text keeps what is absent absent.
-func text(s string) []byte {
+// optionalBytes returns nil for an empty string.
+func optionalBytes(s string) []byte {
 	if s == "" {
 		return nil
 	}
