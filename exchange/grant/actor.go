@@ -41,18 +41,26 @@ func (e *Endpoint) setActor(ctx context.Context, v *verified, now time.Time) err
 // verifyActor verifies the actor token like a subject token that the client
 // presents, including the conditions of its issuer.
 func (e *Endpoint) verifyActor(ctx context.Context, v *verified, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
-	actor, issuer, checks, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: v.ActorToken, Type: v.ActorTokenType}, nil, now)
-	for _, c := range checks {
+	var r exchange.Recorder
+	actor, issuer, err := e.cfg.Subjects.Verify(ctx, exchange.SubjectToken{Text: v.ActorToken, Type: v.ActorTokenType}, &r, now)
+	switch {
+	case err != nil:
+	case issuer == nil:
+		v.checkOwnActor(&r, actor.Parent)
+	default:
+		v.checkExternalActor(&r, actor, issuer)
+	}
+	for _, c := range r.Checks {
 		c.Name = "actor: " + c.Name
 		v.Trail.Checks = append(v.Trail.Checks, c)
 	}
 	switch {
 	case err != nil:
 		return nil, nil, err
+	case r.Refused():
+		return nil, nil, r.Err
 	case issuer == nil:
-		err = e.checkOwnActor(ctx, v, actor.Parent)
-	default:
-		err = v.checkExternalActor(actor, issuer)
+		_, err = e.checkOrigin(ctx, v.Request, actor.Parent)
 	}
 	return actor, issuer, err
 }
@@ -60,31 +68,27 @@ func (e *Endpoint) verifyActor(ctx context.Context, v *verified, now time.Time) 
 // checkOwnActor requires this server's own token to be issued to the
 // client itself if that is public; a confidential client may have received it
 // from the actor. A checkout token is in a page's hands and makes no actor.
-func (e *Endpoint) checkOwnActor(ctx context.Context, v *verified, t *exchange.AccessToken) error {
-	err := v.Trail.record(exchange.Check{
-		Name: "actor: client_id", Want: v.client.ID, Got: t.Client,
+func (v *verified) checkOwnActor(r *exchange.Recorder, t *exchange.AccessToken) {
+	r.Check(exchange.Check{
+		Name: "client_id", Want: v.client.ID, Got: t.Client,
 		Passed: !v.client.Public() || t.Client == v.client.ID, Reason: exchange.ReasonActorTokenInvalid,
-	}, exchange.Check{
-		Name: "actor: token", Want: "no checkout token", Got: t.Client,
+	})
+	r.Check(exchange.Check{
+		Name: "token", Want: "no checkout token", Got: t.Client,
 		Passed: t.Purchase == nil, Reason: exchange.ReasonActorTokenInvalid,
 	})
-	if err == nil {
-		_, err = e.checkOrigin(ctx, v.Request, t)
-	}
-	return err
 }
 
 // checkExternalActor requires an issuer whose tokens the client may present, and
 // its conditions to hold.
-func (v *verified) checkExternalActor(actor *exchange.Subject, issuer *exchange.CompiledIssuer) error {
-	checks := append([]exchange.Check{{
+func (v *verified) checkExternalActor(r *exchange.Recorder, actor *exchange.Subject, issuer *exchange.CompiledIssuer) {
+	r.Check(exchange.Check{
 		Name: "client.issuers", Got: issuer.Issuer.ID, Want: "an issuer of the client",
 		Passed: slices.Contains(v.client.Issuers, issuer.Issuer.ID), Reason: exchange.ReasonIssuerUnknown,
-	}}, issuer.Rules.Validate(actor.Claims)...)
-	for i := range checks {
-		checks[i].Name = "actor: " + checks[i].Name
+	})
+	if !r.Refused() {
+		r.CheckAll(issuer.Rules.Validate(actor.Claims))
 	}
-	return v.Trail.record(checks...)
 }
 
 // mayAct checks that the client's registration lets the actor act, or the
@@ -98,7 +102,7 @@ func (e *Endpoint) mayAct(v *verified, actor *exchange.Subject, issuer *exchange
 	if present {
 		want = "the actor that the may_act claim names"
 	}
-	return v.Trail.record(exchange.Check{
+	return v.Trail.require(exchange.Check{
 		Name: "may_act", Want: want, Got: actor.ID,
 		Passed: byIssuer || v.client.Delegate && (named || !present), Reason: exchange.ReasonActorNotAllowed,
 	})

@@ -52,12 +52,10 @@ func (e *Endpoint) checkInvoice(ctx context.Context, req *Request, p exchange.Pu
 	default:
 		err = e.cfg.Invoices.Accept(ctx, req.Client, p, req.ID, now)
 	}
-	c := exchange.Check{
-		Name: "invoice", Want: "one of the customer's by " + string(source), Got: exchange.Clip(p.Invoice), Passed: err == nil,
-	}
+	c := exchange.Check{Name: "invoice", Want: "one of the customer's by " + string(source), Got: p.Invoice, Passed: err == nil}
 	if err != nil {
-		c.Reason = exchange.AsError(err).Reason
+		req.Trail.Fail(c, err)
+		return err
 	}
-	req.Trail.Checks = append(req.Trail.Checks, c)
-	return err
+	return req.Trail.require(c)
 }

@@ -31,13 +31,14 @@ type Config struct {
 
 // Subjects verifies subject and actor tokens.
 type Subjects interface {
-	// Verify returns the subject of a token, the issuer that proved it (nil for
-	// this server's own tokens), and checks with those it made appended. An
-	// error is an *exchange.Error; the issuer may be known nevertheless.
-	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
-	// CheckRecipient reports whether claims that were verified earlier are still
-	// meant for an audience that the issuer's registration names.
-	CheckRecipient(*exchange.Issuer, map[string]any) ([]exchange.Check, error)
+	// Verify returns the subject of a token and the issuer that proved it, nil
+	// for this server's own tokens, and records its checks. An error is an
+	// *exchange.Error; the issuer may be known nevertheless.
+	Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error)
+	// CheckRecipient checks, and records in checks, whether claims that were
+	// verified earlier are still meant for a recipient that the issuer's
+	// registration accepts.
+	CheckRecipient(checks *exchange.Recorder, issuer *exchange.Issuer, claims map[string]any)
 }
 
 // Users resolves subjects to local users.

@@ -59,14 +59,14 @@ func (e *Endpoint) reissue(ctx context.Context, v *verified, t *exchange.AccessT
 // registered, and returns its user, or nil for a client's own token.
 func (e *Endpoint) checkOrigin(ctx context.Context, req *Request, t *exchange.AccessToken) (*User, error) {
 	registry := e.cfg.Registry()
-	if err := req.Trail.record(exchange.Check{
+	if err := req.Trail.require(exchange.Check{
 		Name: "client_id", Want: "a registered client", Got: t.Client,
 		Passed: registry.Client(t.Client) != nil, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	}); err != nil {
 		return nil, err
 	}
 	if id := t.Origin.Issuer; id != "" {
-		if err := req.Trail.record(exchange.Check{
+		if err := req.Trail.require(exchange.Check{
 			Name: "issuer", Want: "a registered issuer", Got: id,
 			Passed: exchange.IsNamespace(id) || registry.Issuer(id) != nil, Reason: exchange.ReasonIssuerUnknown,
 		}); err != nil {

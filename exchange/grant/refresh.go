@@ -69,7 +69,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 // that conflicted.
 func (t *Trail) session(s *exchange.Session) {
 	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
-	t.Checks = t.Checks[:0]
+	t.Recorder = exchange.Recorder{Checks: t.Checks[:0]}
 }
 
 // issuer returns the issuer of the session as registered today, or nil.
@@ -103,15 +103,14 @@ func (e *Endpoint) checkProof(req *Request, s *exchange.Session, issuer *exchang
 	if s.Proof != "" {
 		return nil
 	}
-	if err := req.Trail.record(exchange.Check{
+	if err := req.Trail.require(exchange.Check{
 		Name: "key", Want: "one that is not revoked", Got: s.Key,
 		Passed: !issuer.Keys.Revoked(s.Key), Reason: exchange.ReasonKeyNotFound,
 	}); err != nil {
 		return err
 	}
-	checks, err := e.cfg.Subjects.CheckRecipient(issuer.Issuer, s.Claims)
-	req.Trail.Checks = append(req.Trail.Checks, checks...)
-	return err
+	e.cfg.Subjects.CheckRecipient(&req.Trail.Recorder, issuer.Issuer, s.Claims)
+	return req.Trail.require()
 }
 
 // excessOrEnded returns the refusal of a request for more than the session has,

@@ -64,23 +64,20 @@ type Trail struct {
 	// Purchase is the purchase of a checkout token, nil in any other request.
 	Purchase *exchange.Purchase
 	Scopes   []string
-	Checks   []exchange.Check
+	exchange.Recorder
 }
 
-// record appends checks up to the first that refuses, and returns its refusal.
-func (t *Trail) record(checks ...exchange.Check) error {
-	for _, c := range checks {
-		t.Checks = append(t.Checks, c)
-		if !c.Passed && !c.Audit {
-			return c.Refusal()
-		}
+// require records checks up to the first that refuses, and returns its refusal.
+func (t *Trail) require(checks ...exchange.Check) error {
+	if !t.CheckAll(checks) {
+		return t.Err
 	}
 	return nil
 }
 
 // decision records a decision and returns its refusal.
 func (t *Trail) decision(d exchange.Decision) error {
-	t.Checks = append(t.Checks, d.Checks...)
+	t.Checks, t.Err = append(t.Checks, d.Checks...), d.Err
 	t.Rules = d.Rules
 	if d.Err != nil {
 		return d.Err

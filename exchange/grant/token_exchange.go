@@ -74,8 +74,7 @@ func (r *Request) subjectToken() exchange.SubjectToken {
 // verify verifies a subject token and records its issuer, subject and key.
 func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	t := &req.Trail
-	subject, issuer, checks, err := e.cfg.Subjects.Verify(ctx, token, t.Checks, now)
-	t.Checks = checks
+	subject, issuer, err := e.cfg.Subjects.Verify(ctx, token, &t.Recorder, now)
 	if issuer != nil {
 		t.Issuer = issuer.Issuer.ID
 	}

@@ -29,137 +29,141 @@ func parseObject(text string, rules strictjson.Options) (map[string]any, error) 
 	return m, nil
 }
 
-// noEvent refuses a security event token (RFC 8417 §2.2), such as a logout token
+// notEvent refuses a security event token (RFC 8417 §2.2), such as a logout token
 // (OpenID Connect Back-Channel Logout §2.4): it has the claims of an ID token,
 // and not every issuer gives it a typ of its own.
-func (l *list) noEvent(claims map[string]any) {
+func (r *recorder) notEvent(claims map[string]any) {
 	if _, event := claims["events"]; event {
-		l.check(exchange.Check{Name: "events", Want: "none", Got: "present", Reason: exchange.ReasonSubjectTokenTypeNotAccepted})
+		r.Check(exchange.Check{Name: "events", Want: "none", Got: "present", Reason: exchange.ReasonSubjectTokenTypeNotAccepted})
 	}
 }
 
-func presence(there bool) string {
-	if there {
+// presence describes a value that checks must not show.
+func presence(present bool) string {
+	if present {
 		return "present"
 	}
 	return "absent"
 }
 
-// recipient checks who issued the token and for whom, and answers the latter.
-func (l *list) recipient(issuer *exchange.Issuer, claims map[string]any) []string {
-	l.issuedBy(issuer.URL, claims)
-	audience := l.audience(issuer, claims)
-	l.authorizedParty(issuer, claims)
+// CheckRecipient checks, and records in checks, whether claims that were verified
+// earlier are still meant for a recipient that the issuer's registration accepts
+// today.
+func (v *Verifier) CheckRecipient(checks *exchange.Recorder, issuer *exchange.Issuer, claims map[string]any) {
+	(&recorder{Recorder: checks}).recipient(issuer, claims)
+}
+
+// recipient checks the issuer and the recipient of a token, and returns the
+// latter.
+func (r *recorder) recipient(issuer *exchange.Issuer, claims map[string]any) []string {
+	r.issuedBy(issuer.URL, claims)
+	audience := r.audience(issuer, claims)
+	r.authorizedParty(issuer, claims)
 	return audience
 }
 
-// CheckRecipient looks again at claims that were verified before: whether by the
-// issuer's registration of today they are still for somebody known here.
-func (v *Verifier) CheckRecipient(issuer *exchange.Issuer, claims map[string]any) ([]exchange.Check, error) {
-	l := &list{}
-	l.recipient(issuer, claims)
-	return l.checks, l.err
-}
-
-// issuedBy compares iss byte for byte (RFC 7519 §4.1.1). An issuer without a
-// URL has none in its tokens.
-func (l *list) issuedBy(url string, claims map[string]any) {
-	if l.refused() {
+// issuedBy compares iss byte for byte (RFC 7519 §4.1.1). The tokens of an issuer
+// without a URL have none.
+func (r *recorder) issuedBy(url string, claims map[string]any) {
+	if r.Refused() {
 		return
 	}
-	got, ok := optionalText(claims, "iss")
+	got, ok := optionalString(claims, "iss")
 	_, present := claims["iss"]
-	l.check(exchange.Check{
+	r.Check(exchange.Check{
 		Name: "iss", Want: url, Got: got,
 		Passed: ok && got == url && present == (url != ""), Reason: exchange.ReasonIssuerUnknown,
 	})
 }
 
-// audience wants an aud that is exactly one of the issuer's audiences (RFC
-// 7519 §4.1.3). Where the issuer says in client_id whom its tokens are for,
-// that is wanted, and an aud that is there besides must be right too.
-func (l *list) audience(issuer *exchange.Issuer, claims map[string]any) []string {
-	if l.refused() {
+// audience requires an aud that is exactly one of the issuer's audiences (RFC 7519
+// §4.1.3). Where the issuer's tokens name their recipient in client_id, that is
+// required, and an aud beside it must be accepted too.
+func (r *recorder) audience(issuer *exchange.Issuer, claims map[string]any) []string {
+	if r.Refused() {
 		return nil
 	}
-	audience := l.texts("aud", claims)
+	audience := r.strings("aud", claims)
 	if !issuer.ClientIDClaim {
-		l.accepted("aud", issuer.Audiences, audience)
+		r.accepted("aud", issuer.Audiences, audience)
 		return audience
 	}
-	client, ok := optionalText(claims, "client_id")
-	l.check(exchange.Check{
+	client, ok := optionalString(claims, "client_id")
+	r.Check(exchange.Check{
 		Name: "client_id", Want: "a string", Got: client,
 		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	})
-	l.accepted("client_id", issuer.Audiences, []string{client})
+	r.accepted("client_id", issuer.Audiences, []string{client})
 	if audience != nil {
-		l.accepted("aud", issuer.Audiences, audience)
+		r.accepted("aud", issuer.Audiences, audience)
 	}
 	return []string{client}
 }
 
-// texts reads a claim that is a string or an array of strings, nil if there
-// is none.
-func (l *list) texts(name string, claims map[string]any) []string {
+// strings returns a claim that is a string or an array of strings, nil if it is
+// absent.
+func (r *recorder) strings(name string, claims map[string]any) []string {
 	v, present := claims[name]
 	if !present {
 		return nil
 	}
-	texts, ok := texts(v)
-	l.check(exchange.Check{
-		Name: name, Want: "a string or an array of strings", Got: strings.Join(texts, " "),
+	list, ok := stringList(v)
+	r.Check(exchange.Check{
+		Name: name, Want: "a string or an array of strings", Got: strings.Join(list, " "),
 		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	})
-	return texts
+	return list
 }
 
-func (l *list) accepted(name string, want, got []string) {
+// accepted requires one of got to be in want.
+func (r *recorder) accepted(name string, want, got []string) {
 	ok := slices.ContainsFunc(got, func(a string) bool { return a != "" && slices.Contains(want, a) })
-	l.check(exchange.Check{
+	r.Check(exchange.Check{
 		Name: name, Want: strings.Join(want, " "), Got: strings.Join(got, " "),
 		Passed: ok, Reason: exchange.ReasonAudienceNotAccepted,
 	})
 }
 
-// authorizedParty refuses a token that was issued to a party that nobody here
-// knows (OpenID Connect Core §3.1.3.7, 5).
-func (l *list) authorizedParty(issuer *exchange.Issuer, claims map[string]any) {
-	if _, present := claims["azp"]; !present || l.refused() {
+// authorizedParty refuses a token that was issued to an unknown party (OpenID
+// Connect Core §3.1.3.7, 5).
+func (r *recorder) authorizedParty(issuer *exchange.Issuer, claims map[string]any) {
+	if _, present := claims["azp"]; !present || r.Refused() {
 		return
 	}
-	azp, ok := optionalText(claims, "azp")
+	azp, ok := optionalString(claims, "azp")
 	ok = ok && (slices.Contains(issuer.Audiences, azp) || slices.Contains(issuer.AuthorizedParties, azp))
-	l.checkSaying(exchange.Check{Name: "azp", Passed: ok, Reason: exchange.ReasonAudienceNotAccepted}, func() (want, got string) {
+	r.checkLazily(exchange.Check{Name: "azp", Passed: ok, Reason: exchange.ReasonAudienceNotAccepted}, func() (want, got string) {
 		return strings.Join(slices.Concat(issuer.Audiences, issuer.AuthorizedParties), " "), azp
 	})
 }
 
-func (l *list) nonce(claims map[string]any, asked string) {
-	if asked == "" || l.refused() {
+// nonce requires the nonce of the request. The check shows neither: a nonce ties a
+// login to a browser.
+func (r *recorder) nonce(claims map[string]any, want string) {
+	if want == "" || r.Refused() {
 		return
 	}
-	got, ok := optionalText(claims, "nonce")
-	l.check(exchange.Check{ // shows neither: they tie a login to a browser
+	got, ok := optionalString(claims, "nonce")
+	r.Check(exchange.Check{
 		Name: "nonce", Want: "that of the request", Got: presence(got != ""),
-		Passed: ok && got == asked, Reason: exchange.ReasonNonceMismatch,
+		Passed: ok && got == want, Reason: exchange.ReasonNonceMismatch,
 	})
 }
 
-// authentication is how the user logged in at the issuer, as far as the token
-// says it in the types of OpenID Connect Core §2.
+// authentication returns how the user logged in at the issuer, as far as the
+// claims have the types of OpenID Connect Core §2.
 func authentication(claims map[string]any) exchange.Proof {
 	var p exchange.Proof
 	p.AuthTime, _ = claims["auth_time"].(int64)
 	p.ACR, _ = claims["acr"].(string)
 	if amr, ok := claims["amr"].([]any); ok {
-		p.AMR, _ = texts(amr)
+		p.AMR, _ = stringList(amr)
 	}
 	return p
 }
 
-// optionalText is a claim that is a string or not there.
-func optionalText(claims map[string]any, name string) (string, bool) {
+// optionalString returns a claim that is a string or absent.
+func optionalString(claims map[string]any, name string) (string, bool) {
 	v, present := claims[name]
 	if !present {
 		return "", true
@@ -168,8 +172,9 @@ func optionalText(claims map[string]any, name string) (string, bool) {
 	return s, ok
 }
 
-// texts are the strings of a value that is one or an array of them.
-func texts(v any) ([]string, bool) {
+// stringList returns the strings of a value that is a string or an array of
+// strings.
+func stringList(v any) ([]string, bool) {
 	if s, ok := v.(string); ok {
 		return []string{s}, true
 	}

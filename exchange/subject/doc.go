@@ -1,23 +1,21 @@
-// Package subject verifies subject tokens: it turns what a stranger presents
-// into an exchange.Subject, or says which check it failed. There is one file
+// Package subject verifies subject tokens: it turns an untrusted token into an
+// exchange.Subject, or records which check the token failed. There is one file
 // for each kind of token:
 //
-//	jwt.go  an external issuer's JWT (id_token, jwt, access_token)
-//	own.go  our own access token
-//	user_assertion.go  a confidential client's word about its own user
-//	one_time_token.go  what a signed request for a linked auth key gave
-//	otp.go  a code that was mailed
-//	wallet_signature.go  what a wallet signed
+//	jwt.go               an external issuer's JWT (id_token, jwt, access_token)
+//	access_token.go      this server's own access token
+//	user_assertion.go    a confidential client's statement about its own user
+//	one_time_token.go    the result of a signed request for a linked auth key
+//	otp.go               a mailed code
+//	wallet_signature.go  a wallet's signature over a challenge
 //
-// Every token goes through the checks in the order in which they are listed,
-// the first that does not pass ends it, and the list is the same for whoever
-// exchanges and for whoever asks why an exchange was refused. Nothing of a
-// token is believed before its signature holds, but for one thing: its iss
-// chooses whose keys to ask.
+// The checks of a token run in the order in which they are recorded, and the
+// first that does not pass ends the verification; an exchange and its explanation
+// run the same checks. Nothing in a token is used before its signature has been
+// verified, except that its iss selects the keys.
 //
-// The package also verifies client assertions (assertion.go), whose claims are
-// judged by the same code, and the signatures of clients' requests
-// (request_signature.go), and makes registrations ready (compile.go). It
-// stores nothing: a token that may be used once says so in its Proof, and
-// whoever commits the session spends it.
+// The package also verifies client assertions (assertion.go) and the signatures of
+// clients' requests (request_signature.go), and compiles registrations
+// (compile.go). It stores nothing: a single-use token is named in the subject's
+// Proof, and spent in the commit that uses it.
 package subject

@@ -20,7 +20,7 @@ func FuzzIssuer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		iss, ok := optionalText(claims, "iss")
+		iss, ok := optionalString(claims, "iss")
 		if !ok {
 			return
 		}

@@ -15,120 +15,112 @@ import (
 )
 
 const (
-	// defaultMaxLifetime is how long a subject token may live in all.
+	// defaultMaxLifetime is the longest lifetime of a subject token.
 	defaultMaxLifetime = 24 * time.Hour
 	defaultSkew        = time.Minute
 )
 
-// external verifies a JWT of a registered issuer.
-func (v *Verifier) external(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
-	return v.externalJWT(ctx, l, token, l.parse(token.Text), now)
+// externalToken verifies a JWT of a registered issuer.
+func (v *Verifier) externalToken(ctx context.Context, r *recorder, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
+	return v.externalJWT(ctx, r, token, r.parse(token.Text), now)
 }
 
-// parse parses a token, once. Before the signature is verified, only iss is read
-// of its claims, to find the issuer whose keys verify it.
-func (l *list) parse(text string) *jwks.Token {
-	if l.refused() {
+// parse parses a compact JWS, or returns nil after a refusal.
+func (r *recorder) parse(text string) *jwks.Token {
+	jws, err := jwks.Parse(text)
+	if err != nil {
+		r.Fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
 		return nil
 	}
-	parsed, err := jwks.Parse(text)
-	if err != nil {
-		l.fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
-	}
-	return parsed
+	return jws
 }
 
-// externalJWT verifies a parsed JWT, nil if it was refused.
-func (v *Verifier) externalJWT(ctx context.Context, l *list, token exchange.SubjectToken, parsed *jwks.Token, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
-	if parsed == nil {
+// externalJWT verifies a parsed JWT of a registered issuer; jws is nil after a
+// refusal.
+func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.SubjectToken, jws *jwks.Token, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
+	if jws == nil {
 		return nil, nil
 	}
-	trust := v.issuer(l, token, parsed.Issuer())
-	if trust == nil {
+	issuer := v.issuerOf(r, token, jws.Issuer())
+	if issuer == nil {
 		return nil, nil
 	}
-	l.issuersType(trust.Issuer, token.Type)
-	claims := l.signed(ctx, trust.Keys, parsed, token.Type, trust.Issuer.HeaderTypes, now)
-	l.noEvent(claims)
-	audience := l.recipient(trust.Issuer, claims)
-	skew := trust.Issuer.ClockSkew.Or(defaultSkew)
-	expires := l.times(claims, skew, trust.Issuer.MaxLifetime.Or(defaultMaxLifetime), now)
-	l.nonce(claims, token.Nonce)
-	mapped := l.mapped(trust.Rules, claims)
-	l.jti(claims)
-	if l.refused() {
-		return nil, trust
+	registered := issuer.Issuer
+	r.acceptedType(registered, token.Type)
+	claims := r.signedClaims(ctx, issuer.Keys, jws, token.Type, registered.HeaderTypes, now)
+	r.notEvent(claims)
+	audience := r.recipient(registered, claims)
+	expires := r.lifetime(claims, registered.ClockSkew.Or(defaultSkew), registered.MaxLifetime.Or(defaultMaxLifetime), now)
+	r.nonce(claims, token.Nonce)
+	mapped := r.mapped(issuer.Rules, claims)
+	r.optionalID(claims)
+	if r.Refused() {
+		return nil, issuer
 	}
 	subject := &exchange.Subject{
-		Issuer: trust.Issuer.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
+		Issuer: registered.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
 		Claims: claims, Extra: mapped.Extra, Proof: authentication(claims),
 	}
 	p := &subject.Proof
-	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, l.key, expires, audience
-	if trust.Issuer.SingleUse {
-		p.Replay = replayID(claims, parsed.SigningInput())
+	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, r.key, expires, audience
+	if registered.SingleUse {
+		p.Replay = replayID(claims, jws.SigningInput())
 	}
-	return subject, trust
+	return subject, issuer
 }
 
-// issuer finds whose token it says it is. A name given beside a token that
-// says it itself must be of the same issuer. We are nobody's external issuer,
-// whatever is registered: our own tokens come as access tokens, and only where
-// the client may bring them.
-func (v *Verifier) issuer(l *list, token exchange.SubjectToken, iss string) *exchange.CompiledIssuer {
-	trusts := v.cfg.Issuers()
-	trust := trusts.IssuerByURL(iss)
+// issuerOf finds the issuer that a token names in iss; an issuer_id beside it must
+// name the same one. This server is never an external issuer, whatever is
+// registered: its own tokens are accepted as access tokens only, and only where
+// the client may present them.
+func (v *Verifier) issuerOf(r *recorder, token exchange.SubjectToken, iss string) *exchange.CompiledIssuer {
+	want := "a registered issuer"
+	issuers := v.cfg.Issuers()
+	issuer := issuers.IssuerByURL(iss)
 	if token.IssuerID != "" {
-		trust = trusts.Issuer(token.IssuerID)
+		want = "that of the issuer " + token.IssuerID
+		issuer = issuers.Issuer(token.IssuerID)
 	}
-	if trust != nil && (trust.Issuer.URL != iss || iss == v.cfg.OwnIssuer) {
-		trust = nil
+	if issuer != nil && (issuer.Issuer.URL != iss || iss == v.cfg.OwnIssuer) {
+		issuer = nil
 	}
-	l.check(exchange.Check{
-		Name: "issuer", Want: wantIssuer(token.IssuerID), Got: iss,
-		Passed: trust != nil, Reason: exchange.ReasonIssuerUnknown,
-	})
-	return trust
+	r.Check(exchange.Check{Name: "issuer", Want: want, Got: iss, Passed: issuer != nil, Reason: exchange.ReasonIssuerUnknown})
+	return issuer
 }
 
-func wantIssuer(id string) string {
-	if id == "" {
-		return "a registered issuer"
-	}
-	return "that of the issuer " + id
-}
-
-func (l *list) issuersType(issuer *exchange.Issuer, typ string) {
+// acceptedType requires a token type that the issuer's registration accepts.
+func (r *recorder) acceptedType(issuer *exchange.Issuer, typ string) {
 	want := "id_token jwt"
 	if len(issuer.TokenTypes) > 0 {
 		want = strings.Join(issuer.TokenTypes, " ")
 	}
-	l.check(exchange.Check{
+	r.Check(exchange.Check{
 		Name: "issuer.tokenTypes", Want: want, Got: typ,
 		Passed: issuer.Accepts(typ), Reason: exchange.ReasonSubjectTokenTypeNotAccepted,
 	})
 }
 
-// signed checks the signature, then the header's typ, and reads the claims.
-func (l *list) signed(ctx context.Context, keys exchange.KeySet, parsed *jwks.Token, tokenType string, types []string, now time.Time) map[string]any {
-	if l.refused() {
+// signedClaims checks the signature, then the header's typ, and returns the
+// claims.
+func (r *recorder) signedClaims(ctx context.Context, keys exchange.KeySet, jws *jwks.Token, tokenType string, types []string, now time.Time) map[string]any {
+	if r.Refused() {
 		return nil
 	}
-	signed, err := verify(ctx, keys, parsed, now)
+	verified, err := verify(ctx, keys, jws, now)
 	if err != nil {
-		l.fail(failedSignature(err), refusal(err))
+		r.Fail(failedCheck(err), refusal(err))
 		return nil
 	}
-	l.key = signed.Thumbprint
-	l.checkSaying(exchange.Check{Name: "signature", Passed: true}, func() (want, got string) {
-		return "by a key of the issuer", signed.Alg + " " + signed.Thumbprint
+	r.key = verified.Thumbprint
+	r.checkLazily(exchange.Check{Name: "signature", Passed: true}, func() (want, got string) {
+		return "by a key of the issuer", verified.Alg + " " + verified.Thumbprint
 	})
-	l.headerType(signed.Type, tokenType, types)
-	return l.claims(signed.Payload)
+	r.headerType(verified.Type, tokenType, types)
+	return r.claims(verified.Payload)
 }
 
-// failedSignature names the check that the key set made.
-func failedSignature(err error) exchange.Check {
+// failedCheck returns the check that the key set refused by.
+func failedCheck(err error) exchange.Check {
 	if e, ok := errors.AsType[*jwks.Error](err); ok {
 		return exchange.Check{Name: e.Check, Want: e.Want, Got: e.Got}
 	}
@@ -138,25 +130,25 @@ func failedSignature(err error) exchange.Check {
 // headerType compares typ as a media type, without regard to case (RFC 7515
 // §4.1.9). An access token (RFC 9068 §2.1) is never an ID token, even where
 // the issuer's tokens may be both.
-func (l *list) headerType(got, tokenType string, types []string) {
+func (r *recorder) headerType(got, tokenType string, types []string) {
 	same := func(t string) bool { return strings.EqualFold(t, got) }
 	ok := got == "" || same("JWT") || slices.ContainsFunc(types, same)
 	if tokenType == exchange.TypeIDToken && (same("at+jwt") || same("application/at+jwt")) {
 		ok = false
 	}
-	l.checkSaying(exchange.Check{Name: "typ", Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted}, func() (string, string) {
+	r.checkLazily(exchange.Check{Name: "typ", Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted}, func() (string, string) {
 		return strings.Join(append([]string{"JWT"}, types...), " "), got
 	})
 }
 
-// claims reads a payload, once and strictly.
-func (l *list) claims(payload string) map[string]any {
-	if l.refused() {
+// claims parses a payload.
+func (r *recorder) claims(payload string) map[string]any {
+	if r.Refused() {
 		return nil
 	}
 	claims, err := parseObject(payload, claimRules)
 	c := exchange.Check{Name: "claims", Passed: err == nil, Reason: exchange.ReasonSubjectTokenMalformed}
-	l.checkSaying(c, func() (want, got string) {
+	r.checkLazily(c, func() (want, got string) {
 		if err != nil {
 			return "one JSON object", err.Error()
 		}
@@ -165,35 +157,34 @@ func (l *list) claims(payload string) map[string]any {
 	return claims
 }
 
-// mapped runs the issuer's claim mappings. That of the subject refuses what
+// mapped evaluates the issuer's claim mappings. That of the subject refuses what
 // cannot be part of a user's key.
-func (l *list) mapped(rules exchange.Rules, claims map[string]any) exchange.Mapped {
-	if l.refused() {
+func (r *recorder) mapped(rules exchange.Rules, claims map[string]any) exchange.Mapped {
+	if r.Refused() {
 		return exchange.Mapped{}
 	}
 	mapped, checks := rules.Map(claims)
-	for _, c := range checks {
-		l.check(c)
-	}
+	r.CheckAll(checks)
 	return mapped
 }
 
-func (l *list) jti(claims map[string]any) {
-	if l.refused() {
+// optionalID requires jti to be a string or absent.
+func (r *recorder) optionalID(claims map[string]any) {
+	if r.Refused() {
 		return
 	}
-	jti, ok := optionalText(claims, "jti")
-	l.check(exchange.Check{
+	jti, ok := optionalString(claims, "jti")
+	r.Check(exchange.Check{
 		Name: "jti", Want: "a string or none", Got: jti,
 		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	})
 }
 
-// replayID identifies a token whose claims were checked: by its jti (RFC 7519
-// §4.1.7), else by a hash of what is signed. The signature has no part in it,
-// for an ECDSA signature has a twin that verifies too.
+// replayID identifies a verified token: by its jti (RFC 7519 §4.1.7), otherwise by
+// a hash of the signed part. The signature is not part of it, because an ECDSA
+// signature can be turned into another that verifies too.
 func replayID(claims map[string]any, signingInput string) string {
-	if jti, _ := optionalText(claims, "jti"); jti != "" {
+	if jti, _ := optionalString(claims, "jti"); jti != "" {
 		return "jti:" + jti
 	}
 	h := sha256.Sum256([]byte(signingInput))

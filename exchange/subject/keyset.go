@@ -9,22 +9,22 @@ import (
 	"cambio/jwks"
 )
 
-// keySet verifies tokens. *jwks.Set is one; a namespace of a client's own users
-// has none.
+// keySet verifies tokens, as *jwks.Set does. The keys of a client's namespace do
+// not.
 type keySet interface {
-	Verify(ctx context.Context, t *jwks.Token, now time.Time) (jwks.Verified, error)
+	Verify(ctx context.Context, jws *jwks.Token, now time.Time) (jwks.Verified, error)
 }
 
-// verify returns the content of a token that a key of the set signed.
-func verify(ctx context.Context, keys exchange.KeySet, t *jwks.Token, now time.Time) (jwks.Verified, error) {
+// verify verifies the signature of a token.
+func verify(ctx context.Context, keys exchange.KeySet, jws *jwks.Token, now time.Time) (jwks.Verified, error) {
 	set, ok := keys.(keySet)
 	if !ok {
 		return jwks.Verified{}, &jwks.Error{Kind: jwks.KeyNotFound, Check: "keys", Want: "an issuer that signs tokens"}
 	}
-	return set.Verify(ctx, t, now)
+	return set.Verify(ctx, jws, now)
 }
 
-// reasons says what a kind of failure is to a client.
+// reasons maps kinds of failures to the reasons that clients are told.
 var reasons = map[jwks.Kind]exchange.Reason{
 	jwks.Malformed:            exchange.ReasonSubjectTokenMalformed,
 	jwks.TypeNotAccepted:      exchange.ReasonSubjectTokenTypeNotAccepted,
@@ -35,7 +35,7 @@ var reasons = map[jwks.Kind]exchange.Reason{
 	jwks.Overloaded:           exchange.ReasonOverloaded,
 }
 
-// refusal is an error of package jwks as a refusal.
+// refusal returns an error of package jwks as a refusal.
 func refusal(err error) *exchange.Error {
 	e, ok := errors.AsType[*jwks.Error](err)
 	if !ok {
@@ -43,9 +43,7 @@ func refusal(err error) *exchange.Error {
 	}
 	reason, ok := reasons[e.Kind]
 	if !ok {
-		return exchange.Refuse(exchange.ReasonInternal, err)
+		reason = exchange.ReasonInternal
 	}
-	refused := exchange.Refuse(reason, err)
-	refused.RetryAfter = e.RetryAfter
-	return refused
+	return &exchange.Error{Reason: reason, RetryAfter: e.RetryAfter, Err: err}
 }

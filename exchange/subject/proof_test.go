@@ -58,12 +58,13 @@ func FuzzSpellingsOfProofs(f *testing.F) {
 			}
 			decoded := exchange.SubjectToken{Type: typ, Proof: proof, Client: asserting()}
 			text := exchange.SubjectToken{Type: typ, Text: spelled(t, proof), Client: asserting()}
-			s1, _, checks1, err1 := v.Verify(t.Context(), decoded, nil, time.Unix(1_700_000_000, 0))
-			s2, _, checks2, err2 := v.Verify(t.Context(), text, nil, time.Unix(1_700_000_000, 0))
+			var r1, r2 exchange.Recorder
+			s1, _, err1 := v.Verify(t.Context(), decoded, &r1, time.Unix(1_700_000_000, 0))
+			s2, _, err2 := v.Verify(t.Context(), text, &r2, time.Unix(1_700_000_000, 0))
 			// Reading the text is a check of its own.
-			checks2 = slices.DeleteFunc(checks2, func(c exchange.Check) bool { return c.Name == "form" })
-			if !reflect.DeepEqual(s1, s2) || !reflect.DeepEqual(err1, err2) || !reflect.DeepEqual(checks1, checks2) {
-				t.Errorf("%+v: decoded %+v, %v; as text %+v, %v; checks %v and %v", proof, s1, err1, s2, err2, checks1, checks2)
+			checks2 := slices.DeleteFunc(r2.Checks, func(c exchange.Check) bool { return c.Name == "form" })
+			if !reflect.DeepEqual(s1, s2) || !reflect.DeepEqual(err1, err2) || !reflect.DeepEqual(r1.Checks, checks2) {
+				t.Errorf("%+v: decoded %+v, %v; as text %+v, %v; checks %v and %v", proof, s1, err1, s2, err2, r1.Checks, checks2)
 			}
 		}
 	})

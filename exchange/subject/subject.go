@@ -11,31 +11,32 @@ import (
 // maxToken is the largest accepted token, in bytes.
 const maxToken = 16 << 10
 
-// Config is what a Verifier needs. Fields without a stated default are required.
+// Config is the configuration of a Verifier. Fields without a stated default are
+// required.
 type Config struct {
-	// Issuers answers the issuers as of now. It is called once for each token.
+	// Issuers returns the current registrations. It is called once for each token.
 	Issuers func() Issuers
-	// FirstParty reads our own access tokens.
+	// FirstParty parses this server's own access tokens.
 	FirstParty FirstParty
-	// OwnIssuer is the iss of our tokens.
+	// OwnIssuer is the iss of this server's tokens.
 	OwnIssuer string
-	// Wallets are the challenges that wallets answer, and Contracts asks about
-	// the signatures of contract wallets. Default: no wallet is believed.
+	// Wallets are the challenges for wallets, and Contracts validates the
+	// signatures of contract wallets. Default: no wallet signature is accepted.
 	Wallets   Wallets
 	Contracts Contracts
-	// Requests proves what was handed out for logins by auth key. Default: none
-	// was.
+	// Requests checks the proofs of logins by auth key. Default: none is accepted.
 	Requests Requests
 }
 
-// Issuers are the registered issuers, nil where there is none.
+// Issuers returns registered issuers, or nil for an unknown one.
 type Issuers interface {
 	Issuer(id string) *exchange.CompiledIssuer
 	IssuerByURL(url string) *exchange.CompiledIssuer
 }
 
-// FirstParty verifies an access token of ours: signature, typ, iss, exp, and that
-// nothing it came from was ended. Its errors are of type *exchange.Error.
+// FirstParty verifies this server's own access tokens: signature, typ, iss, exp,
+// and that nothing they derive from has been revoked. Errors are of type
+// *exchange.Error.
 type FirstParty interface {
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
@@ -43,117 +44,80 @@ type FirstParty interface {
 // Verifier verifies subject tokens. Its methods are safe for concurrent use.
 type Verifier struct {
 	cfg   Config
-	kinds map[string]kind // subject_token_type → how it is verified
+	types map[string]verifyFunc // subject_token_type → its verification
 }
 
-// kind verifies one kind of token. What it answers counts only if no check
-// refused.
-type kind func(context.Context, *list, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.CompiledIssuer)
+// verifyFunc verifies one type of token. Its results count only if the recorder
+// has not refused.
+type verifyFunc func(context.Context, *recorder, exchange.SubjectToken, time.Time) (*exchange.Subject, *exchange.CompiledIssuer)
 
-// New makes a Verifier.
+// New returns a Verifier.
 func New(cfg Config) *Verifier {
 	v := &Verifier{cfg: cfg}
-	v.kinds = map[string]kind{
-		exchange.TypeIDToken:     v.external,
-		exchange.TypeJWT:         v.external,
-		exchange.TypeAccessToken: v.accessToken,
-
+	v.types = map[string]verifyFunc{
+		exchange.TypeIDToken:       v.externalToken,
+		exchange.TypeJWT:           v.externalToken,
+		exchange.TypeAccessToken:   v.accessToken,
 		exchange.TypeUserAssertion: v.userAssertion,
 	}
 	if cfg.Requests != nil {
-		v.kinds[exchange.TypeOneTimeToken], v.kinds[exchange.TypeOTP] = v.oneTimeToken, v.otp
+		v.types[exchange.TypeOneTimeToken], v.types[exchange.TypeOTP] = v.oneTimeToken, v.otp
 	}
 	if cfg.Wallets != nil && cfg.Contracts != nil {
-		v.kinds[exchange.TypeWalletSignature] = v.walletSignature
+		v.types[exchange.TypeWalletSignature] = v.walletSignature
 	}
 	return v
 }
 
-// Verify proves a subject token. It answers the subject, the issuer that
-// proved it (nil when we did), and checks with those appended that it made, in
-// the order they ran, the last of which is the one that refused. WithClient an error,
-// which is of type *exchange.Error, there is no subject; the issuer is there as
-// soon as it is known, for the audit trail.
-func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
-	l := &list{checks: checks, explain: token.Explain}
-	l.size(size(token))
-	verify := v.kind(l, token.Type)
-	if l.refused() {
-		return nil, nil, l.checks, l.err
-	}
-	subject, trust := verify(ctx, l, token, now)
-	if l.refused() {
-		return nil, trust, l.checks, l.err
-	}
-	return subject, trust, l.checks, nil
-}
-
-func (v *Verifier) kind(l *list, typ string) kind {
-	k, ok := v.kinds[typ]
-	l.check(exchange.Check{
-		Name: "subject_token_type", Want: "a type that is verified here", Got: typ,
+// Verify returns the subject of a token and the issuer that proved it, nil for
+// this server's own tokens. It adds its checks to checks in the order they ran;
+// the last of a refused token is the one that refused. With an error, which is an
+// *exchange.Error, there is no subject, but the issuer as soon as it is known.
+func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
+	r := &recorder{Recorder: checks, explain: token.Explain}
+	r.size(tokenSize(token))
+	verify, ok := v.types[token.Type]
+	r.Check(exchange.Check{
+		Name: "subject_token_type", Want: "a type that is verified here", Got: token.Type,
 		Passed: ok, Reason: exchange.ReasonTokenTypeUnsupported,
 	})
-	return k
+	if r.Refused() {
+		return nil, nil, r.Err
+	}
+	subject, issuer := verify(ctx, r, token, now)
+	if r.Refused() {
+		return nil, issuer, r.Err
+	}
+	return subject, issuer, nil
 }
 
-// list collects checks. Once one has refused, later ones do not run.
-type list struct {
-	checks  []exchange.Check
+// recorder records the checks of one token.
+type recorder struct {
+	*exchange.Recorder
 	explain bool   // see exchange.SubjectToken
-	err     error  // of type *exchange.Error
-	key     string // that signed, once that is known
-	// reason, if set, stands for the reason of every check that refuses.
-	reason exchange.Reason
+	key     string // of the signature, once it is verified
 }
 
-func (l *list) refused() bool { return l.err != nil }
-
-// check notes c and says whether to go on.
-func (l *list) check(c exchange.Check) bool {
-	if l.refused() {
-		return false
+// checkLazily is Check for a c whose Want and Got are costly: describe is called
+// only if the check refuses or an explanation was requested.
+func (r *recorder) checkLazily(c exchange.Check, describe func() (want, got string)) bool {
+	if !r.Refused() && (r.explain || !c.Passed) {
+		c.Want, c.Got = describe()
 	}
-	if l.reason != "" {
-		c.Reason = l.reason
-	}
-	c.Got = exchange.Clip(c.Got)
-	l.checks = append(l.checks, c)
-	if !c.Passed && !c.Audit {
-		l.err = c.Refusal()
-	}
-	return !l.refused()
+	return r.Check(c)
 }
 
-// checkSaying is check for a c that takes time to say what it wants and got:
-// say is asked only where somebody will read it.
-func (l *list) checkSaying(c exchange.Check, say func() (want, got string)) bool {
-	if !l.refused() && (l.explain || !c.Passed) {
-		c.Want, c.Got = say()
-	}
-	return l.check(c)
-}
-
-// fail notes c, which did not pass, with the error that says why. What is not
-// the token's fault keeps its own reason.
-func (l *list) fail(c exchange.Check, err *exchange.Error) {
-	if l.reason != "" && err.Reason.Response().Code != exchange.TemporarilyUnavailable {
-		err = exchange.Refuse(l.reason, err)
-	}
-	c.Passed, c.Reason, c.Got = false, err.Reason, exchange.Clip(c.Got)
-	l.checks, l.err = append(l.checks, c), err
-}
-
-// size returns how many bytes a token has, or would have if it were not decoded yet.
-func size(token exchange.SubjectToken) int {
+// tokenSize returns the bytes of a token, or those that a decoded proof would have
+// as one.
+func tokenSize(token exchange.SubjectToken) int {
 	if token.Proof != nil {
 		return token.Proof.Size()
 	}
 	return len(token.Text)
 }
 
-func (l *list) size(n int) bool {
-	return l.checkSaying(exchange.Check{
+func (r *recorder) size(n int) {
+	r.checkLazily(exchange.Check{
 		Name: "size", Passed: n > 0 && n <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
 	}, func() (want, got string) { return "1 to 16384 bytes", strconv.Itoa(n) })
 }

@@ -69,8 +69,9 @@ func (p *party) register(t testing.TB, i exchange.Issuer) {
 }
 
 func (p *party) verify(token exchange.SubjectToken) (*exchange.Subject, []exchange.Check, error) {
-	s, _, checks, err := p.verifier.Verify(context.Background(), token, nil, p.now)
-	return s, checks, err
+	var r exchange.Recorder
+	s, _, err := p.verifier.Verify(context.Background(), token, &r, p.now)
+	return s, r.Checks, err
 }
 
 // checkRefused asserts that err refuses for reason and that the list of

@@ -7,50 +7,49 @@ import (
 	"cambio/exchange"
 )
 
-// times checks exp, which is required, nbf and iat (RFC 7519 §4.1.4 to §4.1.6)
-// with a tolerance of skew, and that the token lives at most as long as most.
-// It answers exp.
-func (l *list) times(claims map[string]any, skew, most time.Duration, now time.Time) time.Time {
-	expires, ok := l.date("exp", claims)
+// lifetime checks exp, which is required, nbf and iat (RFC 7519 §4.1.4 to §4.1.6)
+// with a tolerance of skew, and that the token is valid for at most longest. It
+// returns exp.
+func (r *recorder) lifetime(claims map[string]any, skew, longest time.Duration, now time.Time) time.Time {
+	expires, ok := r.date("exp", claims)
 	if !ok {
-		l.check(exchange.Check{Name: "exp", Want: "a time", Reason: exchange.ReasonSubjectTokenClaimInvalid})
+		r.Check(exchange.Check{Name: "exp", Want: "a time", Reason: exchange.ReasonSubjectTokenClaimInvalid})
 	}
-	l.checkSaying(exchange.Check{
+	r.checkLazily(exchange.Check{
 		Name: "exp", Passed: now.Before(expires.Add(skew)), Reason: exchange.ReasonSubjectTokenExpired,
-	}, func() (want, got string) { return stamp("after ", now.Add(-skew)), stamp("", expires) })
-	l.begun("nbf", claims, now.Add(skew))
-	issued, ok := l.begun("iat", claims, now.Add(skew))
+	}, func() (want, got string) { return "after " + timestamp(now.Add(-skew)), timestamp(expires) })
+	r.notAfter("nbf", claims, now.Add(skew))
+	issued, ok := r.notAfter("iat", claims, now.Add(skew))
 	if !ok {
-		issued = now // its life so far is unknown; what is left is capped
+		issued = now // the age is unknown; the remaining time is bounded
 	}
-	life := expires.Sub(issued)
-	l.checkSaying(exchange.Check{
-		Name: "lifetime", Passed: life <= most, Reason: exchange.ReasonSubjectTokenLifetimeTooLong,
-	}, func() (want, got string) { return "at most " + most.String(), life.String() })
+	valid := expires.Sub(issued)
+	r.checkLazily(exchange.Check{
+		Name: "lifetime", Passed: valid <= longest, Reason: exchange.ReasonSubjectTokenLifetimeTooLong,
+	}, func() (want, got string) { return "at most " + longest.String(), valid.String() })
 	return expires
 }
 
-// begun wants a claim, if it is there, to be no later than latest.
-func (l *list) begun(name string, claims map[string]any, latest time.Time) (time.Time, bool) {
-	t, ok := l.date(name, claims)
+// notAfter requires a claim, if it is present, to be no later than latest.
+func (r *recorder) notAfter(name string, claims map[string]any, latest time.Time) (time.Time, bool) {
+	t, ok := r.date(name, claims)
 	if ok {
-		l.checkSaying(exchange.Check{
+		r.checkLazily(exchange.Check{
 			Name: name, Passed: !t.After(latest), Reason: exchange.ReasonSubjectTokenNotYetValid,
-		}, func() (want, got string) { return stamp("at most ", latest), stamp("", t) })
+		}, func() (want, got string) { return "at most " + timestamp(latest), timestamp(t) })
 	}
 	return t, ok
 }
 
-// date reads a NumericDate (RFC 7519 §2) between 1970 and 9999, if there is
-// one.
-func (l *list) date(name string, claims map[string]any) (time.Time, bool) {
+// date returns a NumericDate (RFC 7519 §2) between 1970 and 9999, if there is one.
+func (r *recorder) date(name string, claims map[string]any) (time.Time, bool) {
 	v, present := claims[name]
-	if !present || l.refused() {
+	if !present || r.Refused() {
 		return time.Time{}, false
 	}
-	t, ok := date(v)
+	t, ok := parseDate(v)
 	if !ok {
-		l.check(exchange.Check{
+		r.Check(exchange.Check{
 			Name: name, Want: "a number of seconds between the years 1970 and 9999", Got: "something else",
 			Reason: exchange.ReasonSubjectTokenClaimInvalid,
 		})
@@ -58,7 +57,7 @@ func (l *list) date(name string, claims map[string]any) (time.Time, bool) {
 	return t, ok
 }
 
-func date(v any) (time.Time, bool) {
+func parseDate(v any) (time.Time, bool) {
 	const latest = 253402300799 // the last second of 9999
 	switch v := v.(type) {
 	case int64:
@@ -70,5 +69,4 @@ func date(v any) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// stamp shows a time to operators, after a word.
-func stamp(word string, t time.Time) string { return word + t.UTC().Format(time.RFC3339) }
+func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

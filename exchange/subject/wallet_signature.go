@@ -11,133 +11,113 @@ import (
 	"cambio/exchange/walletlogin"
 )
 
-// Wallets are the challenges that wallets answer. Errors are of type
-// *exchange.Error but for the store's own.
+// Wallets are the challenges for wallets. Errors are of type *exchange.Error or
+// the store's own.
 type Wallets interface {
-	// Challenge is the challenge of a challengeId that the client may answer.
+	// Challenge returns the challenge with a challengeId, if the client may answer
+	// it.
 	Challenge(ctx context.Context, challengeID string, client *exchange.Client, now time.Time) (walletlogin.Challenge, error)
-	// Failed counts a signature that was not the account's.
+	// CountFailure counts a signature that is not the account's.
 	CountFailure(ctx context.Context, c walletlogin.Challenge, now time.Time) error
 }
 
-// Contracts asks the contract at an account's address about a signature, by the
-// JSON-RPC endpoint at url (EIP-1271). Errors wrap those of package wallet.
+// Contracts validates a signature by the contract at an account's address, through
+// the JSON-RPC endpoint at url (EIP-1271). Errors wrap those of package wallet.
 type Contracts interface {
 	Verify(ctx context.Context, url string, a wallet.Account, message, signature string) error
 }
 
-// walletSignature takes the signature of a wallet over a message of ours:
-// base64url JSON {challengeId, walletAddress, signature, publicKey?,
-// walletType?}.
+// walletSignature accepts a wallet's signature over a challenge: base64url JSON
+// {challengeId, walletAddress, signature, publicKey?, walletType?}.
 //
 // The subject is the account by its CAIP-10 identifier, in the client's own
 // namespace. The user is that of the client session, if the backend that opened
-// it named one, or if another account was proven in it before. The client's
-// secret that opened it is the key of the proof.
-func (v *Verifier) walletSignature(ctx context.Context, l *list, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
-	client := l.broughtBy(token)
+// it named one or another account was proven in it before. The proof's key is the
+// client secret that opened the session.
+func (v *Verifier) walletSignature(ctx context.Context, r *recorder, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
+	client := r.presenter(token)
 	if client == nil {
 		return nil, nil
 	}
-	trust := exchange.FirstPartyIssuer(client, token.Type)
-	w := l.walletProof(token)
-	c := v.walletChallenge(ctx, l, w.ChallengeID, client, now)
-	if l.refused() {
-		return nil, trust
+	issuer := exchange.FirstPartyIssuer(client, token.Type)
+	w := r.walletProof(token)
+	c := v.walletChallenge(ctx, r, w.ChallengeID, client, now)
+	if r.Refused() {
+		return nil, issuer
 	}
-	l.sameWallet(c.Account, w.WalletAddress, w.WalletType)
-	v.signature(ctx, l, client, c, wallet.Proof{Signature: w.Signature, PublicKey: w.PublicKey}, now)
-	if l.refused() {
-		return nil, trust
+	r.sameWallet(c.Account, w)
+	v.accountSignature(ctx, r, client, c, wallet.Proof{Signature: w.Signature, PublicKey: w.PublicKey}, now)
+	if r.Refused() {
+		return nil, issuer
 	}
 	token.Credential = c.Session.Credential
-	s := l.own(trust, exchange.FirstPartyClaims(c.Account.String(), "", false, ""), token)
+	s := r.firstPartySubject(issuer, exchange.FirstPartyClaims(c.Account.String(), "", false, ""), token)
 	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = c.Name, now.Unix(), []string{"pop"} // RFC 8176 §2
-	s.Identities = alsoKnown(client, c)
-	return s, trust
+	s.Identities = sessionIdentities(client, c)
+	return s, issuer
 }
 
-// walletProof returns the signature in token, decoded, with all that it needs.
-func (l *list) walletProof(token exchange.SubjectToken) exchange.WalletSignature {
+// walletProof returns the decoded proof.
+func (r *recorder) walletProof(token exchange.SubjectToken) exchange.WalletSignature {
 	w, decoded := token.Proof.(exchange.WalletSignature)
 	if !decoded {
-		m := l.object(token.Text, "challengeId", "walletAddress", "signature", "publicKey", "walletType")
-		w = exchange.WalletSignature{
-			ChallengeID: l.text(m, "challengeId"), WalletAddress: l.text(m, "walletAddress"), WalletType: l.text(m, "walletType"),
-			Signature: l.text(m, "signature"), PublicKey: l.text(m, "publicKey"),
-		}
+		r.decodeProof(token.Text, map[string]any{
+			"challengeId": &w.ChallengeID, "walletAddress": &w.WalletAddress, "walletType": &w.WalletType,
+			"signature": &w.Signature, "publicKey": &w.PublicKey,
+		})
 	}
-	l.needed("challengeId", w.ChallengeID)
-	l.needed("walletAddress", w.WalletAddress)
-	l.needed("signature", w.Signature)
+	r.required("challengeId", "a string", w.ChallengeID)
+	r.required("walletAddress", "a string", w.WalletAddress)
+	r.required("signature", "a string", w.Signature)
 	return w
 }
 
-// needed checks that a member is not empty.
-func (l *list) needed(name, value string) {
-	if value == "" {
-		l.check(exchange.Check{
-			Name: name, Want: "a string", Got: "nothing", Reason: exchange.ReasonParameterMissing, Message: name + " is missing",
-		})
-	}
-}
-
-func (v *Verifier) walletChallenge(ctx context.Context, l *list, id string, client *exchange.Client, now time.Time) walletlogin.Challenge {
-	if l.refused() {
-		return walletlogin.Challenge{}
-	}
-	check := exchange.Check{Name: "challengeId", Want: "the current challenge of a client session"}
-	c, err := v.cfg.Wallets.Challenge(ctx, id, client, now)
-	if err != nil {
-		l.fail(check, exchange.AsError(err))
+func (v *Verifier) walletChallenge(ctx context.Context, r *recorder, id string, client *exchange.Client, now time.Time) (c walletlogin.Challenge) {
+	if r.Refused() {
 		return c
 	}
-	check.Passed = true
-	l.check(check)
+	c, err := v.cfg.Wallets.Challenge(ctx, id, client, now)
+	r.challenge("challengeId", "the current challenge of a client session", err)
 	return c
 }
 
-// sameWallet wants the wallet to be the one that was challenged.
-func (l *list) sameWallet(a wallet.Account, address, typ string) {
-	canonical, _ := wallet.ParseAddress(a.Type(), address) // empty is no account's
-	l.check(exchange.Check{
-		Name: "walletAddress", Want: a.Address, Got: address,
+// sameWallet requires the wallet for which the challenge was made.
+func (r *recorder) sameWallet(a wallet.Account, w exchange.WalletSignature) {
+	canonical, _ := wallet.ParseAddress(a.Type(), w.WalletAddress) // an invalid address is empty
+	r.Check(exchange.Check{
+		Name: "walletAddress", Want: a.Address, Got: w.WalletAddress,
 		Passed: canonical == a.Address, Reason: exchange.ReasonParameterInvalid, Message: "walletAddress is not that of the challenge",
 	})
-	l.check(exchange.Check{
-		Name: "walletType", Want: string(a.Type()), Got: typ,
-		Passed: typ == "" || strings.EqualFold(typ, string(a.Type())), Reason: exchange.ReasonParameterInvalid,
+	r.Check(exchange.Check{
+		Name: "walletType", Want: string(a.Type()), Got: w.WalletType,
+		Passed: w.WalletType == "" || strings.EqualFold(w.WalletType, string(a.Type())), Reason: exchange.ReasonParameterInvalid,
 		Message: "walletType is not that of the challenge",
 	})
 }
 
-// signature verifies, and counts a signature that is not the account's.
-func (v *Verifier) signature(ctx context.Context, l *list, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof, now time.Time) {
-	if l.refused() {
+// accountSignature verifies the signature, and counts one that is not the
+// account's.
+func (v *Verifier) accountSignature(ctx context.Context, r *recorder, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof, now time.Time) {
+	if r.Refused() {
 		return
 	}
-	check := exchange.Check{Name: "signature", Want: "that of " + c.Account.String() + " over the challenge"}
-	refused := v.signedBy(ctx, client, c, p)
-	if refused == nil {
-		check.Passed = true
-		l.check(check)
-		return
-	}
-	if refused.Reason == exchange.ReasonWalletSignatureInvalid {
-		if err := v.cfg.Wallets.CountFailure(ctx, c, now); err != nil {
-			refused = exchange.AsError(err)
+	err := v.verifyAccount(ctx, client, c, p)
+	if err != nil && exchange.AsError(err).Reason == exchange.ReasonWalletSignatureInvalid {
+		if failed := v.cfg.Wallets.CountFailure(ctx, c, now); failed != nil {
+			err = failed
 		}
 	}
-	l.fail(check, refused)
+	r.challenge("signature", "that of "+c.Account.String()+" over the challenge", err)
 }
 
-// signedBy asks the account's key, and where that did not sign, the contract at
-// its address, if an operator said who can be asked about that.
-func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof) *exchange.Error {
+// verifyAccount verifies with the account's key and, if that did not sign, by the
+// contract at its address, if the operator registered an RPC endpoint for the
+// chain.
+func (v *Verifier) verifyAccount(ctx context.Context, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof) error {
 	err := wallet.Verify(c.Account, c.Message, p)
-	asked := false
-	if url := client.Wallets.RPC[c.Account.Chain.String()]; url != "" && errors.Is(err, wallet.ErrSignature) {
-		asked, err = true, v.cfg.Contracts.Verify(ctx, url, c.Account, c.Message, p.Signature)
+	url := client.Wallets.RPC[c.Account.Chain.String()]
+	if url != "" && errors.Is(err, wallet.ErrSignature) {
+		err = v.cfg.Contracts.Verify(ctx, url, c.Account, c.Message, p.Signature)
 	}
 	switch {
 	case err == nil:
@@ -149,23 +129,23 @@ func (v *Verifier) signedBy(ctx context.Context, client *exchange.Client, c wall
 			Reason: exchange.ReasonWalletNotSupported, Err: err,
 			Description: "contract wallets that are not deployed yet (EIP-6492) are not supported",
 		}
-	case !asked && c.Account.Type() == wallet.EVM:
-		return &exchange.Error{
-			Reason: exchange.ReasonWalletSignatureInvalid, Err: err,
-			Description: "the signature is not that of the wallet's key; contract wallets (EIP-1271) are not supported on " + c.Account.Chain.String(),
-		}
 	}
-	return exchange.Refuse(exchange.ReasonWalletSignatureInvalid, err)
+	refused := exchange.Refuse(exchange.ReasonWalletSignatureInvalid, err)
+	if url == "" && c.Account.Type() == wallet.EVM {
+		refused.Description = "the signature is not that of the wallet's key; contract wallets (EIP-1271) are not supported on " + c.Account.Chain.String()
+	}
+	return refused
 }
 
-// alsoKnown is who else the client session says that the user is.
-func alsoKnown(client *exchange.Client, c walletlogin.Challenge) []exchange.Identity {
-	var also []exchange.Identity
+// sessionIdentities returns the identities by which the client session finds the
+// user.
+func sessionIdentities(client *exchange.Client, c walletlogin.Challenge) []exchange.Identity {
+	var found []exchange.Identity
 	if id := c.Session.ExternalUserID; id != "" {
-		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, FindsUser: true})
+		found = append(found, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, FindsUser: true})
 	}
 	if first := c.Session.Account; first != "" && first != c.Account.String() {
-		also = append(also, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeWalletSignature, client.ID), ID: first, FindsUser: true})
+		found = append(found, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeWalletSignature, client.ID), ID: first, FindsUser: true})
 	}
-	return also
+	return found
 }

@@ -106,7 +106,9 @@ func (p *walletParty) started(t testing.TB, id, address, chain string) walletlog
 func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
 	text, _ := json.Marshal(members)
 	token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString(text), Type: exchange.TypeWalletSignature, Client: p.client}
-	return p.verifier.Verify(context.Background(), token, nil, p.now)
+	var r exchange.Recorder
+	s, issuer, err := p.verifier.Verify(context.Background(), token, &r, p.now)
+	return s, issuer, r.Checks, err
 }
 
 func TestWalletSignature(t *testing.T) {
@@ -309,7 +311,7 @@ func FuzzWalletSignature(f *testing.F) {
 	f.Add(good[:len(good)-1] + `,"publicKey":"","walletType":"EVM"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString([]byte(text)), Type: exchange.TypeWalletSignature, Client: p.client}
-		s, _, _, err := p.verifier.Verify(context.Background(), token, nil, p.now)
+		s, _, err := p.verifier.Verify(context.Background(), token, &exchange.Recorder{}, p.now)
 		if (err == nil) == (s == nil) {
 			t.Fatalf("%+v, %v", s, err)
 		}

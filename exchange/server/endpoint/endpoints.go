@@ -36,7 +36,7 @@ type sessions interface {
 }
 
 type subjects interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, checks []exchange.Check, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error)
+	Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error)
 }
 
 type clientSessions interface {

@@ -62,8 +62,7 @@ func (cfg Config) runVerify(r *server.Request, token *exchange.SubjectToken) (*v
 // decide verifies a token and decides about it. The checks are in the trail.
 func (cfg Config) decide(r *server.Request, token exchange.SubjectToken) (*exchange.Subject, error) {
 	trail := &r.Token.Trail
-	subject, issuer, checks, err := cfg.Subjects.Verify(r.Context(), token, trail.Checks, r.Now)
-	trail.Checks = checks
+	subject, issuer, err := cfg.Subjects.Verify(r.Context(), token, &trail.Recorder, r.Now)
 	if issuer != nil {
 		trail.Issuer = issuer.Issuer.ID
 	}

@@ -47,13 +47,14 @@ func TestOwn(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := New(Config{Issuers: func() Issuers { return p.trusts }, FirstParty: tc.own, OwnIssuer: ownURL})
-			s, trust, checks, err := v.Verify(context.Background(), tc.token, nil, p.now)
+			var r exchange.Recorder
+			s, issuer, err := v.Verify(context.Background(), tc.token, &r, p.now)
 			if tc.reason != "" {
-				checkRefused(t, s, checks, err, tc.reason, tc.check)
+				checkRefused(t, s, r.Checks, err, tc.reason, tc.check)
 				return
 			}
-			if err != nil || trust != nil {
-				t.Fatalf("got issuer %v, %v", trust, err)
+			if err != nil || issuer != nil {
+				t.Fatalf("got issuer %v, %v", issuer, err)
 			}
 			if s.Parent != parent || s.ID != "u1" || s.Issuer != "" || s.Claims != nil || s.Actor != parent.Actor || s.Proof.Replay != "" {
 				t.Errorf("subject %+v", s)

@@ -1,0 +1,96 @@
+package subject
+
+import (
+	"encoding/base64"
+	"maps"
+	"slices"
+
+	"cambio/exchange"
+	"cambio/jwks/strictjson"
+)
+
+// presenter returns the client that presents a first-party proof, nil after a
+// refusal. An actor has no presenter: it is proven by a token of its own.
+func (r *recorder) presenter(token exchange.SubjectToken) *exchange.Client {
+	r.Check(exchange.Check{
+		Name: "client", Want: "the client that presents the proof", Got: presence(token.Client != nil),
+		Passed: token.Client != nil, Reason: exchange.ReasonClientUnknown,
+	})
+	r.noIssuerParameters(token)
+	if r.Refused() {
+		return nil
+	}
+	return token.Client
+}
+
+// firstPartySubject returns the subject of a first-party proof with the claims
+// that it makes.
+func (r *recorder) firstPartySubject(issuer *exchange.CompiledIssuer, claims map[string]any, token exchange.SubjectToken) *exchange.Subject {
+	mapped := r.mapped(issuer.Rules, claims)
+	return &exchange.Subject{
+		Issuer: issuer.Issuer.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
+		Claims: claims, Extra: mapped.Extra,
+		Proof: exchange.Proof{TokenType: token.Type, Key: token.Credential},
+	}
+}
+
+// decodeProof decodes a first-party proof: strict base64url (RFC 4648 §5) of one
+// JSON object. members maps the names of its members to a *string or *bool; an
+// absent member and null leave it as it is. The text is not repeated in checks: it
+// may be a code.
+func (r *recorder) decodeProof(text string, members map[string]any) {
+	c := exchange.Check{Name: "form", Want: "base64url of a JSON object", Reason: exchange.ReasonSubjectTokenMalformed}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	var object map[string]any
+	if err == nil {
+		object, err = parseObject(string(raw), strictjson.Options{AllowNUL: true})
+	}
+	// The decoder ignores line breaks, so it must encode to the same text.
+	if c.Passed = err == nil && base64.RawURLEncoding.EncodeToString(raw) == text; !r.Check(c) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		r.decodeMember(name, object[name], members[name])
+	}
+}
+
+// decodeMember assigns the value of a member to into, which is nil for an unknown
+// member.
+func (r *recorder) decodeMember(name string, value, into any) {
+	c := exchange.Check{Name: name, Got: "something else", Reason: exchange.ReasonParameterInvalid}
+	ok := value == nil
+	switch into := into.(type) {
+	case *string:
+		c.Want, c.Message = "a string", name+" is not a string"
+		if s, is := value.(string); is {
+			*into, ok = s, true
+		}
+	case *bool:
+		c.Want, c.Message = "true or false", name+" is neither true nor false"
+		if b, is := value.(bool); is {
+			*into, ok = b, true
+		}
+	default:
+		c.Name, c.Want, c.Got, c.Message, ok = "members", "no others", name, "member "+exchange.Quote(name)+" is not known here", false
+	}
+	if !ok {
+		r.Check(c)
+	}
+}
+
+// required checks that a member is not empty.
+func (r *recorder) required(name, want, value string) bool {
+	return value != "" || r.Check(exchange.Check{
+		Name: name, Want: want, Got: "nothing", Reason: exchange.ReasonParameterMissing, Message: name + " is missing",
+	})
+}
+
+// challenge records whether the challenge that name answers was proven.
+func (r *recorder) challenge(name, want string, err error) bool {
+	c := exchange.Check{Name: name, Want: want, Passed: true}
+	if err != nil {
+		r.Fail(c, err)
+		return false
+	}
+	return r.Check(c)
+}
