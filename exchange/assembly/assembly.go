@@ -171,7 +171,7 @@ func (p *Parts) wireServer(c Config) error {
 		endpoints.Mail = c.Mail
 	}
 	cfg := server.Config{
-		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Answers: p.Responses,
+		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Responses: p.Responses,
 		Keys: p.Keys, ClientSessions: p.WalletLogins,
 		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
 		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,

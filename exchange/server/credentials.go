@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -82,24 +83,13 @@ func (r *Request) basic() (credentials, error) {
 	if err != nil {
 		return none, denied("the Basic credentials are not base64")
 	}
-	id, secret, ok := decodeBasic(pair)
-	if !ok || id == "" || secret == "" {
+	first, second, _ := bytes.Cut(pair, []byte{':'})
+	id, idOK := unescape(first)
+	secret, secretOK := unescape(second)
+	if !idOK || !secretOK || len(id) == 0 || len(secret) == 0 {
 		return none, denied("the Basic credentials are not an ID and a secret")
 	}
-	return credentials{method: exchange.AuthSecretBasic, id: id, secret: secret}, nil
-}
-
-func decodeBasic(pair []byte) (id, secret string, ok bool) {
-	i := strings.IndexByte(string(pair), ':')
-	if i < 0 {
-		return "", "", false
-	}
-	first, ok := unescape(pair[:i])
-	if !ok {
-		return "", "", false
-	}
-	second, ok := unescape(pair[i+1:])
-	return string(first), string(second), ok
+	return credentials{method: exchange.AuthSecretBasic, id: string(id), secret: string(secret)}, nil
 }
 
 // jsonCredentials returns the credentials at a JSON endpoint, never two at once.

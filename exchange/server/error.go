@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"cambio/exchange"
@@ -82,28 +83,20 @@ func appendError(b strictjson.Buffer, e *exchange.Error, res exchange.ErrorRespo
 // operators are so by their validation; callers' need not be.
 func describe(s string) string {
 	const most = 256
-	b := make([]byte, 0, min(len(s), most))
-	for _, r := range s {
-		if len(b) == most {
-			break
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\':
+			return '/'
+		case r < ' ' || r == 0x7f:
+			return ' '
+		case r > 0x7f:
+			return '?'
 		}
-		b = append(b, described(r))
-	}
-	return string(b)
-}
-
-func described(r rune) byte {
-	switch {
-	case r == '"':
-		return '\''
-	case r == '\\':
-		return '/'
-	case r < ' ' || r == 0x7f:
-		return ' '
-	case r > 0x7f:
-		return '?'
-	}
-	return byte(r)
+		return r
+	}, s)
+	return s[:min(len(s), most)]
 }
 
 // retryAfter returns seconds, 0 for no header (RFC 9110 §10.2.3). What is only busy
@@ -121,12 +114,9 @@ func retryAfter(e *exchange.Error, status int) int64 {
 // tellOperator logs what is wrong with the server. What is wrong with a request is
 // in the audit event, so that callers cannot fill the log.
 func (r *Request) tellOperator(e *exchange.Error) {
-	switch e.Reason {
-	case exchange.ReasonInternal, exchange.ReasonStoreUnavailable, exchange.ReasonMailUnavailable:
-	default:
-		if e.Reason.Response().Status != http.StatusInternalServerError {
-			return
-		}
+	if e.Reason.Response().Status != http.StatusInternalServerError &&
+		e.Reason != exchange.ReasonStoreUnavailable && e.Reason != exchange.ReasonMailUnavailable {
+		return
 	}
 	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 		slog.String("request_id", r.ID), slog.String("path", exchange.Clip(r.http.URL.Path)),

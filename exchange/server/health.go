@@ -27,7 +27,11 @@ func (s *Server) ready(r *Request) error {
 	for _, check := range checks {
 		good = good && check.Err == nil
 		if verbose {
-			r.out = appendCheck(r.out, check)
+			mark := "[+] "
+			if check.Err != nil {
+				mark = "[-] "
+			}
+			r.out = append(r.out, mark+exchange.Clip(check.Name)+"\n"...)
 		}
 	}
 	r.media = textMedia
@@ -41,13 +45,3 @@ func (s *Server) ready(r *Request) error {
 }
 
 var errDraining = errors.New("the server is stopping")
-
-func appendCheck(b []byte, check ReadyCheck) []byte {
-	mark := "[+] "
-	if check.Err != nil {
-		mark = "[-] "
-	}
-	b = append(b, mark...)
-	b = append(b, exchange.Clip(check.Name)...)
-	return append(b, '\n')
-}

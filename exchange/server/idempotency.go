@@ -44,41 +44,10 @@ func (r *Request) readIdempotencyKey() error {
 		return malformed("there are %d Idempotency-Key headers", len(values))
 	}
 	var ok bool
-	if r.idempotency.key, ok = idempotencyKey(values[0]); !ok {
+	if r.idempotency.key, ok = idempotency.ParseKey(values[0]); !ok {
 		return Refused(exchange.ReasonParameterInvalid, "Idempotency-Key is not 1 to 255 printable ASCII characters, in quotation marks or without spaces, commas and quotation marks")
 	}
 	return nil
-}
-
-// idempotencyKey parses a key: the draft's string (RFC 9651 §3.3.3) without
-// parameters, or the bare text that most clients send. Two lines of the header
-// that a proxy joined (RFC 9110 §5.3) are neither.
-func idempotencyKey(value string) (key string, ok bool) {
-	if quoted, found := strings.CutPrefix(value, `"`); found {
-		key, ok = unquote(quoted)
-	} else {
-		key, ok = value, !strings.ContainsAny(value, ` ",`)
-	}
-	outside := func(r rune) bool { return r < ' ' || r > '~' }
-	return key, ok && len(key) >= 1 && len(key) <= 255 && !strings.ContainsFunc(key, outside)
-}
-
-// unquote parses what follows the opening quotation mark of a string.
-func unquote(s string) (string, bool) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			return b.String(), i == len(s)-1
-		case s[i] != '\\':
-		case i+1 == len(s) || s[i+1] != '"' && s[i+1] != '\\':
-			return "", false
-		default:
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return "", false
 }
 
 // lookup replays the stored response to the same request, or reserves the right
@@ -92,7 +61,7 @@ func (r *Request) lookup() (replayed bool, err error) {
 	if r.Caller.Client == nil {
 		return false, errors.New("a request with an Idempotency-Key has no client")
 	}
-	stored, reservation, err := r.server.cfg.Answers.Lookup(r.Context(), idempotency.Request{
+	stored, reservation, err := r.server.cfg.Responses.Lookup(r.Context(), idempotency.Request{
 		ID: r.ID, Client: r.Client().ID, Key: r.idempotency.key, Fingerprint: r.identity(), Durable: r.Caller.Authenticated,
 	}, r.Now)
 	if err != nil {

@@ -467,7 +467,7 @@ func (k *kept) Lookup(ctx context.Context, asked idempotency.Request, now time.T
 // of what failed.
 func TestOnlyAuthenticatedCallersReserveInStore(t *testing.T) {
 	k := &kept{}
-	p := newWorld(t, patient, func(cfg *server.Config) { k.real, cfg.Answers = cfg.Answers.(*idempotency.Store), k })
+	p := newWorld(t, patient, func(cfg *server.Config) { k.real, cfg.Responses = cfg.Responses.(*idempotency.Store), k })
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, path, body string
@@ -532,7 +532,7 @@ func TestResponsesWithoutReplay(t *testing.T) {
 // A store that is down begins nothing.
 func TestKeysWithoutAStore(t *testing.T) {
 	n := 0
-	p := newWorld(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Answers = broken{} })
+	p := newWorld(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Responses = broken{} })
 	p.want(p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 503, exchange.ReasonStoreUnavailable)
 	p.want(p.post("/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 200, "")
 	if n != 1 {

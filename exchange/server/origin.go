@@ -78,33 +78,20 @@ func (s *Server) ClientsChanged() {
 	if err := s.updateDiscovery(); err != nil {
 		s.cfg.Logger.Error("the discovery document could not be updated", "error", err)
 	}
-	origins := s.cfg.Clients().Origins()
-	err := s.allowPreflights(origins)
-	if err == nil {
+	var usable []string
+	for _, o := range s.cfg.Clients().Origins() {
+		_, err := cors.NewMiddleware(preflights([]string{o}))
+		if err != nil || strings.Contains(o, "*") { // a pattern to the middleware, a mistake here
+			s.cfg.Logger.Error("an origin cannot be used in browsers", "origin", exchange.Clip(o), "error", err)
+			continue
+		}
+		usable = append(usable, o)
+	}
+	cfg := preflights(usable)
+	if len(usable) > 0 && s.preflight.Reconfigure(&cfg) == nil {
 		return
 	}
-	s.cfg.Logger.Error("some origins cannot be used in browsers", "error", err)
-	usable := slices.DeleteFunc(slices.Clone(origins), func(o string) bool {
-		_, err := cors.NewMiddleware(preflights([]string{o}))
-		return err != nil || strings.Contains(o, "*")
-	})
-	if err := s.allowPreflights(usable); err != nil {
-		s.cfg.Logger.Error("no origin can be used in browsers", "error", err)
-		_ = s.preflight.Reconfigure(nil) // nil is always accepted
-	}
-}
-
-func (s *Server) allowPreflights(origins []string) error {
-	if len(origins) == 0 {
-		return s.preflight.Reconfigure(nil)
-	}
-	for _, o := range origins {
-		if strings.Contains(o, "*") { // a pattern to the middleware, a mistake here
-			return errors.New("origin " + exchange.Quote(o) + " is a pattern")
-		}
-	}
-	cfg := preflights(origins)
-	return s.preflight.Reconfigure(&cfg)
+	_ = s.preflight.Reconfigure(nil) // allows none; nil is always accepted
 }
 
 // preflights is the CORS of every path that browsers call: exact origins, no

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,9 @@ type Config struct {
 	Replays spender
 	// ClientSessions finds the client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
-	// Answers stores the responses to requests with an Idempotency-Key; package
+	// Responses stores the responses to requests with an Idempotency-Key; package
 	// idempotency has it.
-	Answers answers
+	Responses responses
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
 	// Limits slows down addresses that fail. Default: that of limit.Config.
@@ -120,7 +121,7 @@ type clientSessions interface {
 	Find(ctx context.Context, id string, now time.Time) (walletlogin.Session, error)
 }
 
-type answers interface {
+type responses interface {
 	Lookup(ctx context.Context, k idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error)
 }
 
@@ -173,18 +174,12 @@ func (cfg *Config) defaults() {
 	if cfg.Limits == nil {
 		cfg.Limits = limit.New(limit.Config{})
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
 	}
-	if cfg.MaxInFlight <= 0 {
-		cfg.MaxInFlight = DefaultMaxInFlight
-	}
-	if cfg.MaxQueued <= 0 {
-		cfg.MaxQueued = 1024
-	}
+	cfg.MaxInFlight = cmp.Or(max(cfg.MaxInFlight, 0), DefaultMaxInFlight)
+	cfg.MaxQueued = cmp.Or(max(cfg.MaxQueued, 0), 1024)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []ReadyCheck { return nil }
 	}

@@ -1,11 +1,11 @@
-package server
+package idempotency
 
 import (
 	"strings"
 	"testing"
 )
 
-func TestIdempotencyKey(t *testing.T) {
+func TestParseKey(t *testing.T) {
 	long := strings.Repeat("k", 255)
 	for _, row := range []struct {
 		name, value, key string // empty: refused
@@ -39,7 +39,7 @@ func TestIdempotencyKey(t *testing.T) {
 		{"not ASCII in a string", `"schlüssel"`, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if key, ok := idempotencyKey(row.value); ok != (row.key != "") || ok && key != row.key {
+			if key, ok := ParseKey(row.value); ok != (row.key != "") || ok && key != row.key {
 				t.Errorf("got %q, %v", key, ok)
 			}
 		})
@@ -48,12 +48,12 @@ func TestIdempotencyKey(t *testing.T) {
 
 // A key that is accepted is within bounds and has one string, and no more than
 // one bare text, that says it.
-func FuzzIdempotencyKey(f *testing.F) {
+func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{"a", `"a"`, `"a\"b\\"`, `"`, "a,b", `"a";x`, "", "\x00", `"\`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		key, ok := idempotencyKey(value)
+		key, ok := ParseKey(value)
 		if !ok {
 			return
 		}
@@ -69,7 +69,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 		if value != key && value != quoted {
 			t.Errorf("%q says %q in a third way", value, key)
 		}
-		if again, ok := idempotencyKey(quoted); !ok || again != key {
+		if again, ok := ParseKey(quoted); !ok || again != key {
 			t.Errorf("%q says %q, not %q", quoted, again, key)
 		}
 	})
