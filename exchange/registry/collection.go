@@ -61,8 +61,11 @@ func (e *entry[R, C]) value() *C {
 	return c.value
 }
 
-// prepare compiles the entry.
-func (e *entry[R, C]) prepare() { e.value() }
+// problems compiles the entry and returns its problems.
+func (e *entry[R, C]) problems() []exchange.Problem {
+	e.value()
+	return e.faults()
+}
 
 // known returns what was compiled from the entry so far, nil if nothing was.
 func (e *entry[R, C]) known() *C {

@@ -26,10 +26,12 @@ func (r *Registry) compileClient(record *clientRecord) (*exchange.CompiledClient
 		return nil, problems
 	}
 	c = c.WithClient(&record.Client)
-	c.WebhookSecret = r.webhookSecret(record.Client)
-	if webhook(record.Client) != nil && len(c.WebhookSecret) == 0 {
-		closeKeys(c.Keys)
-		return nil, []exchange.Problem{{Path: "checkout.webhook.secret", Message: "the stored secret cannot be unsealed"}}
+	for _, s := range webhookSecrets(record.Client) {
+		_, c.WebhookSecret = r.webhookSecrets(record.Client.ID, record.Client).find(s.ID)
+		if len(c.WebhookSecret) == 0 {
+			closeKeys(c.Keys)
+			return nil, []exchange.Problem{{Path: "checkout.webhook.secret", Message: "the stored secret cannot be unsealed"}}
+		}
 	}
 	return c, nil
 }
@@ -58,6 +60,6 @@ func (r *Registry) Warm(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		i.prepare()
+		i.value()
 	}
 }

@@ -9,18 +9,14 @@ import (
 	"strconv"
 )
 
-// diff returns how two records differ, without secrets.
-func (k collection[R, C]) diff(before, after R) []string {
-	var none R
-	return diff(leaves(k.shown(before, none)), leaves(k.shown(after, before)))
-}
-
 // leaf is a scalar of a JSON value.
 type leaf struct{ path, value string }
 
-// diff returns what was added or changed, then what was removed.
-func diff(before, after []leaf) []string {
+// diff returns how two registrations as they are shown differ: what was added or
+// changed, then what was removed.
+func diff(was, now any) []string {
 	var out []string
+	before, after := leaves(was), leaves(now)
 	old, next := values(before), values(after)
 	for _, l := range after {
 		was, had := old[l.path]

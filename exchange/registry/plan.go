@@ -73,11 +73,8 @@ type planner struct {
 
 // addition is a new entry of the draft, declared at path.
 type addition struct {
-	path  string
-	entry interface {
-		prepare()
-		faults() []exchange.Problem
-	}
+	path     string
+	problems func() []exchange.Problem // compiles the entry
 }
 
 // plan edits draft into what m declares. With problems, the draft must be
@@ -179,18 +176,21 @@ func declare[R record, C any](p *planner, k collection[R, C], path, id string, n
 	if slices.ContainsFunc(p.Problems, func(q exchange.Problem) bool { return strings.HasPrefix(q.Path, path) }) {
 		return nil
 	}
-	change, before := Change{Action: Add, Kind: k.kind, ID: id}, stored(p, k, id)
+	var none R
+	before := stored(p, k, id)
+	was, now := k.shown(before, none), k.shown(next, before)
+	change := Change{Action: Add, Kind: k.kind, ID: id}
 	if old := (*k.entries(p.before))[id]; old.active() {
 		change.Action = Edit
-		if sameJSON(before.registration(), next.registration()) && len(old.faults()) == 0 {
+		if sameJSON(was, now) && len(old.faults()) == 0 {
 			change.Action = Unchanged
 		}
 	}
 	if change.Action != Unchanged {
-		change.Diff = k.diff(before, next)
+		change.Diff = diff(was, now)
 		e := k.entry(next)
 		(*k.entries(p.draft))[id] = e
-		p.added = append(p.added, addition{path, e})
+		p.added = append(p.added, addition{path, e.problems})
 	}
 	p.changes = append(p.changes, change)
 	return &p.changes[len(p.changes)-1]
@@ -203,7 +203,7 @@ func removeUndeclared[R record, C any](p *planner, k collection[R, C]) {
 		if e := entries[id]; e.active() && !p.declared[k.kind][id] {
 			var none R
 			p.remove(p.draft, k.kind, id, p.now)
-			p.changes = append(p.changes, Change{Action: Remove, Kind: k.kind, ID: id, Diff: k.diff(e.record, none)})
+			p.changes = append(p.changes, Change{Action: Remove, Kind: k.kind, ID: id, Diff: diff(k.shown(e.record, none), k.shown(none, e.record))})
 		}
 	}
 }
@@ -214,13 +214,13 @@ func (p *planner) compileAdded() {
 	for part := range slices.Chunk(p.added, 1+len(p.added)/runtime.GOMAXPROCS(0)) {
 		wg.Go(func() {
 			for _, a := range part {
-				a.entry.prepare()
+				a.problems()
 			}
 		})
 	}
 	wg.Wait()
 	for _, a := range p.added {
-		for _, q := range a.entry.faults() {
+		for _, q := range a.problems() {
 			q.Path = member(a.path, q.Path)
 			p.Problems = append(p.Problems, q)
 		}

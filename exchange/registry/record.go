@@ -8,9 +8,8 @@ import (
 
 // record is a registration as it is stored.
 type record interface {
-	written() uint64   // the revision that wrote it
-	active() bool      // it is registered, not removed
-	registration() any // what a manifest declares
+	written() uint64 // the revision that wrote it
+	active() bool    // it is registered, not removed
 }
 
 // stamp is the part that all records have.
@@ -30,8 +29,7 @@ type issuerRecord struct {
 	Removed time.Time       `json:"removed,omitzero"`
 }
 
-func (r issuerRecord) active() bool      { return r.Removed.IsZero() }
-func (r issuerRecord) registration() any { return r.Issuer }
+func (r issuerRecord) active() bool { return r.Removed.IsZero() }
 
 // clientRecord is a client with the MACs of its secrets and the sealed secret of
 // its webhook.
@@ -40,15 +38,11 @@ type clientRecord struct {
 	Client exchange.Client `json:"client"`
 }
 
-func (r clientRecord) registration() any { return r.Client }
-
 // detailRecord is a type of authorization_details.
 type detailRecord struct {
 	stamp
 	Type exchange.DetailType `json:"type"`
 }
-
-func (r detailRecord) registration() any { return r.Type }
 
 // revision counts the changes of the registry. Every change replaces it, on the
 // condition that it is still the one the change was decided on.

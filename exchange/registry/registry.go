@@ -44,7 +44,7 @@ type Registry struct {
 	clients   collection[clientRecord, exchange.CompiledClient]
 	types     collection[detailRecord, exchange.DetailKind]
 	current   atomic.Pointer[Snapshot]
-	uses      sync.Map // secretKey → *atomic.Int64, the last use in seconds since 1970
+	uses      sync.Map // secretKey → int64, the last use in seconds since 1970
 
 	mu       sync.Mutex           // held while current is replaced
 	flushed  map[string]time.Time // secretKey → stored last use

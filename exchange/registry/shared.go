@@ -98,20 +98,12 @@ func (r *Registry) unsealed(i exchange.Issuer) (exchange.Issuer, []exchange.Prob
 	return i, problems
 }
 
-// webhook returns a client's webhook, nil if it has none.
-func webhook(c exchange.Client) *exchange.Webhook {
-	if c.Checkout == nil {
-		return nil
-	}
-	return c.Checkout.Webhook
-}
-
 // webhookSecrets returns the secret of a client's webhook, none if it has none.
 func webhookSecrets(c exchange.Client) []exchange.SharedSecret {
-	if hook := webhook(c); hook != nil {
-		return []exchange.SharedSecret{hook.Secret}
+	if c.Checkout == nil || c.Checkout.Webhook == nil {
+		return nil
 	}
-	return nil
+	return []exchange.SharedSecret{c.Checkout.Webhook.Secret}
 }
 
 // withWebhookSecrets returns a client with other [webhookSecrets]. c is not changed.
@@ -123,16 +115,6 @@ func withWebhookSecrets(c exchange.Client, secrets []exchange.SharedSecret) exch
 		c.Checkout = &checkout
 	}
 	return c
-}
-
-// webhookSecret returns the plain secret of a stored client's webhook, nil if there
-// is none or it cannot be unsealed.
-func (r *Registry) webhookSecret(stored exchange.Client) []byte {
-	for _, s := range webhookSecrets(stored) {
-		_, plain := r.webhookSecrets(stored.ID, stored).find(s.ID)
-		return plain
-	}
-	return nil
 }
 
 // idsOnly returns secrets without values and seals.

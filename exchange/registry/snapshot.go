@@ -114,7 +114,7 @@ func (s *Snapshot) index() *Snapshot {
 		}
 	}
 	for _, t := range s.types {
-		t.prepare()
+		t.value()
 	}
 	s.origins, s.detailTypes = nil, nil
 	for _, c := range s.clients {
@@ -139,20 +139,18 @@ func sortedSet(list []string) []string {
 
 // release closes the keys that s holds and next does not.
 func (s *Snapshot) release(next *Snapshot) {
-	for id, i := range s.issuers {
-		if next.issuers[id] != i {
-			if old := i.retire(); old != nil {
-				closeKeys(old.Keys)
-			}
-		}
-	}
-	for id, c := range s.clients {
-		if next.clients[id] == c {
+	release(s.issuers, next.issuers, func(i *exchange.CompiledIssuer) exchange.KeySet { return i.Keys })
+	release(s.clients, next.clients, func(c *exchange.CompiledClient) exchange.KeySet { return c.Keys })
+}
+
+func release[R record, C any](entries, next map[string]*entry[R, C], keys func(*C) exchange.KeySet) {
+	for id, e := range entries {
+		if next[id] == e {
 			continue
 		}
-		old, kept := c.retire(), next.clients[id].known()
-		if old != nil && (kept == nil || kept.Keys != old.Keys) {
-			closeKeys(old.Keys)
+		old, kept := e.retire(), next[id].known()
+		if old != nil && (kept == nil || keys(kept) != keys(old)) {
+			closeKeys(keys(old))
 		}
 	}
 }

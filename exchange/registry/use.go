@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"cambio/exchange"
@@ -28,25 +27,19 @@ type useRecord struct {
 // nothing: [Registry.FlushUses] writes all uses together.
 func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
 	key, at := secretKey(clientID, secretID), now.Unix()
-	last, known := r.uses.Load(key)
-	if !known {
-		first := new(atomic.Int64)
-		first.Store(at)
-		last, _ = r.uses.LoadOrStore(key, first)
-	}
-	if last := last.(*atomic.Int64); last.Load() != at {
-		last.Store(at)
+	if last, _ := r.uses.Load(key); last != at {
+		r.uses.Store(key, at)
 	}
 }
 
 // lastUse returns the last use of a secret in this process, the zero time if there
 // is none.
 func (r *Registry) lastUse(key string) time.Time {
-	last, known := r.uses.Load(key)
+	at, known := r.uses.Load(key)
 	if !known {
 		return time.Time{}
 	}
-	return time.Unix(last.(*atomic.Int64).Load(), 0).UTC()
+	return time.Unix(at.(int64), 0).UTC()
 }
 
 // FlushUses stores the last uses that are not stored yet, and forgets those of
