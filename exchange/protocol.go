@@ -41,3 +41,6 @@ const (
 	AuthSecretPost    AuthMethod = "client_secret_post"
 	AuthPrivateKeyJWT AuthMethod = "private_key_jwt"
 )
+
+// BySecret reports whether clients authenticate by a secret that they send.
+func (m AuthMethod) BySecret() bool { return m == AuthSecretBasic || m == AuthSecretPost }

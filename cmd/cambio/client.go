@@ -85,7 +85,7 @@ func (c *cli) addClient(ctx context.Context, client exchange.Client) error {
 		return err
 	}
 	out := added{Client: client}
-	if bySecret(&client) {
+	if client.Auth.BySecret() {
 		s, err := api.RotateSecret(ctx, client.ID)
 		if err != nil {
 			return fmt.Errorf("client %s is registered, but creating its secret failed: %w", client.ID, err)

@@ -14,7 +14,7 @@ import (
 func (a *app) warnUnready() {
 	mails := 0
 	for _, client := range a.Registry.Snapshot().Manifest().Clients {
-		if bySecret(&client) && len(client.Secrets) == 0 {
+		if client.Auth.BySecret() && len(client.Secrets) == 0 {
 			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}
 		if client.MayPresent(exchange.TypeOTP) {
@@ -33,12 +33,8 @@ func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
 		added[change.ID] = change.Action == registry.Add && change.Kind == registry.KindClient || added[change.ID]
 	}
 	for _, client := range clients {
-		if added[client.ID] && bySecret(&client) {
+		if added[client.ID] && client.Auth.BySecret() {
 			c.say("hint", "client "+client.ID+" has no secret yet; create one with: cambio client rotate "+client.ID)
 		}
 	}
-}
-
-func bySecret(c *exchange.Client) bool {
-	return c.Auth == exchange.AuthSecretBasic || c.Auth == exchange.AuthSecretPost
 }

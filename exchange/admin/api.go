@@ -49,11 +49,10 @@ type Config struct {
 
 // api is the receiver of the handlers.
 type api struct {
-	cfg      Config
-	log      *slog.Logger
-	now      func() time.Time
-	huma     huma.API
-	rotating sync.Mutex // of client secrets
+	cfg  Config
+	log  *slog.Logger
+	now  func() time.Time
+	huma huma.API
 }
 
 // New returns the handler of the admin API: /v1/… and, with the token too,

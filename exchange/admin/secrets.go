@@ -30,26 +30,19 @@ func (a *api) listSecrets(ctx context.Context, in *byID) (secretList, error) {
 	return out, err
 }
 
-// rotateSecret holds the lock so that the newest ID is that of its secret.
 func (a *api) rotateSecret(ctx context.Context, in *byID) (NewSecret, error) {
-	a.rotating.Lock()
-	defer a.rotating.Unlock()
 	c, err := a.findClient(in.ID)
 	if err != nil {
 		return NewSecret{}, err
 	}
-	if c.Auth != exchange.AuthSecretBasic && c.Auth != exchange.AuthSecretPost {
+	if !c.Auth.BySecret() {
 		return NewSecret{}, &refusal{status: http.StatusConflict, detail: fmt.Sprintf(
 			"client %s does not authenticate by a secret; set its auth to %s or %s", c.ID, exchange.AuthSecretBasic, exchange.AuthSecretPost)}
 	}
-	secret, err := a.cfg.Registry.NewSecret(ctx, in.ID, a.now())
-	if err == nil {
-		c, err = a.findClient(in.ID)
-	}
+	id, secret, err := a.cfg.Registry.NewSecret(ctx, in.ID, a.now())
 	if err != nil {
 		return NewSecret{}, err
 	}
-	id := c.Secrets[len(c.Secrets)-1].ID
 	a.note(ctx, audit.Event{Name: "admin.secret.rotate", Client: in.ID, Key: id})
 	return NewSecret{ID: id, Secret: secret}, nil
 }

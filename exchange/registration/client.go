@@ -44,7 +44,7 @@ func (l *linter) authentication(c *exchange.Client) {
 	if c.Auth != "" {
 		l.oneOf("auth", string(c.Auth), string(exchange.AuthNone), string(exchange.AuthSecretBasic), string(exchange.AuthSecretPost), string(exchange.AuthPrivateKeyJWT))
 	}
-	if len(c.Secrets) > 0 && !hasSecret(c) {
+	if len(c.Secrets) > 0 && !c.Auth.BySecret() {
 		l.Add("secrets", "has no meaning for auth %s; set auth to client_secret_basic or client_secret_post, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
 	}
 	if c.Auth == exchange.AuthPrivateKeyJWT {
@@ -52,11 +52,6 @@ func (l *linter) authentication(c *exchange.Client) {
 	} else if c.Keys != nil {
 		l.Add("keys", "has no meaning for auth %s; set auth to private_key_jwt, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
 	}
-}
-
-// hasSecret reports whether the client authenticates by a secret.
-func hasSecret(c *exchange.Client) bool {
-	return c.Auth == exchange.AuthSecretBasic || c.Auth == exchange.AuthSecretPost
 }
 
 // assertionKeys checks the keys of a private_key_jwt client (RFC 7523 §2.2).

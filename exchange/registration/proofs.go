@@ -44,7 +44,7 @@ func (l *linter) pageRefresh(c *exchange.Client) {
 }
 
 func (l *linter) secretAddresses(c *exchange.Client) {
-	if len(c.SecretAddresses) > 0 && !hasSecret(c) {
+	if len(c.SecretAddresses) > 0 && !c.Auth.BySecret() {
 		l.Add("secretAddresses", "has no meaning for auth %s; set auth to client_secret_basic or client_secret_post, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
 	}
 	l.each("secretAddresses", c.SecretAddresses, func(path, text string) {

@@ -20,7 +20,7 @@ func (l *linter) wallets(c *exchange.Client) {
 	case w != nil && !brings:
 		l.Add("wallets", "is about wallet signatures; add wallet-signature to proofs, or remove it")
 	}
-	if brings && !hasSecret(c) {
+	if brings && !c.Auth.BySecret() {
 		l.Add("proofs", "has wallet-signature, whose sessions a client opens by its secret, and auth is %s; set auth to client_secret_basic or client_secret_post, or remove it", cmp.Or(c.Auth, exchange.AuthNone))
 	}
 	if w == nil {

@@ -107,7 +107,7 @@ func BenchmarkApplyOne(b *testing.B) {
 func BenchmarkCheckSecret(b *testing.B) {
 	w := newWorld(b)
 	w.apply(b, manifest(confidential("c")), false)
-	secret, err := w.NewSecret(b.Context(), "c", noon)
+	_, secret, err := w.NewSecret(b.Context(), "c", noon)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func TestWebhookSecretIsSealed(t *testing.T) {
 			t.Errorf("applying it again did %q", short(plan))
 		}
 	}
-	generated, err := w.NewSecret(context.Background(), "shop", noon)
+	_, generated, err := w.NewSecret(context.Background(), "shop", noon)
 	if must(t, err); generated == "" {
 		t.Fatal("no secret")
 	}

@@ -162,7 +162,7 @@ func (p *planner) client(path string, declared exchange.Client) error {
 	}
 	declared = withWebhookSecrets(declared, secrets)
 	declared.Secrets = nil
-	if bySecret(declared) {
+	if declared.Auth.BySecret() {
 		declared.Secrets = stored.Secrets
 	}
 	declare(p, p.clients, path, declared.ID, clientRecord{stamp{p.draft.revision}, declared})

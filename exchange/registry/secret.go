@@ -18,23 +18,22 @@ import (
 // generated, so that the newer one can be deployed to the client's instances.
 const secretOverlap = 24 * time.Hour
 
-// NewSecret generates a secret for a client that authenticates by one and returns
-// it: ssk_ and 256 random bits, in base64url. Only its MAC is stored, so it cannot
-// be shown again. The previous secret expires after 24 hours, the one before that
-// at once.
-func (r *Registry) NewSecret(ctx context.Context, clientID string, now time.Time) (secret string, err error) {
-	secret = "ssk_" + base64.RawURLEncoding.EncodeToString(random(32))
+// NewSecret generates a secret for a client that authenticates by one: ssk_ and 256
+// random bits, in base64url. Only its MAC is stored, so it cannot be shown again.
+// The previous secret expires after 24 hours, the one before that at once.
+func (r *Registry) NewSecret(ctx context.Context, clientID string, now time.Time) (id, secret string, err error) {
+	id, secret = hex.EncodeToString(random(6)), "ssk_"+base64.RawURLEncoding.EncodeToString(random(32))
 	err = r.changeSecrets(ctx, clientID, now, func(c exchange.Client) ([]exchange.ClientSecret, error) {
-		if !bySecret(c) {
+		if !c.Auth.BySecret() {
 			return nil, fmt.Errorf("it does not authenticate by a secret: set its auth to %s", exchange.AuthSecretBasic)
 		}
-		next := exchange.ClientSecret{ID: hex.EncodeToString(random(6)), MAC: r.secretMAC(c.ID, secret), Created: now.UTC()}
+		next := exchange.ClientSecret{ID: id, MAC: r.secretMAC(c.ID, secret), Created: now.UTC()}
 		return append(expiring(c.Secrets, now), next), nil
 	})
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return secret, nil
+	return id, secret, nil
 }
 
 // RevokeSecret revokes one of a client's secrets at once; storage.ErrNotFound if
@@ -99,10 +98,6 @@ func expiring(list []exchange.ClientSecret, now time.Time) []exchange.ClientSecr
 		return []exchange.ClientSecret{s}
 	}
 	return nil
-}
-
-func bySecret(c exchange.Client) bool {
-	return c.Auth == exchange.AuthSecretBasic || c.Auth == exchange.AuthSecretPost
 }
 
 func expired(s exchange.ClientSecret, now time.Time) bool {

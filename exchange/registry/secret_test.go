@@ -23,7 +23,7 @@ func confidential(id string) exchange.Client {
 
 func (w *world) newSecret(t *testing.T, id string, now time.Time) string {
 	t.Helper()
-	secret, err := w.NewSecret(t.Context(), id, now)
+	_, secret, err := w.NewSecret(t.Context(), id, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +117,10 @@ func TestRevokedSecretStopsAtOnce(t *testing.T) {
 func TestOnlyClientsThatAuthenticateBySecretHaveSecrets(t *testing.T) {
 	w := newWorld(t)
 	w.apply(t, manifest(confidential("c"), client("public")), false)
-	if s, err := w.NewSecret(t.Context(), "public", noon); err == nil || s != "" {
+	if _, s, err := w.NewSecret(t.Context(), "public", noon); err == nil || s != "" {
 		t.Errorf("a public client got a secret: %v", err)
 	}
-	if _, err := w.NewSecret(t.Context(), "z", noon); !errors.Is(err, storage.ErrNotFound) {
+	if _, _, err := w.NewSecret(t.Context(), "z", noon); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("unknown client: %v", err)
 	}
 	secret := w.newSecret(t, "c", noon)

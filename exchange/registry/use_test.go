@@ -101,9 +101,9 @@ func TestLastUsesAreRemovedWithTheirSecrets(t *testing.T) {
 			return err
 		},
 		"rotated twice": func(w *world) error {
-			_, err := w.NewSecret(t.Context(), "c", noon)
+			_, _, err := w.NewSecret(t.Context(), "c", noon)
 			if err == nil {
-				_, err = w.NewSecret(t.Context(), "c", noon)
+				_, _, err = w.NewSecret(t.Context(), "c", noon)
 			}
 			return err
 		},

@@ -147,7 +147,7 @@ func (r *Request) authenticatePublic(client *exchange.CompiledClient) error {
 // authenticate, and where the secret would be.
 func (r *Request) howToAuthenticate(auth exchange.AuthMethod) error {
 	text := "the client must authenticate by " + string(auth)
-	if r.endpoint.Caller != FormClient && (auth == exchange.AuthSecretBasic || auth == exchange.AuthSecretPost) {
+	if r.endpoint.Caller != FormClient && auth.BySecret() {
 		text += ": there is neither X-Server-Secret, under whatever vendor's name, nor Basic"
 	}
 	if r.endpoint.PageRefresh && r.origin != "" {

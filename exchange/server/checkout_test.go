@@ -27,11 +27,7 @@ func withShop(t *testing.T, edit ...func(*server.Config)) (*world, string) {
 	c.Audiences = []string{api, publicURL}
 	c.DetailTypes, c.Checkout = []string{"checkout"}, &exchange.Checkout{Audience: pay}
 	p.apply(m)
-	secret, err := p.registry.NewSecret(t.Context(), "machine", p.clock())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p, secret
+	return p, p.newSecret("machine")
 }
 
 // own is the machine's own access token.

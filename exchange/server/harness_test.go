@@ -102,6 +102,12 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// newSecret generates a secret for a client.
+func (p *world) newSecret(client string) string {
+	_, secret, err := p.registry.NewSecret(context.Background(), client, p.clock())
+	return must(secret, err)
+}
+
 // jsonPaths returns the paths of all JSON endpoints.
 func jsonPaths() []string {
 	var paths []string
@@ -143,7 +149,7 @@ func newWorldWith(t *testing.T, c assembly.Config, edit ...func(*server.Config))
 	t.Cleanup(parts.Close)
 	p.registry, p.users, p.requests, p.server = parts.Registry, parts.Users, parts.KeyLogins, parts.Server
 	p.apply(p.manifest())
-	p.secret = must(p.registry.NewSecret(context.Background(), "basic", p.now)) + " " + must(p.registry.NewSecret(context.Background(), "post", p.now))
+	p.secret = p.newSecret("basic") + " " + p.newSecret("post")
 	h := httptest.NewUnstartedServer(nil)
 	h.Config = server.HTTPServer(p.server.Handler())
 	h.Start()

@@ -33,7 +33,7 @@ func newBackends(t *testing.T) (p *world, secrets map[string]string) {
 	p.apply(p.backends())
 	secrets = map[string]string{}
 	for _, id := range []string{"shop", "desk", "corp"} {
-		secrets[id] = must(p.registry.NewSecret(t.Context(), id, p.clock()))
+		secrets[id] = p.newSecret(id)
 	}
 	return p, secrets
 }
@@ -327,7 +327,7 @@ func TestParallelFirstCallsMakeOneUser(t *testing.T) {
 func TestSecretsOfBackendsRotate(t *testing.T) {
 	p, secrets := newBackends(t)
 	old := secrets["shop"]
-	next := must(p.registry.NewSecret(t.Context(), "shop", p.clock()))
+	next := p.newSecret("shop")
 	ask := func(secret string) answer { return p.inject("shop", secret, `{"externalUserId":"u"}`) }
 	p.want(ask(old), 200, "")
 	p.want(ask(next), 200, "")

@@ -52,7 +52,7 @@ func shop(t *testing.T) (p *world, secret string) {
 	}
 	m.Clients = append(m.Clients, client)
 	p.apply(m)
-	return p, must(p.registry.NewSecret(t.Context(), "shop", p.now))
+	return p, p.newSecret("shop")
 }
 
 // open opens a session of shop for a wallet; more are members of the request.
