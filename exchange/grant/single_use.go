@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -27,9 +26,8 @@ func (e *Endpoint) useTokens(ctx context.Context, v *verified, now time.Time) ([
 
 func (e *Endpoint) useToken(ctx context.Context, s *exchange.Subject, now time.Time) (writes []storage.Write, err error) {
 	if s.Proof.Replay != "" {
-		id := binary.AppendUvarint(nil, uint64(len(s.Issuer))) // no two pairs share an id
-		id = append(append(id, s.Issuer...), s.Proof.Replay...)
-		w, err := e.cfg.Replays.Once(ctx, "subject token", string(id), s.Proof.Expires, now)
+		id := string(exchange.LengthPrefixed(s.Issuer, s.Proof.Replay))
+		w, err := e.cfg.Replays.Once(ctx, "subject token", id, s.Proof.Expires, now)
 		if err != nil {
 			return nil, err
 		}
