@@ -11,8 +11,8 @@ import (
 	"cambio/exchange/grant"
 )
 
-// acting is a request of client that bot, a subject of the other issuer, acts
-// for alice.
+// acting returns a request of client in which bot, a subject of the other issuer,
+// acts for alice.
 func (w *world) acting(client string, claims ...any) *grant.Request {
 	req := w.exchange(client, claims...)
 	req.ActorToken = w.other.Sign(w.other.Claims("bot", client))
@@ -20,9 +20,8 @@ func (w *world) acting(client string, claims ...any) *grant.Request {
 	return req
 }
 
-// TestActor: who may act is decided by the client's registration and the
-// issuer's may_act.
-func TestActor(t *testing.T) {
+// The client's registration and the issuer's may_act decide which actor may act.
+func TestActorNeedsPermission(t *testing.T) {
 	const no = exchange.ReasonActorNotAllowed
 	bot := func(w *world, more ...any) map[string]any {
 		return edited(map[string]any{"iss": w.other.URL, "sub": "bot"}, more)
@@ -34,9 +33,9 @@ func TestActor(t *testing.T) {
 		claim    func(*world) any
 		reason   exchange.Reason
 	}{
-		{"nobody allows it", false, false, nil, no},
+		{"neither allows it", false, false, nil, no},
 		{"the client", true, false, nil, ""},
-		{"the issuer would, but says nobody", false, true, nil, no},
+		{"the issuer may, but names no actor", false, true, nil, no},
 		{"the issuer says so", false, true, func(w *world) any { return bot(w) }, ""},
 		{"an issuer that may not says so", false, false, func(w *world) any { return bot(w) }, no},
 		{"the client, and an issuer that may not", true, false, func(w *world) any { return bot(w) }, ""},
@@ -77,8 +76,8 @@ func TestActor(t *testing.T) {
 	}
 }
 
-// TestActorToken has rows in which something is wrong with the actor token.
-func TestActorToken(t *testing.T) {
+// Each row has one fault in the actor token.
+func TestActorTokenWithOneFaultIsRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		edit   func(*world, *grant.Request)
@@ -91,7 +90,7 @@ func TestActorToken(t *testing.T) {
 		}, exchange.ReasonActorTokenInvalid},
 		{"for another", func(w *world, r *grant.Request) { r.ActorToken = w.other.Sign(w.other.Claims("bot", "x")) }, exchange.ReasonActorTokenInvalid},
 		{"another's signature", func(w *world, r *grant.Request) { r.ActorToken = w.issuer.Sign(w.other.Claims("bot", "backend")) }, exchange.ReasonActorTokenInvalid},
-		{"of a type nobody knows", func(_ *world, r *grant.Request) { r.ActorTokenType = "x" }, exchange.ReasonActorTokenInvalid},
+		{"of an unknown type", func(_ *world, r *grant.Request) { r.ActorTokenType = "x" }, exchange.ReasonActorTokenInvalid},
 		{"of an issuer the client may not bring", func(w *world, r *grant.Request) {
 			w.changeClient("backend", func(c *exchange.Client) { c.Issuers = []string{"one"} })
 			r.Client = w.registry.Snapshot().Client("backend")
@@ -106,7 +105,7 @@ func TestActorToken(t *testing.T) {
 				i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "has(claims.staff)", Mode: exchange.ModeAudit}}
 			})
 		}, ""},
-		{"its issuer's keys cannot be had", func(w *world, _ *grant.Request) { w.other.Fail(500) }, exchange.ReasonIssuerUnavailable},
+		{"its issuer's keys are unavailable", func(w *world, _ *grant.Request) { w.other.Fail(500) }, exchange.ReasonIssuerUnavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -125,8 +124,8 @@ func TestActorToken(t *testing.T) {
 	}
 }
 
-// TestStrangersAct: what a stranger's token says in act is not believed.
-func TestStrangersAct(t *testing.T) {
+// The act claim of an external token is ignored.
+func TestForeignActClaimIsIgnored(t *testing.T) {
 	w := newWorld(t)
 	_, token := w.granted(w.exchange("backend", "act", map[string]any{"sub": "root"}))
 	if token.Actor != nil {
@@ -138,9 +137,8 @@ func TestStrangersAct(t *testing.T) {
 	}
 }
 
-// TestActorChain: those who acted before stay, nested, and the chain has an
-// end.
-func TestActorChain(t *testing.T) {
+// Earlier actors are kept, nested, up to a maximum.
+func TestActorChainIsBounded(t *testing.T) {
 	w := newWorld(t)
 	resp, token := w.granted(w.acting("backend"))
 	_, own := w.wide("spa")
@@ -173,8 +171,8 @@ func TestActorChain(t *testing.T) {
 	}
 }
 
-// TestOwnActor: whose tokens of ours may stand for an actor.
-func TestOwnActor(t *testing.T) {
+// Which of this server's own tokens may be actor tokens.
+func TestOwnTokenAsActorToken(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("spa", func(c *exchange.Client) { c.Delegate = true })
 	spa, _ := w.wide("spa")
@@ -211,8 +209,8 @@ func TestOwnActor(t *testing.T) {
 	w.refused(req, exchange.ReasonActorTokenInvalid)
 }
 
-// TestActorOnce: an actor token for one use is spent too.
-func TestActorOnce(t *testing.T) {
+// A single-use actor token is used up by a login.
+func TestSingleUseActorTokenIsUsedUp(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("other", func(i *exchange.Issuer) { i.SingleUse = true })
 	req := w.acting("backend")
@@ -222,9 +220,9 @@ func TestActorOnce(t *testing.T) {
 	w.refused(again, exchange.ReasonSubjectTokenReplayed)
 }
 
-// TestActorOnceNarrowing: an actor token for one use is spent where nothing
-// else is stored, too, and of many that use it at once one gets through.
-func TestActorOnceNarrowing(t *testing.T) {
+// A single-use actor token is used up even where nothing else is stored, and of many
+// concurrent uses one wins.
+func TestSingleUseActorTokenHasOneWinner(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("other", func(i *exchange.Issuer) { i.SingleUse = true })
 	own, _ := w.wide("spa")
@@ -255,8 +253,8 @@ func TestActorOnceNarrowing(t *testing.T) {
 	}
 }
 
-// TestActorIsSubject: a token for one use does not prove two things at once.
-func TestActorIsSubject(t *testing.T) {
+// A single-use token is not both the subject and the actor token.
+func TestSingleUseTokenIsNotSubjectAndActor(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.SingleUse = true })
 	req := w.exchange("backend")
@@ -264,20 +262,19 @@ func TestActorIsSubject(t *testing.T) {
 	w.refused(req, exchange.ReasonSubjectTokenReplayed)
 }
 
-// TestActorLasts: a session remembers who acts.
-func TestActorLasts(t *testing.T) {
+// A session remembers its actor.
+func TestRefreshKeepsActor(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("spa", func(c *exchange.Client) { c.Delegate = true })
-	born, _ := w.granted(w.acting("spa"))
-	_, token := w.granted(w.refresh("spa", born.RefreshToken))
+	created, _ := w.granted(w.acting("spa"))
+	_, token := w.granted(w.refresh("spa", created.RefreshToken))
 	if a := token.Actor; a == nil || a.Subject != "bot" {
 		t.Errorf("after a refresh act is %+v", a)
 	}
 }
 
-// TestActorIsJudgedAgain: a session in which somebody acts ends with what let
-// them act.
-func TestActorIsJudgedAgain(t *testing.T) {
+// A session with an actor ends when the actor may no longer act.
+func TestRefreshReevaluatesActor(t *testing.T) {
 	byIssuer := func(w *world) *grant.Request {
 		w.changeIssuer("one", func(i *exchange.Issuer) { i.MayAct = true })
 		return w.acting("spa", "may_act", map[string]any{"iss": w.other.URL, "sub": "bot"})
@@ -286,7 +283,7 @@ func TestActorIsJudgedAgain(t *testing.T) {
 		w.changeClient("spa", func(c *exchange.Client) { c.Delegate = true })
 		return w.acting("spa")
 	}
-	var robin string // a user of ours
+	var robin string // a user of this server
 	byUser := func(w *world) *grant.Request {
 		req := byClient(w)
 		bob := w.exchange("spa", "sub", "robin")
@@ -309,11 +306,11 @@ func TestActorIsJudgedAgain(t *testing.T) {
 		{"the client may not bring the actor's issuer", byClient, func(w *world) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"one"} })
 		}, true},
-		{"the actor's issuer is gone", byClient, func(w *world) {
+		{"the actor's issuer was removed", byClient, func(w *world) {
 			w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[:1]; dropIssuer(m, "other") })
 		}, true},
 		{"nothing, by the issuer", byIssuer, func(*world) {}, false},
-		{"the issuer may not say who acts", byIssuer, func(w *world) {
+		{"the issuer may not name the actor", byIssuer, func(w *world) {
 			w.changeIssuer("one", func(i *exchange.Issuer) { i.MayAct = false })
 		}, true},
 		{"nothing, by a user", byUser, func(*world) {}, false},
@@ -323,13 +320,13 @@ func TestActorIsJudgedAgain(t *testing.T) {
 			w := newWorld(t)
 			req := tc.enter(w)
 			req.Client = w.registry.Snapshot().Client("spa")
-			born, _ := w.granted(req)
+			created, _ := w.granted(req)
 			tc.after(w)
 			if tc.ends {
-				w.refused(w.refresh("spa", born.RefreshToken), exchange.ReasonSessionEnded)
+				w.refused(w.refresh("spa", created.RefreshToken), exchange.ReasonSessionEnded)
 				return
 			}
-			w.granted(w.refresh("spa", born.RefreshToken))
+			w.granted(w.refresh("spa", created.RefreshToken))
 		})
 	}
 }

@@ -7,18 +7,18 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// BenchmarkToken is the whole token endpoint without HTTP, for a known user:
-// one RS256 verification and one ES256 signature each, and what goes with them.
+// BenchmarkToken measures the token endpoint without HTTP, for a known user: one
+// RS256 verification, one ES256 signature and the rest.
 func BenchmarkToken(b *testing.B) {
 	for _, bb := range []struct{ name, client string }{{"no session", "plain"}, {"session", "spa"}} {
 		b.Run(bb.name, func(b *testing.B) {
 			w := newWorld(b, jwkstest.WithAlg("RS256"))
 			text := w.issuer.Sign(w.claims(bb.client, "jti", "1", "azp", bb.client, "email", "alice@example.com", "email_verified", true, "name", "Alice"))
-			party := w.registry.Snapshot().Client(bb.client)
+			client := w.registry.Snapshot().Client(bb.client)
 			room := make([]exchange.Check, 0, 24) // the server has it from an earlier request
 			b.ReportAllocs()
 			for b.Loop() {
-				req := presenting(party, text)
+				req := presenting(client, text)
 				req.Trail.Checks = room
 				if _, err := w.token(req); err != nil {
 					b.Fatal(err)
@@ -30,8 +30,8 @@ func BenchmarkToken(b *testing.B) {
 
 func BenchmarkRefresh(b *testing.B) {
 	w := newWorld(b)
-	party := w.registry.Snapshot().Client("spa")
-	resp, err := w.token(presenting(party, w.issuer.Sign(w.claims("spa"))))
+	client := w.registry.Snapshot().Client("spa")
+	resp, err := w.token(presenting(client, w.issuer.Sign(w.claims("spa"))))
 	must(b, err)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -16,7 +16,7 @@ import (
 
 const pay = "https://pay.example" // takes checkout tokens
 
-// shop registers a client with checkout, and another.
+// shop registers a client with checkout, and a second one.
 func (w *world) shop(edit func(*exchange.Checkout)) {
 	w.Helper()
 	c := &exchange.Checkout{Audience: pay, PartnerID: "partner-7"}
@@ -34,7 +34,7 @@ func (w *world) shop(edit func(*exchange.Checkout)) {
 	})
 }
 
-// own is a token of the client's own with the scopes.
+// own returns a client's own access token with the scopes.
 func (w *world) own(client string, scopes ...string) string {
 	w.Helper()
 	resp, _ := w.granted(&grant.Request{
@@ -43,7 +43,7 @@ func (w *world) own(client string, scopes ...string) string {
 	return resp.AccessToken
 }
 
-// buying is a request of a client for customer c-1 and invoice i-1.
+// buying returns a request of a client for customer c-1 and invoice i-1.
 func (w *world) buying(client, token string) *grant.Request {
 	details, err := exchange.CheckoutDetails("c-1", "i-1")
 	must(w, err)
@@ -52,7 +52,7 @@ func (w *world) buying(client, token string) *grant.Request {
 	return r
 }
 
-func TestCheckout(t *testing.T) {
+func TestCheckoutTokenIsForOneInvoice(t *testing.T) {
 	w := newWorld(t)
 	w.shop(nil)
 	token := w.own("shop", "checkout:create")
@@ -76,7 +76,7 @@ func TestCheckout(t *testing.T) {
 	}
 }
 
-func TestCheckoutLifetime(t *testing.T) {
+func TestCheckoutLifetimeIsBounded(t *testing.T) {
 	for _, row := range []struct {
 		name         string
 		access, left exchange.Duration // of the client's own token
@@ -101,14 +101,14 @@ func TestCheckoutLifetime(t *testing.T) {
 			req := w.buying("shop", token)
 			req.MaxLifetime = row.asked
 			if resp, _ := w.granted(req); resp.ExpiresIn != row.want {
-				t.Errorf("lives %s, want %s", resp.ExpiresIn, row.want)
+				t.Errorf("expires in %s, want %s", resp.ExpiresIn, row.want)
 			}
 		})
 	}
 }
 
-// TestCheckoutRefused has rows that differ from a good request in one fact.
-func TestCheckoutRefused(t *testing.T) {
+// Each row differs from a good request in one fact.
+func TestCheckoutWithOneFaultIsRefused(t *testing.T) {
 	type change func(*world, *grant.Request)
 	with := func(token func(*world) string) change {
 		return func(w *world, r *grant.Request) { r.SubjectToken = token(w) }
@@ -167,8 +167,8 @@ func TestCheckoutRefused(t *testing.T) {
 	}
 }
 
-// A token of one client's is nothing to another, whatever that may do.
-func TestCheckoutOfAnother(t *testing.T) {
+// A client's own token is refused to another client, whatever that may do.
+func TestCheckoutNeedsTokenOfSameClient(t *testing.T) {
 	w := newWorld(t)
 	w.shop(nil)
 	token := w.own("shop", "checkout:create")
@@ -176,9 +176,9 @@ func TestCheckoutOfAnother(t *testing.T) {
 	w.refused(w.buying("backend", token), exchange.ReasonAccessTokenInsufficient)
 }
 
-// A checkout token is in a page's hands: it is exchanged for nothing, and makes
-// nobody act.
-func TestCheckoutTokensDoNotClimb(t *testing.T) {
+// A checkout token is in a page's hands: it is exchanged for nothing, and is no
+// actor token.
+func TestCheckoutTokensAreNotExchanged(t *testing.T) {
 	w := newWorld(t)
 	w.shop(nil)
 	resp, _ := w.granted(w.buying("shop", w.own("shop", "checkout:create")))
@@ -200,7 +200,7 @@ func TestCheckoutTokensDoNotClimb(t *testing.T) {
 	}, exchange.ReasonAuthorizationDetailsInvalid)
 }
 
-func TestCheckoutInvoices(t *testing.T) {
+func TestCheckoutInvoiceIsValidated(t *testing.T) {
 	var mu sync.Mutex
 	answer, asked := `{"accepted":true}`, 0
 	hook := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -245,8 +245,8 @@ func TestCheckoutInvoices(t *testing.T) {
 	}
 }
 
-// The scope says whom a token is for, unless somebody says otherwise.
-func TestCheckoutAudience(t *testing.T) {
+// The scope determines the audience, unless the request names one.
+func TestCheckoutScopeSetsAudience(t *testing.T) {
 	w := newWorld(t)
 	w.shop(nil)
 	for _, row := range []struct {
@@ -267,8 +267,8 @@ func TestCheckoutAudience(t *testing.T) {
 	}
 }
 
-// Nobody waits for anybody, and each gets a token of its own.
-func TestParallelCheckouts(t *testing.T) {
+// Concurrent requests do not wait for each other, and each gets its own token.
+func TestParallelCheckoutsDoNotWait(t *testing.T) {
 	w := newWorld(t)
 	w.shop(nil)
 	token := w.own("shop", "checkout:create")

@@ -8,7 +8,7 @@ import (
 	"cambio/exchange/grant"
 )
 
-func TestClientCredentials(t *testing.T) {
+func TestClientCredentialsNeedNoStore(t *testing.T) {
 	w := newWorld(t)
 	ask := func(client string) *grant.Request {
 		return &grant.Request{
@@ -71,7 +71,7 @@ func TestClientCredentials(t *testing.T) {
 	})
 }
 
-func TestJWTBearer(t *testing.T) {
+func TestJWTBearerIssuesNoRefreshToken(t *testing.T) {
 	w := newWorld(t)
 	ask := func(claims ...any) *grant.Request {
 		return &grant.Request{

@@ -10,7 +10,7 @@ import (
 
 const payment = `[{"amount":7,"type":"payment"}]`
 
-// pays registers the type payment and lets the clients ask for it.
+// pays registers the type payment and allows it to the clients.
 func (w *world) pays(clients ...string) {
 	w.Helper()
 	w.change(func(m *exchange.Manifest) {
@@ -24,14 +24,14 @@ func (w *world) pays(clients ...string) {
 	}
 }
 
-// paying is a request of client with details and the scopes.
+// paying returns a request of client with details and the scopes.
 func (w *world) paying(client, details string, scopes ...string) *grant.Request {
 	req := w.exchange(client)
 	req.Scopes, req.Details = scopes, json.RawMessage(details)
 	return req
 }
 
-func TestDetails(t *testing.T) {
+func TestDetailsNeedScopeSchemaAndClient(t *testing.T) {
 	for _, row := range []struct {
 		name, client, details string
 		scopes                []string
@@ -60,9 +60,9 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-// TestDetailsStay: what a session has, its refreshes and narrowed tokens have,
-// or less; when the type is taken away, neither gets a token without it.
-func TestDetailsStay(t *testing.T) {
+// Refreshed and narrowed tokens have the details of the session or fewer; when the
+// type is removed, neither gets a token without it.
+func TestDetailsNeverGrow(t *testing.T) {
 	w := newWorld(t)
 	w.pays("spa")
 	const two = `[{"amount":7,"type":"payment"},{"amount":8,"type":"payment"}]`
@@ -83,9 +83,9 @@ func TestDetailsStay(t *testing.T) {
 	w.refused(w.refresh("spa", next.RefreshToken), exchange.ReasonSessionEnded)
 }
 
-// TestDetailsOfATokenWithout: a token without details gets some by its scope,
-// once: they cannot be exchanged for others.
-func TestDetailsOfATokenWithout(t *testing.T) {
+// A token without details gets those of its scope once: they cannot be exchanged for
+// others.
+func TestDetailsByScopeAreFinal(t *testing.T) {
 	w := newWorld(t)
 	w.pays("spa")
 	wide, _ := w.wide("spa")
@@ -100,7 +100,7 @@ func TestDetailsOfATokenWithout(t *testing.T) {
 	w.refused(req, exchange.ReasonAuthorizationDetailsInvalid)
 }
 
-func TestDetailsOfAClient(t *testing.T) {
+func TestDetailsOfClientCredentials(t *testing.T) {
 	w := newWorld(t)
 	w.pays("backend")
 	req := &grant.Request{

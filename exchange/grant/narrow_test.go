@@ -9,7 +9,7 @@ import (
 	"cambio/exchange/grant"
 )
 
-// narrowing is a request of client to exchange a token of ours.
+// narrowing returns a request of client to exchange an access token of this server.
 func (w *world) narrowing(client, token string) *grant.Request {
 	return &grant.Request{
 		GrantType: exchange.GrantTokenExchange, Client: w.registry.Snapshot().Client(client),
@@ -17,7 +17,7 @@ func (w *world) narrowing(client, token string) *grant.Request {
 	}
 }
 
-// wide is a token of alice's with several scopes and audiences.
+// wide returns an access token of alice with several scopes and audiences.
 func (w *world) wide(client string) (*grant.Response, *exchange.AccessToken) {
 	w.Helper()
 	req := w.exchange(client, "acr", "2", "auth_time", w.now.Unix()-9)
@@ -28,7 +28,7 @@ func (w *world) wide(client string) (*grant.Response, *exchange.AccessToken) {
 	return w.granted(req)
 }
 
-func TestNarrow(t *testing.T) {
+func TestNarrowingKeepsSessionAndExpiry(t *testing.T) {
 	for _, parent := range []string{"spa", "plain"} { // with a session and without
 		t.Run(parent, func(t *testing.T) {
 			w := newWorld(t)
@@ -56,8 +56,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestNarrowRefused has rows that differ from a good request in one fact.
-func TestNarrowRefused(t *testing.T) {
+// Each row differs from a good request in one fact.
+func TestNarrowingNeverWidens(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		client string
@@ -71,7 +71,7 @@ func TestNarrowRefused(t *testing.T) {
 			r.Client = w.registry.Snapshot().Client("plain")
 		}, exchange.ReasonClientNotAllowed},
 		{"by a client that may not", "plain", func(*world, *grant.Request, *exchange.AccessToken) {}, exchange.ReasonSubjectTokenTypeNotAccepted},
-		{"by nobody", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Client = nil }, exchange.ReasonClientUnknown},
+		{"without a client", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Client = nil }, exchange.ReasonClientUnknown},
 		{"as id_token", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.SubjectTokenType = exchange.TypeIDToken }, exchange.ReasonIssuerUnknown},
 		{"a scope it has not", "backend", func(_ *world, r *grant.Request, _ *exchange.AccessToken) { r.Scopes = []string{"admin"} }, exchange.ReasonScopeNotAllowed},
 		{"an audience it has not", "backend", func(w *world, r *grant.Request, _ *exchange.AccessToken) {
@@ -110,16 +110,16 @@ func TestNarrowRefused(t *testing.T) {
 	}
 }
 
-// TestNarrowOfNoSession: a token without a session falls with its issuer too.
-func TestNarrowOfNoSession(t *testing.T) {
+// A token without a session is refused once its issuer is removed.
+func TestNarrowingNeedsIssuerOfToken(t *testing.T) {
 	w := newWorld(t)
 	given, _ := w.wide("plain")
 	w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[1:]; dropIssuer(m, "one") })
 	w.refused(w.narrowing("backend", given.AccessToken), exchange.ReasonIssuerUnknown)
 }
 
-// TestNarrowForEver: a chain of exchanges neither widens nor outlives.
-func TestNarrowForEver(t *testing.T) {
+// A chain of exchanges neither widens the token nor extends it.
+func TestNarrowingChainNeverOutlivesFirst(t *testing.T) {
 	w := newWorld(t)
 	given, was := w.wide("spa")
 	req := w.narrowing("backend", given.AccessToken)

@@ -11,8 +11,8 @@ import (
 
 const many = 64
 
-// TestParallelFirst: many first exchanges of one subject make one user.
-func TestParallelFirst(t *testing.T) {
+// Concurrent first exchanges of one subject create one user.
+func TestParallelLoginsCreateOneUser(t *testing.T) {
 	for _, client := range []string{"spa", "plain"} {
 		t.Run(client, func(t *testing.T) {
 			w := newWorld(t)
@@ -38,8 +38,8 @@ func TestParallelFirst(t *testing.T) {
 	}
 }
 
-// TestParallelSingleUse: many uses of one token make one session.
-func TestParallelSingleUse(t *testing.T) {
+// Concurrent uses of one token create one session.
+func TestSingleUseTokenHasOneWinner(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.SingleUse = true })
 	text := w.issuer.Sign(w.claims("spa"))
@@ -64,14 +64,14 @@ func TestParallelSingleUse(t *testing.T) {
 	}
 }
 
-// TestParallelRefresh: many refreshes with one token get the same successor.
-func TestParallelRefresh(t *testing.T) {
+// Concurrent refreshes with one token get the same successor.
+func TestParallelRefreshesGetOneSuccessor(t *testing.T) {
 	w := newWorld(t)
-	born, _ := w.granted(w.exchange("spa"))
+	created, _ := w.granted(w.exchange("spa"))
 	before := w.engine.commits.Load()
 	var next sync.Map
 	w.parallel(func() {
-		resp, err := w.token(w.refresh("spa", born.RefreshToken))
+		resp, err := w.token(w.refresh("spa", created.RefreshToken))
 		if err != nil {
 			t.Error(err)
 			return
@@ -85,7 +85,7 @@ func TestParallelRefresh(t *testing.T) {
 	}
 }
 
-// parallel runs f many times at once.
+// parallel runs f many times concurrently.
 func (w *world) parallel(f func()) {
 	var group sync.WaitGroup
 	for range many {

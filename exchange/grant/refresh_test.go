@@ -13,27 +13,27 @@ import (
 	"cambio/exchange/grant"
 )
 
-func TestRefresh(t *testing.T) {
+func TestRefreshRotatesToken(t *testing.T) {
 	w := newWorld(t)
 	first := w.exchange("spa", "acr", "2")
 	first.Scopes, first.Audiences = []string{"read", "write"}, []string{api, files}
-	born, _ := w.granted(first)
+	created, _ := w.granted(first)
 	w.now = w.now.Add(time.Minute)
 
-	req := w.refresh("spa", born.RefreshToken)
+	req := w.refresh("spa", created.RefreshToken)
 	before := w.engine.commits.Load()
 	resp, token := w.granted(req)
 	if n := w.engine.commits.Load() - before; n != 1 {
 		t.Errorf("%d commits, want 1", n)
 	}
-	if resp.RefreshToken == born.RefreshToken || resp.RefreshToken == "" || resp.Session != born.Session || resp.IssuedTokenType != "" ||
+	if resp.RefreshToken == created.RefreshToken || resp.RefreshToken == "" || resp.Session != created.Session || resp.IssuedTokenType != "" ||
 		resp.TokenType != "Bearer" || resp.ExpiresIn != 15*time.Minute || !slices.Equal(resp.Scopes, first.Scopes) {
 		t.Errorf("response %+v", resp)
 	}
-	if resp.User.ID != born.User.ID || resp.User.IsNew {
+	if resp.User.ID != created.User.ID || resp.User.IsNew {
 		t.Errorf("user %+v", resp.User)
 	}
-	if token.Session != born.Session || token.ACR != "2" || !slices.Equal(token.Audience, []string{api, files}) {
+	if token.Session != created.Session || token.ACR != "2" || !slices.Equal(token.Audience, []string{api, files}) {
 		t.Errorf("access token %+v", token)
 	}
 	if tr := req.Trail; tr.Client != "spa" || tr.Issuer != "one" || tr.Subject != "alice" || tr.User != token.User || tr.Session != token.Session || tr.Key == "" {
@@ -41,9 +41,9 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestRefreshShowsTheEmail: by today's mapping of what the issuer said, and only
-// if it said that the address is verified.
-func TestRefreshShowsTheEmail(t *testing.T) {
+// The email is that of today's mapping of the login's claims, if the issuer
+// verified it.
+func TestRefreshReturnsVerifiedEmail(t *testing.T) {
 	w := newWorld(t)
 	for _, row := range []struct {
 		name   string
@@ -55,22 +55,22 @@ func TestRefreshShowsTheEmail(t *testing.T) {
 		{"none", nil, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			born, _ := w.granted(w.exchange("spa", row.claims...))
-			resp, _ := w.granted(w.refresh("spa", born.RefreshToken))
-			if resp.User.Email != row.want || born.User.Email != row.want {
-				t.Errorf("%q, and after a refresh %q", born.User.Email, resp.User.Email)
+			created, _ := w.granted(w.exchange("spa", row.claims...))
+			resp, _ := w.granted(w.refresh("spa", created.RefreshToken))
+			if resp.User.Email != row.want || created.User.Email != row.want {
+				t.Errorf("%q, and after a refresh %q", created.User.Email, resp.User.Email)
 			}
 		})
 	}
 }
 
-// TestRefreshNarrows: a refresh may ask for less, for this access token only.
-func TestRefreshNarrows(t *testing.T) {
+// A refresh may request less, for this access token only.
+func TestRefreshNarrowsOneAccessToken(t *testing.T) {
 	w := newWorld(t)
 	first := w.exchange("spa")
 	first.Scopes, first.Audiences = []string{"read", "write"}, []string{api, files}
-	born, _ := w.granted(first)
-	req := w.refresh("spa", born.RefreshToken)
+	created, _ := w.granted(first)
+	req := w.refresh("spa", created.RefreshToken)
 	req.Scopes, req.Resources = []string{"read"}, []string{files}
 	narrow, token := w.granted(req)
 	if !slices.Equal(token.Scopes, []string{"read"}) || !slices.Equal(token.Audience, []string{files}) {
@@ -82,10 +82,9 @@ func TestRefreshNarrows(t *testing.T) {
 	}
 }
 
-// TestRefreshRefused: refusals that are about the request leave the token as
-// good as before, and so do those about what let the session in, once that is
-// as it was.
-func TestRefreshRefused(t *testing.T) {
+// A refusal that is about the request leaves the refresh token valid, and so does
+// one about what the login was decided by, once that is restored.
+func TestRefusedRefreshKeepsToken(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		before func(*world, *grant.Response, *grant.Request)
@@ -122,7 +121,7 @@ func TestRefreshRefused(t *testing.T) {
 		{"issuer removed", func(w *world, _ *grant.Response, _ *grant.Request) {
 			w.change(func(m *exchange.Manifest) { m.Issuers = m.Issuers[1:]; dropIssuer(m, "one") })
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, func(w *world, _ *grant.Response) {
-			w.change(func(m *exchange.Manifest) { *m = w.trust() })
+			w.change(func(m *exchange.Manifest) { *m = w.initialManifest() })
 		}},
 		{"the client may not bring the issuer", func(w *world, _ *grant.Response, r *grant.Request) {
 			w.changeClient("spa", func(c *exchange.Client) { c.Issuers = []string{"other"} })
@@ -188,9 +187,9 @@ func TestRefreshRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
-			born, _ := w.granted(w.exchange("spa"))
-			req := w.refresh("spa", born.RefreshToken)
-			tc.before(w, born, req)
+			created, _ := w.granted(w.exchange("spa"))
+			req := w.refresh("spa", created.RefreshToken)
+			tc.before(w, created, req)
 			refusal := w.refused(req, tc.reason)
 			if code := refusal.Reason.Response().Code; code != tc.code {
 				t.Errorf("code %s, want %s", code, tc.code)
@@ -205,14 +204,14 @@ func TestRefreshRefused(t *testing.T) {
 				return
 			}
 			if tc.after != nil {
-				tc.after(w, born)
+				tc.after(w, created)
 			}
-			w.granted(w.refresh("spa", born.RefreshToken))
+			w.granted(w.refresh("spa", created.RefreshToken))
 		})
 	}
 }
 
-// dropIssuer keeps clients from naming an issuer.
+// dropIssuer removes an issuer from the lists of all clients.
 func dropIssuer(m *exchange.Manifest, id string) {
 	for i := range m.Clients {
 		c := &m.Clients[i]
@@ -220,67 +219,65 @@ func dropIssuer(m *exchange.Manifest, id string) {
 	}
 }
 
-// TestRefreshScopeWithdrawn: what a rule gives no more is gone from the next
-// access token, and only that.
-func TestRefreshScopeWithdrawn(t *testing.T) {
+// A scope that a rule no longer gives is missing in the next access token; the others
+// stay.
+func TestRefreshDropsRemovedScope(t *testing.T) {
 	w := newWorld(t)
 	first := w.exchange("spa")
 	first.Scopes = []string{"read", "write"}
-	born, _ := w.granted(first)
+	created, _ := w.granted(first)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.Scopes = []string{"write"} })
-	resp, _ := w.granted(w.refresh("spa", born.RefreshToken))
+	resp, _ := w.granted(w.refresh("spa", created.RefreshToken))
 	if !slices.Equal(resp.Scopes, []string{"write"}) {
 		t.Errorf("scopes %v, want write", resp.Scopes)
 	}
 }
 
-// TestRefreshKeepsNumbers: an expression over integers means the same at the
-// exchange and at each refresh.
+// An expression over integers has the same value at the exchange and at each refresh.
 func TestRefreshKeepsNumbers(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) {
 		i.ClaimMappings.Subject = exchange.Mapping{Expression: "string(claims.id)"}
 		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "claims.level + 1 == 4"}}
 	})
-	born, _ := w.granted(w.exchange("spa", "id", int64(1)<<53+1, "level", 3))
-	w.granted(w.refresh("spa", born.RefreshToken))
+	created, _ := w.granted(w.exchange("spa", "id", int64(1)<<53+1, "level", 3))
+	w.granted(w.refresh("spa", created.RefreshToken))
 }
 
-// TestReuse: a spent refresh token ends the session of the client whose it
-// was, and in no other hands.
-func TestReuse(t *testing.T) {
+// A used refresh token revokes the session when its client presents it, and only
+// then.
+func TestReuseByClientRevokesSession(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("plain", func(c *exchange.Client) { c.RefreshTokens = true })
-	born, _ := w.granted(w.exchange("spa"))
-	next, _ := w.granted(w.refresh("spa", born.RefreshToken))
-	same, _ := w.granted(w.refresh("spa", born.RefreshToken)) // within the grace
+	created, _ := w.granted(w.exchange("spa"))
+	next, _ := w.granted(w.refresh("spa", created.RefreshToken))
+	same, _ := w.granted(w.refresh("spa", created.RefreshToken)) // within the grace
 	if same.RefreshToken != next.RefreshToken {
 		t.Error("another successor within the grace")
 	}
 	w.now = w.now.Add(time.Minute)
-	w.refused(w.refresh("plain", born.RefreshToken), exchange.ReasonRefreshTokenInvalid)
+	w.refused(w.refresh("plain", created.RefreshToken), exchange.ReasonRefreshTokenInvalid)
 	after, _ := w.granted(w.refresh("spa", next.RefreshToken))
 	w.now = w.now.Add(time.Minute)
-	if _, err := w.token(w.refresh("spa", born.RefreshToken)); exchange.AsError(err).Reason != exchange.ReasonRefreshTokenReused {
+	if _, err := w.token(w.refresh("spa", created.RefreshToken)); exchange.AsError(err).Reason != exchange.ReasonRefreshTokenReused {
 		t.Errorf("reuse: got %v", err)
 	}
 	w.refused(w.refresh("spa", after.RefreshToken), exchange.ReasonSessionEnded)
 }
 
-// TestRefreshAfterRotation: a key that its issuer stops to publish takes
-// nothing back.
-func TestRefreshAfterRotation(t *testing.T) {
+// A key that its issuer no longer publishes revokes nothing.
+func TestRefreshSurvivesIssuerKeyRotation(t *testing.T) {
 	w := newWorld(t)
-	born, _ := w.granted(w.exchange("spa"))
+	created, _ := w.granted(w.exchange("spa"))
 	old := w.issuer.KID()
 	w.issuer.Rotate()
 	w.issuer.Withdraw(old)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.Keys.MaxAge = exchange.Duration(time.Minute) }) // fetch anew
 	w.granted(w.exchange("plain"))
-	w.granted(w.refresh("spa", born.RefreshToken))
+	w.granted(w.refresh("spa", created.RefreshToken))
 }
 
-// asserted is a request of the backend with its word about a user.
+// asserted returns a request of the backend with a user assertion.
 func (w *world) asserted(user string) *grant.Request {
 	return &grant.Request{
 		GrantType: exchange.GrantTokenExchange, Client: w.registry.Snapshot().Client("backend"), Credential: "s1",
@@ -301,9 +298,9 @@ qwIDAQAB
 -----END PUBLIC KEY-----
 `
 
-// TestRefreshOfOwnProofs: a session that a proof of ours made lasts while the
-// client brings that proof, about users of the same namespace.
-func TestRefreshOfOwnProofs(t *testing.T) {
+// The session of a first-party proof is valid while the client may present such
+// proofs, for users of the same namespace.
+func TestRefreshNeedsProofTypeOfClient(t *testing.T) {
 	asserts := func(c *exchange.Client) {
 		c.Proofs, c.AsIssuer, c.AuthKeys, c.RefreshTokens = []string{"user-assertion"}, "", nil, true
 		c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken}
@@ -333,11 +330,11 @@ func TestRefreshOfOwnProofs(t *testing.T) {
 			w := newWorld(t)
 			w.changeClient("backend", tc.before)
 			first := w.asserted("alice")
-			born, _ := w.granted(first)
+			created, _ := w.granted(first)
 			if first.Trail.Key != "s1" || first.Trail.Subject != "alice" {
 				t.Errorf("trail %+v", first.Trail)
 			}
-			next, _ := w.granted(w.refresh("backend", born.RefreshToken))
+			next, _ := w.granted(w.refresh("backend", created.RefreshToken))
 			w.changeClient("backend", tc.after)
 			if !tc.ends {
 				w.granted(w.refresh("backend", next.RefreshToken))
@@ -350,28 +347,28 @@ func TestRefreshOfOwnProofs(t *testing.T) {
 	}
 }
 
-// TestRefreshOfAnIssuersUser: a client's word about an issuer's user counts no
-// longer than the issuer does, under its conditions.
-func TestRefreshOfAnIssuersUser(t *testing.T) {
+// An assertion about an issuer's user is good while the issuer is, under its
+// conditions.
+func TestRefreshOfAssertedUserNeedsIssuer(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("backend", func(c *exchange.Client) {
 		c.Proofs, c.AsIssuer, c.RefreshTokens = []string{"user-assertion"}, "one", true
 		c.Grants = []string{exchange.GrantTokenExchange, exchange.GrantRefreshToken}
 	})
 	own, _ := w.granted(w.exchange("spa"))
-	born, _ := w.granted(w.asserted("alice"))
-	if born.User.ID != own.User.ID || born.User.IsNew || w.userCount() != 1 {
-		t.Errorf("the issuer's alice is user %s, the backend's %s", own.User.ID, born.User.ID)
+	created, _ := w.granted(w.asserted("alice"))
+	if created.User.ID != own.User.ID || created.User.IsNew || w.userCount() != 1 {
+		t.Errorf("the issuer's alice is user %s, the backend's %s", own.User.ID, created.User.ID)
 	}
 	w.changeIssuer("one", func(i *exchange.Issuer) {
 		i.ClaimValidationRules = []exchange.ClaimValidationRule{{Expression: "has(claims.staff)", Message: "staff only"}}
 	})
 	w.refused(w.asserted("alice"), exchange.ReasonConditionFailed)
-	w.refused(w.refresh("backend", born.RefreshToken), exchange.ReasonSessionEnded)
+	w.refused(w.refresh("backend", created.RefreshToken), exchange.ReasonSessionEnded)
 }
 
-// TestParallelAssertions: of many first words about one user, one makes it.
-func TestParallelAssertions(t *testing.T) {
+// Concurrent first assertions about one user create one user.
+func TestParallelAssertionsCreateOneUser(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("backend", func(c *exchange.Client) { c.Proofs = []string{"user-assertion"} })
 	var made atomic.Int32

@@ -10,7 +10,7 @@ import (
 	"cambio/exchange/grant"
 )
 
-func TestTokenExchange(t *testing.T) {
+func TestTokenExchangeCreatesUserAndSession(t *testing.T) {
 	w := newWorld(t)
 	req := w.exchange("spa", "acr", "2", "auth_time", w.now.Unix()-9, "email", "a@b.example", "email_verified", true)
 	resp, token := w.granted(req)
@@ -36,8 +36,8 @@ func TestTokenExchange(t *testing.T) {
 	}
 }
 
-// TestRefused has rows that differ from a good request in one fact.
-func TestRefused(t *testing.T) {
+// Each row differs from a good request in one fact.
+func TestRefusedExchangeChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) {
 		i.ClaimValidationRules = []exchange.ClaimValidationRule{{
@@ -52,11 +52,11 @@ func TestRefused(t *testing.T) {
 		reason exchange.Reason
 	}{
 		{"no grant_type", "spa", nil, func(r *grant.Request) { r.GrantType = "" }, exchange.ReasonParameterMissing},
-		{"grant_type of nobody", "spa", nil, func(r *grant.Request) { r.GrantType = "password" }, exchange.ReasonGrantTypeUnsupported},
+		{"unknown grant_type", "spa", nil, func(r *grant.Request) { r.GrantType = "password" }, exchange.ReasonGrantTypeUnsupported},
 		{"no subject_token", "spa", nil, func(r *grant.Request) { r.SubjectToken = "" }, exchange.ReasonParameterMissing},
 		{"no subject_token_type", "spa", nil, func(r *grant.Request) { r.SubjectTokenType = "" }, exchange.ReasonParameterMissing},
-		{"subject_token_type of nobody", "spa", nil, func(r *grant.Request) { r.SubjectTokenType = "x" }, exchange.ReasonTokenTypeUnsupported},
-		{"requested_token_type of nobody", "spa", nil, func(r *grant.Request) { r.RequestedTokenType = "x" }, exchange.ReasonTokenTypeUnsupported},
+		{"unknown subject_token_type", "spa", nil, func(r *grant.Request) { r.SubjectTokenType = "x" }, exchange.ReasonTokenTypeUnsupported},
+		{"unknown requested_token_type", "spa", nil, func(r *grant.Request) { r.RequestedTokenType = "x" }, exchange.ReasonTokenTypeUnsupported},
 		{"an actor's type without actor", "spa", nil, func(r *grant.Request) { r.ActorTokenType = exchange.TypeJWT }, exchange.ReasonParameterInvalid},
 		{"an actor without type", "spa", nil, func(r *grant.Request) { r.ActorToken = "x" }, exchange.ReasonParameterMissing},
 		{"a refresh token besides", "spa", nil, func(r *grant.Request) { r.RefreshToken = "x" }, exchange.ReasonParameterInvalid},
@@ -80,7 +80,7 @@ func TestRefused(t *testing.T) {
 		{"an ID token for another", "spa", nil, func(r *grant.Request) {
 			r.RequestedTokenType, r.Audiences = exchange.TypeIDToken, []string{api}
 		}, exchange.ReasonTargetNotAllowed},
-		{"an access token of nobody", "spa", nil, func(r *grant.Request) { r.SubjectTokenType = exchange.TypeAccessToken }, exchange.ReasonSubjectTokenTypeNotAccepted},
+		{"unknown an access token", "spa", nil, func(r *grant.Request) { r.SubjectTokenType = exchange.TypeAccessToken }, exchange.ReasonSubjectTokenTypeNotAccepted},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			row := *w
@@ -107,9 +107,9 @@ func TestRefused(t *testing.T) {
 	w.granted(w.exchange("spa")) // what the rows differ from
 }
 
-// TestTrailOfRefusals: the trail says how far a request came, and the last
-// check is the one that refused.
-func TestTrailOfRefusals(t *testing.T) {
+// The trail shows how far a request came, and its last check is the one that
+// refused.
+func TestTrailEndsWithRefusingCheck(t *testing.T) {
 	w := newWorld(t)
 	for _, tc := range []struct {
 		name    string
@@ -138,14 +138,14 @@ func TestTrailOfRefusals(t *testing.T) {
 	}
 }
 
-func TestGrantsOfAClient(t *testing.T) {
+func TestClientNeedsGrantType(t *testing.T) {
 	w := newWorld(t)
 	w.changeClient("backend", func(c *exchange.Client) { c.Grants = []string{exchange.GrantClientCredentials} })
 	w.refused(w.exchange("backend"), exchange.ReasonGrantNotAllowed)
 }
 
-// TestRequestedTokenType: what is issued under which name.
-func TestRequestedTokenType(t *testing.T) {
+// The issued tokens and their issued_token_type.
+func TestRequestedTokenTypeIsIssued(t *testing.T) {
 	for _, tc := range []struct {
 		client, requested, issued string
 		refresh, id               bool
@@ -179,8 +179,8 @@ func TestRequestedTokenType(t *testing.T) {
 	}
 }
 
-// TestCommits: an exchange writes no more than it must.
-func TestCommits(t *testing.T) {
+// An exchange writes no more than it needs to.
+func TestExchangeWritesNoMoreThanNeeded(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		client        string
@@ -206,7 +206,7 @@ func TestCommits(t *testing.T) {
 	}
 }
 
-func TestSingleUse(t *testing.T) {
+func TestSingleUseTokenIsAcceptedOnce(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.SingleUse = true })
 	both := []any{"spa", "plain"}
@@ -241,7 +241,7 @@ func TestSingleUse(t *testing.T) {
 	})
 }
 
-func TestAutoCreate(t *testing.T) {
+func TestUnknownUserNeedsAutoCreate(t *testing.T) {
 	w := newWorld(t)
 	no := false
 	w.changeClient("plain", func(c *exchange.Client) { c.AutoCreate = &no })
@@ -256,8 +256,8 @@ func TestAutoCreate(t *testing.T) {
 	w.refused(w.exchange("spa"), exchange.ReasonUserDisabled)
 }
 
-// TestNobodyMerges: neither e-mail nor sub makes two issuers' subjects one.
-func TestNobodyMerges(t *testing.T) {
+// Neither email nor sub makes subjects of two issuers one user.
+func TestIssuersNeverShareUsers(t *testing.T) {
 	w := newWorld(t)
 	first, _ := w.granted(w.exchange("spa", "email", "a@b.example", "email_verified", true))
 	req := w.exchange("spa")
@@ -268,7 +268,7 @@ func TestNobodyMerges(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestIssuerBoundsLifetime(t *testing.T) {
 	w := newWorld(t)
 	w.changeIssuer("one", func(i *exchange.Issuer) { i.MaxSession = exchange.Duration(5 * time.Minute) })
 	for _, client := range []string{"spa", "plain"} {
@@ -279,7 +279,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestScopesAndTargets(t *testing.T) {
+func TestRequestedScopesAndTargetsAreGranted(t *testing.T) {
 	w := newWorld(t)
 	req := w.exchange("spa", "role", "admin")
 	req.Scopes, req.Audiences, req.Resources = []string{"admin", "write"}, []string{files}, []string{api}
@@ -289,7 +289,7 @@ func TestScopesAndTargets(t *testing.T) {
 	}
 }
 
-func TestClientByAudience(t *testing.T) {
+func TestAudienceNamesPublicClient(t *testing.T) {
 	w := newWorld(t)
 	ask := func(aud any) *grant.Request {
 		req := w.exchange("spa", "aud", aud)
@@ -306,7 +306,7 @@ func TestClientByAudience(t *testing.T) {
 	}{
 		{"one", "spa", nil, ""},
 		{"one twice", []any{"spa", "spa"}, nil, ""},
-		{"one and nobody", []any{"spa", "nobody"}, nil, ""},
+		{"one and an unknown one", []any{"spa", "unknown"}, nil, ""},
 		{"one outside a browser", "spa", func(r *grant.Request) { r.Origin = "" }, ""},
 		{"one public, one confidential", []any{"backend", "plain"}, nil, ""},
 		{"two", []any{"spa", "plain"}, nil, exchange.ReasonClientUnknown},
@@ -334,7 +334,7 @@ func TestClientByAudience(t *testing.T) {
 	}
 }
 
-func TestStoreFull(t *testing.T) {
+func TestFullStoreIsTemporary(t *testing.T) {
 	w := newWorld(t)
 	w.fails(errFull)
 	refusal := w.refused(w.exchange("spa"), exchange.ReasonStoreUnavailable)
@@ -347,8 +347,8 @@ func TestStoreFull(t *testing.T) {
 	w.granted(w.exchange("plain")) // writes nothing
 }
 
-// TestConflicts: a commit that always loses ends in an answer.
-func TestConflicts(t *testing.T) {
+// A commit that always conflicts ends in a refusal.
+func TestEndlessConflictsAreOverload(t *testing.T) {
 	w := newWorld(t)
 	w.fails(errConflict)
 	w.refused(w.exchange("spa"), exchange.ReasonOverloaded)

@@ -35,7 +35,8 @@ const (
 
 var ctx = context.Background()
 
-// counting counts commits that change something, and fails them on demand.
+// counting counts the commits that change something, and makes them fail on
+// request.
 type counting struct {
 	storage.Engine
 	commits atomic.Int64
@@ -53,8 +54,8 @@ func (c *counting) Commit(ctx context.Context, writes ...storage.Write) error {
 	return err
 }
 
-// world is a token endpoint on real stores and keys, a real issuer that it
-// trusts, and another that it trusts less.
+// world is a token endpoint on real stores and keys, an issuer that it trusts, and
+// another one with fewer rights.
 type world struct {
 	*testing.T
 	now      time.Time
@@ -70,7 +71,7 @@ type world struct {
 	manifest exchange.Manifest
 }
 
-// newWorld opens a world. Its clock stands still unless a test moves it.
+// newWorld returns a world. Its clock stands still unless a test advances it.
 func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	t.Helper()
 	w := &world{now: time.Now().Truncate(time.Second)}
@@ -90,7 +91,7 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	t.Cleanup(parts.Close)
 	w.registry, w.users, w.sessions = parts.Registry, parts.Users, parts.Sessions
 	w.subjects, w.invoices, w.endpoint = parts.Subjects, parts.Invoices, parts.Grants
-	w.manifest = w.trust()
+	w.manifest = w.initialManifest()
 	_, problems, err := w.registry.Apply(ctx, w.manifest, true, w.now, nil)
 	if must(t, err); len(problems) > 0 {
 		t.Fatal(problems)
@@ -105,8 +106,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// trust is the manifest that tests begin with.
-func (w *world) trust() exchange.Manifest {
+// initialManifest returns the manifest that tests begin with.
+func (w *world) initialManifest() exchange.Manifest {
 	scopes := []string{"read", "write", "admin"}
 	return exchange.Manifest{
 		Issuers: []exchange.Issuer{
@@ -164,8 +165,8 @@ func (w *world) changeClient(id string, edit func(*exchange.Client)) {
 	})
 }
 
-// claims are good claims of alice for the client, changed by pairs of name
-// and value; nil removes.
+// claims returns good claims of alice for the client, changed by pairs of name and
+// value; nil removes.
 func (w *world) claims(client string, pairs ...any) map[string]any {
 	return edited(w.issuer.Claims("alice", client), pairs)
 }
@@ -180,15 +181,15 @@ func edited(claims map[string]any, pairs []any) map[string]any {
 	return claims
 }
 
-// exchange is a request of client with an ID token of alice's, edited.
+// exchange returns a request of client with an ID token of alice, edited.
 func (w *world) exchange(client string, pairs ...any) *grant.Request {
 	return presenting(w.registry.Snapshot().Client(client), w.issuer.Sign(w.claims(client, pairs...)))
 }
 
-// presenting is a request of a client with an ID token.
-func presenting(party *exchange.CompiledClient, token string) *grant.Request {
+// presenting returns a request of a client with an ID token.
+func presenting(client *exchange.CompiledClient, token string) *grant.Request {
 	return &grant.Request{
-		GrantType: exchange.GrantTokenExchange, Client: party, Origin: origin,
+		GrantType: exchange.GrantTokenExchange, Client: client, Origin: origin,
 		SubjectToken: token, SubjectTokenType: exchange.TypeIDToken,
 	}
 }
@@ -201,7 +202,7 @@ func (w *world) token(req *grant.Request) (*grant.Response, error) {
 	return w.endpoint.Token(ctx, req, w.now)
 }
 
-// granted asserts that req is answered, and reads the access token.
+// granted asserts that req succeeds, and parses the access token.
 func (w *world) granted(req *grant.Request) (*grant.Response, *exchange.AccessToken) {
 	w.Helper()
 	resp, err := w.token(req)
@@ -244,7 +245,7 @@ var (
 	errConflict = fmt.Errorf("test: %w", storage.ErrConflict)
 )
 
-// fails makes every commit fail with err until it is nil.
+// fails makes every commit fail with err, nil for none.
 func (w *world) fails(err error) {
 	if err == nil {
 		w.engine.fail.Store(nil)

@@ -12,18 +12,18 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// ours reads every token as the same one.
-type ours struct {
+// ownTokens parses every token as the same one.
+type ownTokens struct {
 	token *exchange.AccessToken
 	err   error
 }
 
-func (o ours) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
+func (o ownTokens) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
 	return o.token, o.err
 }
 
-func TestOwn(t *testing.T) {
-	p := newParty(t)
+func TestOwnTokenIsAccessTokenOnly(t *testing.T) {
+	p := newFixture(t)
 	parent := &exchange.AccessToken{
 		ID: "t1", User: "u1", Client: "app", Audience: []string{"api"}, Expires: p.now.Add(time.Minute),
 		AuthTime: 5, ACR: "2", Actor: &exchange.Actor{Subject: "bot"}, Extra: map[string]any{"x": "y"},
@@ -34,19 +34,19 @@ func TestOwn(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		token  exchange.SubjectToken
-		own    ours
+		own    ownTokens
 		reason exchange.Reason
 		check  string
 	}{
-		{"good", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ours{token: parent}, "", ""},
-		{"as id_token", exchange.SubjectToken{Text: text, Type: exchange.TypeIDToken}, ours{token: parent}, exchange.ReasonIssuerUnknown, "issuer"},
-		{"as jwt", exchange.SubjectToken{Text: text, Type: exchange.TypeJWT}, ours{token: parent}, exchange.ReasonIssuerUnknown, "issuer"},
-		{"with issuer_id", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, IssuerID: "one"}, ours{token: parent}, exchange.ReasonIssuerUnknown, "issuer_id"},
-		{"with nonce", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, Nonce: "n"}, ours{token: parent}, exchange.ReasonNonceMismatch, "nonce"},
-		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ours{err: ended}, exchange.ReasonSubjectTokenRevoked, "access token"},
+		{"good", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ownTokens{token: parent}, "", ""},
+		{"as id_token", exchange.SubjectToken{Text: text, Type: exchange.TypeIDToken}, ownTokens{token: parent}, exchange.ReasonIssuerUnknown, "issuer"},
+		{"as jwt", exchange.SubjectToken{Text: text, Type: exchange.TypeJWT}, ownTokens{token: parent}, exchange.ReasonIssuerUnknown, "issuer"},
+		{"with issuer_id", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, IssuerID: "one"}, ownTokens{token: parent}, exchange.ReasonIssuerUnknown, "issuer_id"},
+		{"with nonce", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, Nonce: "n"}, ownTokens{token: parent}, exchange.ReasonNonceMismatch, "nonce"},
+		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ownTokens{err: ended}, exchange.ReasonSubjectTokenRevoked, "access token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			v := New(Config{Issuers: func() Issuers { return p.trusts }, FirstParty: tc.own, OwnIssuer: ownURL})
+			v := New(Config{Issuers: func() Issuers { return p.issuers }, FirstParty: tc.own, OwnIssuer: ownURL})
 			var r exchange.Recorder
 			s, issuer, err := v.Verify(context.Background(), tc.token, &r, p.now)
 			if tc.reason != "" {
@@ -63,16 +63,16 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestOwnIsNotExternal: a registration with our own URL does not make our
-// tokens an external issuer's, which any client of it could bring.
-func TestOwnIsNotExternal(t *testing.T) {
-	p := newParty(t)
-	us := jwkstest.New(t, jwkstest.WithClock(func() time.Time { return p.now }))
-	claims := us.Claims("alice", "app")
+// A registration with this server's own URL does not make its tokens an external
+// issuer's, which any client of that issuer could present.
+func TestOwnTokenIsNeverExternal(t *testing.T) {
+	p := newFixture(t)
+	own := jwkstest.New(t, jwkstest.WithClock(func() time.Time { return p.now }))
+	claims := own.Claims("alice", "app")
 	claims["iss"] = ownURL
-	text := us.Sign(claims)
-	for _, url := range []string{ownURL, us.URL} {
-		registration := exchange.Issuer{ID: "us", URL: url, Audiences: []string{"app"}, Keys: exchange.Keys{JWKS: string(us.JWKS())}}
+	text := own.Sign(claims)
+	for _, url := range []string{ownURL, own.URL} {
+		registration := exchange.Issuer{ID: "us", URL: url, Audiences: []string{"app"}, Keys: exchange.Keys{JWKS: string(own.JWKS())}}
 		p.register(t, registration)
 		for _, id := range []string{"", "us"} {
 			s, checks, err := p.verify(exchange.SubjectToken{Text: text, Type: exchange.TypeIDToken, IssuerID: id})
@@ -81,9 +81,9 @@ func TestOwnIsNotExternal(t *testing.T) {
 	}
 }
 
-// TestNonceIsNotShown: what ties a login to a browser is in no check.
+// No check shows a nonce, which ties a login to a browser.
 func TestNonceIsNotShown(t *testing.T) {
-	p := newParty(t)
+	p := newFixture(t)
 	claims := p.Claims("alice", "app")
 	claims["nonce"] = "nonce-of-the-token"
 	_, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken, Nonce: "nonce-of-the-request"})

@@ -23,10 +23,10 @@ func newClient(t *testing.T, keys *exchange.Keys) *exchange.CompiledClient {
 	return p
 }
 
-func TestClientAssertion(t *testing.T) {
-	p := newParty(t)
+func TestClientAssertionWithOneFaultIsRefused(t *testing.T) {
+	p := newFixture(t)
 	client := newClient(t, &exchange.Keys{JWKS: string(p.JWKS())})
-	ours := []string{ownURL, ownURL + "/oauth/token"}
+	audiences := []string{ownURL, ownURL + "/oauth/token"}
 	at := func(d time.Duration) int64 { return p.now.Add(d).Unix() }
 	for _, tc := range []struct {
 		name   string
@@ -42,7 +42,7 @@ func TestClientAssertion(t *testing.T) {
 		{"sub of another", map[string]any{"sub": "x"}, nil, false},
 		{"no sub", map[string]any{"sub": nil}, nil, false},
 		{"aud the issuer", map[string]any{"aud": ownURL}, nil, true},
-		{"aud both names of ours", map[string]any{"aud": ours}, nil, true},
+		{"aud both names of this server", map[string]any{"aud": audiences}, nil, true},
 		{"aud another server", map[string]any{"aud": "https://other.example"}, nil, false},
 		{"aud another server too", map[string]any{"aud": []any{ownURL, "https://other.example"}}, nil, false},
 		{"aud empty", map[string]any{"aud": []any{}}, nil, false},
@@ -50,15 +50,15 @@ func TestClientAssertion(t *testing.T) {
 		{"no exp", map[string]any{"exp": nil}, nil, false},
 		{"exp a string", map[string]any{"exp": "9999999999"}, nil, false},
 		{"expired", map[string]any{"exp": at(-time.Minute), "iat": at(-2 * time.Minute)}, nil, false},
-		{"not begun", map[string]any{"nbf": at(2 * time.Minute)}, nil, false},
-		{"lives 5 minutes", map[string]any{"exp": at(5 * time.Minute)}, nil, true},
-		{"lives longer", map[string]any{"exp": at(5*time.Minute + time.Second)}, nil, false},
-		{"lives longer, no iat", map[string]any{"iat": nil, "exp": at(5*time.Minute + time.Second)}, nil, false},
+		{"not yet valid", map[string]any{"nbf": at(2 * time.Minute)}, nil, false},
+		{"valid 5 minutes", map[string]any{"exp": at(5 * time.Minute)}, nil, true},
+		{"valid longer", map[string]any{"exp": at(5*time.Minute + time.Second)}, nil, false},
+		{"valid longer, no iat", map[string]any{"iat": nil, "exp": at(5*time.Minute + time.Second)}, nil, false},
 		{"no jti", map[string]any{"jti": nil}, nil, false},
 		{"jti empty", map[string]any{"jti": ""}, nil, false},
 		{"jti a number", map[string]any{"jti": 1}, nil, false},
 		{"jti too long", map[string]any{"jti": strings.Repeat("j", 257)}, nil, false},
-		{"kid of nobody", nil, []jwkstest.SignOption{jwkstest.WithKID("nobody")}, false},
+		{"kid that is unknown", nil, []jwkstest.SignOption{jwkstest.WithKID("unknown")}, false},
 		{"Sub besides sub", map[string]any{"Sub": "x"}, nil, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestClientAssertion(t *testing.T) {
 					delete(claims, name)
 				}
 			}
-			jti, expires, err := p.verifier.ClientAssertion(context.Background(), client, ParseAssertion(p.Sign(claims, tc.header...)), ours, p.now)
+			jti, expires, err := p.verifier.ClientAssertion(context.Background(), client, ParseAssertion(p.Sign(claims, tc.header...)), audiences, p.now)
 			if tc.ok {
 				if err != nil || jti != "j1" || expires.Unix() != claims["exp"] {
 					t.Fatalf("got %q, %v, %v", jti, expires, err)
@@ -88,20 +88,20 @@ func TestClientAssertion(t *testing.T) {
 	}
 }
 
-func TestClientAssertionOfAnotherKind(t *testing.T) {
-	p := newParty(t)
+func TestClientAssertionNeedsKeysOfClient(t *testing.T) {
+	p := newFixture(t)
 	for _, tc := range []struct {
 		name   string
-		party  *exchange.CompiledClient
+		client *exchange.CompiledClient
 		reason exchange.Reason
 	}{
 		{"client without keys", &exchange.CompiledClient{Client: &exchange.Client{ID: "backend"}}, exchange.ReasonClientAuthenticationFailed},
-		{"keys cannot be had", newClient(t, &exchange.Keys{JWKSURL: p.URL + "/nothing"}), exchange.ReasonIssuerUnavailable},
+		{"keys are unavailable", newClient(t, &exchange.Keys{JWKSURL: p.URL + "/nothing"}), exchange.ReasonIssuerUnavailable},
 		{"another's keys", newClient(t, &exchange.Keys{JWKS: string(jwkstest.New(t).JWKS())}), exchange.ReasonClientAuthenticationFailed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := p.Sign(map[string]any{"iss": "backend", "sub": "backend", "aud": ownURL, "jti": "j", "exp": p.now.Unix() + 60})
-			_, _, err := p.verifier.ClientAssertion(context.Background(), tc.party, ParseAssertion(text), []string{ownURL}, p.now)
+			_, _, err := p.verifier.ClientAssertion(context.Background(), tc.client, ParseAssertion(text), []string{ownURL}, p.now)
 			if err == nil || exchange.AsError(err).Reason != tc.reason {
 				t.Fatalf("got %v, want %s", err, tc.reason)
 			}

@@ -7,7 +7,7 @@ import (
 	"cambio/jwks"
 )
 
-func TestCompile(t *testing.T) {
+func TestCompileReportsProblems(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		issuer exchange.Issuer
@@ -20,21 +20,21 @@ func TestCompile(t *testing.T) {
 		}, "claimValidationRules[0].expression"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			trust, problems := CompileIssuer(jwks.Options{})(tc.issuer)
-			if trust != nil || len(problems) == 0 || problems[0].Path != tc.path {
-				t.Fatalf("got %v, %v, want a problem at %s", trust, problems, tc.path)
+			issuer, problems := CompileIssuer(jwks.Options{})(tc.issuer)
+			if issuer != nil || len(problems) == 0 || problems[0].Path != tc.path {
+				t.Fatalf("got %v, %v, want a problem at %s", issuer, problems, tc.path)
 			}
 		})
 	}
-	party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c", Auth: exchange.AuthPrivateKeyJWT})
-	if party != nil || len(problems) != 1 || problems[0].Path != "keys" {
-		t.Fatalf("client without keys: got %v, %v", party, problems)
+	client, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c", Auth: exchange.AuthPrivateKeyJWT})
+	if client != nil || len(problems) != 1 || problems[0].Path != "keys" {
+		t.Fatalf("client without keys: got %v, %v", client, problems)
 	}
 	open, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c", SecretAddresses: []string{"192.0.2.0/24", "anywhere"}})
 	if open != nil || len(problems) != 1 || problems[0].Path != "secretAddresses[1]" {
 		t.Fatalf("client of no network: got %v, %v", open, problems)
 	}
-	if party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c"}); problems != nil || party.Keys != nil {
-		t.Fatalf("public client: got %v, %v", party, problems)
+	if client, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "c"}); problems != nil || client.Keys != nil {
+		t.Fatalf("public client: got %v, %v", client, problems)
 	}
 }

@@ -85,7 +85,7 @@ func (r *recorder) required(name, want, value string) bool {
 	})
 }
 
-// challenge records whether the challenge that name answers was proven.
+// challenge records whether the proof of a challenge was accepted.
 func (r *recorder) challenge(name, want string, err error) bool {
 	c := exchange.Check{Name: name, Want: want, Passed: true}
 	if err != nil {

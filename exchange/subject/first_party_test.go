@@ -39,7 +39,7 @@ func FuzzSpellingsOfProofs(f *testing.F) {
 	f.Add("mail.1.x", "123456", "", "654321", "", false)
 	f.Add("challenge.x", "0x1", "EVM", "0x2", "key", false)
 	v := New(Config{
-		Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL, Requests: echo{}, Wallets: echo{},
+		Issuers: func() Issuers { return issuers{} }, FirstParty: noAccessTokens{}, OwnIssuer: ownURL, Requests: echo{}, Wallets: echo{},
 		Contracts: noContracts{},
 	})
 	f.Fuzz(func(t *testing.T, a, b, c, d, e string, flag bool) {

@@ -11,8 +11,8 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// TestJWT has rows that differ from a good token in one fact.
-func TestJWT(t *testing.T) {
+// Each row differs from a good token in one fact.
+func TestJWTWithOneFaultIsRefused(t *testing.T) {
 	type change struct {
 		issuer func(*exchange.Issuer)
 		claims map[string]any // replaced; nil removes
@@ -29,7 +29,7 @@ func TestJWT(t *testing.T) {
 		long = exchange.ReasonSubjectTokenLifetimeTooLong
 		form = exchange.ReasonSubjectTokenMalformed
 	)
-	p := newParty(t)
+	p := newFixture(t)
 	at := func(d time.Duration) int64 { return p.now.Add(d).Unix() }
 	asType := func(typ string) func(*exchange.SubjectToken) {
 		return func(s *exchange.SubjectToken) { s.Type = typ }
@@ -58,12 +58,12 @@ func TestJWT(t *testing.T) {
 		{"empty", change{token: func(s *exchange.SubjectToken) { s.Text = "" }}, form, "size"},
 		{"too large", change{claims: map[string]any{"x": strings.Repeat("x", maxToken)}}, form, "size"},
 
-		{"iss of nobody", change{claims: map[string]any{"iss": "https://evil.example"}}, iss, "issuer"},
+		{"iss that is unknown", change{claims: map[string]any{"iss": "https://evil.example"}}, iss, "issuer"},
 		{"iss with a slash more", change{claims: map[string]any{"iss": p.URL + "/"}}, iss, "issuer"},
 		{"no iss", change{claims: map[string]any{"iss": nil}}, iss, "issuer"},
 		{"no iss, named by issuer_id", change{claims: map[string]any{"iss": nil}, token: named("one")}, iss, "issuer"},
 		{"iss and issuer_id agree", change{token: named("one")}, "", ""},
-		{"issuer_id of nobody", change{token: named("two")}, iss, "issuer"},
+		{"issuer_id that is unknown", change{token: named("two")}, iss, "issuer"},
 		{"issuer_id of another", change{token: named("other")}, iss, "issuer"},
 
 		{"typ none", change{header: []jwkstest.SignOption{jwkstest.WithHeader("typ", nil)}}, "", ""},
@@ -79,7 +79,7 @@ func TestJWT(t *testing.T) {
 			issuer: func(i *exchange.Issuer) { i.HeaderTypes, i.TokenTypes = []string{"at+jwt"}, []string{"access_token"} },
 			header: []jwkstest.SignOption{jwkstest.WithType("at+jwt")}, token: asType(exchange.TypeAccessToken),
 		}, "", ""},
-		{"kid of nobody", change{header: []jwkstest.SignOption{jwkstest.WithKID("nobody")}}, exchange.ReasonKeyNotFound, "kid"},
+		{"kid that is unknown", change{header: []jwkstest.SignOption{jwkstest.WithKID("unknown")}}, exchange.ReasonKeyNotFound, "kid"},
 
 		{"second aud", change{claims: map[string]any{"aud": "app-2"}}, "", ""},
 		{"aud among others", change{claims: map[string]any{"aud": []any{"x", "app"}}}, "", ""},
@@ -143,10 +143,10 @@ func TestJWT(t *testing.T) {
 		{"iat within the skew", change{claims: map[string]any{"iat": at(60 * time.Second)}}, "", ""},
 		{"iat beyond the skew", change{claims: map[string]any{"iat": at(61 * time.Second)}}, soon, "iat"},
 		{"iat null", change{claims: map[string]any{"iat": json.RawMessage("null")}}, bad, "iat"},
-		{"lives 24 hours", change{claims: map[string]any{"exp": at(24 * time.Hour)}}, "", ""},
-		{"lives longer", change{claims: map[string]any{"exp": at(24*time.Hour + time.Second)}}, long, "lifetime"},
-		{"lives longer, begun before", change{claims: map[string]any{"iat": at(-24 * time.Hour)}}, long, "lifetime"},
-		{"lives longer, registered", change{
+		{"valid 24 hours", change{claims: map[string]any{"exp": at(24 * time.Hour)}}, "", ""},
+		{"valid longer", change{claims: map[string]any{"exp": at(24*time.Hour + time.Second)}}, long, "lifetime"},
+		{"valid longer, begun before", change{claims: map[string]any{"iat": at(-24 * time.Hour)}}, long, "lifetime"},
+		{"valid longer, registered", change{
 			issuer: func(i *exchange.Issuer) { i.MaxLifetime = exchange.Duration(48 * time.Hour) }, claims: map[string]any{"exp": at(48 * time.Hour)},
 		}, "", ""},
 		{"no iat", change{claims: map[string]any{"iat": nil}}, "", ""},
@@ -211,10 +211,10 @@ func TestJWT(t *testing.T) {
 	}
 }
 
-// TestWithoutURL is an issuer whose tokens do not say who it is: a shared
-// secret, and whom they are for in client_id.
-func TestWithoutURL(t *testing.T) {
-	p := newParty(t)
+// The tokens of an issuer without a URL have no iss; this one signs with a shared
+// secret and names the recipient in client_id.
+func TestIssuerWithoutURLIsNamedByID(t *testing.T) {
+	p := newFixture(t)
 	const secret = "0123456789abcdef0123456789abcdef"
 	p.register(t, exchange.Issuer{
 		ID: "vendor", Audiences: []string{"app"}, ClientIDClaim: true,
@@ -262,11 +262,11 @@ func TestWithoutURL(t *testing.T) {
 	}
 }
 
-// TestForged: what was not signed by the issuer says nothing, and the errors
-// say nothing of the token.
-func TestForged(t *testing.T) {
-	p := newParty(t)
-	stranger := jwkstest.New(t)
+// A token that the issuer did not sign is refused, and no error contains its
+// signature.
+func TestForgedTokensAreRefused(t *testing.T) {
+	p := newFixture(t)
+	otherIssuer := jwkstest.New(t)
 	claims := p.Claims("alice", "app")
 	good := p.Sign(claims)
 	parts := strings.Split(good, ".")
@@ -275,7 +275,7 @@ func TestForged(t *testing.T) {
 		name, text string
 		reason     exchange.Reason
 	}{
-		{"another issuer's key of the same kid", stranger.Sign(claims), exchange.ReasonSubjectTokenSignatureInvalid},
+		{"another issuer's key of the same kid", otherIssuer.Sign(claims), exchange.ReasonSubjectTokenSignatureInvalid},
 		{"another token's claims", parts[0] + "." + other[1] + "." + parts[2], exchange.ReasonSubjectTokenSignatureInvalid},
 		{"no signature", parts[0] + "." + parts[1] + ".", exchange.ReasonSubjectTokenMalformed},
 		{"two parts", parts[0] + "." + parts[1], exchange.ReasonSubjectTokenMalformed},
@@ -301,9 +301,9 @@ func TestForged(t *testing.T) {
 	}
 }
 
-// TestSecondSpelling: claims are read strictly though the signature holds.
-func TestSecondSpelling(t *testing.T) {
-	p := newParty(t)
+// Claims are parsed strictly although the signature is valid.
+func TestClaimsHaveOneSpelling(t *testing.T) {
+	p := newFixture(t)
 	header := []byte(`{"alg":"ES256","kid":"` + p.KID() + `"}`)
 	body := fmt.Sprintf(`"iss":%q,"sub":"alice","aud":"app","exp":%d`, p.URL, p.now.Unix()+60)
 	for _, tc := range []struct {

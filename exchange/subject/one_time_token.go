@@ -17,8 +17,8 @@ type Requests interface {
 
 // oneTimeToken accepts the token that a request for a login by auth key returned,
 // together with the ID of the request and, if the request had a code_challenge,
-// the code_verifier (RFC 7636 §4.5). The subject is the user to whom the key is
-// linked; it never creates one.
+// the code_verifier (RFC 7636 §4.5). The subject is the user that the key is
+// linked to; it never creates one.
 func (v *Verifier) oneTimeToken(ctx context.Context, r *recorder, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := r.presenter(token)
 	if client == nil || !r.required("request_id", "that of the request", token.RequestID) {

@@ -42,11 +42,11 @@ func partner(t testing.TB, keys ...*rsa.PrivateKey) *exchange.CompiledClient {
 		}
 		text += string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 	}
-	party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "partner", AuthKeys: &exchange.AuthKeys{SigningKeys: text}})
+	client, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "partner", AuthKeys: &exchange.AuthKeys{SigningKeys: text}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return party
+	return client
 }
 
 // signPSS signs as a partner does.
@@ -65,10 +65,10 @@ func hexOfHash(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestRequestSignature(t *testing.T) {
+func TestRequestSignatureHasOneForm(t *testing.T) {
 	const body = `{"partnerUserId":"k"}` + "\n"
 	keys := signingKeys()
-	party := partner(t, keys[0], keys[1])
+	client := partner(t, keys[0], keys[1])
 	good := signPSS(t, keys[0], body, 64, hexOfHash)
 	pkcs, err := rsa.SignPKCS1v15(rand.Reader, keys[0], crypto.SHA512, requestDigest([]byte(body)))
 	if err != nil {
@@ -84,32 +84,32 @@ func TestRequestSignature(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	for _, row := range []struct {
 		name, body, signature string
-		party                 *exchange.CompiledClient
+		client                *exchange.CompiledClient
 		signer                *rsa.PrivateKey // nil: refused
 	}{
-		{"good", body, b64(good), party, keys[0]},
-		{"by the second key", body, b64(signPSS(t, keys[1], body, 64, hexOfHash)), party, keys[1]},
-		{"by another's key", body, b64(signPSS(t, keys[2], body, 64, hexOfHash)), party, nil},
+		{"good", body, b64(good), client, keys[0]},
+		{"by the second key", body, b64(signPSS(t, keys[1], body, 64, hexOfHash)), client, keys[1]},
+		{"by another's key", body, b64(signPSS(t, keys[2], body, 64, hexOfHash)), client, nil},
 		{"of another client", body, b64(good), partner(t, keys[2]), nil},
 		{"no such client", body, b64(good), nil, nil},
 		{"a client without keys", body, b64(good), &exchange.CompiledClient{Client: &exchange.Client{}}, nil},
-		{"another body", strings.Replace(body, "k", "l", 1), b64(good), party, nil},
-		{"the body without its line break", strings.TrimSpace(body), b64(good), party, nil},
-		{"over the body itself", body, b64(signPSS(t, keys[0], body, 64, func(s string) string { return s })), party, nil},
-		{"over the hash in capitals", body, b64(signPSS(t, keys[0], body, 64, func(s string) string { return strings.ToUpper(hexOfHash(s)) })), party, nil},
-		{"with a salt of 32", body, b64(signPSS(t, keys[0], body, 32, hexOfHash)), party, nil},
-		{"with the longest salt", body, b64(signPSS(t, keys[0], body, rsa.PSSSaltLengthAuto, hexOfHash)), party, nil},
-		{"PKCS #1 v1.5", body, b64(pkcs), party, nil},
-		{"a second spelling of the number", body, b64(twin), party, nil},
-		{"a byte more", body, b64(append([]byte{0}, good...)), party, nil},
-		{"base64url", body, base64.URLEncoding.EncodeToString(good) + "-", party, nil},
-		{"without padding", body, strings.TrimRight(b64(good), "="), party, nil},
-		{"with a line break", body, b64(good)[:76] + "\r\n" + b64(good)[76:], party, nil},
-		{"hexadecimal", body, hex.EncodeToString(good), party, nil},
-		{"nothing", body, "", party, nil},
+		{"another body", strings.Replace(body, "k", "l", 1), b64(good), client, nil},
+		{"the body without its line break", strings.TrimSpace(body), b64(good), client, nil},
+		{"over the body itself", body, b64(signPSS(t, keys[0], body, 64, func(s string) string { return s })), client, nil},
+		{"over the hash in capitals", body, b64(signPSS(t, keys[0], body, 64, func(s string) string { return strings.ToUpper(hexOfHash(s)) })), client, nil},
+		{"with a salt of 32", body, b64(signPSS(t, keys[0], body, 32, hexOfHash)), client, nil},
+		{"with the longest salt", body, b64(signPSS(t, keys[0], body, rsa.PSSSaltLengthAuto, hexOfHash)), client, nil},
+		{"PKCS #1 v1.5", body, b64(pkcs), client, nil},
+		{"a second spelling of the number", body, b64(twin), client, nil},
+		{"a byte more", body, b64(append([]byte{0}, good...)), client, nil},
+		{"base64url", body, base64.URLEncoding.EncodeToString(good) + "-", client, nil},
+		{"without padding", body, strings.TrimRight(b64(good), "="), client, nil},
+		{"with a line break", body, b64(good)[:76] + "\r\n" + b64(good)[76:], client, nil},
+		{"hexadecimal", body, hex.EncodeToString(good), client, nil},
+		{"nothing", body, "", client, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			signer, signature, err := RequestSignature(row.party, []byte(row.body), row.signature)
+			signer, signature, err := RequestSignature(row.client, []byte(row.body), row.signature)
 			if row.signer == nil {
 				if err == nil || exchange.AsError(err).Reason != exchange.ReasonRequestSignatureInvalid || signer != "" || signature != nil {
 					t.Errorf("got %s, %v", signer, err)
@@ -126,19 +126,19 @@ func TestRequestSignature(t *testing.T) {
 // What is accepted is the signature that was made, in its one spelling.
 func FuzzRequestSignature(f *testing.F) {
 	const body = `{"partnerUserId":"k"}`
-	party, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "partner", AuthKeys: &exchange.AuthKeys{SigningKeys: fuzzSigner}})
+	client, problems := CompileClient(jwks.Options{})(exchange.Client{ID: "partner", AuthKeys: &exchange.AuthKeys{SigningKeys: fuzzSigner}})
 	if len(problems) > 0 {
 		f.Fatal(problems)
 	}
 	good := fuzzSignature
-	if _, _, err := RequestSignature(party, []byte(body), good); err != nil {
+	if _, _, err := RequestSignature(client, []byte(body), good); err != nil {
 		f.Fatal(err)
 	}
 	for _, s := range []string{good, good + "\n", strings.TrimRight(good, "="), good[:len(good)-2] + "B=", " " + good} {
 		f.Add(body, s)
 	}
 	f.Fuzz(func(t *testing.T, text, signature string) {
-		signer, _, err := RequestSignature(party, []byte(text), signature)
+		signer, _, err := RequestSignature(client, []byte(text), signature)
 		if (err == nil) != (signer != "") {
 			t.Errorf("signer %q with %v", signer, err)
 		}
@@ -148,7 +148,7 @@ func FuzzRequestSignature(f *testing.F) {
 	})
 }
 
-func TestRequestTime(t *testing.T) {
+func TestRequestTimeIsBounded(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	const missing, invalid, expired = exchange.ReasonParameterMissing, exchange.ReasonParameterInvalid, exchange.ReasonRequestExpired
 	for _, row := range []struct {

@@ -13,62 +13,62 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// trusts are issuers by ID.
-type trusts map[string]*exchange.CompiledIssuer
+// issuers are issuers by ID.
+type issuers map[string]*exchange.CompiledIssuer
 
-func (t trusts) Issuer(id string) *exchange.CompiledIssuer { return t[id] }
+func (t issuers) Issuer(id string) *exchange.CompiledIssuer { return t[id] }
 
-func (t trusts) IssuerByURL(url string) *exchange.CompiledIssuer {
-	for _, trust := range t {
-		if trust.Issuer.URL == url && url != "" {
-			return trust
+func (t issuers) IssuerByURL(url string) *exchange.CompiledIssuer {
+	for _, issuer := range t {
+		if issuer.Issuer.URL == url && url != "" {
+			return issuer
 		}
 	}
 	return nil
 }
 
-// noneOfOurs reads no access token.
-type noneOfOurs struct{}
+// noAccessTokens refuses every access token of this server.
+type noAccessTokens struct{}
 
-func (noneOfOurs) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
-	return nil, exchange.Refuse(exchange.ReasonSubjectTokenSignatureInvalid, errors.New("none of ours"))
+func (noAccessTokens) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
+	return nil, exchange.Refuse(exchange.ReasonSubjectTokenSignatureInvalid, errors.New("not a token of this server"))
 }
 
 const ownURL = "https://cambio.example"
 
-// party is an issuer, how it is registered, and a Verifier that knows it.
-type party struct {
+// fixture is an issuer, the registered issuers, and a Verifier.
+type fixture struct {
 	*jwkstest.Issuer
 	now      time.Time
-	trusts   trusts
+	issuers  issuers
 	verifier *Verifier
 }
 
-func newParty(t testing.TB, opts ...jwkstest.Option) *party {
+func newFixture(t testing.TB, opts ...jwkstest.Option) *fixture {
 	t.Helper()
-	p := &party{now: time.Now().Truncate(time.Second), trusts: trusts{}}
+	p := &fixture{now: time.Now().Truncate(time.Second), issuers: issuers{}}
 	p.Issuer = jwkstest.New(t, append(opts, jwkstest.WithClock(func() time.Time { return p.now }))...)
 	p.register(t, p.registration())
-	p.verifier = New(Config{Issuers: func() Issuers { return p.trusts }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL})
+	p.verifier = New(Config{Issuers: func() Issuers { return p.issuers }, FirstParty: noAccessTokens{}, OwnIssuer: ownURL})
 	return p
 }
 
-func (p *party) registration() exchange.Issuer {
+func (p *fixture) registration() exchange.Issuer {
 	return exchange.Issuer{ID: "one", URL: p.URL, Audiences: []string{"app", "app-2"}}
 }
 
-// register puts an issuer in the place of the one with its ID.
-func (p *party) register(t testing.TB, i exchange.Issuer) {
+// register registers an issuer, or replaces the one with its ID.
+func (p *fixture) register(t testing.TB, i exchange.Issuer) {
 	t.Helper()
-	trust, problems := CompileIssuer(jwks.Options{AllowPrivateAddresses: true, Now: func() time.Time { return p.now }})(i)
+	issuer, problems := CompileIssuer(jwks.Options{AllowPrivateAddresses: true, Now: func() time.Time { return p.now }})(i)
 	if len(problems) > 0 {
 		t.Fatalf("compiling issuer %s: %v", i.ID, problems)
 	}
-	t.Cleanup(trust.Keys.Close)
-	p.trusts[i.ID] = trust
+	t.Cleanup(issuer.Keys.Close)
+	p.issuers[i.ID] = issuer
 }
 
-func (p *party) verify(token exchange.SubjectToken) (*exchange.Subject, []exchange.Check, error) {
+func (p *fixture) verify(token exchange.SubjectToken) (*exchange.Subject, []exchange.Check, error) {
 	var r exchange.Recorder
 	s, _, err := p.verifier.Verify(context.Background(), token, &r, p.now)
 	return s, r.Checks, err
@@ -101,8 +101,8 @@ func checkRefused(t *testing.T, s *exchange.Subject, checks []exchange.Check, er
 	}
 }
 
-func TestVerify(t *testing.T) {
-	p := newParty(t)
+func TestVerifyRecordsEveryCheck(t *testing.T) {
+	p := newFixture(t)
 	claims := p.Claims("alice", "app")
 	claims["auth_time"], claims["acr"], claims["amr"] = p.now.Unix()-5, "2", []string{"pwd", "otp"}
 	claims["email"], claims["email_verified"], claims["name"] = "alice@example.com", true, "Alice"
@@ -148,10 +148,9 @@ func namesOf(checks []exchange.Check) (names []string) {
 	return names
 }
 
-// TestReplay: what identifies a token is its jti or what is signed, not its
-// signature.
-func TestReplay(t *testing.T) {
-	p := newParty(t)
+// A token is identified by its jti or the signed part, never by its signature.
+func TestReplayIDIgnoresSignature(t *testing.T) {
+	p := newFixture(t)
 	once := p.registration()
 	once.SingleUse = true
 	p.register(t, once)
@@ -178,8 +177,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-func TestUnavailable(t *testing.T) {
-	p := newParty(t)
+func TestUnavailableKeysAreTemporary(t *testing.T) {
+	p := newFixture(t)
 	p.Fail(500)
 	_, checks, err := p.verify(exchange.SubjectToken{Text: p.Sign(p.Claims("alice", "app")), Type: exchange.TypeIDToken})
 	refused := exchange.AsError(err)

@@ -14,7 +14,7 @@ import (
 	josejson "github.com/go-jose/go-jose/v4/json"
 )
 
-// asserting is a client that speaks of its own users, edited.
+// asserting returns a client that may assert its own users.
 func asserting(edit ...func(*exchange.Client)) *exchange.Client {
 	c := &exchange.Client{ID: "shop", Auth: exchange.AuthSecretBasic, Proofs: []string{"user-assertion"}, Issuers: []string{"one"}}
 	for _, e := range edit {
@@ -23,8 +23,8 @@ func asserting(edit ...func(*exchange.Client)) *exchange.Client {
 	return c
 }
 
-func TestUserAssertion(t *testing.T) {
-	p := newParty(t)
+func TestUserAssertionWithOneFaultIsRefused(t *testing.T) {
+	p := newFixture(t)
 	registration := p.registration()
 	registration.ClaimMappings.Subject.Expression = `"u-" + claims.sub`
 	p.register(t, registration)
@@ -45,7 +45,7 @@ func TestUserAssertion(t *testing.T) {
 		{"nulls", `{"externalUserId":"7","email":null,"emailVerified":null,"name":null}`, nil, "client:shop", "7", "", "", ""},
 		{"as an issuer", id, func(s *exchange.SubjectToken) { s.Client = asserting(asIssuer("one")) }, "one", "u-7", "", "", ""},
 
-		{"as an issuer that is gone", id, func(s *exchange.SubjectToken) { s.Client = asserting(asIssuer("two")) }, "", "", "",
+		{"as an issuer that was removed", id, func(s *exchange.SubjectToken) { s.Client = asserting(asIssuer("two")) }, "", "", "",
 			exchange.ReasonIssuerUnknown, "client.asIssuer"},
 		{"no client", id, func(s *exchange.SubjectToken) { s.Client = nil }, "", "", "", exchange.ReasonClientUnknown, "client"},
 		{"a public client", id, func(s *exchange.SubjectToken) {
@@ -60,7 +60,7 @@ func TestUserAssertion(t *testing.T) {
 		{"an ID that is a number", `{"externalUserId":7}`, nil, "", "", "", exchange.ReasonParameterInvalid, "externalUserId"},
 		{"an e-mail that is a list", `{"externalUserId":"7","email":[]}`, nil, "", "", "", exchange.ReasonParameterInvalid, "email"},
 		{"a flag that is a text", `{"externalUserId":"7","emailVerified":"true"}`, nil, "", "", "", exchange.ReasonParameterInvalid, "emailVerified"},
-		{"a member nobody knows", `{"externalUserId":"7","roles":["admin"]}`, nil, "", "", "", exchange.ReasonParameterInvalid, "members"},
+		{"an unknown member", `{"externalUserId":"7","roles":["admin"]}`, nil, "", "", "", exchange.ReasonParameterInvalid, "members"},
 		{"a claim of an issuer", `{"externalUserId":"7","sub":"8"}`, nil, "", "", "", exchange.ReasonParameterInvalid, "members"},
 		{"a member in another case", `{"ExternalUserId":"7"}`, nil, "", "", "", exchange.ReasonParameterInvalid, "members"},
 		{"a member twice", `{"externalUserId":"7","externalUserId":"8"}`, nil, "", "", "", exchange.ReasonSubjectTokenMalformed, "form"},
@@ -96,8 +96,8 @@ func TestUserAssertion(t *testing.T) {
 }
 
 // What is wrong with a member is told by its name; what is in it is not.
-func TestUserAssertionNamesMembers(t *testing.T) {
-	p := newParty(t)
+func TestUserAssertionRefusalNamesMember(t *testing.T) {
+	p := newFixture(t)
 	for text, want := range map[string]string{
 		`{"externalUserId":"7","z":1,"roles":1}`:       `member "roles" is not known here`,
 		`{"externalUserId":{"secret":1}}`:              "externalUserId is not a string",
@@ -121,7 +121,7 @@ func FuzzUserAssertion(f *testing.F) {
 		f.Add(b64([]byte(seed)))
 	}
 	f.Add(b64([]byte(`{"externalUserId":"7"}`)) + "=")
-	v := New(Config{Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL})
+	v := New(Config{Issuers: func() Issuers { return issuers{} }, FirstParty: noAccessTokens{}, OwnIssuer: ownURL})
 	f.Fuzz(func(t *testing.T, text string) {
 		token := exchange.SubjectToken{Type: exchange.TypeUserAssertion, Text: text, Client: asserting()}
 		s, issuer, err := v.Verify(context.Background(), token, &exchange.Recorder{}, time.Unix(1_700_000_000, 0))

@@ -53,8 +53,8 @@ func sign(key *secp256k1.PrivateKey, message string) string {
 	return "0x" + hex.EncodeToString(append(compact[1:65:65], compact[0]))
 }
 
-// walletParty is a client whose users have wallets, and a Verifier.
-type walletParty struct {
+// walletFixture is a client whose users have wallets, and a Verifier.
+type walletFixture struct {
 	client   *exchange.Client
 	sessions *walletlogin.Store
 	engine   *bolt.Engine
@@ -62,7 +62,7 @@ type walletParty struct {
 	now      time.Time
 }
 
-func newWalletParty(t testing.TB) *walletParty {
+func newWalletFixture(t testing.TB) *walletFixture {
 	t.Helper()
 	e, err := bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true})
 	if err != nil {
@@ -71,7 +71,7 @@ func newWalletParty(t testing.TB) *walletParty {
 	t.Cleanup(func() { e.Close() })
 	contracts := wallet.NewContracts()
 	t.Cleanup(contracts.Close)
-	p := &walletParty{
+	p := &walletFixture{
 		client: &exchange.Client{
 			ID: "shop", Proofs: []string{"wallet-signature"}, Secrets: []exchange.ClientSecret{{ID: "s1"}},
 			Wallets: &exchange.Wallets{Domain: "shop.example.com", URI: "https://shop.example.com/", Chains: []string{"eip155:1", "eip155:10"}},
@@ -79,13 +79,13 @@ func newWalletParty(t testing.TB) *walletParty {
 		sessions: walletlogin.New(e, make([]byte, 32)), engine: e, now: time.Now(),
 	}
 	p.verifier = New(Config{
-		Issuers: func() Issuers { return trusts{} }, FirstParty: noneOfOurs{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
+		Issuers: func() Issuers { return issuers{} }, FirstParty: noAccessTokens{}, OwnIssuer: ownURL, Wallets: p.sessions, Contracts: contracts,
 	})
 	return p
 }
 
 // challenge starts one for a wallet in a new session, which names a user.
-func (p *walletParty) challenge(t testing.TB, address, user string) walletlogin.Challenge {
+func (p *walletFixture) challenge(t testing.TB, address, user string) walletlogin.Challenge {
 	t.Helper()
 	o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM", ExternalUserID: user, Credential: "s1"}, p.now)
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *walletParty) challenge(t testing.TB, address, user string) walletlogin.
 	return p.started(t, o.ID, address, "")
 }
 
-func (p *walletParty) started(t testing.TB, id, address, chain string) walletlogin.Challenge {
+func (p *walletFixture) started(t testing.TB, id, address, chain string) walletlogin.Challenge {
 	t.Helper()
 	c, err := p.sessions.Start(t.Context(), id, p.client, walletlogin.StartRequest{Address: address, Type: "EVM", Chain: chain}, p.now)
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *walletParty) started(t testing.TB, id, address, chain string) walletlog
 	return c
 }
 
-func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
+func (p *walletFixture) verify(members map[string]any) (*exchange.Subject, *exchange.CompiledIssuer, []exchange.Check, error) {
 	text, _ := json.Marshal(members)
 	token := exchange.SubjectToken{Text: base64.RawURLEncoding.EncodeToString(text), Type: exchange.TypeWalletSignature, Client: p.client}
 	var r exchange.Recorder
@@ -111,62 +111,62 @@ func (p *walletParty) verify(members map[string]any) (*exchange.Subject, *exchan
 	return s, issuer, r.Checks, err
 }
 
-func TestWalletSignature(t *testing.T) {
+func TestWalletSignatureWithOneFaultIsRefused(t *testing.T) {
 	key, other := keyOf(1), keyOf(2)
 	for _, row := range []struct {
 		name   string
-		change func(p *walletParty, m map[string]any, c walletlogin.Challenge)
+		change func(p *walletFixture, m map[string]any, c walletlogin.Challenge)
 		reason exchange.Reason
 		check  string
 	}{
-		{"good", func(*walletParty, map[string]any, walletlogin.Challenge) {}, "", ""},
-		{"in lower case", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
+		{"good", func(*walletFixture, map[string]any, walletlogin.Challenge) {}, "", ""},
+		{"in lower case", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
 			m["walletAddress"] = strings.ToLower(c.Account.Address)
 		}, "", ""},
-		{"with its type", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "EVM" }, "", ""},
-		{"with a key", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["publicKey"] = "0x04" }, "", ""},
-		{"with another type", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},
-		{"with another address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) {
+		{"with its type", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "EVM" }, "", ""},
+		{"with a key", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["publicKey"] = "0x04" }, "", ""},
+		{"with another type", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},
+		{"with another address", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) {
 			m["walletAddress"] = addressOf(t, other)
 		}, exchange.ReasonParameterInvalid, "walletAddress"},
-		{"with no address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["walletAddress"] = "alice" }, exchange.ReasonParameterInvalid, "walletAddress"},
-		{"without address", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { delete(m, "walletAddress") }, exchange.ReasonParameterMissing, "walletAddress"},
-		{"without signature", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = nil }, exchange.ReasonParameterMissing, "signature"},
-		{"without challenge", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["challengeId"] = "" }, exchange.ReasonParameterMissing, "challengeId"},
-		{"a number for a signature", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = 1 }, exchange.ReasonParameterInvalid, "signature"},
-		{"with more", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["externalUserId"] = "bob" }, exchange.ReasonParameterInvalid, "members"},
-		{"with a challenge that is none", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) { m["challengeId"] = c.ID + "A" }, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"another's signature", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
+		{"with an invalid address", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["walletAddress"] = "alice" }, exchange.ReasonParameterInvalid, "walletAddress"},
+		{"without address", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { delete(m, "walletAddress") }, exchange.ReasonParameterMissing, "walletAddress"},
+		{"without signature", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["signature"] = nil }, exchange.ReasonParameterMissing, "signature"},
+		{"without challenge", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["challengeId"] = "" }, exchange.ReasonParameterMissing, "challengeId"},
+		{"a number for a signature", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["signature"] = 1 }, exchange.ReasonParameterInvalid, "signature"},
+		{"with more", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["externalUserId"] = "bob" }, exchange.ReasonParameterInvalid, "members"},
+		{"with a challenge that is none", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) { m["challengeId"] = c.ID + "A" }, exchange.ReasonChallengeInvalid, "challengeId"},
+		{"another's signature", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
 			m["signature"] = sign(other, c.Message)
 		}, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"over another message", func(_ *walletParty, m map[string]any, c walletlogin.Challenge) {
+		{"over another message", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
 			m["signature"] = sign(key, strings.Replace(c.Message, "shop", "evil", 1))
 		}, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"no signature at all", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) { m["signature"] = "yes" }, exchange.ReasonWalletSignatureInvalid, "signature"},
-		{"a contract wallet's, not deployed", func(_ *walletParty, m map[string]any, _ walletlogin.Challenge) {
+		{"no signature at all", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["signature"] = "yes" }, exchange.ReasonWalletSignatureInvalid, "signature"},
+		{"a contract wallet's, not deployed", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) {
 			m["signature"] = "0x" + strings.Repeat("6492", 16)
 		}, exchange.ReasonWalletNotSupported, "signature"},
-		{"by another client", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
+		{"by another client", func(p *walletFixture, _ map[string]any, _ walletlogin.Challenge) {
 			other := *p.client
 			other.ID = "other"
 			p.client = &other
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"too late", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
+		{"too late", func(p *walletFixture, _ map[string]any, _ walletlogin.Challenge) {
 			p.now = p.now.Add(5 * time.Minute)
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"with the secret revoked that opened the session", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
+		{"with the secret revoked that opened the session", func(p *walletFixture, _ map[string]any, _ walletlogin.Challenge) {
 			p.client.Secrets = nil
 		}, exchange.ReasonChallengeInvalid, "challengeId"},
-		{"on a chain that was removed", func(p *walletParty, _ map[string]any, _ walletlogin.Challenge) {
+		{"on a chain that was removed", func(p *walletFixture, _ map[string]any, _ walletlogin.Challenge) {
 			p.client.Wallets.Chains = p.client.Wallets.Chains[1:]
 		}, exchange.ReasonWalletNotSupported, "challengeId"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p := newWalletParty(t)
+			p := newWalletFixture(t)
 			c := p.challenge(t, addressOf(t, key), "")
 			m := map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": sign(key, c.Message)}
 			row.change(p, m, c)
-			s, trust, checks, err := p.verify(m)
+			s, issuer, checks, err := p.verify(m)
 			if row.reason != "" {
 				checkRefused(t, s, checks, err, row.reason, row.check)
 				return
@@ -174,7 +174,7 @@ func TestWalletSignature(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if trust.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name || s.Proof.Key != "s1" ||
+			if issuer.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name || s.Proof.Key != "s1" ||
 				s.Proof.AuthTime != p.now.Unix() || len(s.Identities) > 0 || s.Email != "" {
 				t.Errorf("subject %+v", s)
 			}
@@ -182,10 +182,9 @@ func TestWalletSignature(t *testing.T) {
 	}
 }
 
-// Three bad signatures kill a challenge; what else is wrong with a request does
-// not count.
-func TestBadSignaturesKillTheChallenge(t *testing.T) {
-	p, key := newWalletParty(t), keyOf(1)
+// Three bad signatures end a challenge; other faults of a request do not count.
+func TestThreeBadSignaturesEndChallenge(t *testing.T) {
+	p, key := newWalletFixture(t), keyOf(1)
 	c := p.challenge(t, addressOf(t, key), "")
 	good := map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": sign(key, c.Message)}
 	try := func(name string, value any, want exchange.Reason) {
@@ -210,9 +209,10 @@ func TestBadSignaturesKillTheChallenge(t *testing.T) {
 	}
 }
 
-// The user is whom the session names, and who proved another account in it.
-func TestWalletIsAlso(t *testing.T) {
-	p, key := newWalletParty(t), keyOf(1)
+// The session identifies the user by the ID that its backend named, and by the
+// account that was proven in it first.
+func TestWalletSessionIdentifiesUser(t *testing.T) {
+	p, key := newWalletFixture(t), keyOf(1)
 	address := addressOf(t, key)
 	o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM", ExternalUserID: "alice"}, p.now)
 	if err != nil {
@@ -246,7 +246,7 @@ func TestWalletIsAlso(t *testing.T) {
 	}
 }
 
-func TestContractWallet(t *testing.T) {
+func TestContractIsAskedIfKeyDidNotSign(t *testing.T) {
 	yes := `{"result":"0x1626ba7e` + strings.Repeat("0", 56) + `"}`
 	key := keyOf(1)
 	for _, row := range []struct {
@@ -264,7 +264,7 @@ func TestContractWallet(t *testing.T) {
 		{"not hexadecimal", yes, "yes", exchange.ReasonWalletSignatureInvalid, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			p := newWalletParty(t)
+			p := newWalletFixture(t)
 			var asked atomic.Int32
 			rpc := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				asked.Add(1)
@@ -286,7 +286,7 @@ func TestContractWallet(t *testing.T) {
 			}
 		})
 	}
-	p := newWalletParty(t)
+	p := newWalletFixture(t)
 	c := p.challenge(t, addressOf(t, key), "")
 	_, _, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": c.Account.Address, "signature": "0xab"})
 	if e := exchange.AsError(err); e.Reason != exchange.ReasonWalletSignatureInvalid || !strings.Contains(e.Description, "EIP-1271") {
@@ -294,15 +294,15 @@ func TestContractWallet(t *testing.T) {
 	}
 }
 
-// patient are challenges that no bad signature kills.
+// patient does not count bad signatures.
 type patient struct{ *walletlogin.Store }
 
 func (patient) CountFailure(context.Context, walletlogin.Challenge, time.Time) error { return nil }
 
-// WithClient an error there is no subject, whatever the text; without one it is the
-// account that was challenged.
+// FuzzWalletSignature: an error comes without a subject; otherwise the subject is
+// the account of the challenge.
 func FuzzWalletSignature(f *testing.F) {
-	p, key := newWalletParty(f), keyOf(1)
+	p, key := newWalletFixture(f), keyOf(1)
 	p.verifier.cfg.Wallets = patient{p.sessions}
 	c := p.challenge(f, addressOf(f, key), "")
 	good := fmt.Sprintf(`{"challengeId":%q,"walletAddress":%q,"signature":%q}`, c.ID, c.Account.Address, sign(key, c.Message))
