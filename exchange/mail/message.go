@@ -14,7 +14,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// message is what the templates are filled with.
+// message is the data of the templates.
 type message struct {
 	Client  string // may be empty
 	Code    string
@@ -32,7 +32,7 @@ var (
 	htmlTemplate  = htmltemplate.Must(htmltemplate.New("code.html").Parse(htmlSource))
 )
 
-// compose makes the message. Its subject does not hold the code: subjects are
+// compose returns the message. Its subject does not contain the code: subjects appear
 // on lock screens and in the logs of mail servers.
 func (s *Sender) compose(to string, m message) (*gomail.Msg, error) {
 	recipient, err := mail.ParseAddress(to)
@@ -52,7 +52,7 @@ func (s *Sender) compose(to string, m message) (*gomail.Msg, error) {
 	msg.Subject(subject(m.Client))
 	msg.SetDate()
 	msg.SetMessageIDWithValue(rand.Text() + "@" + s.helo)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: nobody answers it by a machine
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: no automatic responses
 	msg.SetBodyString(gomail.TypeTextPlain, plain.String())
 	msg.AddAlternativeString(gomail.TypeTextHTML, html.String())
 	return msg, nil
@@ -65,8 +65,8 @@ func subject(client string) string {
 	return "Your login code for " + client
 }
 
-// oneLine makes a name fit for a header: what could begin another line becomes
-// a space.
+// oneLine returns a name for a header: characters that could begin another line
+// become spaces.
 func oneLine(name string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar {

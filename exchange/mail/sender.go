@@ -1,3 +1,9 @@
+// Package mail sends codes that prove an address, through the operator's SMTP
+// server (RFC 5321).
+//
+// A message is sent over TLS, unless the server is on this machine. Either the server
+// accepts it within a bounded time, or sending fails: there is no queue. Errors and
+// logs never contain the code.
 package mail
 
 import (
@@ -16,7 +22,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// TLSMode is how a connection to the SMTP server is kept from being read.
+// TLSMode is how a connection to the SMTP server is encrypted.
 type TLSMode string
 
 // The modes.
@@ -26,35 +32,35 @@ const (
 	NoTLS    TLSMode = "none"     // in the clear, on loopback only, port 25
 )
 
-// Config says through which server mail goes out.
+// Config configures a [Sender].
 type Config struct {
 	Host string
-	Port int     // 0 means that of the mode
+	Port int     // default: that of the mode
 	TLS  TLSMode // default STARTTLS
-	// Username and Password authenticate us (RFC 4954), both or neither.
+	// Username and Password authenticate the Sender (RFC 4954), both or neither.
 	Username, Password string
 	// From is the sender: an address, or a name and an address (RFC 5322 §3.4).
 	From string
-	// Roots are those that the server's certificate must chain to. Default:
-	// the system's.
+	// Roots has the CAs that the server's certificate must chain to. Default: the
+	// system's.
 	Roots *x509.CertPool
-	// Timeout bounds one message from dialing to the server's last word.
-	// Default 10s.
+	// Timeout bounds one message from dialing to the server's last response. Default
+	// 10s.
 	Timeout time.Duration
-	// AtOnce is how many messages are under way at once, default 16. Who finds
-	// no place waits for one as part of Timeout.
-	AtOnce int
+	// MaxConcurrent bounds the messages that are sent at once, default 16. Further
+	// ones wait as part of their Timeout.
+	MaxConcurrent int
 }
 
 // Sender sends codes. It is safe for concurrent use.
 type Sender struct {
-	cfg    Config
-	from   *mail.Address
-	helo   string
-	places chan struct{}
+	cfg   Config
+	from  *mail.Address
+	helo  string
+	slots chan struct{} // one for each message that is being sent
 }
 
-// New makes a Sender. It dials nobody.
+// New returns a Sender. It does not connect.
 func New(cfg Config) (*Sender, error) {
 	if cfg.TLS == "" {
 		cfg.TLS = STARTTLS
@@ -65,52 +71,52 @@ func New(cfg Config) (*Sender, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 10 * time.Second
 	}
-	if cfg.AtOnce <= 0 {
-		cfg.AtOnce = 16
+	if cfg.MaxConcurrent <= 0 {
+		cfg.MaxConcurrent = 16
 	}
 	from, err := cfg.check()
 	if err != nil {
 		return nil, err
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
-	return &Sender{cfg: cfg, from: from, helo: domain, places: make(chan struct{}, cfg.AtOnce)}, nil
+	return &Sender{cfg: cfg, from: from, helo: domain, slots: make(chan struct{}, cfg.MaxConcurrent)}, nil
 }
 
-// check says what is wrong with a Config whose defaults are filled in.
+// check validates a Config whose defaults are set, and returns the sender.
 func (c *Config) check() (*mail.Address, error) {
 	from, err := mail.ParseAddress(c.From)
 	switch {
 	case c.Host == "":
 		return nil, errors.New("mail: the SMTP server's host is missing")
 	case c.Port < 1 || c.Port > 65535:
-		return nil, fmt.Errorf("mail: %d is no port", c.Port)
+		return nil, fmt.Errorf("mail: port %d is not between 1 and 65535", c.Port)
 	case c.TLS != STARTTLS && c.TLS != TLS && c.TLS != NoTLS:
-		return nil, fmt.Errorf("mail: TLS mode %q is none of starttls, tls, none", c.TLS)
+		return nil, fmt.Errorf("mail: TLS mode %q is not one of starttls, tls, none", c.TLS)
 	case c.TLS == NoTLS && !loopback(c.Host):
-		return nil, fmt.Errorf("mail: %s is not on loopback, so TLS mode none would show codes to the network", c.Host)
+		return nil, fmt.Errorf("mail: %s is not on loopback, so TLS mode none would send codes unencrypted", c.Host)
 	case (c.Username == "") != (c.Password == ""):
-		return nil, errors.New("mail: user name and password go together")
+		return nil, errors.New("mail: user name and password must be set together")
 	case err != nil:
 		return nil, fmt.Errorf("mail: the sender is not an address: %w", err)
 	}
 	return from, nil
 }
 
-// loopback says whether host reaches this machine only. No name is looked up.
+// loopback reports whether host is this machine, without looking up names.
 func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// SendCode sends a code that counts for lives to an address, with the name of
-// the client that it is for. It returns nil once the server has taken the
-// message. Whoever calls gives the address in the form local@domain.
-func (s *Sender) SendCode(ctx context.Context, to, client, code string, lives time.Duration) error {
+// SendCode sends a code and its lifetime to an address of the form local@domain, with
+// the name of the client that it is for. It returns nil once the server has accepted
+// the message.
+func (s *Sender) SendCode(ctx context.Context, to, client, code string, lifetime time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	err := s.send(ctx, to, message{Client: oneLine(client), Code: code, Minutes: int(lives / time.Minute)})
+	err := s.send(ctx, to, message{Client: oneLine(client), Code: code, Minutes: int(lifetime / time.Minute)})
 	if err != nil {
-		return s.failed(ctx, err, code)
+		return s.describe(ctx, err, code)
 	}
 	return nil
 }
@@ -121,10 +127,10 @@ func (s *Sender) send(ctx context.Context, to string, m message) error {
 		return err
 	}
 	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 	case <-ctx.Done():
-		return fmt.Errorf("%d messages are under way already: %w", cap(s.places), ctx.Err())
+		return fmt.Errorf("%d messages are being sent already: %w", cap(s.slots), ctx.Err())
 	}
 	client, err := gomail.NewClient(s.cfg.Host, s.options(ctx)...)
 	if err != nil {
@@ -138,12 +144,12 @@ func (s *Sender) send(ctx context.Context, to string, m message) error {
 	if err := client.SendWithSMTPClient(conn, msg); err != nil {
 		return err
 	}
-	_ = conn.Quit() // the server has taken the message, whatever it says now
+	_ = conn.Quit() // the server has accepted the message
 	return nil
 }
 
-// options are those of one connection. The library's own timeout begins anew
-// with each command, so the connection itself ends with ctx.
+// options returns the options of one connection. The library's own timeout restarts
+// with each command, so the connection is closed when ctx ends.
 func (s *Sender) options(ctx context.Context) []gomail.Option {
 	config := &tls.Config{ServerName: s.cfg.Host, RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12}
 	dial := func(dialing context.Context, network, address string) (net.Conn, error) {
@@ -173,13 +179,13 @@ func (s *Sender) options(ctx context.Context) []gomail.Option {
 	return options
 }
 
-// failed says which server did not take the message, and why. What a server
-// answers may repeat what it was sent.
-func (s *Sender) failed(ctx context.Context, err error, code string) error {
-	const most = 512
+// describe returns err with the server's name and without secrets, which a server's
+// response may repeat.
+func (s *Sender) describe(ctx context.Context, err error, code string) error {
+	const limit = 512
 	text := err.Error()
 	if ctx.Err() != nil {
-		text = fmt.Sprintf("not done in %s: %s", s.cfg.Timeout, text)
+		text = fmt.Sprintf("not sent within %s: %s", s.cfg.Timeout, text)
 	}
 	for _, secret := range []string{code, s.cfg.Password} {
 		if secret != "" {
@@ -187,5 +193,5 @@ func (s *Sender) failed(ctx context.Context, err error, code string) error {
 		}
 	}
 	server := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
-	return fmt.Errorf("sending mail by %s: %s", server, text[:min(len(text), most)])
+	return fmt.Errorf("sending mail through %s: %s", server, text[:min(len(text), limit)])
 }

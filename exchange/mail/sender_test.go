@@ -18,7 +18,7 @@ const (
 	code = "048151"
 )
 
-// config is for a server as it is.
+// config returns the Config for a server in the clear.
 func config(s *mailtest.Server) mail.Config {
 	return mail.Config{Host: s.Host, Port: s.Port, TLS: mail.NoTLS, From: "Login <login@example.org>", Roots: s.Roots}
 }
@@ -32,7 +32,7 @@ func send(t *testing.T, cfg mail.Config, to, client string) error {
 	return s.SendCode(t.Context(), to, client, code, 10*time.Minute)
 }
 
-func TestSendCode(t *testing.T) {
+func TestSendCodeInEachTLSMode(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		server mailtest.Options
@@ -67,8 +67,8 @@ func TestSendCode(t *testing.T) {
 	}
 }
 
-// What a client is called is neither markup nor a header.
-func TestClientNamesAreText(t *testing.T) {
+// The name of a client is neither markup nor a header.
+func TestClientNamesAreEscaped(t *testing.T) {
 	s := mailtest.New(t, mailtest.Options{})
 	plain := config(s)
 	if err := send(t, plain, to, "plain"); err != nil {
@@ -100,7 +100,7 @@ func TestClientNamesAreText(t *testing.T) {
 	}
 }
 
-func TestRecipients(t *testing.T) {
+func TestRecipientIsOneAddress(t *testing.T) {
 	s := mailtest.New(t, mailtest.Options{})
 	for _, bad := range []string{"", "alice", "a@b>\r\nRCPT TO:<eve@example.net", "Alice <a@example.com>", "a@example.com, b@example.com", "a@example.com\r\nBcc: b@example.com"} {
 		if err := send(t, config(s), bad, "Acme"); err == nil {
@@ -112,9 +112,8 @@ func TestRecipients(t *testing.T) {
 	}
 }
 
-// What cannot be sent is an error that says why and to whose server, and never
-// what was to be sent.
-func TestNotSent(t *testing.T) {
+// An error names the server and the reason, and contains no secrets.
+func TestErrorsNameServerAndHideSecrets(t *testing.T) {
 	open := func(o mailtest.Options) func(*testing.T, *mail.Config) *mailtest.Server {
 		return func(t *testing.T, cfg *mail.Config) *mailtest.Server {
 			s := mailtest.New(t, o)
@@ -137,8 +136,8 @@ func TestNotSent(t *testing.T) {
 	}{
 		{"down", open(mailtest.Options{}), nil, "refused"},
 		{"no STARTTLS", open(mailtest.Options{}), func(c *mail.Config) { c.TLS = mail.STARTTLS }, "STARTTLS"},
-		{"a certificate of another's", open(mailtest.Options{STARTTLS: true}), func(c *mail.Config) { c.TLS, c.Roots = mail.STARTTLS, x509.NewCertPool() }, "certificate"},
-		{"a certificate of another's from the first byte", open(mailtest.Options{TLS: true}), func(c *mail.Config) { c.TLS, c.Roots = mail.TLS, x509.NewCertPool() }, "certificate"},
+		{"an untrusted certificate", open(mailtest.Options{STARTTLS: true}), func(c *mail.Config) { c.TLS, c.Roots = mail.STARTTLS, x509.NewCertPool() }, "certificate"},
+		{"an untrusted certificate from the first byte", open(mailtest.Options{TLS: true}), func(c *mail.Config) { c.TLS, c.Roots = mail.TLS, x509.NewCertPool() }, "certificate"},
 		{"a wrong password", open(mailtest.Options{STARTTLS: true, Username: "u", Password: "p"}), func(c *mail.Config) {
 			c.TLS, c.Username, c.Password = mail.STARTTLS, "u", "the wrong password"
 		}, "535"},
@@ -160,29 +159,29 @@ func TestNotSent(t *testing.T) {
 			}
 			err := send(t, cfg, to, "Acme")
 			if err == nil {
-				t.Fatal("it says that the message was sent")
+				t.Fatal("SendCode reported success")
 			}
 			text := err.Error()
 			if !strings.Contains(text, row.says) || !strings.Contains(text, net.JoinHostPort(cfg.Host, "")) {
-				t.Errorf("it says %s", text)
+				t.Errorf("got %s", text)
 			}
 			if strings.Contains(text, code) || cfg.Password != "" && strings.Contains(text, cfg.Password) {
-				t.Errorf("it tells a secret: %s", text)
+				t.Errorf("the error contains a secret: %s", text)
 			}
 			if n := len(s.Messages()); n != 0 {
-				t.Errorf("%d messages were taken", n)
+				t.Errorf("%d messages were accepted", n)
 			}
 		})
 	}
 }
 
-// A server that does not answer holds up nobody for longer than the timeout,
-// also not who waits behind others.
-func TestSlowServer(t *testing.T) {
+// A server that does not respond delays no caller longer than the timeout, also those
+// that wait for a slot.
+func TestHangingServerIsBounded(t *testing.T) {
 	s := mailtest.New(t, mailtest.Options{})
 	s.Hang(true)
 	cfg := config(s)
-	cfg.Timeout, cfg.AtOnce = 100*time.Millisecond, 1
+	cfg.Timeout, cfg.MaxConcurrent = 100*time.Millisecond, 1
 	sender, err := mail.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +190,7 @@ func TestSlowServer(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			if err := sender.SendCode(t.Context(), to, "Acme", code, time.Minute); err == nil {
-				t.Error("it says that the message was sent")
+				t.Error("SendCode reported success")
 			}
 		})
 	}
@@ -200,11 +199,11 @@ func TestSlowServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := sender.SendCode(ctx, to, "Acme", code, time.Minute); err == nil {
-		t.Error("it was sent for somebody who had left")
+		t.Error("it was sent after the caller had left")
 	}
 }
 
-func TestConfig(t *testing.T) {
+func TestConfigIsChecked(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		change func(*mail.Config)

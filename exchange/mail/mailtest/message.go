@@ -15,11 +15,11 @@ import (
 	"testing"
 )
 
-// Message is what a Server has taken.
+// Message is a message that a Server has accepted.
 type Message struct {
 	From string   // of the envelope
 	To   []string // of the envelope
-	User string   // who authenticated
+	User string   // the authenticated user
 	TLS  bool
 
 	Raw     []byte
@@ -29,7 +29,7 @@ type Message struct {
 	HTML    string // the part of type text/html, decoded
 }
 
-// Code is the one number of six digits in the plain text.
+// Code returns the only number of six digits in the plain text.
 func (m Message) Code(t testing.TB) string {
 	t.Helper()
 	found := regexp.MustCompile(`\b[0-9]{6}\b`).FindAllString(m.Text, -1)
@@ -39,7 +39,7 @@ func (m Message) Code(t testing.TB) string {
 	return found[0]
 }
 
-// read reads a message of one part or of alternatives (RFC 2046 §5.1.4).
+// read parses a message of one part or of alternatives (RFC 2046 §5.1.4).
 func (m *Message) read(raw []byte) error {
 	m.Raw = raw
 	msg, err := mail.ReadMessage(bytes.NewReader(raw))
@@ -57,18 +57,17 @@ func (m *Message) read(raw []byte) error {
 	if !strings.HasPrefix(kind, "multipart/") {
 		return m.part(textproto.MIMEHeader(msg.Header), msg.Body)
 	}
-	for parts := multipart.NewReader(msg.Body, params["boundary"]); ; {
-		p, err := parts.NextRawPart()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := m.part(p.Header, p); err != nil {
-			return err
+	parts := multipart.NewReader(msg.Body, params["boundary"])
+	for err == nil {
+		var p *multipart.Part
+		if p, err = parts.NextRawPart(); err == nil {
+			err = m.part(p.Header, p)
 		}
 	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 func (m *Message) part(h textproto.MIMEHeader, body io.Reader) error {

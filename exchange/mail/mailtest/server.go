@@ -1,5 +1,5 @@
-// Package mailtest is a real SMTP server on loopback for tests: it keeps what
-// it was sent, and refuses what it is told to.
+// Package mailtest provides a real SMTP server on loopback for tests, which records
+// messages and can be made to refuse them.
 package mailtest
 
 import (
@@ -14,6 +14,7 @@ import (
 	"log"
 	"math/big"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,18 +23,18 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Options say how a Server is spoken to. The zero value is SMTP in the clear,
-// for anybody.
+// Options configure a Server. The zero value is SMTP in the clear without
+// authentication.
 type Options struct {
 	STARTTLS bool
 	TLS      bool // from the first byte
-	// Username and Password are asked for if they are set.
+	// Username and Password are required if they are set.
 	Username, Password string
 	// Address is host:port to listen on. Default: a free port of 127.0.0.1.
 	Address string
 }
 
-// Stage is where in a session a Server refuses (RFC 5321 §3.3).
+// Stage is a command that a Server can refuse (RFC 5321 §3.3).
 type Stage string
 
 // The stages.
@@ -47,20 +48,20 @@ const (
 type Server struct {
 	Host  string
 	Port  int
-	Roots *x509.CertPool // that its certificate chains to
-	// Certificate is that of the root, in PEM.
+	Roots *x509.CertPool // of its certificate
+	// Certificate is the root's, in PEM.
 	Certificate []byte
 
 	options  Options
 	listener net.Listener
 	server   *smtp.Server
 	mu       sync.Mutex
-	taken    []Message
+	messages []Message
 	refuse   map[Stage]*smtp.SMTPError
-	hang     chan struct{} // while it is there and open, DATA is not answered
+	hang     chan struct{} // while it is open, DATA gets no response
 }
 
-// New starts a Server that ends with the test.
+// New starts a Server, which is closed at the end of the test.
 func New(t testing.TB, options Options) *Server {
 	t.Helper()
 	s := &Server{options: options, refuse: make(map[Stage]*smtp.SMTPError)}
@@ -99,13 +100,14 @@ func New(t testing.TB, options Options) *Server {
 	return s
 }
 
-// Close ends the server before the test does.
+// Close stops the server before the end of the test.
 func (s *Server) Close() {
-	s.listener.Close() // also one that is not served yet
+	s.listener.Close() // also if Serve has not begun
 	s.server.Close()
 }
 
-// Refuse answers a stage with a reply code and a text, until the code is 0.
+// Refuse makes the server respond to a stage with a reply code and a text, or normally
+// again if the code is 0.
 func (s *Server) Refuse(at Stage, code int, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +117,7 @@ func (s *Server) Refuse(at Stage, code int, text string) {
 	}
 }
 
-// Hang leaves messages without an answer, until it is called with false.
+// Hang sets whether messages get no response.
 func (s *Server) Hang(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,19 +130,19 @@ func (s *Server) Hang(on bool) {
 	}
 }
 
-// Messages are those that were taken, the oldest first.
+// Messages returns the accepted messages, the oldest first.
 func (s *Server) Messages() []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Message(nil), s.taken...)
+	return slices.Clone(s.messages)
 }
 
-// Last is the message that was taken last.
+// Last returns the newest message.
 func (s *Server) Last(t testing.TB) Message {
 	t.Helper()
 	all := s.Messages()
 	if len(all) == 0 {
-		t.Fatal("the SMTP server was sent nothing")
+		t.Fatal("the SMTP server has no message")
 	}
 	return all[len(all)-1]
 }
@@ -154,7 +156,7 @@ func (s *Server) refusal(at Stage) error {
 	return nil
 }
 
-// certify makes a root of its own and a certificate for ip.
+// certify creates a root and a certificate for ip.
 func (s *Server) certify(t testing.TB, ip net.IP) tls.Certificate {
 	t.Helper()
 	root := &x509.Certificate{
@@ -174,7 +176,8 @@ func (s *Server) certify(t testing.TB, ip net.IP) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
 }
 
-// newCertificate is signed by the key of parent, or by its own if that is nil.
+// newCertificate creates a key and its certificate, signed by the parent's key, or by
+// the new one if that is nil.
 func newCertificate(t testing.TB, c, parent *x509.Certificate, by *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -193,10 +196,10 @@ func newCertificate(t testing.TB, c, parent *x509.Certificate, by *ecdsa.Private
 
 // session is one connection.
 type session struct {
-	server *Server
-	conn   *smtp.Conn
-	now    Message
-	user   string
+	server  *Server
+	conn    *smtp.Conn
+	message Message // being received
+	user    string
 }
 
 func (c *session) AuthMechanisms() []string {
@@ -220,13 +223,13 @@ func (c *session) Mail(from string, _ *smtp.MailOptions) error {
 	if c.server.options.Username != c.user {
 		return smtp.ErrAuthRequired
 	}
-	c.now = Message{From: from, User: c.user}
-	_, c.now.TLS = c.conn.TLSConnectionState()
+	c.message = Message{From: from, User: c.user}
+	_, c.message.TLS = c.conn.TLSConnectionState()
 	return c.server.refusal(Mail)
 }
 
 func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
-	c.now.To = append(c.now.To, to)
+	c.message.To = append(c.message.To, to)
 	return c.server.refusal(Rcpt)
 }
 
@@ -244,15 +247,15 @@ func (c *session) Data(r io.Reader) error {
 	if err := c.server.refusal(Data); err != nil {
 		return err
 	}
-	if err := c.now.read(raw); err != nil {
+	if err := c.message.read(raw); err != nil {
 		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: err.Error()}
 	}
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
-	c.server.taken = append(c.server.taken, c.now)
+	c.server.messages = append(c.server.messages, c.message)
 	return nil
 }
 
-func (c *session) Reset() { c.now = Message{} }
+func (c *session) Reset() { c.message = Message{} }
 
 func (c *session) Logout() error { return nil }
