@@ -50,7 +50,7 @@ func lines(t *testing.T, events ...*audit.Event) string {
 	return out.String()
 }
 
-func TestLine(t *testing.T) {
+func TestEventIsOneLineOfJSON(t *testing.T) {
 	want := `{"time":"2026-01-02T02:04:05.000006Z","event":"token","request_id":"r1","outcome":"refused",` +
 		`"reason":"CONDITION_FAILED","grant_type":"refresh_token","client":"web","issuer":"acme","subject":"alice",` +
 		`"user":"u1","into":"u2","session":"s1","key":"k1","rules":["staff","mfa"],"scopes":["read"],"address":"192.0.2.1",` +
@@ -61,14 +61,14 @@ func TestLine(t *testing.T) {
 	}
 }
 
-func TestWhatIsEmptyIsLeftOut(t *testing.T) {
+func TestEmptyFieldsAreOmitted(t *testing.T) {
 	want := `{"time":"2026-01-02T02:04:05.000006Z","event":"revoke","outcome":"granted"}` + "\n"
 	if got := lines(t, &audit.Event{Time: at, Name: "revoke"}); got != want {
 		t.Errorf("got %s want %s", got, want)
 	}
 }
 
-func TestStrangersTexts(t *testing.T) {
+func TestTextsAreEscapedAndCut(t *testing.T) {
 	for _, row := range []struct{ name, text, want string }{
 		{"quote and backslash", `a"b\`, `a\"b\\`},
 		{"line break", "a\r\nb", `a\u000d\u000ab`},
@@ -90,15 +90,15 @@ func TestStrangersTexts(t *testing.T) {
 	}
 }
 
-// A zone is free text that a peer on the same link chooses.
-func TestAddressWithoutZone(t *testing.T) {
+// A peer on the same link can choose any text as zone.
+func TestAddressHasNoZone(t *testing.T) {
 	got := lines(t, &audit.Event{Time: at, Name: "token", Address: netip.MustParseAddr(`fe80::1%a"b`)})
 	if !strings.Contains(got, `"address":"fe80::1"}`) {
 		t.Error(got)
 	}
 }
 
-func FuzzOneValidLine(f *testing.F) {
+func FuzzEventIsOneLine(f *testing.F) {
 	f.Add("alice", "got", "a\nb")
 	f.Add("\x00\u2028\xc3", "\U0010ffff\ufeff", `"}`)
 	f.Fuzz(func(t *testing.T, subject, got, list string) {
@@ -152,7 +152,7 @@ func TestConcurrentWritersKeepWholeLines(t *testing.T) {
 	}
 }
 
-// stuck is a disk that hangs until it is told to go on.
+// stuck is a disk that hangs until it is released.
 type stuck struct {
 	release chan struct{}
 	lines   int
@@ -164,7 +164,7 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAFullBufferHoldsUpRequestsAndDropsNothing(t *testing.T) {
+func TestFullBufferDelaysRequestsAndDropsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := &stuck{release: make(chan struct{})}
 		l := audit.New(disk, audit.Config{Buffer: 1000})
@@ -192,7 +192,7 @@ func TestAFullBufferHoldsUpRequestsAndDropsNothing(t *testing.T) {
 	})
 }
 
-// broken takes nothing while its error is set.
+// broken refuses writes while its error is set.
 type broken struct {
 	err error
 	out bytes.Buffer
@@ -205,11 +205,11 @@ func (b *broken) Write(p []byte) (int, error) {
 	return b.out.Write(p)
 }
 
-func TestWriteErrorsAreCountedAndToldOnce(t *testing.T) {
+func TestWriteErrorsAreCountedAndLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told bytes.Buffer
+		var logged bytes.Buffer
 		w := &broken{err: errors.New("no space left")}
-		l := audit.New(w, audit.Config{Logger: slog.New(slog.NewTextHandler(&told, nil))})
+		l := audit.New(w, audit.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
 		for range 3 {
 			l.Write(full())
 			time.Sleep(time.Second)
@@ -221,11 +221,11 @@ func TestWriteErrorsAreCountedAndToldOnce(t *testing.T) {
 		if l.Failed() != 3 {
 			t.Errorf("%d failed, want 3", l.Failed())
 		}
-		if n := strings.Count(told.String(), "no space left"); n != 1 {
-			t.Errorf("told %d times: %s", n, &told)
+		if n := strings.Count(logged.String(), "no space left"); n != 1 {
+			t.Errorf("logged %d times: %s", n, &logged)
 		}
-		if !strings.Contains(told.String(), "events_lost=3") {
-			t.Errorf("recovery was not told: %s", &told)
+		if !strings.Contains(logged.String(), "events_lost=3") {
+			t.Errorf("recovery was not logged: %s", &logged)
 		}
 		if n := strings.Count(w.out.String(), "\n"); n != 1 {
 			t.Errorf("%d lines written after recovery, want 1", n)
@@ -233,7 +233,7 @@ func TestWriteErrorsAreCountedAndToldOnce(t *testing.T) {
 	})
 }
 
-func TestAfterClose(t *testing.T) {
+func TestEventsAfterCloseAreCounted(t *testing.T) {
 	var out bytes.Buffer
 	l := audit.New(&out, audit.Config{})
 	l.Close()

@@ -1,21 +1,22 @@
 package audit
 
 import (
+	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
-// Event is one decision: who asked for what, what came of it, and which rule
-// and which key led there. It holds no token, secret, code or key; Key is a
-// thumbprint or the ID of a shared secret.
+// Event is one decision: the request, its outcome, and the rule and key that led
+// there. It holds no token, secret, code or private key.
 type Event struct {
 	Time      time.Time
-	Name      string // what was asked for, such as token or revoke
+	Name      string // of the operation, such as token or revoke
 	RequestID string
 	Grant     string          // grant_type, for tokens
 	Reason    exchange.Reason // empty: granted
@@ -25,33 +26,36 @@ type Event struct {
 	User      string
 	Into      string // the user that User was merged into
 	Session   string
-	Key       string
-	Rules     []string // conditions that let it in
+	Key       string   // a thumbprint, or the ID of a shared secret
+	Rules     []string // conditions that granted it
 	Scopes    []string
-	Customer  string // whom a checkout token is about
-	Invoice   string // which of the customer's
+	Customer  string // that a checkout token is for
+	Invoice   string // of the customer
 	Address   netip.Addr
 	Checks    []exchange.Check
 	Err       string // the operator's text of the refusal
-	// Replays is the RequestID of an earlier request, whose answer this one got
-	// by its Idempotency-Key. Nothing was done for this one.
+	// Replays is the RequestID of the request whose stored response was returned
+	// (Idempotency-Key). Nothing was executed for this one.
 	Replays string
 }
 
-// Most bytes of a text that are written. Strangers choose most of them.
+// Longest texts that are written, in bytes. Unauthenticated callers choose most of
+// them.
 const (
-	mostText  = 128
-	mostError = 512
+	maxText  = 128
+	maxError = 512
 )
 
-// append writes e as one line of JSON. What is empty is left out.
-func (e *Event) append(b []byte) []byte {
-	b = append(b, `{"time":"`...)
-	b = e.Time.UTC().Truncate(time.Microsecond).AppendFormat(b, time.RFC3339Nano)
-	b = append(b, '"')
+// append appends e as one line of JSON. Empty fields are omitted.
+func (e *Event) append(line []byte) []byte {
+	outcome := "granted"
+	if e.Reason != "" {
+		outcome = "refused"
+	}
+	b := strictjson.Buffer(line).Begin().Time("time", e.Time.Truncate(time.Microsecond))
 	b = text(b, "event", e.Name)
 	b = text(b, "request_id", e.RequestID)
-	b = text(b, "outcome", e.outcome())
+	b = text(b, "outcome", outcome)
 	b = text(b, "replays", e.Replays)
 	b = text(b, "reason", string(e.Reason))
 	b = text(b, "grant_type", e.Grant)
@@ -62,117 +66,94 @@ func (e *Event) append(b []byte) []byte {
 	b = text(b, "into", e.Into)
 	b = text(b, "session", e.Session)
 	b = text(b, "key", e.Key)
-	b = list(b, "rules", e.Rules)
-	b = list(b, "scopes", e.Scopes)
+	b = texts(b, "rules", e.Rules)
+	b = texts(b, "scopes", e.Scopes)
 	b = text(b, "customer", e.Customer)
 	b = text(b, "invoice", e.Invoice)
-	b = address(b, e.Address)
+	if e.Address.IsValid() {
+		b = append(key(b, "address"), '"')
+		b = e.Address.WithZone("").AppendTo(b) // a zone is any text
+		b = append(b, '"')
+	}
 	b = checks(b, e.Checks, e.Reason)
 	if e.Err != "" {
-		b = append(b, `,"error":`...)
-		b = quote(b, e.Err, mostError)
+		b = quote(key(b, "error"), e.Err, maxError)
 	}
-	return append(b, "}\n"...)
+	return append(b.End(), '\n')
 }
 
-func (e *Event) outcome() string {
-	if e.Reason == "" {
-		return "granted"
-	}
-	return "refused"
-}
-
-func text(b []byte, name, value string) []byte {
-	if value == "" {
-		return b
-	}
-	b = member(b, name)
-	return quote(b, value, mostText)
-}
-
-func list(b []byte, name string, values []string) []byte {
-	if len(values) == 0 {
-		return b
-	}
-	b = append(member(b, name), '[')
-	for i, v := range values {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = quote(b, v, mostText)
-	}
-	return append(b, ']')
-}
-
-func address(b []byte, a netip.Addr) []byte {
-	if !a.IsValid() {
-		return b
-	}
-	b = append(member(b, "address"), '"')
-	b = a.WithZone("").AppendTo(b) // a zone is free text
-	return append(b, '"')
-}
-
-// checks writes the check that refused and those that would have, were they
-// not audited. What passed is what the rules say.
-func checks(b []byte, all []exchange.Check, refused exchange.Reason) []byte {
-	audited := 0
-	for i := range all {
-		c := &all[i]
-		switch {
-		case c.Passed:
-		case c.Audit:
-			if audited++; audited == 1 {
-				b = append(member(b, "audited"), '[')
-			} else {
-				b = append(b, ',')
-			}
-			b = check(b, c)
-		}
-	}
-	if audited > 0 {
-		b = append(b, ']')
-	}
-	if refused == "" {
-		return b
-	}
-	for i := range all {
-		if c := &all[i]; !c.Passed && !c.Audit {
-			return check(member(b, "failed"), c)
-		}
-	}
-	return b
-}
-
-func check(b []byte, c *exchange.Check) []byte {
-	b = append(b, `{"check":`...)
-	b = quote(b, c.Name, mostText)
-	b = text(b, "want", c.Want)
-	b = text(b, "got", c.Got)
-	return append(b, '}')
-}
-
-func member(b []byte, name string) []byte {
+// key begins a member that follows another one. Unlike Buffer.Key it looks neither
+// for that nor for bytes of the name to escape, since an event has many members.
+func key(b strictjson.Buffer, name string) strictjson.Buffer {
 	b = append(b, ',', '"')
 	b = append(b, name...)
 	return append(b, '"', ':')
 }
 
-// quote writes s as a JSON string (RFC 8259 §7) of which no byte can act on a
-// terminal: control, format and other unprintable characters are escaped, bytes
-// that are not UTF-8 replaced. Of s it writes at most most bytes, then "…", and
-// nothing that has the form of a secret.
-func quote(b []byte, s string, most int) []byte {
-	s = hide(s)
-	cut := len(s) > most
-	if cut {
-		for most > 0 && !utf8.RuneStart(s[most]) {
-			most--
+func text(b strictjson.Buffer, name, value string) strictjson.Buffer {
+	if value == "" {
+		return b
+	}
+	return quote(key(b, name), value, maxText)
+}
+
+func texts(b strictjson.Buffer, name string, values []string) strictjson.Buffer {
+	if len(values) == 0 {
+		return b
+	}
+	b = key(b, name).BeginArray()
+	for _, v := range values {
+		b = quote(b.Next(), v, maxText)
+	}
+	return b.EndArray()
+}
+
+// checks writes the audited checks that did not pass, and the check that refused.
+// The rules tell which ones passed.
+func checks(b strictjson.Buffer, all []exchange.Check, refused exchange.Reason) strictjson.Buffer {
+	var failed *exchange.Check
+	audited := false
+	for i := range all {
+		switch c := &all[i]; {
+		case c.Passed:
+		case c.Audit:
+			if !audited {
+				b, audited = key(b, "audited").BeginArray(), true
+			}
+			b = check(b.Next(), c)
+		case failed == nil:
+			failed = c
 		}
-		s = s[:most]
+	}
+	if audited {
+		b = b.EndArray()
+	}
+	if refused == "" || failed == nil {
+		return b
+	}
+	return check(key(b, "failed"), failed)
+}
+
+func check(b strictjson.Buffer, c *exchange.Check) strictjson.Buffer {
+	b = quote(b.Begin().Key("check"), c.Name, maxText)
+	b = text(b, "want", c.Want)
+	return text(b, "got", c.Got).End()
+}
+
+// quote writes s as a JSON string (RFC 8259 §7) that cannot control a terminal:
+// unprintable characters are escaped, and bytes that are not UTF-8 replaced. It
+// writes at most limit bytes of s, then "…", and nothing that looks like a secret.
+func quote(b strictjson.Buffer, s string, limit int) strictjson.Buffer {
+	s = hide(s)
+	cut := len(s) > limit
+	if cut {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
 	}
 	b = append(b, '"')
-	done := 0 // of s, already in b
+	done := 0 // bytes of s that are in b
 	for i := 0; i < len(s); {
 		if plain[s[i]] {
 			i++
@@ -191,7 +172,7 @@ func quote(b []byte, s string, most int) []byte {
 	return append(b, '"')
 }
 
-// plain says of each byte whether it stands for itself.
+// plain reports of each byte whether it stands for itself.
 var plain = func() (t [256]bool) {
 	for c := byte(' '); c < 0x7f; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -205,17 +186,9 @@ func special(b []byte, r rune) []byte {
 		return append(b, '\\', byte(r))
 	case unicode.IsPrint(r):
 		return utf8.AppendRune(b, r)
-	case r > 0xffff: // as a surrogate pair (RFC 8259 §7)
-		r -= 0x10000
-		return escape(escape(b, 0xd800+r>>10), 0xdc00+r&0x3ff)
+	case r > 0xffff:
+		high, low := utf16.EncodeRune(r)
+		return fmt.Appendf(b, `\u%04x\u%04x`, high, low)
 	}
-	return escape(b, r)
-}
-
-func escape(b []byte, r rune) []byte {
-	b = append(b, '\\', 'u')
-	for limit := rune(0x1000); r < limit && limit > 1; limit >>= 4 {
-		b = append(b, '0')
-	}
-	return strconv.AppendUint(b, uint64(r), 16)
+	return fmt.Appendf(b, `\u%04x`, r)
 }

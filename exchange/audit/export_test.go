@@ -1,4 +1,4 @@
 package audit
 
-// Line is what is written of e.
+// Line returns the line of e.
 func (e *Event) Line() string { return string(e.append(nil)) }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestHide(t *testing.T) {
+func TestHideReplacesSecretsOnly(t *testing.T) {
 	const (
 		session = "01a1fb99-c4a8-7e2d-b3c8-f4baa62e1e05"
 		mac     = "dtSbjHvZBbYMz5UQ4gMxxPNIfR_hKq3mFdwZqlHtV5c"
@@ -32,7 +32,7 @@ func TestHide(t *testing.T) {
 		{"scott_and_friends", "scott_and_friends"},
 		{session, session},
 		{"generation 3 of session " + session + ", which is at 5", "generation 3 of session " + session + ", which is at 5"},
-		{mac, mac}, // a thumbprint, or who somebody is
+		{mac, mac}, // a thumbprint or a subject
 		{"urn:ietf:params:oauth:token-type:id_token", "urn:ietf:params:oauth:token-type:id_token"},
 		{"https://a.b.example.com/docs_folder", "https://a.b.example.com/docs_folder"},
 		{"orders.ssk_read", "orders.ssk_read"},

@@ -1,7 +1,7 @@
-// Package audit writes one line of JSON for each decision: who asked, what was
-// decided, by which rule and on the word of which key. It is the operator's
-// answer to "who let them in", so an event is never dropped to save time: when
-// the writer cannot keep up, requests wait for it.
+// Package audit writes one line of JSON for each decision: the caller, the outcome,
+// and the rule and key that led there. Operators reconstruct from it why a caller was
+// granted access, so no event is dropped to save time: when the writer cannot keep
+// up, requests wait for it.
 package audit
 
 import (
@@ -12,38 +12,37 @@ import (
 	"time"
 )
 
-// Config says how events are gathered. Its zero value is sound.
+// Config configures a [Log]. Its zero value is valid.
 type Config struct {
-	// Linger is how long events are gathered before they are written together.
-	// A crash of the machine or kill -9 loses at most that much. Default 10ms.
+	// Linger is how long events are collected before they are written together. A
+	// crash of the machine or kill -9 loses at most the events of that time. Default
+	// 10ms.
 	Linger time.Duration
 	// Buffer is how many bytes may wait for the writer. Default 1 MiB.
 	Buffer int
-	Logger *slog.Logger // told when writing begins to fail; default slog.Default
+	Logger *slog.Logger // reports when writing begins to fail; default slog.Default
 }
 
-// Log gathers events and writes them from one goroutine, in the order they
-// came. It is safe for concurrent use.
-//
-// Requests meet for the time it takes to copy a line into a shared buffer; the
-// writer takes the buffer whole.
+// Log collects events and writes them from one goroutine, in the order of Write. It
+// is safe for concurrent use: requests share a lock only while a line is copied into
+// the buffer.
 type Log struct {
 	w      io.Writer
 	linger time.Duration
-	most   int
+	limit  int // of waiting, in bytes
 	logger *slog.Logger
 	failed atomic.Uint64
 
 	mu      sync.Mutex
-	room    sync.Cond // waiting is empty again, or the log is closed
+	room    sync.Cond // waiting was taken, or the log is closed
 	waiting []byte
 	closed  bool
 
-	wake chan struct{} // waiting is no longer empty, is full, or the log is closed
+	wake chan struct{} // waiting is not empty, is full, or the log is closed
 	done chan struct{}
 }
 
-// New starts a Log. Close ends it.
+// New starts a Log, which the caller must Close.
 func New(w io.Writer, cfg Config) *Log {
 	if cfg.Linger <= 0 {
 		cfg.Linger = 10 * time.Millisecond
@@ -55,7 +54,7 @@ func New(w io.Writer, cfg Config) *Log {
 		cfg.Logger = slog.Default()
 	}
 	l := &Log{
-		w: w, linger: cfg.Linger, most: cfg.Buffer, logger: cfg.Logger,
+		w: w, linger: cfg.Linger, limit: cfg.Buffer, logger: cfg.Logger,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	l.room.L = &l.mu
@@ -63,13 +62,13 @@ func New(w io.Writer, cfg Config) *Log {
 	return l
 }
 
-// Write takes e. It returns once the event is in the buffer, for which it waits
-// while the buffer is full. After Close, events are counted as failed.
+// Write adds e to the buffer, and waits while that is full. After Close, events are
+// counted as failed.
 func (l *Log) Write(e *Event) {
 	var space [1024]byte
 	line := e.append(space[:0])
 	l.mu.Lock()
-	for len(l.waiting) > 0 && len(l.waiting)+len(line) > l.most && !l.closed {
+	for len(l.waiting) > 0 && len(l.waiting)+len(line) > l.limit && !l.closed {
 		l.signal()
 		l.room.Wait()
 	}
@@ -86,10 +85,10 @@ func (l *Log) Write(e *Event) {
 	}
 }
 
-// Failed is how many events could not be written.
+// Failed returns the number of events that could not be written.
 func (l *Log) Failed() uint64 { return l.failed.Load() }
 
-// Close writes what is waiting and ends the log. It does not close the writer.
+// Close writes the waiting events and stops the Log. It does not close the writer.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -125,8 +124,7 @@ func (l *Log) run() {
 	}
 }
 
-// gather waits for company, unless there is a reason not to: a full buffer or
-// Close signal a second time.
+// gather waits for more events, unless a full buffer or Close signals meanwhile.
 func (l *Log) gather() {
 	t := time.NewTimer(l.linger)
 	defer t.Stop()
@@ -136,7 +134,7 @@ func (l *Log) gather() {
 	}
 }
 
-// take swaps the buffer for an empty one.
+// take replaces the buffer by an empty one and returns it.
 func (l *Log) take(spare []byte) (batch []byte, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,8 +143,8 @@ func (l *Log) take(spare []byte) (batch []byte, closed bool) {
 	return batch, l.closed
 }
 
-// flush writes a batch. One message says that writing began to fail and one
-// that it works again; the count has the rest.
+// flush writes a batch and reports whether writing fails. It logs only the first
+// failure and the first success after that; Failed counts the events.
 func (l *Log) flush(batch []byte, failing bool) bool {
 	n, err := l.w.Write(batch)
 	if err == nil {
