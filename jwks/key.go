@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -12,6 +13,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"filippo.io/edwards25519"
 )
 
 // key is a usable key.
@@ -89,66 +92,23 @@ func curveName(pub *ecdsa.PublicKey) (string, error) {
 	return "", fmt.Errorf("curve %s is not supported", quote(name))
 }
 
-// The field and the constant of edwards25519 (RFC 8032 §5.1).
-var (
-	edwardsP = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
-	edwardsD = edwardsQuotient(big.NewInt(-121665), big.NewInt(121666))
-)
-
-// checkEd25519 refuses encodings that are not canonical or not on the curve, and
-// points of order 8 or less, for which one signature is valid for many messages.
-// It doubles the point three times, for which y alone is enough: only a point of
-// small order becomes the neutral element, the only one with y = 1.
+// checkEd25519 refuses encodings that are not canonical or not on the curve (RFC
+// 8032 §5.1.3), and points of order 8 or less, for which one signature is valid for
+// many messages.
 func checkEd25519(pub ed25519.PublicKey) error {
 	if len(pub) != ed25519.PublicKeySize {
 		return fmt.Errorf("Ed25519 key of %d bytes, want %d", len(pub), ed25519.PublicKeySize)
 	}
-	y := edwardsY(pub)
-	if y.Cmp(edwardsP) >= 0 {
-		return errors.New("Ed25519 key is not canonical")
-	}
-	if big.Jacobi(edwardsXX(y), edwardsP) < 0 {
+	point, err := new(edwards25519.Point).SetBytes(pub)
+	switch {
+	case err != nil:
 		return errors.New("Ed25519 key is not a point of the curve")
-	}
-	for range 3 {
-		y = edwardsDouble(y)
-	}
-	if y.Cmp(big.NewInt(1)) == 0 {
+	case !bytes.Equal(point.Bytes(), pub):
+		return errors.New("Ed25519 key is not canonical")
+	case new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1:
 		return errors.New("Ed25519 key is of small order")
 	}
 	return nil
-}
-
-// edwardsY returns y, which is little-endian below the sign of x.
-func edwardsY(pub ed25519.PublicKey) *big.Int {
-	var b [ed25519.PublicKeySize]byte
-	for i, c := range pub {
-		b[len(b)-1-i] = c
-	}
-	b[0] &= 0x7f
-	return new(big.Int).SetBytes(b[:])
-}
-
-// edwardsXX returns x² of a point: (y² − 1) / (d y² + 1).
-func edwardsXX(y *big.Int) *big.Int {
-	yy := new(big.Int).Mul(y, y)
-	below := new(big.Int).Mul(edwardsD, yy)
-	return edwardsQuotient(yy.Sub(yy, big.NewInt(1)), below.Add(below, big.NewInt(1)))
-}
-
-// edwardsDouble returns y of the doubled point: (y² + x²) / (1 − d x² y²).
-func edwardsDouble(y *big.Int) *big.Int {
-	xx, yy := edwardsXX(y), new(big.Int).Mul(y, y)
-	product := new(big.Int).Mul(xx, yy)
-	below := new(big.Int).Sub(big.NewInt(1), product.Mul(product, edwardsD))
-	return edwardsQuotient(yy.Add(yy, xx), below)
-}
-
-// edwardsQuotient returns a / b in the field. On this curve no b is 0.
-func edwardsQuotient(a, b *big.Int) *big.Int {
-	inverse := new(big.Int).ModInverse(new(big.Int).Mod(b, edwardsP), edwardsP)
-	q := new(big.Int).Mul(a, inverse)
-	return q.Mod(q, edwardsP)
 }
 
 // thumbprint returns the JWK thumbprint with SHA-256 (RFC 7638 §3, RFC 8037 §2).

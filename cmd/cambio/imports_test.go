@@ -95,6 +95,7 @@ var homes = []struct {
 	{"github.com/wneessen/go-mail", []string{"exchange/mail"}, "mail is sent in one place"},
 	{"github.com/emersion", []string{"exchange/mail/mailtest", "cmd"}, "it is the SMTP server of tests and of the demo"},
 	{"filippo.io/bigmod", []string{"jwks"}, "only RSA verification needs its arithmetic"},
+	{"filippo.io/edwards25519", []string{"jwks", "exchange/wallet"}, "it is the curve of one signature scheme"},
 	{"github.com/decred", []string{"exchange/wallet"}, "only chains use its curve"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "only chains use base58"},
 	{"golang.org/x/crypto", []string{"exchange/wallet"}, "only chains use Keccak and RIPEMD-160"},

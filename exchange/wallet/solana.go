@@ -1,11 +1,13 @@
 package wallet
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"strings"
 
+	"filippo.io/edwards25519"
 	"github.com/mr-tron/base58"
 )
 
@@ -66,42 +68,18 @@ func solanaSignature(text string) ([]byte, error) {
 	return raw, nil
 }
 
-// weak lists the y coordinates of the points of order 8 or less, little-endian:
-// for such a key one signature is valid for many messages.
-var weak = [][ed25519.PublicKeySize]byte{
-	{},
-	{1},
-	{
-		0xec, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
-	},
-	{
-		0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
-		0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
-	},
-	{
-		0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
-		0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
-	},
-}
-
-// checkEd25519 refuses keys of small order, and encodings of a coordinate that is
-// not below the size of the field, 2²⁵⁵ − 19 (RFC 8032 §5.1.3). Keys that are not
-// points of the curve verify no signature.
+// checkEd25519 refuses keys of small order, for which one signature is valid for
+// many messages, and encodings that are not canonical (RFC 8032 §5.1.3). Bytes that
+// are not a point of the curve may be an account's address, and verify no signature.
 func checkEd25519(key ed25519.PublicKey) error {
-	y := [ed25519.PublicKeySize]byte(key)
-	y[31] &= 0x7f // the sign of x
-	for _, w := range weak {
-		if y == w {
-			return errors.New("the key is of small order")
-		}
-	}
-	high := y[31] == 0x7f && y[0] >= 0xed
-	for _, b := range y[1:31] {
-		high = high && b == 0xff
-	}
-	if high {
+	point, err := new(edwards25519.Point).SetBytes(key)
+	switch {
+	case err != nil:
+		return nil
+	case !bytes.Equal(point.Bytes(), key):
 		return errors.New("the key is not canonical")
+	case new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1:
+		return errors.New("the key is of small order")
 	}
 	return nil
 }
