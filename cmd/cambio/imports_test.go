@@ -99,7 +99,7 @@ var homes = []struct {
 	{"github.com/decred", []string{"exchange/wallet"}, "only chains use its curve"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "only chains use base58"},
 	{"golang.org/x/crypto", []string{"exchange/wallet"}, "only chains use Keccak and RIPEMD-160"},
-	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/assembly", "exchange/wallet", "exchange/checkout", "jwks"}, "no grant sees HTTP"},
+	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/assembly", "exchange/wallet", "exchange/checkout", "exchange/mail/mailtest", "jwks"}, "no grant sees HTTP"},
 }
 
 // pkg is one package in the output of `go list`.

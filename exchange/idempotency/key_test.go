@@ -22,9 +22,9 @@ func TestParseKey(t *testing.T) {
 		{"empty", "", ""},
 		{"an empty string", `""`, ""},
 		{"no end", `"abc`, ""},
-		{"only a mark", `"`, ""},
+		{"only a quotation mark", `"`, ""},
 		{"no beginning", `abc"`, ""},
-		{"a mark inside", `a"bc`, ""},
+		{"a quotation mark inside", `a"bc`, ""},
 		{"two strings", `"a", "b"`, ""},
 		{"two lines made one", "a, b", ""},
 		{"two lines made one without a space", "a,b", ""},
@@ -46,8 +46,8 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-// A key that is accepted is within bounds and has one string, and no more than
-// one bare text, that says it.
+// An accepted key is within bounds and has at most two spellings: the string, and the
+// bare text.
 func FuzzParseKey(f *testing.F) {
 	for _, seed := range []string{"a", `"a"`, `"a\"b\\"`, `"`, "a,b", `"a";x`, "", "\x00", `"\`} {
 		f.Add(seed)
@@ -67,10 +67,10 @@ func FuzzParseKey(f *testing.F) {
 		}
 		quoted := `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(key) + `"`
 		if value != key && value != quoted {
-			t.Errorf("%q says %q in a third way", value, key)
+			t.Errorf("%q is a third spelling of %q", value, key)
 		}
 		if again, ok := ParseKey(quoted); !ok || again != key {
-			t.Errorf("%q says %q, not %q", quoted, again, key)
+			t.Errorf("%q means %q, not %q", quoted, again, key)
 		}
 	})
 }

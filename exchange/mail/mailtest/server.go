@@ -3,17 +3,13 @@
 package mailtest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
 	"net"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -30,8 +26,6 @@ type Options struct {
 	TLS      bool // from the first byte
 	// Username and Password are required if they are set.
 	Username, Password string
-	// Address is host:port to listen on. Default: a free port of 127.0.0.1.
-	Address string
 }
 
 // Stage is a command that a Server can refuse (RFC 5321 §3.3).
@@ -65,11 +59,7 @@ type Server struct {
 func New(t testing.TB, options Options) *Server {
 	t.Helper()
 	s := &Server{options: options, refuse: make(map[Stage]*smtp.SMTPError)}
-	address := options.Address
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +69,7 @@ func New(t testing.TB, options Options) *Server {
 	s.server.Domain, s.server.AllowInsecureAuth = "mail.test", true
 	s.server.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.ReadTimeout, s.server.WriteTimeout = time.Minute, time.Minute
-	config := &tls.Config{Certificates: []tls.Certificate{s.certify(t, at.IP)}}
+	config := &tls.Config{Certificates: []tls.Certificate{s.certificate()}}
 	if options.STARTTLS {
 		s.server.TLSConfig = config
 	}
@@ -156,42 +146,15 @@ func (s *Server) refusal(at Stage) error {
 	return nil
 }
 
-// certify creates a root and a certificate for ip.
-func (s *Server) certify(t testing.TB, ip net.IP) tls.Certificate {
-	t.Helper()
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mailtest root"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "mailtest"}, IPAddresses: []net.IP{ip},
-		NotBefore: root.NotBefore, NotAfter: root.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	rootKey, rootDER := newCertificate(t, root, root, nil)
-	leafKey, leafDER := newCertificate(t, leaf, root, rootKey)
-	s.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
+// certificate returns that of package httptest, which is valid for loopback
+// addresses, and makes it the root.
+func (s *Server) certificate() tls.Certificate {
+	h := httptest.NewTLSServer(nil)
+	defer h.Close()
 	s.Roots = x509.NewCertPool()
-	s.Roots.AppendCertsFromPEM(s.Certificate)
-	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}
-}
-
-// newCertificate creates a key and its certificate, signed by the parent's key, or by
-// the new one if that is nil.
-func newCertificate(t testing.TB, c, parent *x509.Certificate, by *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if by == nil {
-		by = key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, der
+	s.Roots.AddCert(h.Certificate())
+	s.Certificate = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})
+	return h.TLS.Certificates[0]
 }
 
 // session is one connection.
