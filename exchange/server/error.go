@@ -123,12 +123,10 @@ func (r *Request) tellOperator(e *exchange.Error) {
 		slog.String("error", e.Error()))
 }
 
-var errPanic = errors.New("panic")
-
 // panicked logs a panic with its stack, of which arguments are numbers only.
 func (r *Request) panicked(v any) error {
 	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
 		slog.String("request_id", r.ID), slog.String("panic", exchange.Clip(fmt.Sprint(v))),
 		slog.String("stack", string(debug.Stack())))
-	return exchange.Refuse(exchange.ReasonInternal, errPanic)
+	return exchange.Refuse(exchange.ReasonInternal, errors.New("panic"))
 }

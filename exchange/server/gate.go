@@ -29,17 +29,12 @@ func (g *gate) open(running, queued int) {
 	g.tokens = make(chan struct{}, queued)
 }
 
-var (
-	errFull   = errors.New("the queue is full")
-	errQueued = errors.New("no place became free in time")
-)
-
 // enter takes a place, waiting for one in the queue.
 func (g *gate) enter(ctx context.Context) error {
 	for {
 		n := g.present.Load()
 		if n >= g.most {
-			return exchange.Refuse(exchange.ReasonOverloaded, errFull)
+			return exchange.Refuse(exchange.ReasonOverloaded, errors.New("the queue is full"))
 		}
 		if g.present.CompareAndSwap(n, n+1) {
 			if n < g.running {
@@ -61,7 +56,7 @@ func (g *gate) queue(ctx context.Context) error {
 	if g.present.Add(-1) < g.running {
 		<-g.tokens // a request that left has issued a token for this one
 	}
-	return exchange.Refuse(exchange.ReasonOverloaded, errQueued)
+	return exchange.Refuse(exchange.ReasonOverloaded, errors.New("no place became free in time"))
 }
 
 // leave frees a place.

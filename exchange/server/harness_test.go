@@ -151,7 +151,7 @@ func newWorldWith(t *testing.T, c assembly.Config, edit ...func(*server.Config))
 	p.apply(p.manifest())
 	p.secret = p.newSecret("basic") + " " + p.newSecret("post")
 	h := httptest.NewUnstartedServer(nil)
-	h.Config = server.HTTPServer(p.server.Handler())
+	h.Config = server.HTTPServer(p.server)
 	h.Start()
 	t.Cleanup(h.Close)
 	p.url = h.URL

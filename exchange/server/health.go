@@ -20,7 +20,7 @@ func (s *Server) live(r *Request) error {
 func (s *Server) ready(r *Request) error {
 	checks := s.cfg.Ready(r.Context())
 	if s.draining.Load() {
-		checks = append(checks, ReadyCheck{"serving", errDraining})
+		checks = append(checks, ReadyCheck{"serving", errors.New("the server is stopping")})
 	}
 	verbose := r.http.URL.Query().Has("verbose")
 	good := true
@@ -43,5 +43,3 @@ func (s *Server) ready(r *Request) error {
 	r.out = append(r.out, "ok\n"...)
 	return nil
 }
-
-var errDraining = errors.New("the server is stopping")

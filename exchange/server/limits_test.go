@@ -227,7 +227,7 @@ func TestACallerThatLeaves(t *testing.T) {
 	leave()
 	r := httptest.NewRequestWithContext(ctx, "POST", "/oauth/token", strings.NewReader("client_id=web&grant_type=x"))
 	r.Header.Set("Content-Type", formMedia)
-	p.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	p.server.ServeHTTP(httptest.NewRecorder(), r)
 	if strings.Contains(p.logged.String(), "request failed") {
 		t.Errorf("logged: %s", p.logged)
 	}

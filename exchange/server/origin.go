@@ -60,16 +60,14 @@ func isPreflight(r *http.Request) bool {
 // servePreflight serves a preflight, and counts it as refused if no page of the
 // origin may call.
 func (s *Server) servePreflight(r *Request) {
-	s.preflight.Wrap(http.HandlerFunc(noOrigins)).ServeHTTP(r.w, r.http)
+	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
+	s.preflight.Wrap(http.HandlerFunc(refuse)).ServeHTTP(r.w, r.http) // refuse is served while no client has an origin
 	outcome := granted
 	if r.w.Header().Get("Access-Control-Allow-Origin") == "" {
 		outcome = string(exchange.ReasonOriginNotAllowed)
 	}
 	s.preflights.observe(outcome, s.cfg.Now().Sub(r.Now))
 }
-
-// noOrigins serves preflights while no client has an origin.
-func noOrigins(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
 // ClientsChanged updates the origins of preflights and the types of
 // authorization_details in the discovery document. It must be called after each

@@ -1,9 +1,6 @@
 package server
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // Paths that the discovery document names, relative to the issuer's.
 const (
@@ -62,12 +59,12 @@ func (e *route) allows(method string) bool {
 
 // allow returns the Allow header (RFC 9110 §10.2.1) of the route.
 func (e *route) allow() string {
-	methods := []string{e.method}
+	methods := e.method
 	if e.method == http.MethodGet {
-		methods = append(methods, http.MethodHead)
+		methods += ", " + http.MethodHead
 	}
 	if e.Browsers {
-		methods = append(methods, http.MethodOptions)
+		methods += ", " + http.MethodOptions
 	}
-	return strings.Join(methods, ", ")
+	return methods
 }

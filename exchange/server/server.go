@@ -31,21 +31,18 @@ type Config struct {
 	// Issuer is our public base URL and the iss of our tokens. It is the only
 	// source of URLs in responses: Host and X-Forwarded-* are not used.
 	Issuer string
-	// Endpoints are served beside the documents and health checks of this package;
-	// package endpoint has them.
+	// Endpoints come from package endpoint.
 	Endpoints []Endpoint
 	// Grants decides token requests; package grant has it.
 	Grants granter
 	// Sessions parses and introspects our tokens; package session has it.
 	Sessions sessions
-	// Clients returns the clients as of now. It is called for each request, so that
-	// a change takes effect from the next one.
+	// Clients returns the clients as of now. It is called for each request.
 	Clients func() Clients
 	// CheckSecret returns the ID of the client's live secret that equals secret,
 	// empty if there is none.
 	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
-	// SecretUsed is called with the secret by which a client has authenticated.
-	// Default: nothing.
+	// SecretUsed records that a secret has authenticated a client. Default: nothing.
 	SecretUsed func(clientID, secretID string, now time.Time)
 	// Subjects verifies client assertions; package subject has it.
 	Subjects assertions
@@ -53,8 +50,7 @@ type Config struct {
 	Replays spender
 	// ClientSessions finds the client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
-	// Responses stores the responses to requests with an Idempotency-Key; package
-	// idempotency has it.
+	// Responses replays responses by their Idempotency-Key; package idempotency has it.
 	Responses responses
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
@@ -72,7 +68,7 @@ type Config struct {
 	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
 	// refused with 503. Bodies are read before, so that slow senders hold no place.
 	MaxInFlight, MaxQueued int
-	// Ready returns the checks of /readyz. Their errors are not shown.
+	// Ready returns the checks of /readyz. Their errors are not shown. Default: none.
 	Ready func(context.Context) []ReadyCheck
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -208,9 +204,6 @@ func baseURL(issuer string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// Handler returns what http.Server serves.
-func (s *Server) Handler() http.Handler { return s }
 
 // Drain makes /readyz respond with 503, so that load balancers send no more. Requests
 // are served as before.
