@@ -29,7 +29,7 @@ func (a *api) addLink(ctx context.Context, in *body[LinkRequest]) (LinkResult, e
 	}
 	link, added, err := a.cfg.Users.Link(ctx, r.User, r.Issuer, r.Subject, a.now())
 	if err != nil {
-		return LinkResult{}, a.missingUser(ctx, refused(err), r.User)
+		return LinkResult{}, a.missingUser(ctx, err, r.User)
 	}
 	if added {
 		a.note(ctx, audit.Event{Name: "admin.link.add", User: r.User, Issuer: r.Issuer, Subject: r.Subject})

@@ -48,10 +48,10 @@ func (a *api) merge(ctx context.Context, in *body[MergeRequest]) (Merge, error) 
 func (a *api) missingSide(ctx context.Context, err error, r MergeRequest) error {
 	for _, id := range []string{r.From, r.Into} {
 		if _, findErr := a.cfg.Users.Find(ctx, id); findErr != nil {
-			return a.missingUser(ctx, refused(err), id)
+			return a.missingUser(ctx, err, id)
 		}
 	}
-	return refused(err)
+	return err
 }
 
 // unmerge ends the sessions that the moved links got since the merge: they are of
@@ -66,7 +66,7 @@ func (a *api) unmerge(ctx context.Context, in *byID) (Unmerged, error) {
 		return revocationWrites(a.cfg.Sessions, a.now(), list)
 	})
 	if err != nil {
-		return Unmerged{}, missing(refused(err), "merge", in.ID)
+		return Unmerged{}, missing(err, "merge", in.ID)
 	}
 	a.revokeAgain(ctx, list)
 	a.note(ctx, audit.Event{Name: "admin.user.unmerge", User: done.Merge.From.ID, Into: done.Merge.Into})

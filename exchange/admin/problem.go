@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"cambio/exchange"
+	"cambio/exchange/users"
 	"cambio/jwks/strictjson"
 	"cambio/storage"
 )
@@ -46,6 +47,9 @@ func missing(err error, kind, id string) error {
 func (a *api) problem(ctx context.Context, operation string, err error) error {
 	if e, ok := errors.AsType[*refusal](err); ok {
 		return e.response()
+	}
+	if e, ok := errors.AsType[users.Refusal](err); ok {
+		return huma.Error409Conflict(e.Error() + "; nothing was changed")
 	}
 	switch {
 	case errors.Is(err, storage.ErrNotFound):

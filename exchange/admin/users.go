@@ -10,7 +10,6 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/session"
-	"cambio/exchange/users"
 	"cambio/storage"
 )
 
@@ -113,12 +112,4 @@ func (a *api) endUser(ctx context.Context, id, event string, change func([]stora
 	}
 	a.note(ctx, audit.Event{Name: event, User: id})
 	return nil
-}
-
-// refused turns a refusal of package users into a response.
-func refused(err error) error {
-	if e, ok := errors.AsType[*users.Refusal](err); ok {
-		return &refusal{status: http.StatusConflict, detail: e.Error() + "; nothing was changed"}
-	}
-	return err
 }

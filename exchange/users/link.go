@@ -19,14 +19,14 @@ const MostLinks = 1000
 func (s *Store) FindLink(ctx context.Context, issuerID, subject string) (exchange.Link, error) {
 	key := exchange.LinkKey(issuerID, subject)
 	link, err := s.links.Get(ctx, key)
+	var shown storage.Row[exchange.Link]
+	if err == nil {
+		shown, err = s.userLinks.Get(ctx, userLinkKey(link.Value.User, key))
+	}
 	if err != nil {
 		return exchange.Link{}, linkFailed(issuerID, subject, err)
 	}
-	row, err := s.userLinks.Get(ctx, userLinkKey(link.Value.User, key))
-	if err != nil {
-		return exchange.Link{}, linkFailed(issuerID, subject, err)
-	}
-	return row.Value, nil
+	return shown.Value, nil
 }
 
 func linkFailed(issuerID, subject string, err error) error {

@@ -127,7 +127,7 @@ func (a *actor) act(known []string) (created string, err error) {
 // expected reports whether another act, before or concurrent, can cause err.
 func expected(err error) bool {
 	_, refused := errors.AsType[*exchange.Error](err)
-	_, denied := errors.AsType[*users.Refusal](err)
+	_, denied := errors.AsType[users.Refusal](err)
 	return err == nil || refused || denied || errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrConflict)
 }
 

@@ -97,7 +97,7 @@ func (s *Store) touchUser(ctx context.Context, userID string) (storage.Write, er
 // disabled in one commit.
 func (s *Store) roomForProof(ctx context.Context, userID string) error {
 	err := s.roomFor(ctx, userID, 1)
-	if full, ok := errors.AsType[*Refusal](err); ok {
+	if full, ok := errors.AsType[Refusal](err); ok {
 		return &exchange.Error{
 			Reason: exchange.ReasonLinkedElsewhere, Err: full,
 			Description: "the user has the maximum number of logins; have the operator unlink some",

@@ -68,15 +68,13 @@ type mergeRecord struct {
 }
 
 // Refusal is why a change of users or links is not made although everything that
-// it names exists. Nothing was changed. The text is for the operator.
-type Refusal struct{ text string }
+// it names exists, as a text for the operator. Nothing was changed.
+type Refusal string
 
 // Error returns the text.
-func (e *Refusal) Error() string { return e.text }
+func (e Refusal) Error() string { return string(e) }
 
-func refusef(format string, args ...any) error {
-	return &Refusal{fmt.Sprintf(format, args...)}
-}
+func refusef(format string, args ...any) error { return Refusal(fmt.Sprintf(format, args...)) }
 
 func userLinkKey(user, link string) string { return user + "/" + link }
 

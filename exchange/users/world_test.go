@@ -134,7 +134,7 @@ func (w *world) disable(t testing.TB, id string) {
 func none([]exchange.Link) ([]storage.Write, error) { return nil, nil }
 
 func refused(err error) bool {
-	_, ok := errors.AsType[*users.Refusal](err)
+	_, ok := errors.AsType[users.Refusal](err)
 	return ok
 }
 
