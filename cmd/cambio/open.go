@@ -211,26 +211,18 @@ func (a *app) applyTrust(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	plan, problems, err := a.Registry.Apply(ctx, file.Manifest, true, now, admin.RevocationsOf(a.Sessions, now))
+	plan, problems, err := admin.Apply(ctx, admin.Config{
+		Registry: a.Registry, Sessions: a.Sessions, Invoices: a.Invoices, Audit: a.audit, Logger: a.log,
+	}, file.Manifest, true)
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
 	if err := file.Refuse(problems); err != nil {
 		return err
 	}
-	for _, e := range admin.Events(plan) {
-		e.Time = now
-		a.audit.Write(&e)
-	}
 	for _, c := range plan {
 		if c.Action != registry.Unchanged {
 			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)
-		}
-		if c.Action == registry.Remove && c.Kind == registry.KindClient {
-			if err := a.Invoices.Forget(ctx, c.ID); err != nil {
-				return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
-			}
 		}
 	}
 	return nil

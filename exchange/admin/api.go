@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,14 @@ type api struct {
 	huma huma.API
 }
 
+func newAPI(cfg Config) *api {
+	a := &api{cfg: cfg, log: cmp.Or(cfg.Logger, slog.Default()), now: cfg.Now}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	return a
+}
+
 // New returns the handler of the admin API: /v1/… and, with the token too,
 // /openapi.json.
 func New(cfg Config) (http.Handler, error) {
@@ -62,13 +71,7 @@ func New(cfg Config) (http.Handler, error) {
 		cfg.Compile == nil || cfg.Describe == nil || cfg.Audit == nil {
 		return nil, errors.New("making the admin API: a field of Config is missing")
 	}
-	a := &api{cfg: cfg, log: cfg.Logger, now: cfg.Now}
-	if a.log == nil {
-		a.log = slog.Default()
-	}
-	if a.now == nil {
-		a.now = time.Now
-	}
+	a := newAPI(cfg)
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, settings())
 	for _, register := range []func(){

@@ -18,6 +18,25 @@ type invoices interface {
 	Forget(ctx context.Context, client string) error
 }
 
+// Invoices is a page of a client's invoices, in an order of the store.
+type Invoices struct {
+	Invoices []exchange.Invoice `json:"invoices" nullable:"false"`
+	Next     string             `json:"next,omitempty" doc:"from of the next page; absent on the last"`
+}
+
+// InvoiceFilter selects invoices of a client. Empty fields select all.
+type InvoiceFilter struct {
+	Customer string `query:"customer" doc:"Only invoices of this customer"`
+	From     string `query:"from" doc:"next of the previous page"`
+	Limit    int    `query:"limit" default:"100" minimum:"1" maximum:"1000"` // 0 means 100
+}
+
+// InvoiceRef names an invoice of a customer.
+type InvoiceRef struct {
+	Customer string `json:"customer_id" minLength:"1" maxLength:"255"`
+	ID       string `json:"invoice_id" minLength:"1" maxLength:"255"`
+}
+
 type invoiceRequest struct {
 	ID   string `path:"id"`
 	Body invoiceRefs

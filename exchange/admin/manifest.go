@@ -26,13 +26,23 @@ func (a *api) plan(ctx context.Context, in *manifestRequest) (Plan, error) {
 }
 
 func (a *api) apply(ctx context.Context, in *manifestRequest) (Plan, error) {
-	now := a.now()
-	plan, problems, err := a.cfg.Registry.Apply(ctx, in.Body, in.Prune, now, RevocationsOf(a.cfg.Sessions, now))
+	plan, problems, err := Apply(ctx, a.cfg, in.Body, in.Prune)
+	return planned(plan, problems, err)
+}
+
+// Apply does what a call of the API does, for a manifest from another source: it
+// calls [registry.Registry.Apply], ends the sessions that came from what is removed,
+// and audits. Of cfg it uses Registry, Sessions, Invoices, Audit, Logger and Now.
+func Apply(ctx context.Context, cfg Config, m exchange.Manifest, prune bool) (registry.Plan, []exchange.Problem, error) {
+	a := newAPI(cfg)
+	plan, problems, err := cfg.Registry.Apply(ctx, m, prune, a.now(), func(p registry.Plan) ([]storage.Write, error) {
+		return a.revocationWrites(revocations(p))
+	})
 	if err == nil && len(problems) == 0 {
 		a.revokeAgain(ctx, revocations(plan))
 		a.applied(ctx, plan)
 	}
-	return planned(plan, problems, err)
+	return plan, problems, err
 }
 
 // remove returns the handler that removes a registration and ends the sessions that
@@ -53,8 +63,10 @@ func (a *api) remove(kind registry.Kind) func(context.Context, *byID) error {
 
 // applied does what follows the commit of a plan.
 func (a *api) applied(ctx context.Context, plan registry.Plan) {
-	for _, e := range Events(plan) {
-		a.note(ctx, e)
+	for _, c := range plan {
+		if c.Action != registry.Unchanged {
+			a.note(ctx, event(c))
+		}
 	}
 	a.forgetInvoices(ctx, plan)
 }
@@ -66,24 +78,16 @@ func planned(plan registry.Plan, problems []exchange.Problem, err error) (Plan, 
 	return Plan{nonNil(plan)}, err
 }
 
-// Events returns the audit events of a plan that was applied, without time and
-// address.
-func Events(plan registry.Plan) []audit.Event {
-	var out []audit.Event
-	for _, c := range plan {
-		if c.Action == registry.Unchanged {
-			continue
-		}
-		e := audit.Event{Name: "admin." + string(c.Kind) + "." + string(c.Action)}
-		switch c.Kind {
-		case registry.KindIssuer:
-			e.Issuer = c.ID
-		case registry.KindClient:
-			e.Client = c.ID
-		default:
-			e.Key = c.ID
-		}
-		out = append(out, e)
+// event returns the audit event of a change.
+func event(c registry.Change) audit.Event {
+	e := audit.Event{Name: "admin." + string(c.Kind) + "." + string(c.Action)}
+	switch c.Kind {
+	case registry.KindIssuer:
+		e.Issuer = c.ID
+	case registry.KindClient:
+		e.Client = c.ID
+	default:
+		e.Key = c.ID
 	}
-	return out
+	return e
 }

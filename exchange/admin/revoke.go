@@ -2,11 +2,9 @@ package admin
 
 import (
 	"context"
-	"time"
 
 	"cambio/exchange"
 	"cambio/exchange/registry"
-	"cambio/exchange/session"
 	"cambio/storage"
 )
 
@@ -14,7 +12,7 @@ import (
 // read its user before that commit and responded after it has a session that is
 // younger than the revocations, so they are then moved to a later time.
 func (a *api) revoking(ctx context.Context, change func([]storage.Write) error, list ...exchange.Revocation) error {
-	writes, err := revocationWrites(a.cfg.Sessions, a.now(), list)
+	writes, err := a.revocationWrites(list)
 	if err == nil {
 		err = change(writes)
 	}
@@ -36,11 +34,12 @@ func (a *api) revokeAgain(ctx context.Context, list []exchange.Revocation) {
 	}
 }
 
-func revocationWrites(sessions *session.Store, now time.Time, list []exchange.Revocation) ([]storage.Write, error) {
+func (a *api) revocationWrites(list []exchange.Revocation) ([]storage.Write, error) {
 	var writes []storage.Write
+	now := a.now()
 	for _, r := range list {
 		r.Time = now
-		w, err := sessions.RevocationWrite(r)
+		w, err := a.cfg.Sessions.RevocationWrite(r)
 		if err != nil {
 			return nil, err
 		}
@@ -49,15 +48,8 @@ func revocationWrites(sessions *session.Store, now time.Time, list []exchange.Re
 	return writes, nil
 }
 
-// RevocationsOf returns what [registry.Registry.Apply] commits together with a
-// plan: the revocations of what came from the issuers, clients and keys that it
-// removes.
-func RevocationsOf(sessions *session.Store, now time.Time) func(registry.Plan) ([]storage.Write, error) {
-	return func(plan registry.Plan) ([]storage.Write, error) {
-		return revocationWrites(sessions, now, revocations(plan))
-	}
-}
-
+// revocations returns the revocations of what came from the issuers, clients and
+// keys that a plan removes.
 func revocations(plan registry.Plan) []exchange.Revocation {
 	var out []exchange.Revocation
 	for _, c := range plan {
