@@ -64,6 +64,23 @@ func TestRefreshReturnsVerifiedEmail(t *testing.T) {
 	}
 }
 
+// The claims of a stored session may be nested as deep as those of a subject token.
+func TestDeepestClaimsSurviveARefresh(t *testing.T) {
+	w := newWorld(t)
+	nested := func(depth int) any {
+		var v any = "end"
+		for range depth {
+			v = map[string]any{"a": v}
+		}
+		return v
+	}
+	const most = 16 // with the payload itself
+	first, err := w.token(w.exchange("spa", "deep", nested(most-1)))
+	must(t, err)
+	w.granted(w.refresh("spa", first.RefreshToken))
+	w.refused(w.exchange("spa", "deep", nested(most)), exchange.ReasonSubjectTokenMalformed)
+}
+
 // A refresh may request less, for this access token only.
 func TestRefreshNarrowsOneAccessToken(t *testing.T) {
 	w := newWorld(t)
