@@ -14,6 +14,7 @@ func TestCheckoutTokenNamesItsInvoice(t *testing.T) {
 	token := aToken(start)
 	token.Scopes, token.Purchase = nil, &exchange.Purchase{Partner: "p-1", Customer: "c-1", Invoice: `i"1`}
 	token.Extra = map[string]any{"customer_id": "evil", "Invoice_ID": "evil", "role": "x"}
+	token.Origin = exchange.Origin{Issuer: "issuer"} // not shown
 	tokens, err := w.Create(t.Context(), nil, token, 0, false, start)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +35,7 @@ func TestCheckoutTokenNamesItsInvoice(t *testing.T) {
 	if b, err := json.Marshal(in); err != nil || json.Unmarshal(b, &shown) != nil {
 		t.Fatal(err)
 	}
-	if shown["active"] != true || shown["partner_id"] != "p-1" || shown["customer_id"] != "c-1" || shown["invoice_id"] != `i"1` {
+	if shown["active"] != true || shown["partner_id"] != "p-1" || shown["customer_id"] != "c-1" || shown["invoice_id"] != `i"1` || shown["origin"] != nil {
 		t.Errorf("introspected %v", shown)
 	}
 	plain := aToken(start)

@@ -2,56 +2,32 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks/strictjson"
 )
 
 // Introspection is the state of a token (RFC 7662 §2.2). The zero value is that of
 // a token that is not active.
 type Introspection struct {
-	Active    bool            `json:"active"`
-	Scope     string          `json:"scope,omitempty"`
-	Client    string          `json:"client_id,omitempty"`
-	TokenType string          `json:"token_type,omitempty"` // of access tokens: Bearer or DPoP
-	Expires   int64           `json:"exp,omitempty"`        // seconds
-	IssuedAt  int64           `json:"iat,omitempty"`        // seconds
-	Subject   string          `json:"sub,omitempty"`
-	Audience  []string        `json:"aud,omitempty"`
-	Issuer    string          `json:"iss,omitempty"`
-	ID        string          `json:"jti,omitempty"`
-	Session   string          `json:"sid,omitempty"`
-	AuthTime  int64           `json:"auth_time,omitempty"`
-	ACR       string          `json:"acr,omitempty"`
-	AMR       []string        `json:"amr,omitempty"`
-	Actor     *exchange.Actor `json:"act,omitempty"`
-	Confirm   *Confirmation   `json:"cnf,omitempty"`
-	Details   json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §9.2
-	// Partner, Customer and Invoice identify the invoice of a checkout token.
-	Partner  string `json:"partner_id,omitempty"`
-	Customer string `json:"customer_id,omitempty"`
-	Invoice  string `json:"invoice_id,omitempty"`
-	// Extra holds the mapped claims, which are members beside the others in JSON.
-	Extra map[string]any `json:"-"`
+	Active bool
+	Type   string // token_type of access tokens: Bearer or DPoP
+	Token  exchange.AccessToken
 }
 
-// Confirmation is the key a token is bound to (RFC 7800 §3.1, RFC 9449 §6.2).
-type Confirmation struct {
-	JKT string `json:"jkt"`
-}
-
-// MarshalJSON writes the mapped claims beside the others and replaces none.
+// MarshalJSON writes the claims that an access token would have. Of a token that
+// is not active it writes nothing but that.
 func (i Introspection) MarshalJSON() ([]byte, error) {
-	type plain Introspection
-	b, err := json.Marshal(plain(i))
-	if err != nil || !i.Active {
-		return b, err
+	b := strictjson.Buffer(nil).Begin().Bool("active", i.Active)
+	if !i.Active {
+		return b.End(), nil
 	}
-	out, err := appendMapped(b[:len(b)-1], i.Extra)
-	return out.End(), err
+	t := i.Token
+	t.Origin = exchange.Origin{} // concerns only this server
+	b, err := appendAccess(b.OmitString("token_type", i.Type), &t)
+	return b.End(), err
 }
 
 // Introspect returns what an access or refresh token of this server means now. Of
@@ -66,23 +42,11 @@ func (s *Store) Introspect(ctx context.Context, token string, now time.Time) (In
 	if err != nil {
 		return Introspection{}, storeError(err)
 	}
-	return introspection(t), nil
-}
-
-func introspection(t *exchange.AccessToken) Introspection {
-	out := Introspection{
-		Active: true, TokenType: "Bearer", Scope: strings.Join(t.Scopes, " "), Client: t.Client,
-		Expires: t.Expires.Unix(), IssuedAt: t.IssuedAt.Unix(), Subject: t.User, Audience: t.Audience,
-		Issuer: t.Issuer, ID: t.ID, Session: t.Session, AuthTime: t.AuthTime, ACR: t.ACR, AMR: t.AMR,
-		Actor: t.Actor, Details: t.Details, Extra: t.Extra,
-	}
-	if p := t.Purchase; p != nil {
-		out.Partner, out.Customer, out.Invoice = p.Partner, p.Customer, p.Invoice
-	}
+	out := Introspection{Active: true, Type: "Bearer", Token: *t}
 	if t.JKT != "" {
-		out.TokenType, out.Confirm = "DPoP", &Confirmation{t.JKT}
+		out.Type = "DPoP"
 	}
-	return out
+	return out, nil
 }
 
 // introspectRefresh describes a refresh token that Refresh would accept. Scope
@@ -101,11 +65,9 @@ func (s *Store) introspectRefresh(ctx context.Context, id string, generation uin
 		return Introspection{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it was exchanged"))
 	}
 	sess := &r.Session
-	out := introspection(&exchange.AccessToken{
+	return Introspection{Active: true, Token: exchange.AccessToken{
 		Issuer: s.issuer, User: sess.User, Client: sess.Client, Session: sess.ID, Scopes: sess.Scopes, Audience: sess.Audience,
 		IssuedAt: r.Rotation.Rotated, Expires: r.expires(), AuthTime: sess.AuthTime, ACR: sess.ACR, AMR: sess.AMR,
 		Actor: sess.Actor, JKT: sess.JKT, Details: sess.Details,
-	})
-	out.TokenType = ""
-	return out, nil
+	}}, nil
 }

@@ -61,15 +61,15 @@ func TestIntrospect(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ name, token, want string }{
-		{"access token", tokens.AccessToken, `{"active":true,"scope":"read write","client_id":"app","token_type":"DPoP",` +
-			`"exp":1772367300,"iat":1772366400,"sub":"user-1","aud":["https://api.example"],"iss":"https://id.example",` +
+		{"access token", tokens.AccessToken, `{"active":true,"token_type":"DPoP","client_id":"app","scope":"read write",` +
+			`"cnf":{"jkt":"thumb"},"authorization_details":[{"type":"checkout","amount":9007199254740993}],` +
+			`"iss":"https://id.example","sub":"user-1","aud":["https://api.example"],"iat":1772366400,"exp":1772367300,` +
 			`"jti":"` + full.ID + `","sid":"` + s.ID + `","auth_time":1700000000,"acr":"mfa","amr":["pwd","otp"],` +
-			`"act":{"sub":"svc","act":{"iss":"https://other.example","sub":"job"}},"cnf":{"jkt":"thumb"},` +
-			`"authorization_details":[{"type":"checkout","amount":9007199254740993}],` +
+			`"act":{"sub":"svc","act":{"iss":"https://other.example","sub":"job"}},` +
 			`"level":9007199254740993,"nested":{"a":[1,1.5,"x",null,true]},"role":"admin"}`},
-		{"refresh token", tokens.RefreshToken, `{"active":true,"scope":"read write","client_id":"app",` +
-			`"exp":1774958400,"iat":1772366400,"sub":"user-1","aud":["https://api.example"],"iss":"https://id.example",` +
-			`"sid":"` + s.ID + `","cnf":{"jkt":"thumb"}}`},
+		{"refresh token", tokens.RefreshToken, `{"active":true,"client_id":"app","scope":"read write","cnf":{"jkt":"thumb"},` +
+			`"iss":"https://id.example","sub":"user-1","aud":["https://api.example"],"iat":1772366400,"exp":1774958400,` +
+			`"sid":"` + s.ID + `"}`},
 	}
 	for _, tt := range tests {
 		in, err := w.Introspect(t.Context(), tt.token, start)
