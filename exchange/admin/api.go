@@ -67,9 +67,9 @@ func newAPI(cfg Config) *api {
 // New returns the handler of the admin API: /v1/… and, with the token too,
 // /openapi.json.
 func New(cfg Config) (http.Handler, error) {
-	if len(cfg.Token) < 43 || cfg.Registry == nil || cfg.Users == nil || cfg.Sessions == nil || cfg.Keys == nil ||
+	if len(cfg.Token) < minToken || cfg.Registry == nil || cfg.Users == nil || cfg.Sessions == nil || cfg.Keys == nil ||
 		cfg.Compile == nil || cfg.Describe == nil || cfg.Audit == nil {
-		return nil, errors.New("making the admin API: a field of Config is missing")
+		return nil, errors.New("making the admin API: a required field of Config is missing, or Token is too short")
 	}
 	a := newAPI(cfg)
 	mux := http.NewServeMux()

@@ -12,6 +12,8 @@ import (
 	"cambio/keys"
 )
 
+const minToken = 43 // bytes: 256 bits in base64url
+
 // OpenToken reads the bearer token of the admin API from a file. If there is none
 // it creates the file with 256 random bits, readable by its owner only. A file
 // that others can read is refused: with the token one can log in as any user.
@@ -42,7 +44,7 @@ func readToken(path string) (string, error) {
 		return "", fmt.Errorf("reading admin token: %w", err)
 	}
 	token := strings.TrimSpace(string(text))
-	if len(token) < 43 { // 256 bits in base64url
+	if len(token) < minToken {
 		return "", fmt.Errorf("reading admin token: %s has fewer than 256 bits; remove it, and a new one is created", path)
 	}
 	return token, nil

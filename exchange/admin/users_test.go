@@ -182,6 +182,10 @@ func TestNoSessionSurvivesAConcurrentChange(t *testing.T) {
 			_, err := f.Apply(t.Context(), exchange.Manifest{}, true)
 			return err
 		},
+		"apply empty settings": func(f *fixture, _, _ login) error {
+			_, _, err := admin.Apply(t.Context(), admin.Config{Registry: f.registry, Sessions: f.sessions, Audit: f, Now: f.clock}, exchange.Manifest{}, true)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := setup(t)
