@@ -12,15 +12,12 @@ import (
 // invoice of one customer, validated by the source that the client's registration
 // names. Nothing is stored, so a page that lost its token can get another.
 func (e *Endpoint) checkout(ctx context.Context, v *verified, now time.Time) (*Response, error) {
-	if v.issuance.refresh || v.issuance.idToken {
-		return nil, invalid("requested_token_type", "is not issued for an access token")
-	}
 	if v.ActorToken != "" {
 		return nil, invalid("actor_token", "has no meaning for a checkout token")
 	}
 	parent := v.subject.Parent
 	d, purchase := exchange.DecideCheckout(v.client, parent, v.requested)
-	if err := v.Trail.decision(d); err != nil {
+	if err := v.Trail.RecordDecision(d); err != nil {
 		return nil, err
 	}
 	v.Trail.Purchase = purchase

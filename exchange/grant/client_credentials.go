@@ -17,7 +17,7 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 	}
 	requested := e.requested(req)
 	d := exchange.DecideClientCredentials(client, requested)
-	if err := req.Trail.decision(d); err != nil {
+	if err := req.Trail.RecordDecision(d); err != nil {
 		return nil, err
 	}
 	if len(requested.Audiences) == 0 && slices.Equal(d.Scopes, []string{exchange.ScopeCheckout}) {

@@ -31,14 +31,19 @@ type Config struct {
 
 // Subjects verifies subject and actor tokens.
 type Subjects interface {
-	// Verify returns the subject of a token and the issuer that proved it, nil
-	// for this server's own tokens, and records its checks. An error is an
-	// *exchange.Error; the issuer may be known nevertheless.
-	Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error)
+	Verifier
 	// CheckRecipient checks, and records in checks, whether claims that were
 	// verified earlier are still meant for a recipient that the issuer's
 	// registration accepts.
 	CheckRecipient(checks *exchange.Recorder, issuer *exchange.Issuer, claims map[string]any)
+}
+
+// Verifier verifies subject tokens.
+type Verifier interface {
+	// Verify returns the subject of a token and the issuer that proved it, nil
+	// for this server's own tokens, and records its checks. An error is an
+	// *exchange.Error; the issuer may be known nevertheless.
+	Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error)
 }
 
 // Users resolves subjects to local users.

@@ -18,7 +18,7 @@ func (e *Endpoint) jwtBearer(ctx context.Context, req *Request, now time.Time) (
 	if req.Assertion == "" {
 		return nil, missing("assertion")
 	}
-	subject, issuer, err := e.verify(ctx, req, exchange.SubjectToken{
+	subject, issuer, err := req.Trail.Verify(ctx, e.cfg.Subjects, exchange.SubjectToken{
 		Text: req.Assertion, Type: exchange.TypeJWT, IssuerID: req.IssuerID, Nonce: req.Nonce,
 	}, now)
 	if err != nil {

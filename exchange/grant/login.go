@@ -22,7 +22,7 @@ func (e *Endpoint) login(ctx context.Context, v *verified, now time.Time) (*Resp
 		return nil, err
 	}
 	d := exchange.Decide(v.issuer, v.client, v.subject, v.requested, now)
-	if err := v.Trail.decision(d); err != nil {
+	if err := v.Trail.RecordDecision(d); err != nil {
 		return nil, err
 	}
 	var resp *Response

@@ -14,12 +14,9 @@ import (
 // It expires no later, belongs to the same session and is about the same login.
 // Nothing is written unless an actor token is for single use.
 func (e *Endpoint) narrow(ctx context.Context, v *verified, now time.Time) (*Response, error) {
-	if v.issuance.refresh || v.issuance.idToken {
-		return nil, invalid("requested_token_type", "is not issued for an access token")
-	}
 	parent := v.subject.Parent
 	d := exchange.DecideNarrowing(v.client, parent, v.requested)
-	if err := v.Trail.decision(d); err != nil {
+	if err := v.Trail.RecordDecision(d); err != nil {
 		return nil, err
 	}
 	user, err := e.checkOrigin(ctx, v.Request, parent)

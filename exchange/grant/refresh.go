@@ -52,7 +52,7 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 	}
 	requested := e.requested(req)
 	d := exchange.DecideRefresh(issuer, client, s, requested)
-	if err := req.Trail.decision(d); err != nil {
+	if err := req.Trail.RecordDecision(d); err != nil {
 		return nil, nil, excessOrEnded(d.Err, requested)
 	}
 	if !d.NotAfter.After(now) {
@@ -63,13 +63,6 @@ func (e *Endpoint) renew(ctx context.Context, req *Request, client *exchange.Cli
 		IssuedAt: now, Expires: exchange.Earlier(now.Add(client.AccessLifetime()), d.NotAfter),
 		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Actor: s.Actor, JKT: s.JKT,
 	}, &User{ID: s.User, Email: d.Email}, nil
-}
-
-// session records the session of a request, without the checks of an attempt
-// that conflicted.
-func (t *Trail) session(s *exchange.Session) {
-	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
-	t.Recorder = exchange.Recorder{Checks: t.Checks[:0]}
 }
 
 // issuer returns the issuer of the session as registered today, or nil.

@@ -52,39 +52,6 @@ type Request struct {
 	Trail Trail
 }
 
-// Trail describes a decision and the checks that led to it.
-type Trail struct {
-	Client  string // Client.ID
-	Issuer  string // Issuer.ID
-	Subject string
-	User    string
-	Session string
-	Key     string   // the issuer's key
-	Rules   []string // the operator's rules that held
-	// Purchase is the purchase of a checkout token, nil in any other request.
-	Purchase *exchange.Purchase
-	Scopes   []string
-	exchange.Recorder
-}
-
-// require records checks up to the first that refuses, and returns its refusal.
-func (t *Trail) require(checks ...exchange.Check) error {
-	if !t.CheckAll(checks) {
-		return t.Err
-	}
-	return nil
-}
-
-// decision records a decision and returns its refusal.
-func (t *Trail) decision(d exchange.Decision) error {
-	t.Checks, t.Err = append(t.Checks, d.Checks...), d.Err
-	t.Rules = d.Rules
-	if d.Err != nil {
-		return d.Err
-	}
-	return nil
-}
-
 // client returns the request's client if it may use the grant_type.
 func (r *Request) client() (*exchange.Client, error) {
 	if r.Client == nil {

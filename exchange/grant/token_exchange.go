@@ -38,7 +38,7 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 			return nil, err
 		}
 	}
-	subject, issuer, err := e.verify(ctx, req, req.subjectToken(), now)
+	subject, issuer, err := req.Trail.Verify(ctx, e.cfg.Subjects, req.subjectToken(), now)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +53,8 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 	switch {
 	case subject.Parent == nil:
 		return e.login(ctx, v, now)
+	case issuance.refresh || issuance.idToken:
+		return nil, invalid("requested_token_type", "is not issued for an access token")
 	case exchange.RequestsCheckout(req.Details):
 		return e.checkout(ctx, v, now)
 	}
@@ -69,23 +71,6 @@ func (r *Request) subjectToken() exchange.SubjectToken {
 		token.Client = r.Client.Client
 	}
 	return token
-}
-
-// verify verifies a subject token and records its issuer, subject and key.
-func (e *Endpoint) verify(ctx context.Context, req *Request, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
-	t := &req.Trail
-	subject, issuer, err := e.cfg.Subjects.Verify(ctx, token, &t.Recorder, now)
-	if issuer != nil {
-		t.Issuer = issuer.Issuer.ID
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	t.Subject, t.Key = subject.ID, subject.Proof.Key
-	if subject.Parent != nil {
-		t.User, t.Session = subject.Parent.User, subject.Parent.Session
-	}
-	return subject, issuer, nil
 }
 
 // clientOf returns the client that the request names or, where the issuer's

@@ -26,12 +26,9 @@ func (r *recorder) presenter(token exchange.SubjectToken) *exchange.Client {
 // firstPartySubject returns the subject of a first-party proof with the claims
 // that it makes.
 func (r *recorder) firstPartySubject(issuer *exchange.CompiledIssuer, claims map[string]any, token exchange.SubjectToken) *exchange.Subject {
-	mapped := r.mapped(issuer.Rules, claims)
-	return &exchange.Subject{
-		Issuer: issuer.Issuer.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
-		Claims: claims, Extra: mapped.Extra,
-		Proof: exchange.Proof{TokenType: token.Type, Key: token.Credential},
-	}
+	s := r.mappedSubject(issuer, claims)
+	s.Proof = exchange.Proof{TokenType: token.Type, Key: token.Credential}
+	return s
 }
 
 // decodeProof decodes a first-party proof: strict base64url (RFC 4648 §5) of one

@@ -52,15 +52,12 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 	audience := r.recipient(registered, claims)
 	expires := r.lifetime(claims, registered.ClockSkew.Or(defaultSkew), registered.MaxLifetime.Or(defaultMaxLifetime), now)
 	r.nonce(claims, token.Nonce)
-	mapped := r.mapped(issuer.Rules, claims)
+	subject := r.mappedSubject(issuer, claims)
 	r.optionalID(claims)
 	if r.Refused() {
 		return nil, issuer
 	}
-	subject := &exchange.Subject{
-		Issuer: registered.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
-		Claims: claims, Extra: mapped.Extra, Proof: authentication(claims),
-	}
+	subject.Proof = authentication(claims)
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, r.key, expires, audience
 	if registered.SingleUse {
@@ -157,15 +154,19 @@ func (r *recorder) claims(payload string) map[string]any {
 	return claims
 }
 
-// mapped evaluates the issuer's claim mappings. That of the subject refuses what
-// cannot be part of a user's key.
-func (r *recorder) mapped(rules exchange.Rules, claims map[string]any) exchange.Mapped {
+// mappedSubject returns the subject that the issuer's claim mappings make of claims,
+// nil after a refusal. The mapping of the subject refuses what cannot be part of a
+// user's key.
+func (r *recorder) mappedSubject(issuer *exchange.CompiledIssuer, claims map[string]any) *exchange.Subject {
 	if r.Refused() {
-		return exchange.Mapped{}
+		return nil
 	}
-	mapped, checks := rules.Map(claims)
+	mapped, checks := issuer.Rules.Map(claims)
 	r.CheckAll(checks)
-	return mapped
+	return &exchange.Subject{
+		Issuer: issuer.Issuer.ID, ID: mapped.Subject, Email: mapped.Email, Name: mapped.Name,
+		Claims: claims, Extra: mapped.Extra,
+	}
 }
 
 // optionalID requires jti to be a string or absent.

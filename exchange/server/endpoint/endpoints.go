@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/grant"
 	"cambio/exchange/keylogin"
 	"cambio/exchange/server"
 	"cambio/exchange/session"
@@ -20,7 +21,7 @@ type Config struct {
 	// Sessions revokes and introspects our tokens; package session has it.
 	Sessions sessions
 	// Subjects verifies subject tokens; package subject has it.
-	Subjects subjects
+	Subjects grant.Verifier
 	// ClientSessions opens client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
 	// Requests keeps requests for logins by auth key; package keylogin has it.
@@ -33,10 +34,6 @@ type Config struct {
 type sessions interface {
 	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
 	RevokeToken(ctx context.Context, token, clientID string, now time.Time) (session.RevokedToken, error)
-}
-
-type subjects interface {
-	Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error)
 }
 
 type clientSessions interface {

@@ -62,21 +62,15 @@ func (cfg Config) runVerify(r *server.Request, token *exchange.SubjectToken) (*v
 // decide verifies a token and decides about it. The checks are in the trail.
 func (cfg Config) decide(r *server.Request, token exchange.SubjectToken) (*exchange.Subject, error) {
 	trail := &r.Token.Trail
-	subject, issuer, err := cfg.Subjects.Verify(r.Context(), token, &trail.Recorder, r.Now)
-	if issuer != nil {
-		trail.Issuer = issuer.Issuer.ID
-	}
+	subject, issuer, err := trail.Verify(r.Context(), cfg.Subjects, token, r.Now)
 	if err != nil {
 		return nil, err
 	}
-	trail.Subject, trail.Key = subject.ID, subject.Proof.Key
 	if issuer == nil {
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenTypeNotAccepted, nil)
 	}
-	d := exchange.Decide(issuer, r.Client(), subject, exchange.Requested{}, r.Now)
-	trail.Checks, trail.Rules = append(trail.Checks, d.Checks...), d.Rules
-	if d.Err != nil {
-		return nil, d.Err
+	if err := trail.RecordDecision(exchange.Decide(issuer, r.Client(), subject, exchange.Requested{}, r.Now)); err != nil {
+		return nil, err
 	}
 	return subject, nil
 }
