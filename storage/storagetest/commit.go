@@ -14,8 +14,7 @@ import (
 	"cambio/storage"
 )
 
-func getReturnsWhatWasCommitted(t *testing.T, open opener) {
-	e := open(t)
+func getReturnsWhatWasCommitted(t *testing.T, e storage.Engine, _ opener) {
 	want(t, e, "a", "") // in a table that does not exist
 	commit(t, e, put("a", "1"), put("b", "2"))
 	want(t, e, "a", "1")
@@ -31,8 +30,7 @@ func getReturnsWhatWasCommitted(t *testing.T, open opener) {
 	}
 }
 
-func callersMayChangeBytes(t *testing.T, open opener) {
-	e := open(t)
+func callersMayChangeBytes(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("a", "value"))
 	for range 3 { // an engine may cache what it read
 		v, err := e.Get(context.Background(), table, "a")
@@ -50,16 +48,14 @@ func callersMayChangeBytes(t *testing.T, open opener) {
 	want(t, e, "a", "value")
 }
 
-func tablesAreSeparate(t *testing.T, open opener) {
-	e := open(t)
+func tablesAreSeparate(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("a", "here"), storage.Write{Table: "other", Key: "a", Value: []byte("there")})
 	commit(t, e, storage.Write{Table: "other", Key: "a"})
 	want(t, e, "a", "here")
 	wantKeys(t, keys(t, e.Scan(context.Background(), "other", "", "", 0)), nil)
 }
 
-func conditionsDecide(t *testing.T, open opener) {
-	e := open(t)
+func conditionsDecide(t *testing.T, e storage.Engine, _ opener) {
 	for i, test := range []struct {
 		name  string
 		there string // "" for none
@@ -94,8 +90,7 @@ func conditionsDecide(t *testing.T, open opener) {
 	}
 }
 
-func failedCommitLeavesNothing(t *testing.T, open opener) {
-	e := open(t)
+func failedCommitLeavesNothing(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("b", "1"), put("d", "1"))
 	err := e.Commit(context.Background(),
 		put("a", "2"), put("b", "2"), ifAbsent(put("d", "2")), remove("b2"),
@@ -109,8 +104,7 @@ func failedCommitLeavesNothing(t *testing.T, open opener) {
 	wantKeys(t, keys(t, e.Scan(context.Background(), "other", "", "", 0)), nil)
 }
 
-func invalidCommitLeavesNothing(t *testing.T, open opener) {
-	e := open(t)
+func invalidCommitLeavesNothing(t *testing.T, e storage.Engine, _ opener) {
 	long := strings.Repeat("k", storage.MaxKey)
 	for name, bad := range map[string]storage.Write{
 		"a key twice":          put("good", "2"),
@@ -131,8 +125,7 @@ func invalidCommitLeavesNothing(t *testing.T, open opener) {
 	commit(t, e, put("good", "1"))
 }
 
-func conflictFailsOnlyItself(t *testing.T, open opener) {
-	e := open(t)
+func conflictFailsOnlyItself(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("taken", "1"))
 	var all sync.WaitGroup
 	for i := range 64 {
@@ -154,8 +147,7 @@ func conflictFailsOnlyItself(t *testing.T, open opener) {
 	want(t, e, "taken", "1")
 }
 
-func endedContextChangesNothing(t *testing.T, open opener) {
-	e := open(t)
+func endedContextChangesNothing(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("a", "1"))
 	want(t, e, "a", "1") // which an engine may cache
 	ctx, cancel := context.WithCancel(context.Background())
@@ -176,8 +168,7 @@ func endedContextChangesNothing(t *testing.T, open opener) {
 
 // spendOnce checks what refresh tokens, codes and nonces rest on: of many callers
 // that spend one thing at once, one wins and the others change nothing.
-func spendOnce(t *testing.T, open opener) {
-	e := open(t)
+func spendOnce(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("unspent", "token"))
 	for name, spend := range map[string]func() storage.Write{
 		"insert":  func() storage.Write { return ifAbsent(put("spent", "token")) },
@@ -210,8 +201,7 @@ func spendOnce(t *testing.T, open opener) {
 	}
 }
 
-func noUpdateIsLost(t *testing.T, open opener) {
-	e := open(t)
+func noUpdateIsLost(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("sum", "0"))
 	increment := func() error {
 		old, err := e.Get(context.Background(), table, "sum")

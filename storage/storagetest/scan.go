@@ -13,8 +13,7 @@ import (
 	"cambio/storage"
 )
 
-func keysComeInByteOrder(t *testing.T, open opener) {
-	e := open(t)
+func keysComeInByteOrder(t *testing.T, e storage.Engine, _ opener) {
 	order := []string{"\x00", "\x00\x00", " ", "A", "B", "a", "a\x00", "aa", "b", "z", "\x7f", "é", "\xff", "\xff\x00", "\xff\xff"}
 	for i := range order { // neither ascending nor descending
 		commit(t, e, put(order[i*7%len(order)], "v"))
@@ -22,8 +21,7 @@ func keysComeInByteOrder(t *testing.T, open opener) {
 	wantKeys(t, keys(t, e.Scan(context.Background(), table, "", "", 0)), order)
 }
 
-func scanKeepsItsBounds(t *testing.T, open opener) {
-	e := open(t)
+func scanKeepsItsBounds(t *testing.T, e storage.Engine, _ opener) {
 	const n = 1500 // more than one reading transaction takes
 	var all []string
 	for i := range n {
@@ -73,8 +71,7 @@ func commitAll(t *testing.T, e storage.Engine, keys []string) {
 	commit(t, e, writes...)
 }
 
-func scanYieldsEveryLastingRecord(t *testing.T, open opener) {
-	e := open(t)
+func scanYieldsEveryLastingRecord(t *testing.T, e storage.Engine, _ opener) {
 	var stay []string
 	for i := range 2000 {
 		stay = append(stay, fmt.Sprintf("%04d stays", i))
@@ -108,8 +105,7 @@ func scanYieldsEveryLastingRecord(t *testing.T, open opener) {
 	writers.Wait()
 }
 
-func scanBlocksNoWriter(t *testing.T, open opener) {
-	e := open(t)
+func scanBlocksNoWriter(t *testing.T, e storage.Engine, _ opener) {
 	commitAll(t, e, []string{"a", "b", "c"})
 	for r, err := range e.Scan(context.Background(), table, "a", "d", 0) {
 		if err != nil {
@@ -120,8 +116,7 @@ func scanBlocksNoWriter(t *testing.T, open opener) {
 	wantKeys(t, keys(t, e.Scan(context.Background(), table, "", "", 0)), []string{"za", "zb", "zc"})
 }
 
-func readersSeeWholeRecords(t *testing.T, open opener) {
-	e := open(t)
+func readersSeeWholeRecords(t *testing.T, e storage.Engine, _ opener) {
 	value := func(i int) string { return string(bytes.Repeat([]byte{'a' + byte(i%26)}, 1000+i%26*100)) }
 	commit(t, e, put("k", value(0)))
 	var writer sync.WaitGroup
@@ -141,8 +136,7 @@ func readersSeeWholeRecords(t *testing.T, open opener) {
 
 // sweepEndsAtTheTime checks tables whose records expire: their keys begin with a
 // time, so that the expired records are at the start of the table.
-func sweepEndsAtTheTime(t *testing.T, open opener) {
-	e := open(t)
+func sweepEndsAtTheTime(t *testing.T, e storage.Engine, _ opener) {
 	mac := bytes.Repeat([]byte{1}, 32)
 	expiring := storage.NewTable[string](e, table, mac)
 	created := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -171,8 +165,7 @@ func sweepEndsAtTheTime(t *testing.T, open opener) {
 	}
 }
 
-func reopeningKeepsAll(t *testing.T, open opener) {
-	e := open(t)
+func reopeningKeepsAll(t *testing.T, e storage.Engine, open opener) {
 	var all []string
 	for i := range 300 {
 		all = append(all, fmt.Sprintf("%03d", i))
@@ -182,7 +175,7 @@ func reopeningKeepsAll(t *testing.T, open opener) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	e = open(t)
+	e = open()
 	wantKeys(t, keys(t, e.Scan(context.Background(), table, "", "", 0)), all[1:])
 	want(t, e, "000", "")
 	want(t, e, "299", "v")
@@ -190,8 +183,7 @@ func reopeningKeepsAll(t *testing.T, open opener) {
 	want(t, e, "000", "again")
 }
 
-func closeWaitsForCommits(t *testing.T, open opener) {
-	e := open(t)
+func closeWaitsForCommits(t *testing.T, e storage.Engine, open opener) {
 	acked := make(chan string, 64)
 	var all sync.WaitGroup
 	for i := range 64 {
@@ -215,11 +207,10 @@ func closeWaitsForCommits(t *testing.T, open opener) {
 		durable = append(durable, k)
 	}
 	slices.Sort(durable)
-	wantKeys(t, keys(t, open(t).Scan(context.Background(), table, "", "", 0)), durable)
+	wantKeys(t, keys(t, open().Scan(context.Background(), table, "", "", 0)), durable)
 }
 
-func closedEngineReturnsErrClosed(t *testing.T, open opener) {
-	e := open(t)
+func closedEngineReturnsErrClosed(t *testing.T, e storage.Engine, _ opener) {
 	commit(t, e, put("a", "1"))
 	want(t, e, "a", "1") // which an engine may cache
 	if err := errors.Join(e.Close(), e.Close()); err != nil {

@@ -16,15 +16,15 @@ import (
 	"cambio/storage"
 )
 
-// opener opens the store of a test.
-type opener = func(*testing.T) storage.Engine
+// opener opens the store of a test again.
+type opener = func() storage.Engine
 
 // Run runs all tests. open opens the store of the test t: an empty one at the
 // first call for a t, and the same one at the next.
 func Run(t *testing.T, open func(t *testing.T) storage.Engine) {
 	promises := []struct {
 		name string
-		test func(*testing.T, opener)
+		test func(*testing.T, storage.Engine, opener)
 	}{
 		{"GetReturnsWhatWasCommitted", getReturnsWhatWasCommitted},
 		{"CallersMayChangeBytes", callersMayChangeBytes},
@@ -48,11 +48,12 @@ func Run(t *testing.T, open func(t *testing.T) storage.Engine) {
 	}
 	for _, p := range promises {
 		t.Run(p.name, func(t *testing.T) {
-			p.test(t, func(t *testing.T) storage.Engine {
+			again := func() storage.Engine {
 				e := open(t)
 				t.Cleanup(func() { _ = e.Close() })
 				return e
-			})
+			}
+			p.test(t, again(), again)
 		})
 	}
 }
