@@ -65,25 +65,15 @@ func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[unavailable](err); ok && e.Unavailable() {
+	var unavailable interface{ Unavailable() bool }
+	if errors.As(err, &unavailable) && unavailable.Unavailable() {
 		return Refuse(ReasonStoreUnavailable, err)
 	}
-	if e, ok := errors.AsType[overloaded](err); ok && e.Overloaded() {
+	var overloaded interface{ Overloaded() bool }
+	if errors.As(err, &overloaded) && overloaded.Overloaded() {
 		return Refuse(ReasonOverloaded, err)
 	}
 	return Refuse(ReasonInternal, err)
-}
-
-// unavailable is an error of a store that cannot be read or written now.
-type unavailable interface {
-	error
-	Unavailable() bool
-}
-
-// overloaded is an error of a store that gave up after too many conflicts.
-type overloaded interface {
-	error
-	Overloaded() bool
 }
 
 // Reason is the stable name of a cause of refusal: the member code of a response,
