@@ -51,13 +51,14 @@ func (e *expression) eval(claims map[string]any) (ref.Val, error) {
 
 // falsifiers shows the claims that made a condition false.
 func (e *expression) falsifiers(claims map[string]any) string {
-	var b strings.Builder
-	b.WriteString("false")
-	for i, name := range e.uses.claims {
-		b.WriteString([...]string{": ", ", "}[min(i, 1)])
-		b.WriteString(name + " is " + show(claims, name))
+	if len(e.uses.claims) == 0 {
+		return "false"
 	}
-	return exchange.Clip(b.String())
+	shown := make([]string, len(e.uses.claims))
+	for i, name := range e.uses.claims {
+		shown[i] = name + " is " + show(claims, name)
+	}
+	return exchange.Clip("false: " + strings.Join(shown, ", "))
 }
 
 // expression compiles text, or adds a problem and returns nil.

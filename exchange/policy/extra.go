@@ -18,8 +18,6 @@ const (
 	maxExtraDepth = 16
 )
 
-const wantExtra = "JSON values of at most 4 KiB together"
-
 var errTooLarge = errors.New("more than 4 KiB")
 
 // extra maps a claim of access tokens.
@@ -30,23 +28,26 @@ type extra struct {
 }
 
 // mapExtra evaluates all extra mappings; null and empty optionals are left out. The
-// check is valid if ok is false.
-func mapExtra(list []extra, claims map[string]any) (_ map[string]any, _ exchange.Check, ok bool) {
+// check is nil if there is no problem.
+func mapExtra(list []extra, claims map[string]any) (map[string]any, *exchange.Check) {
+	if len(list) == 0 {
+		return nil, nil
+	}
 	out := make(map[string]any, len(list))
 	left := budget(maxExtra)
 	for _, e := range list {
 		value, err := e.evaluate(claims, &left)
 		if err != nil {
-			return nil, exchange.Check{
-				Name: e.path, Want: wantExtra, Got: exchange.Clip(err.Error()),
+			return nil, &exchange.Check{
+				Name: e.path, Want: "JSON values of at most 4 KiB together", Got: exchange.Clip(err.Error()),
 				Reason: exchange.ReasonSubjectTokenClaimInvalid,
-			}, false
+			}
 		}
 		if value != nil {
 			out[e.key] = value
 		}
 	}
-	return out, exchange.Check{}, true
+	return out, nil
 }
 
 func (e *extra) evaluate(claims map[string]any, left *budget) (any, error) {

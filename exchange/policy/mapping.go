@@ -17,11 +17,6 @@ const (
 	maxDisplay = 1024
 )
 
-const (
-	wantSubject = "a string of 1 to 255 bytes without control characters"
-	wantDisplay = "a string of at most 1024 bytes without control characters"
-)
-
 // mapping takes a string from a claim, or from an expression.
 type mapping struct {
 	path  string
@@ -31,7 +26,10 @@ type mapping struct {
 
 // subject maps the subject and refuses anything but a valid one.
 func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
-	check := exchange.Check{Name: m.path, Want: wantSubject, Reason: exchange.ReasonSubjectTokenClaimInvalid}
+	check := exchange.Check{
+		Name: m.path, Want: "a string of 1 to 255 bytes without control characters",
+		Reason: exchange.ReasonSubjectTokenClaimInvalid,
+	}
 	text, found, problem := m.text(claims)
 	check.Got = exchange.Clip(text)
 	switch {
@@ -48,16 +46,16 @@ func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
 
 // display maps a value for display. It may be absent; a value that cannot be shown
 // is left out and audited. Only an expression that fails or does not return a
-// string refuses. The check is valid if ok is false.
-func (m *mapping) display(claims map[string]any) (value string, check exchange.Check, ok bool) {
+// string refuses. The check is nil if there is no problem.
+func (m *mapping) display(claims map[string]any) (string, *exchange.Check) {
 	text, found, problem := m.text(claims)
 	if problem == "" && (!found || exchange.Printable(text, maxDisplay)) {
-		return text, exchange.Check{}, true
+		return text, nil
 	}
-	return "", exchange.Check{
-		Name: m.path, Want: wantDisplay, Got: exchange.Clip(cmp.Or(problem, text)),
+	return "", &exchange.Check{
+		Name: m.path, Want: "a string of at most 1024 bytes without control characters", Got: exchange.Clip(cmp.Or(problem, text)),
 		Audit: m.value == nil || problem == "", Reason: exchange.ReasonSubjectTokenClaimInvalid,
-	}, false
+	}
 }
 
 // text returns the mapped string, or a problem.

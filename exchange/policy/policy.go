@@ -150,19 +150,14 @@ func (p *Program) Map(claims map[string]any) (exchange.Mapped, []exchange.Check)
 	var m exchange.Mapped
 	checks := make([]exchange.Check, 1, 2)
 	m.Subject, checks[0] = p.subject.subject(claims)
-	var ok bool
-	var check exchange.Check
-	if m.Email, check, ok = p.email.display(claims); !ok {
-		checks = append(checks, check)
-	}
-	if m.Name, check, ok = p.name.display(claims); !ok {
-		checks = append(checks, check)
-	}
-	if len(p.extra) == 0 {
-		return m, checks
-	}
-	if m.Extra, check, ok = mapExtra(p.extra, claims); !ok {
-		checks = append(checks, check)
+	var failed [3]*exchange.Check
+	m.Email, failed[0] = p.email.display(claims)
+	m.Name, failed[1] = p.name.display(claims)
+	m.Extra, failed[2] = mapExtra(p.extra, claims)
+	for _, check := range failed {
+		if check != nil {
+			checks = append(checks, *check)
+		}
 	}
 	return m, checks
 }

@@ -48,19 +48,16 @@ func makesJSON(t *types.Type) bool {
 // describe formats the errors of CEL, with line, column and caret.
 func describe(issues *cel.Issues, text string) string {
 	const most = 3
-	var b strings.Builder
-	for i, e := range issues.Errors() {
-		if i == most {
-			fmt.Fprintf(&b, "\nand %d more", len(issues.Errors())-most)
-			break
-		}
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		fmt.Fprintf(&b, "%s, at line %d, column %d%s", plain(e.Message),
-			e.Location.Line(), e.Location.Column()+1, caret(text, e.Location.Line(), e.Location.Column()))
+	all := issues.Errors()
+	var lines []string
+	for _, e := range all[:min(most, len(all))] {
+		line, column := e.Location.Line(), e.Location.Column()
+		lines = append(lines, fmt.Sprintf("%s, at line %d, column %d%s", plain(e.Message), line, column+1, caret(text, line, column)))
 	}
-	return b.String()
+	if len(all) > most {
+		lines = append(lines, fmt.Sprintf("and %d more", len(all)-most))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // plain returns CEL's message without what only its authors can use.

@@ -103,11 +103,10 @@ func product(e ast.Expr) bool {
 		return false
 	}
 	call, vary := e.AsCall(), 0
-	operands := call.Args()
-	if call.IsMemberFunction() {
-		operands = append([]ast.Expr{call.Target()}, operands...)
+	if call.IsMemberFunction() && varies(call.Target()) {
+		vary++
 	}
-	for _, operand := range operands {
+	for _, operand := range call.Args() {
 		if varies(operand) {
 			vary++
 		}
