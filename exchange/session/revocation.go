@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -33,21 +34,18 @@ func creationOf(s *exchange.Session) creation {
 
 // revocations returns the kinds and IDs of all that could revoke it.
 func (c creation) revocations() []exchange.Revocation {
-	out := make([]exchange.Revocation, 0, 6)
-	add := func(kind exchange.RevocationKind, id string) {
-		if id != "" {
-			out = append(out, exchange.Revocation{Kind: kind, ID: id})
-		}
+	key := c.origin.Key
+	if key != "" {
+		key = c.origin.Issuer + "/" + key
 	}
-	add(exchange.RevocationSession, c.session)
-	add(exchange.RevocationUser, c.user)
-	add(exchange.RevocationClient, c.client)
-	add(exchange.RevocationIssuer, c.origin.Issuer)
-	add(exchange.RevocationLink, c.origin.Link)
-	if c.origin.Key != "" {
-		add(exchange.RevocationKey, c.origin.Issuer+"/"+c.origin.Key)
-	}
-	return out
+	return slices.DeleteFunc([]exchange.Revocation{
+		{Kind: exchange.RevocationSession, ID: c.session},
+		{Kind: exchange.RevocationUser, ID: c.user},
+		{Kind: exchange.RevocationClient, ID: c.client},
+		{Kind: exchange.RevocationIssuer, ID: c.origin.Issuer},
+		{Kind: exchange.RevocationLink, ID: c.origin.Link},
+		{Kind: exchange.RevocationKey, ID: key},
+	}, func(r exchange.Revocation) bool { return r.ID == "" })
 }
 
 // revokedBy reports whether r, which is about it, revokes it. A session is
