@@ -36,7 +36,7 @@ func (a *api) apply(ctx context.Context, in *manifestRequest) (Plan, error) {
 func Apply(ctx context.Context, cfg Config, m exchange.Manifest, prune bool) (registry.Plan, []exchange.Problem, error) {
 	a := newAPI(cfg)
 	plan, problems, err := cfg.Registry.Apply(ctx, m, prune, a.now(), func(p registry.Plan) ([]storage.Write, error) {
-		return a.revocationWrites(revocations(p))
+		return a.revocationWrites(ctx, revocations(p))
 	})
 	if err == nil && len(problems) == 0 {
 		a.revokeAgain(ctx, revocations(plan))

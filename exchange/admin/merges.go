@@ -63,7 +63,7 @@ func (a *api) unmerge(ctx context.Context, in *byID) (Unmerged, error) {
 		for _, l := range links {
 			list = append(list, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(l.Issuer, l.Subject)})
 		}
-		return a.revocationWrites(list)
+		return a.revocationWrites(ctx, list)
 	})
 	if err != nil {
 		return Unmerged{}, missing(err, "merge", in.ID)

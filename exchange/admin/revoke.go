@@ -12,7 +12,7 @@ import (
 // read its user before that commit and responded after it has a session that is
 // younger than the revocations, so they are then moved to a later time.
 func (a *api) revoking(ctx context.Context, change func([]storage.Write) error, list ...exchange.Revocation) error {
-	writes, err := a.revocationWrites(list)
+	writes, err := a.revocationWrites(ctx, list)
 	if err == nil {
 		err = change(writes)
 	}
@@ -34,12 +34,12 @@ func (a *api) revokeAgain(ctx context.Context, list []exchange.Revocation) {
 	}
 }
 
-func (a *api) revocationWrites(list []exchange.Revocation) ([]storage.Write, error) {
+func (a *api) revocationWrites(ctx context.Context, list []exchange.Revocation) ([]storage.Write, error) {
 	var writes []storage.Write
 	now := a.now()
 	for _, r := range list {
 		r.Time = now
-		w, err := a.cfg.Sessions.RevocationWrite(r)
+		w, err := a.cfg.Sessions.RevocationWrite(ctx, r)
 		if err != nil {
 			return nil, err
 		}

@@ -115,9 +115,17 @@ func (s *Store) laterRevocation(ctx context.Context, r exchange.Revocation) ([]s
 }
 
 // RevocationWrite returns a revocation as a write for a commit with others, so
-// that a removal and the revocation that follows from it are one change. It
-// replaces an older revocation of the same kind and ID unread; its time is
-// therefore that of the commit.
-func (s *Store) RevocationWrite(r exchange.Revocation) (storage.Write, error) {
-	return s.revocations.Put(revocationKey(r.Kind, r.ID), revocation{r.Time})
+// that a removal and the revocation that follows from it are one change. It keeps
+// the time of a stored revocation that is later, and replaces a corrupt one. The
+// write has no condition: two revocations at once must not make the change fail.
+func (s *Store) RevocationWrite(ctx context.Context, r exchange.Revocation) (storage.Write, error) {
+	key := revocationKey(r.Kind, r.ID)
+	row, err := s.revocations.Get(ctx, key)
+	switch {
+	case err == nil && row.Value.Time.After(r.Time):
+		r.Time = row.Value.Time
+	case err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrCorrupt):
+		return storage.Write{}, fmt.Errorf("reading a revocation: %w", err)
+	}
+	return s.revocations.Put(key, revocation{r.Time})
 }

@@ -49,7 +49,7 @@ func TestRevocationsTakeEffectAtOnce(t *testing.T) {
 						t.Fatal(err)
 					}
 				} else {
-					write, err := w.RevocationWrite(revocation)
+					write, err := w.RevocationWrite(t.Context(), revocation)
 					if err == nil {
 						err = w.engine.Commit(t.Context(), write)
 					}
@@ -91,10 +91,18 @@ func TestRevocationsTakeEffectAtOnce(t *testing.T) {
 func TestRevocationsNeverMoveBack(t *testing.T) {
 	w := newWorld(t)
 	_, tokens := w.start(start)
-	for _, at := range []time.Duration{0, -time.Hour} {
-		if err := w.Revoke(t.Context(), exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(at)}); err != nil {
+	older := exchange.Revocation{Kind: exchange.RevocationUser, ID: "user-1", Time: start.Add(-time.Hour)}
+	for _, at := range []time.Time{start, older.Time} {
+		if err := w.Revoke(t.Context(), exchange.Revocation{Kind: older.Kind, ID: older.ID, Time: at}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	write, err := w.RevocationWrite(t.Context(), older)
+	if err == nil {
+		err = w.engine.Commit(t.Context(), write)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	if _, err := w.refresh(tokens.RefreshToken, start); reason(t, err) != exchange.ReasonSessionEnded {
 		t.Errorf("an older revocation revived the session: %v", err)
