@@ -150,6 +150,8 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// The record of a session is deleted a day after it ended, for whatever reason;
+// otherwise those of a deleted user would stay as long as they could have lasted.
 func TestSweepDeletesRevokedSessions(t *testing.T) {
 	for _, row := range []struct {
 		name       string
@@ -188,6 +190,7 @@ func TestSweepDeletesRevokedSessions(t *testing.T) {
 	}
 }
 
+// A corrupt record affects neither other sessions nor the sweep.
 func TestCorruptRecordAffectsItsSessionOnly(t *testing.T) {
 	w := newWorld(t)
 	s, tokens := w.start(start)

@@ -193,8 +193,6 @@ func TestRevokingForeignTokensStoresNothing(t *testing.T) {
 	}
 }
 
-// The record of a session is deleted a day after it ended, for whatever reason;
-// otherwise those of a deleted user would stay as long as they could have lasted.
 // Several revocations are one commit, which leaves out those that are stored.
 func TestRevocationsShareACommit(t *testing.T) {
 	w := newWorld(t)
@@ -215,7 +213,6 @@ func TestRevocationsShareACommit(t *testing.T) {
 	}
 }
 
-// A corrupt record affects neither other sessions nor the sweep.
 // A token that another client narrowed is revoked with that client as well as
 // with its session.
 func TestNarrowedTokensAreRevokedWithEitherClient(t *testing.T) {

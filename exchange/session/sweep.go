@@ -54,21 +54,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	return d.deleted + n, err
 }
 
-func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) (err error) {
-	s.cursors.sessions, err = visit(ctx, s.sessions, s.cursors.sessions, sweepRead, func(row storage.Row[record], err error) (bool, error) {
-		var deletions []storage.Write
-		if err == nil {
-			deletions, err = s.deletions(ctx, row, before)
-		}
-		if err == nil {
-			err = d.add(ctx, deletions...)
-		}
-		return true, unlessCorrupt(err)
+func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) error {
+	return sweep(ctx, s.sessions, &s.cursors.sessions, d, func(row storage.Row[record]) ([]storage.Write, error) {
+		return s.deletions(ctx, row, before)
 	})
-	if err != nil {
-		return err
-	}
-	return d.flush(ctx)
 }
 
 // deletions returns the deletions of a session that expired or was revoked
@@ -109,25 +98,35 @@ func (s *Store) sweepRevocations(ctx context.Context, d *deleter, before time.Ti
 			before = created
 		}
 	}
-	next, err := visit(ctx, s.revocations, s.cursors.revocations, sweepRead, func(row storage.Row[revocation], err error) (bool, error) {
-		if err == nil && row.Value.Time.Before(before) {
-			err = d.add(ctx, s.revocations.Delete(row))
+	return sweep(ctx, s.revocations, &s.cursors.revocations, d, func(row storage.Row[revocation]) ([]storage.Write, error) {
+		if row.Value.Time.Before(before) {
+			return []storage.Write{s.revocations.Delete(row)}, nil
 		}
-		return true, unlessCorrupt(err)
+		return nil, nil
 	})
-	s.cursors.revocations = next
+}
+
+// sweep deletes what useless returns for the records from a cursor on, and moves
+// the cursor. It passes over corrupt records: they must not keep all others.
+func sweep[T any](ctx context.Context, t storage.Table[T], cursor *string, d *deleter, useless func(storage.Row[T]) ([]storage.Write, error)) error {
+	next, err := visit(ctx, t, *cursor, sweepRead, func(row storage.Row[T], err error) (bool, error) {
+		var writes []storage.Write
+		if err == nil {
+			writes, err = useless(row)
+		}
+		if err == nil {
+			err = d.add(ctx, writes...)
+		}
+		if errors.Is(err, storage.ErrCorrupt) {
+			err = nil
+		}
+		return true, err
+	})
+	*cursor = next
 	if err != nil {
 		return err
 	}
 	return d.flush(ctx)
-}
-
-// unlessCorrupt passes over a corrupt record: it must not keep all others.
-func unlessCorrupt(err error) error {
-	if errors.Is(err, storage.ErrCorrupt) {
-		return nil
-	}
-	return err
 }
 
 // deleter commits deletions in batches.
