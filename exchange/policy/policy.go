@@ -13,6 +13,7 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"cambio/exchange"
@@ -24,7 +25,7 @@ type Program struct {
 	subject, email, name mapping
 	extra                []extra
 	conditions           []condition
-	unconditional        map[string]bool        // scopes that every subject has
+	unconditional        []string               // scopes that every subject has
 	rules                map[string][]condition // scope → conditions, one of which must pass
 	scopes               string                 // all scopes, for display
 }
@@ -126,11 +127,8 @@ func (c *compiler) conditions(p *Program, rules []exchange.ClaimValidationRule) 
 }
 
 func (c *compiler) scopes(p *Program, i *exchange.Issuer) {
-	p.unconditional, p.rules = map[string]bool{}, map[string][]condition{}
-	all := append([]string(nil), i.Scopes...)
-	for _, s := range i.Scopes {
-		p.unconditional[s] = true
-	}
+	p.unconditional, p.rules = slices.Clone(i.Scopes), map[string][]condition{}
+	all := slices.Clone(i.Scopes)
 	for n, r := range i.ScopeRules {
 		path := fmt.Sprintf("scopeRules[%d].when", n)
 		check := exchange.Check{
@@ -178,11 +176,11 @@ func (p *Program) Validate(claims map[string]any) []exchange.Check {
 // If none passes, the check is that of the first rule, or of the first under audit:
 // such a rule grants its scope whatever its result.
 func (p *Program) GrantsScope(claims map[string]any, scope string) exchange.Check {
-	rules := p.rules[scope]
-	if p.unconditional[scope] || len(rules) == 0 {
+	rules, unconditional := p.rules[scope], slices.Contains(p.unconditional, scope)
+	if unconditional || len(rules) == 0 {
 		return exchange.Check{
 			Name: "issuer.scopes", Want: p.scopes, Got: exchange.Clip(scope),
-			Passed: p.unconditional[scope], Reason: exchange.ReasonScopeNotAllowed,
+			Passed: unconditional, Reason: exchange.ReasonScopeNotAllowed,
 		}
 	}
 	check := rules[0].evaluate(claims)
