@@ -49,9 +49,10 @@ var mayImport = map[string][]string{
 	// The writes of several stores become one commit in a grant.
 	"exchange/grant": {"exchange", "storage"},
 	"exchange/server": {
-		"exchange", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/walletlogin", "exchange/limit", "exchange/audit",
+		"exchange", "exchange/server/form", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/walletlogin", "exchange/limit", "exchange/audit",
 		"exchange/subject", // the signatures of requests
 	},
+	"exchange/server/form": {"exchange"},
 	// Endpoints are values that the pipeline in package server runs.
 	"exchange/server/endpoint": {
 		"exchange", "exchange/server", "exchange/grant", "exchange/session", "exchange/keylogin", "exchange/walletlogin",

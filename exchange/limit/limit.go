@@ -1,8 +1,9 @@
-// Package limit slows down callers that fail: after a burst of failures an
-// address gets one attempt a minute. Successful callers are never slowed down,
-// and nothing is remembered about them.
+// Package limit bounds what callers may use. A [Limiter] slows down callers that
+// fail: after a burst of failures an address gets one attempt a minute. Successful
+// callers are never slowed down, and nothing is remembered about them. A [Gate]
+// bounds the requests in flight.
 //
-// The state is in memory and bounded: many addresses of an attacker cost a fixed
+// The state of a Limiter is in memory and bounded: many addresses of an attacker cost a fixed
 // amount of memory, and a restart forgives all failures.
 package limit
 

@@ -9,6 +9,9 @@ import (
 	"cambio/exchange"
 )
 
+// maxBody bounds a request body, in bytes.
+const maxBody = 64 << 10
+
 // Media types of request bodies.
 const (
 	formType = "application/x-www-form-urlencoded"

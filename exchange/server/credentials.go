@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cambio/exchange"
+	"cambio/exchange/server/form"
 	"cambio/exchange/subject"
 )
 
@@ -84,8 +85,8 @@ func (r *Request) basic() (credentials, error) {
 		return none, denied("the Basic credentials are not base64")
 	}
 	first, second, _ := bytes.Cut(pair, []byte{':'})
-	id, idOK := unescape(first)
-	secret, secretOK := unescape(second)
+	id, idOK := form.Unescape(first)
+	secret, secretOK := form.Unescape(second)
 	if !idOK || !secretOK || len(id) == 0 || len(secret) == 0 {
 		return none, denied("the Basic credentials are not an ID and a secret")
 	}

@@ -211,10 +211,10 @@ func (r *Request) serveBody(next handler) error {
 			return err
 		}
 	}
-	if err := s.gate.enter(r.Context()); err != nil {
-		return err
+	if err := s.gate.Enter(r.Context()); err != nil {
+		return exchange.Refuse(exchange.ReasonOverloaded, err)
 	}
-	defer s.gate.leave()
+	defer s.gate.Leave()
 	r.event.Name = r.endpoint.Event
 	return next(r)
 }

@@ -41,8 +41,8 @@ func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.seconds,
-		gauge("cambio_requests_in_flight", "Requests being worked on.", s.gate.inFlight),
-		gauge("cambio_requests_queued", "Requests waiting to be worked on.", s.gate.queued),
+		gauge("cambio_requests_in_flight", "Requests being worked on.", s.gate.InFlight),
+		gauge("cambio_requests_queued", "Requests waiting to be worked on.", s.gate.Queued),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "cambio_audit_failed_total", Help: "Audit events that could not be written.",
 		}, func() float64 { return float64(s.cfg.Audit.Failed()) }),

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"cambio/exchange"
+	"cambio/exchange/server/form"
 )
 
 // Form are the parameters of a form that do not belong to the token request.
@@ -20,16 +21,16 @@ type Form struct {
 // readForm reads the body as a form. A parameter without a value is as if it were
 // absent, unknown ones are ignored (RFC 6749 §3.2).
 func (r *Request) readForm() error {
-	var f form
-	if err := f.parse(r.in); err != nil {
+	var f form.Form
+	if err := f.Parse(r.in); err != nil {
 		return err
 	}
-	for _, p := range f.parameters() {
-		if p.value == "" {
+	for _, p := range f.Parameters() {
+		if p.Value == "" {
 			continue
 		}
-		if into := r.field(p.name); into != nil {
-			*into = p.value
+		if into := r.field(p.Name); into != nil {
+			*into = p.Value
 			continue
 		}
 		if err := r.readList(p); err != nil {
@@ -81,17 +82,17 @@ func (r *Request) field(name string) *string {
 }
 
 // readList reads a parameter that is more than one text.
-func (r *Request) readList(p parameter) (err error) {
+func (r *Request) readList(p form.Parameter) (err error) {
 	t := &r.Token
-	switch p.name {
+	switch p.Name {
 	case "scope":
-		t.Scopes, err = Scopes(p.value)
+		t.Scopes, err = Scopes(p.Value)
 	case "audience":
-		t.Audiences = append(t.Audiences, p.value)
+		t.Audiences = append(t.Audiences, p.Value)
 	case "resource":
-		t.Resources = append(t.Resources, p.value)
+		t.Resources = append(t.Resources, p.Value)
 	case "authorization_details":
-		t.Details, err = details(p.value)
+		t.Details, err = details(p.Value)
 	}
 	return err
 }

@@ -133,7 +133,7 @@ type Server struct {
 	notFound   *route
 	preflight  cors.Middleware
 	preflights *meter
-	gate       gate
+	gate       limit.Gate
 	metrics    *metrics
 	discovery  atomic.Pointer[document]
 	// assertionAudiences are our names that a client assertion may be for (RFC
@@ -151,7 +151,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.defaults()
 	s := &Server{cfg: cfg, decoy: decoy()}
-	s.gate.open(cfg.MaxInFlight, cfg.MaxQueued)
+	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued)
 	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
 	}

@@ -1,38 +1,39 @@
-package server
+// Package form reads the form of a request (application/x-www-form-urlencoded). It
+// reads what net/url reads, but refuses bytes that are not UTF-8, NUL, and a
+// repeated name other than audience and resource (RFC 8693 §2.1), and copies the
+// body once.
+package form
 
 import (
 	"bytes"
+	"fmt"
 	"unicode/utf8"
 
 	"cambio/exchange"
 )
 
-// Limits of a request body.
-const (
-	maxBody       = 64 << 10 // bytes
-	maxParameters = 32
-)
+// maxParameters bounds the parameters of a form.
+const maxParameters = 32
 
-// parameter is a name and a value of a form, decoded.
-type parameter struct{ name, value string }
+// Parameter is a decoded name and its value.
+type Parameter struct{ Name, Value string }
 
-// form holds the parameters of a body, in their order.
-type form struct {
-	all [maxParameters]parameter
+// Form holds the parameters of a body, in their order.
+type Form struct {
+	all [maxParameters]Parameter
 	n   int
 }
 
-func (f *form) parameters() []parameter { return f.all[:f.n] }
+// Parameters returns the parameters.
+func (f *Form) Parameters() []Parameter { return f.all[:f.n] }
 
 // span is where a decoded parameter lies in the body.
 type span struct{ name, nameEnd, value, valueEnd int }
 
-// parse reads an application/x-www-form-urlencoded body. It decodes body in
-// place, where no decoded text is longer than it was, and copies it once: names and
-// values are parts of one string. It reads what net/url reads, but refuses bytes
-// that are not UTF-8, NUL, and a repeated name other than audience and resource
-// (RFC 8693 §2.1).
-func (f *form) parse(body []byte) error {
+// Parse reads a body. It decodes the body in place, where no decoded text is longer
+// than it was, and copies it once: names and values are parts of one string. Its
+// errors are of type *exchange.Error.
+func (f *Form) Parse(body []byte) error {
 	var spans [maxParameters]span
 	n := 0
 	for at := 0; at < len(body); {
@@ -55,7 +56,7 @@ func (f *form) parse(body []byte) error {
 	}
 	text := string(body)
 	for i, s := range spans[:n] {
-		f.all[i] = parameter{text[s.name:s.nameEnd], text[s.value:s.valueEnd]}
+		f.all[i] = Parameter{text[s.name:s.nameEnd], text[s.value:s.valueEnd]}
 	}
 	f.n = n
 	return f.refuseRepeated()
@@ -70,19 +71,19 @@ func decodePair(body []byte, at, end int) (span, error) {
 	if i := bytes.IndexByte(body[at:end], '='); i >= 0 {
 		split, value = at+i, at+i+1
 	}
-	name, ok := unescape(body[at:split])
+	name, ok := Unescape(body[at:split])
 	if !ok {
 		return span{}, malformed("a parameter name is not correctly encoded")
 	}
-	v, ok := unescape(body[value:end])
+	v, ok := Unescape(body[value:end])
 	if !ok {
 		return span{}, malformed("parameter %s is not correctly encoded", exchange.Quote(string(name)))
 	}
 	return span{at, at + len(name), value, value + len(v)}, nil
 }
 
-// unescape decodes "+" and "%XX" in place. The result is UTF-8 without NUL.
-func unescape(b []byte) ([]byte, bool) {
+// Unescape decodes "+" and "%XX" in place. The result is UTF-8 without NUL.
+func Unescape(b []byte) ([]byte, bool) {
 	if bytes.IndexByte(b, '%') >= 0 || bytes.IndexByte(b, '+') >= 0 {
 		out := 0
 		for i := 0; i < len(b); i, out = i+1, out+1 {
@@ -119,18 +120,26 @@ var unhex = func() (t [256]int16) {
 }()
 
 // refuseRepeated refuses repeated names (RFC 6749 §3.2).
-func (f *form) refuseRepeated() error {
-	all := f.parameters()
+func (f *Form) refuseRepeated() error {
+	all := f.Parameters()
 	for i := range all {
-		name := all[i].name
+		name := all[i].Name
 		if name == "audience" || name == "resource" {
 			continue
 		}
 		for j := range i {
-			if all[j].name == name {
-				return Refused(exchange.ReasonParameterRepeated, "parameter %s is repeated", exchange.Quote(name))
+			if all[j].Name == name {
+				return refused(exchange.ReasonParameterRepeated, "parameter %s is repeated", exchange.Quote(name))
 			}
 		}
 	}
 	return nil
+}
+
+func malformed(format string, args ...any) error {
+	return refused(exchange.ReasonRequestMalformed, format, args...)
+}
+
+func refused(reason exchange.Reason, format string, args ...any) error {
+	return &exchange.Error{Reason: reason, Description: fmt.Sprintf(format, args...)}
 }

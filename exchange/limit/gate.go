@@ -1,40 +1,45 @@
-package server
+package limit
 
 import (
 	"context"
 	"errors"
 	"sync/atomic"
 	"time"
-
-	"cambio/exchange"
 )
 
 // maxQueueing bounds the wait for a place: callers would not read a later response.
 const maxQueueing = 5 * time.Second
 
-// gate bounds the requests in flight. While there is room, entering and leaving
+// Gate bounds the requests in flight. While there is room, entering and leaving
 // are one atomic operation each, without a lock.
 //
 // present counts the requests in flight or waiting. One that enters beyond running
 // waits for a token; one that leaves while another waits issues one. Invariant:
 // waiters − tokens issued == present − running.
-type gate struct {
+type Gate struct {
 	running, most int64
 	present       atomic.Int64
 	tokens        chan struct{}
 }
 
-func (g *gate) open(running, queued int) {
+// Open sets how many requests may run and how many may wait. It is called once.
+func (g *Gate) Open(running, queued int) {
 	g.running, g.most = int64(running), int64(running+queued)
 	g.tokens = make(chan struct{}, queued)
 }
 
-// enter takes a place, waiting for one in the queue.
-func (g *gate) enter(ctx context.Context) error {
+var (
+	errFull   = errors.New("the queue is full")
+	errQueued = errors.New("no place became free in time")
+)
+
+// Enter takes a place, waiting for one in the queue. Its error is that the queue is
+// full, or that no place became free in time.
+func (g *Gate) Enter(ctx context.Context) error {
 	for {
 		n := g.present.Load()
 		if n >= g.most {
-			return exchange.Refuse(exchange.ReasonOverloaded, errors.New("the queue is full"))
+			return errFull
 		}
 		if g.present.CompareAndSwap(n, n+1) {
 			if n < g.running {
@@ -45,7 +50,7 @@ func (g *gate) enter(ctx context.Context) error {
 	}
 }
 
-func (g *gate) queue(ctx context.Context) error {
+func (g *Gate) queue(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxQueueing)
 	defer cancel()
 	select {
@@ -56,15 +61,18 @@ func (g *gate) queue(ctx context.Context) error {
 	if g.present.Add(-1) < g.running {
 		<-g.tokens // a request that left has issued a token for this one
 	}
-	return exchange.Refuse(exchange.ReasonOverloaded, errors.New("no place became free in time"))
+	return errQueued
 }
 
-// leave frees a place.
-func (g *gate) leave() {
+// Leave frees a place.
+func (g *Gate) Leave() {
 	if g.present.Add(-1) >= g.running {
 		g.tokens <- struct{}{}
 	}
 }
 
-func (g *gate) inFlight() float64 { return float64(min(g.present.Load(), g.running)) }
-func (g *gate) queued() float64   { return float64(max(g.present.Load()-g.running, 0)) }
+// InFlight returns how many requests run.
+func (g *Gate) InFlight() float64 { return float64(min(g.present.Load(), g.running)) }
+
+// Queued returns how many requests wait.
+func (g *Gate) Queued() float64 { return float64(max(g.present.Load()-g.running, 0)) }

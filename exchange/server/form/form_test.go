@@ -1,4 +1,4 @@
-package server
+package form
 
 import (
 	"net/url"
@@ -51,13 +51,13 @@ func TestForm(t *testing.T) {
 		{"semicolon", "a=1;b=2", exchange.ReasonRequestMalformed},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			var f form
-			err := f.parse([]byte(row.body))
+			var f Form
+			err := f.Parse([]byte(row.body))
 			if row.reason == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				sameAsNetURL(t, row.body, f.parameters())
+				sameAsNetURL(t, row.body, f.Parameters())
 				return
 			}
 			if err == nil || exchange.AsError(err).Reason != row.reason {
@@ -67,7 +67,7 @@ func TestForm(t *testing.T) {
 	}
 }
 
-func sameAsNetURL(t *testing.T, body string, got []parameter) {
+func sameAsNetURL(t *testing.T, body string, got []Parameter) {
 	t.Helper()
 	want, err := url.ParseQuery(body)
 	if err != nil {
@@ -81,11 +81,11 @@ func sameAsNetURL(t *testing.T, body string, got []parameter) {
 		t.Fatalf("%q: %d parameters, net/url has %d", body, len(got), n)
 	}
 	for _, p := range got {
-		values := want[p.name]
-		if len(values) == 0 || values[0] != p.value {
-			t.Fatalf("%q: %s is %q, net/url has %q", body, p.name, p.value, values)
+		values := want[p.Name]
+		if len(values) == 0 || values[0] != p.Value {
+			t.Fatalf("%q: %s is %q, net/url has %q", body, p.Name, p.Value, values)
 		}
-		want[p.name] = values[1:]
+		want[p.Name] = values[1:]
 	}
 }
 
@@ -95,10 +95,10 @@ func FuzzForm(f *testing.F) {
 	f.Add("grant_type=urn%3Aietf&subject_token=eyJ.e30.x&scope=a+b")
 	f.Add("audience=a&audience=%C3%BC&&x;y=%")
 	f.Fuzz(func(t *testing.T, body string) {
-		var got form
-		err := got.parse([]byte(body))
+		var got Form
+		err := got.Parse([]byte(body))
 		if err == nil {
-			sameAsNetURL(t, body, got.parameters())
+			sameAsNetURL(t, body, got.Parameters())
 			return
 		}
 		if got.n != 0 && exchange.AsError(err).Reason != exchange.ReasonParameterRepeated {
@@ -134,8 +134,8 @@ func BenchmarkForm(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		copy(buf, body)
-		var f form
-		if err := f.parse(buf); err != nil {
+		var f Form
+		if err := f.Parse(buf); err != nil {
 			b.Fatal(err)
 		}
 	}

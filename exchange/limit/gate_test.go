@@ -1,20 +1,19 @@
-package server
+package limit
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"cambio/exchange"
 )
 
-func newGate(running, queued int) *gate {
-	g := &gate{}
-	g.open(running, queued)
+func newGate(running, queued int) *Gate {
+	g := &Gate{}
+	g.Open(running, queued)
 	return g
 }
 
@@ -31,11 +30,11 @@ func TestGateUnderLoad(t *testing.T) {
 				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(20))*time.Millisecond)
 				defer cancel()
-				if err := g.enter(ctx); err != nil {
+				if err := g.Enter(ctx); err != nil {
 					refused.Add(1)
 					return
 				}
-				defer g.leave()
+				defer g.Leave()
 				entered.Add(1)
 				for n := inside.Add(1); ; {
 					if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
@@ -59,16 +58,16 @@ func TestGateUnderLoad(t *testing.T) {
 func TestWaitingInTheQueueEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 1)
-		if err := g.enter(t.Context()); err != nil {
+		if err := g.Enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		err := g.enter(t.Context())
-		if err == nil || exchange.AsError(err).Reason != exchange.ReasonOverloaded || time.Since(start) != maxQueueing {
+		err := g.Enter(t.Context())
+		if !errors.Is(err, errQueued) || time.Since(start) != maxQueueing {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
-		g.leave()
-		if err := g.enter(t.Context()); err != nil {
+		g.Leave()
+		if err := g.Enter(t.Context()); err != nil {
 			t.Errorf("the place that became free is not given: %v", err)
 		}
 	})
@@ -78,17 +77,17 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 2)
 		for range 3 {
-			go g.enter(t.Context())
+			go g.Enter(t.Context())
 		}
 		synctest.Wait()
 		start := time.Now()
-		if err := g.enter(t.Context()); err == nil || time.Since(start) != 0 {
+		if err := g.Enter(t.Context()); err == nil || time.Since(start) != 0 {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
-		g.leave()
-		g.leave()
+		g.Leave()
+		g.Leave()
 		synctest.Wait()
-		g.leave()
+		g.Leave()
 	})
 }
 
@@ -96,10 +95,10 @@ func BenchmarkGate(b *testing.B) {
 	g := newGate(256, 1024)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := g.enter(b.Context()); err != nil {
+			if err := g.Enter(b.Context()); err != nil {
 				b.Fatal(err)
 			}
-			g.leave()
+			g.Leave()
 		}
 	})
 }
