@@ -25,7 +25,6 @@ const (
 // small lists the packages below minPackage, each with the reason why it is one.
 var small = map[string]string{
 	"cmd/cambio/docs": "it embeds the manual, whose tests are its content",
-	"cmd/cambio/e2e":  "it has only tests, and a doc comment",
 }
 
 // sourceFiles returns the Go files below root that are not tests: path → content.

@@ -2,8 +2,9 @@
 // would, against independent parties: OpenID providers, OAuth clients, resource
 // servers, curl, browsers' CORS.
 //
-// The parties from npm are in npm/ with a lock file; the tests install them. Where node, npm, bash or curl is missing, the tests that need it are
-// skipped, except with CI=true in the environment: then they fail.
+// The parties from npm are in npm/ with a lock file; the tests install them. Where
+// node, npm, bash or curl is missing, the tests that need it are skipped, except
+// with CI=true in the environment: then they fail.
 //
 // With -race the binary is built with the race detector too, and a race in it
 // fails the test that ran it. Every run of a server ends with a search of its
