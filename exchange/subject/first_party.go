@@ -75,10 +75,12 @@ func (r *recorder) decodeMember(name string, value, into any) {
 	}
 }
 
-// required checks that a member is not empty.
+// required checks that a member is not empty. The value is not shown: it may be a
+// code.
 func (r *recorder) required(name, want, value string) bool {
-	return value != "" || r.Check(exchange.Check{
-		Name: name, Want: want, Got: "nothing", Reason: exchange.ReasonParameterMissing, Message: name + " is missing",
+	return r.Check(exchange.Check{
+		Name: name, Want: want, Got: presence(value != ""), Passed: value != "",
+		Reason: exchange.ReasonParameterMissing, Message: name + " is missing",
 	})
 }
 

@@ -93,3 +93,34 @@ func spelled(t *testing.T, proof exchange.FirstPartyProof) string {
 	}
 	return b64(text)
 }
+
+func TestProofRecordsRequiredMembersThatPass(t *testing.T) {
+	v := New(Config{
+		Issuers: func() Issuers { return issuers{} }, FirstParty: noAccessTokens{}, OwnIssuer: ownURL, Requests: echo{}, Wallets: echo{},
+		Contracts: noContracts{},
+	})
+	for _, row := range []struct {
+		token exchange.SubjectToken
+		want  []string
+	}{
+		{exchange.SubjectToken{Type: exchange.TypeOneTimeToken, Text: "token", RequestID: "r-1"}, []string{"request_id"}},
+		{
+			exchange.SubjectToken{Type: exchange.TypeOTP, Proof: exchange.OTP{EmailID: "m-1", Code: "123456", PreviousEmailID: "m-2", PreviousCode: "654321"}},
+			[]string{"emailId", "otp", "previousOtp", "previousEmailId"},
+		},
+		{
+			exchange.SubjectToken{Type: exchange.TypeWalletSignature, Proof: exchange.WalletSignature{ChallengeID: "c", WalletAddress: "0x1", Signature: "0x2"}},
+			[]string{"challengeId", "walletAddress", "signature"},
+		},
+	} {
+		row.token.Client = asserting()
+		var r exchange.Recorder
+		_, _, _ = v.Verify(t.Context(), row.token, &r, time.Unix(1_700_000_000, 0))
+		for _, name := range row.want {
+			i := slices.IndexFunc(r.Checks, func(c exchange.Check) bool { return c.Name == name })
+			if i < 0 || !r.Checks[i].Passed || r.Checks[i].Got != "present" {
+				t.Errorf("%s: %s is not recorded as present in %v", row.token.Type, name, r.Checks)
+			}
+		}
+	}
+}
