@@ -93,15 +93,10 @@ func (r *Registry) reload(ctx context.Context) (storage.Row[revision], error) {
 	row, err := r.revision(ctx)
 	for err == nil && row.Value.Number != r.Snapshot().revision {
 		current, next := r.Snapshot(), &Snapshot{revision: row.Value.Number}
-		err = r.issuers.load(ctx, current, next)
-		if err == nil {
-			err = r.clients.load(ctx, current, next)
-		}
-		if err == nil {
-			err = r.types.load(ctx, current, next)
-		}
-		if err != nil {
-			return row, err
+		for _, load := range []func(context.Context, *Snapshot, *Snapshot) error{r.issuers.load, r.clients.load, r.types.load} {
+			if err = load(ctx, current, next); err != nil {
+				return row, err
+			}
 		}
 		if row, err = r.revision(ctx); err == nil && row.Value.Number == next.revision {
 			r.swap(next.index())

@@ -45,42 +45,35 @@ func (e *entry[R, C]) value() *C {
 	if e == nil {
 		return nil
 	}
+	return e.result().value
+}
+
+func (e *entry[R, C]) result() *compiled[C] {
 	if c := e.compiled.Load(); c != nil {
-		return c.value
+		return c
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if c := e.compiled.Load(); c != nil {
-		return c.value
+	if e.compiled.Load() == nil {
+		c := &compiled[C]{}
+		if e.record.active() {
+			c.value, c.problems = e.compile(&e.record)
+		}
+		e.compiled.Store(c)
 	}
-	c := &compiled[C]{}
-	if e.record.active() {
-		c.value, c.problems = e.compile(&e.record)
-	}
-	e.compiled.Store(c)
-	return c.value
+	return e.compiled.Load()
 }
 
 // problems compiles the entry and returns its problems.
-func (e *entry[R, C]) problems() []exchange.Problem {
-	e.value()
-	return e.faults()
-}
+func (e *entry[R, C]) problems() []exchange.Problem { return e.result().problems }
 
-// known returns what was compiled from the entry so far, nil if nothing was.
-func (e *entry[R, C]) known() *C {
-	if e == nil || e.compiled.Load() == nil {
-		return nil
+// known returns the result of compiling the entry, the zero one if no request has
+// needed it so far.
+func (e *entry[R, C]) known() (c compiled[C]) {
+	if e != nil && e.compiled.Load() != nil {
+		c = *e.compiled.Load()
 	}
-	return e.compiled.Load().value
-}
-
-// faults returns the entry's problems, as far as they are known.
-func (e *entry[R, C]) faults() []exchange.Problem {
-	if c := e.compiled.Load(); c != nil {
-		return c.problems
-	}
-	return nil
+	return c
 }
 
 // retire returns what was compiled from the entry so far. It will not be compiled
@@ -151,7 +144,7 @@ func (k collection[R, C]) writes(before, after *Snapshot) ([]storage.Write, erro
 // faults returns the known faults of the entries of one kind.
 func faults[R record, C any](kind Kind, entries map[string]*entry[R, C]) (out []Fault) {
 	for _, id := range sortedKeys(entries) {
-		if problems := entries[id].faults(); len(problems) > 0 {
+		if problems := entries[id].known().problems; len(problems) > 0 {
 			out = append(out, Fault{kind, id, problems})
 		}
 	}

@@ -37,9 +37,6 @@ func (r *Registry) compileClient(record *clientRecord) (*exchange.CompiledClient
 }
 
 func (r *Registry) compileDetail(record *detailRecord) (*exchange.DetailKind, []exchange.Problem) {
-	if r.cfg.CompileDetail == nil {
-		return nil, []exchange.Problem{{Path: "schema", Message: "this server supports no schemas"}}
-	}
 	c, problems := r.cfg.CompileDetail(record.Type)
 	if c != nil {
 		c.Type = &record.Type

@@ -9,72 +9,69 @@ import (
 	"strconv"
 )
 
-// leaf is a scalar of a JSON value.
-type leaf struct{ path, value string }
+// scalars are the scalars of a JSON value by their paths.
+type scalars struct {
+	paths  []string // in the order of the value
+	values map[string]string
+}
+
+func (s *scalars) add(path, value string) {
+	s.paths, s.values[path] = append(s.paths, path), value
+}
 
 // diff returns how two registrations as they are shown differ: what was added or
 // changed, then what was removed.
 func diff(was, now any) []string {
 	var out []string
-	before, after := leaves(was), leaves(now)
-	old, next := values(before), values(after)
-	for _, l := range after {
-		was, had := old[l.path]
-		switch {
+	before, after := scalarsOf(was), scalarsOf(now)
+	for _, path := range after.paths {
+		value := brief(after.values[path])
+		switch was, had := before.values[path]; {
 		case !had:
-			out = append(out, fmt.Sprintf("+ %s: %s", l.path, brief(l.value)))
-		case was != l.value:
-			out = append(out, fmt.Sprintf("~ %s: %s → %s", l.path, brief(was), brief(l.value)))
+			out = append(out, fmt.Sprintf("+ %s: %s", path, value))
+		case was != after.values[path]:
+			out = append(out, fmt.Sprintf("~ %s: %s → %s", path, brief(was), value))
 		}
 	}
-	for _, l := range before {
-		if _, kept := next[l.path]; !kept {
-			out = append(out, fmt.Sprintf("- %s: %s", l.path, brief(l.value)))
+	for _, path := range before.paths {
+		if _, kept := after.values[path]; !kept {
+			out = append(out, fmt.Sprintf("- %s: %s", path, brief(before.values[path])))
 		}
 	}
 	return out
 }
 
-func values(list []leaf) map[string]string {
-	out := make(map[string]string, len(list)) // path → value
-	for _, l := range list {
-		out[l.path] = l.value
-	}
-	return out
-}
-
-// leaves returns the scalars of a registration, in the order of their paths.
-func leaves(registration any) []leaf {
-	var out []leaf
+func scalarsOf(registration any) scalars {
+	s := scalars{values: map[string]string{}}
 	var tree any
 	text, err := json.Marshal(registration)
 	if err == nil {
 		err = json.Unmarshal(text, &tree)
 	}
 	if err != nil {
-		return []leaf{{"registration", err.Error()}}
+		s.add("registration", err.Error())
 	}
-	walk("", tree, func(path, value string) { out = append(out, leaf{path, value}) })
-	return out
+	s.walk("", tree)
+	return s
 }
 
-func walk(path string, tree any, leaf func(path, value string)) {
+func (s *scalars) walk(path string, tree any) {
 	switch t := tree.(type) {
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(t)) {
-			walk(member(path, k), t[k], leaf)
+			s.walk(member(path, k), t[k])
 		}
 	case []any:
 		for n, v := range t {
-			walk(fmt.Sprintf("%s[%d]", path, n), v, leaf)
+			s.walk(fmt.Sprintf("%s[%d]", path, n), v)
 		}
 	case string:
 		if path != "id" && t != "" { // the change has it
-			leaf(path, strconv.Quote(t))
+			s.add(path, strconv.Quote(t))
 		}
 	case nil:
 	default:
-		leaf(path, fmt.Sprint(t))
+		s.add(path, fmt.Sprint(t))
 	}
 }
 

@@ -182,7 +182,7 @@ func declare[R record, C any](p *planner, k collection[R, C], path, id string, n
 	change := Change{Action: Add, Kind: k.kind, ID: id}
 	if old := (*k.entries(p.before))[id]; old.active() {
 		change.Action = Edit
-		if sameJSON(was, now) && len(old.faults()) == 0 {
+		if sameJSON(was, now) && len(old.known().problems) == 0 {
 			change.Action = Unchanged
 		}
 	}

@@ -11,8 +11,7 @@ import (
 	"cambio/storage"
 )
 
-// Config is the configuration of a Registry. All fields but CompileDetail are
-// required.
+// Config is the configuration of a Registry. All fields are required.
 type Config struct {
 	// RecordKey makes the MAC of each record, at least 32 bytes.
 	RecordKey []byte
@@ -28,8 +27,7 @@ type Config struct {
 	CompileIssuer func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// CompileClient does the same for a client.
 	CompileClient func(exchange.Client) (*exchange.CompiledClient, []exchange.Problem)
-	// CompileDetail does the same for a type of authorization_details. Nil means
-	// that none can be registered.
+	// CompileDetail does the same for a type of authorization_details.
 	CompileDetail func(exchange.DetailType) (*exchange.DetailKind, []exchange.Problem)
 }
 

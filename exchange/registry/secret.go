@@ -75,7 +75,7 @@ func (r *Registry) changeSecrets(ctx context.Context, id string, now time.Time, 
 		next := r.clients.entry(old.record)
 		next.record.Revision = draft.revision
 		next.record.Client.Secrets = secrets
-		made := &compiled[exchange.CompiledClient]{problems: old.faults()}
+		made := &compiled[exchange.CompiledClient]{problems: old.known().problems}
 		if c := old.value(); c != nil {
 			made.value = c.WithClient(&next.record.Client)
 		}

@@ -128,13 +128,10 @@ func (s *Snapshot) index() *Snapshot {
 			}
 		}
 	}
-	s.origins, s.detailTypes = sortedSet(s.origins), sortedSet(s.detailTypes)
+	slices.Sort(s.origins)
+	slices.Sort(s.detailTypes)
+	s.origins, s.detailTypes = slices.Compact(s.origins), slices.Compact(s.detailTypes)
 	return s
-}
-
-func sortedSet(list []string) []string {
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // release closes the keys that s holds and next does not.
@@ -148,7 +145,7 @@ func release[R record, C any](entries, next map[string]*entry[R, C], keys func(*
 		if next[id] == e {
 			continue
 		}
-		old, kept := e.retire(), next[id].known()
+		old, kept := e.retire(), next[id].known().value
 		if old != nil && (kept == nil || keys(kept) != keys(old)) {
 			closeKeys(keys(old))
 		}

@@ -78,20 +78,12 @@ func source(url string, k exchange.Keys) jwks.Source {
 	src := jwks.Source{
 		Issuer: url, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
 		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys,
-		JWKS: optionalBytes(k.JWKS), PEM: optionalBytes(k.PEM), Anchors: optionalBytes(k.Anchors),
+		JWKS: []byte(k.JWKS), PEM: []byte(k.PEM), Anchors: []byte(k.Anchors),
 	}
 	for _, s := range k.Secrets {
 		src.Secrets = append(src.Secrets, jwks.Secret{ID: s.ID, Value: []byte(s.Value)})
 	}
 	return src
-}
-
-// optionalBytes returns nil for an empty string.
-func optionalBytes(s string) []byte {
-	if s == "" {
-		return nil
-	}
-	return []byte(s)
 }
 
 func options(base jwks.Options, algorithms []string, k exchange.Keys) jwks.Options {
