@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -36,28 +35,35 @@ func startProcess(ctx context.Context, path string, args ...string) (*process, e
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	addr, err := awaitAddress(bufio.NewReader(log))
+	addr, err := awaitAddress(bufio.NewScanner(log))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", path, err), cmd.Process.Kill(), cmd.Wait())
 	}
 	return &process{cmd: cmd, addr: addr}, nil
 }
 
-// awaitAddress reads a log up to the line with the address, and prints the rest in
-// the background.
-func awaitAddress(log *bufio.Reader) (string, error) {
-	for {
-		line, err := log.ReadString('\n')
-		if err != nil {
-			return "", errors.New("it ended before it listened")
-		}
-		if _, fields, ok := strings.Cut(line, listening); ok {
-			go io.Copy(os.Stderr, log)
+// awaitAddress reads a log up to the line with the address, and the rest in the
+// background. It prints what is worth attention: all but the level INFO.
+func awaitAddress(log *bufio.Scanner) (string, error) {
+	for log.Scan() {
+		if _, fields, ok := strings.Cut(log.Text(), listening); ok {
+			go printLog(log)
 			return strings.Fields(fields)[0], nil
 		}
-		if !strings.Contains(line, "level=INFO") {
-			fmt.Fprint(os.Stderr, line)
-		}
+		printLine(log.Text())
+	}
+	return "", errors.New("it ended before it listened")
+}
+
+func printLog(log *bufio.Scanner) {
+	for log.Scan() {
+		printLine(log.Text())
+	}
+}
+
+func printLine(line string) {
+	if !strings.Contains(line, "level=INFO") {
+		fmt.Fprintln(os.Stderr, line)
 	}
 }
 
