@@ -33,12 +33,12 @@ const maxResponse = 64 << 20
 // would cross a network unencrypted. With a name the listener speaks https and its
 // certificate is for that name instead of address.
 func NewClient(address, token, name string) (*Client, error) {
-	if !strings.Contains(address, "://") {
-		scheme := "http://"
-		if name != "" {
-			scheme = "https://"
-		}
-		address = scheme + address
+	switch {
+	case strings.Contains(address, "://"):
+	case name != "":
+		address = "https://" + address
+	default:
+		address = "http://" + address
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -87,15 +87,13 @@ func (e *Error) Error() string {
 
 // call sends in as JSON, if it is not nil, and reads the response into a T.
 func call[T any](ctx context.Context, c *Client, method, path string, in any) (out T, err error) {
-	var body io.Reader
+	var body []byte
 	if in != nil {
-		b, err := json.Marshal(in)
-		if err != nil {
+		if body, err = json.Marshal(in); err != nil {
 			return out, err
 		}
-		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return out, err
 	}

@@ -38,28 +38,21 @@ func (a *api) issuerKeys(ctx context.Context, in *byID) (Preview, error) {
 }
 
 func (a *api) preview(ctx context.Context, in *body[exchange.Issuer]) (Preview, error) {
-	if err := refuseIssuer(registration.LintIssuer(&in.Body)); err != nil {
-		return Preview{}, err
+	problems := registration.LintIssuer(&in.Body)
+	var compiled *exchange.CompiledIssuer
+	if len(problems) == 0 {
+		compiled, problems = a.cfg.Compile(in.Body)
 	}
-	compiled, problems := a.cfg.Compile(in.Body)
-	if err := refuseIssuer(problems); err != nil {
-		return Preview{}, err
+	if len(problems) > 0 {
+		for i := range problems { // whose paths are relative to the issuer
+			problems[i].Path = "$." + problems[i].Path
+		}
+		return Preview{}, invalid(problems)
 	}
 	defer compiled.Keys.Close()
 	shown := in.Body
 	shown.Keys.Secrets = nil
 	return a.describe(ctx, shown, compiled.Keys)
-}
-
-// refuseIssuer refuses an issuer with problems, whose paths are relative to it.
-func refuseIssuer(problems []exchange.Problem) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	for i := range problems {
-		problems[i].Path = "$." + problems[i].Path
-	}
-	return invalid(problems)
 }
 
 // describe fails with 502: the fault is the issuer's, and the operator must learn

@@ -17,10 +17,7 @@ func (a *api) keys() {
 func (a *api) signingKeys() keyList {
 	out := keyList{[]SigningKey{}}
 	for _, k := range a.cfg.Keys.List() {
-		out.Keys = append(out.Keys, SigningKey{
-			ID: k.ID, Algorithm: k.Algorithm, State: k.State,
-			Created: k.Created, Activated: k.Activated, Retires: k.Retires,
-		})
+		out.Keys = append(out.Keys, SigningKey(k))
 	}
 	return out
 }

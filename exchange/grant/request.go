@@ -128,14 +128,14 @@ func (r *Request) issuance() (issuance, error) {
 
 // missing refuses a request without a required parameter.
 func missing(name string) *exchange.Error {
-	e := exchange.Refuse(exchange.ReasonParameterMissing, errors.New(name))
-	e.Description = name + " is missing"
-	return e
+	return wrongParameter(exchange.ReasonParameterMissing, name+" is missing")
 }
 
 // invalid refuses a parameter; the caller is told why.
 func invalid(name, why string) *exchange.Error {
-	e := exchange.Refuse(exchange.ReasonParameterInvalid, fmt.Errorf("%s %s", name, why))
-	e.Description = name + " " + why
-	return e
+	return wrongParameter(exchange.ReasonParameterInvalid, name+" "+why)
+}
+
+func wrongParameter(reason exchange.Reason, text string) *exchange.Error {
+	return &exchange.Error{Reason: reason, Description: text, Err: errors.New(text)}
 }

@@ -10,18 +10,15 @@ import (
 	"cambio/storage"
 )
 
-// changeAttempts is how often a change is decided again because another process
-// was faster.
-const changeAttempts = 32
-
 // change edits a draft of the current state and commits the difference in one
 // commit, which holds only if the revision is still the one that the draft was
 // made from; otherwise it edits again. An edit that fails or changes nothing
 // commits nothing. The writes that edit returns are part of the commit.
 func (r *Registry) change(ctx context.Context, now time.Time, edit func(*Snapshot) ([]storage.Write, error)) error {
+	const attempts = 32 // another process may be faster
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return storage.Retry(ctx, changeAttempts, func() error {
+	return storage.Retry(ctx, attempts, func() error {
 		row, err := r.reload(ctx)
 		if err != nil {
 			return err

@@ -35,11 +35,10 @@ func (r *Registry) SecretUsed(clientID, secretID string, now time.Time) {
 // lastUse returns the last use of a secret in this process, the zero time if there
 // is none.
 func (r *Registry) lastUse(key string) time.Time {
-	at, known := r.uses.Load(key)
-	if !known {
-		return time.Time{}
+	if at, known := r.uses.Load(key); known {
+		return time.Unix(at.(int64), 0).UTC()
 	}
-	return time.Unix(at.(int64), 0).UTC()
+	return time.Time{}
 }
 
 // FlushUses stores the last uses that are not stored yet, and forgets those of

@@ -89,11 +89,10 @@ func (r *recorder) onlyAudiences(audiences []string, claims map[string]any) {
 
 // requiredID returns the jti, by which an assertion is spent.
 func (r *recorder) requiredID(claims map[string]any) string {
-	const maxLength = 256
 	jti, ok := optionalString(claims, "jti")
 	r.Check(exchange.Check{
 		Name: "jti", Want: "1 to 256 bytes", Got: jti,
-		Passed: ok && jti != "" && len(jti) <= maxLength,
+		Passed: ok && jti != "" && len(jti) <= 256,
 	})
 	return jti
 }

@@ -89,7 +89,6 @@ func (r *recorder) challenge(name, want string, err error) bool {
 	c := exchange.Check{Name: name, Want: want, Passed: true}
 	if err != nil {
 		r.Fail(c, err)
-		return false
 	}
 	return r.Check(c)
 }
