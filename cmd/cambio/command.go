@@ -143,6 +143,15 @@ func get[T any](c *cli, call func(*admin.Client, context.Context, string) (T, er
 	}, print)
 }
 
+// getJSON is like get for a record that is shown as JSON whatever --output says.
+func getJSON[T any](c *cli, call func(*admin.Client, context.Context, string) (T, error)) runFunc {
+	show := get(c, call, func(T) {})
+	return func(ctx context.Context, args []string) error {
+		c.output = "json"
+		return show(ctx, args)
+	}
+}
+
 // act returns the run function of a command that changes the record that its
 // argument names. The call is a method of admin.Client.
 func (c *cli) act(kind, action string, call func(*admin.Client, context.Context, string) error) runFunc {

@@ -61,14 +61,10 @@ func (c *cli) printSessions(page admin.Sessions) {
 }
 
 func (c *cli) sessionShow() *cobra.Command {
-	show := get(c, (*admin.Client).Session, func(admin.Session) {})
 	return c.verb("show ID", "Show a session",
 		`Shows everything that is stored of a session, as JSON: its user, its proof, its
 rules, and the verified claims by which each refresh is decided.`, `  cambio session show SESSION-ID`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			c.output = "json" // a session is a record, not a registration
-			return show(ctx, args)
-		})
+		cobra.ExactArgs(1), getJSON(c, (*admin.Client).Session))
 }
 
 func (c *cli) sessionRevoke() *cobra.Command {

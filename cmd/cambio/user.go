@@ -118,10 +118,6 @@ func (c *cli) printUser(u shownUser) {
 }
 
 func (c *cli) userExport() *cobra.Command {
-	export := request(c, func(ctx context.Context, api *admin.Client, args []string) (admin.UserExport, error) {
-		export, err := api.ExportUser(ctx, args[0])
-		return export, unknownUser("user", err)
-	}, func(admin.UserExport) {})
 	return c.verb("export ID", "Export everything that is stored of a user",
 		`Writes what the store holds of a user as one JSON document: the user, its links,
 its sessions with the claims of their proofs, and users that were merged into it. The
@@ -130,10 +126,10 @@ document holds no secrets, but much that is personal.
 It is the server's part of the response to a request for access under data protection
 law. It leaves out the audit log, which is yours to keep and to search, and what is
 stored for a day at most, such as responses kept for clients that retry.`, `  cambio user export USER-ID > user.json`,
-		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-			c.output = "json" // for programs and files
-			return export(ctx, args)
-		})
+		cobra.ExactArgs(1), getJSON(c, func(api *admin.Client, ctx context.Context, id string) (admin.UserExport, error) {
+			export, err := api.ExportUser(ctx, id)
+			return export, unknownUser("user", err)
+		}))
 }
 
 func (c *cli) userDisable() *cobra.Command {

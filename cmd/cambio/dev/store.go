@@ -68,7 +68,7 @@ func (s *store) CreateAuthRequest(_ context.Context, request *oidc.AuthRequest, 
 		clear(s.pending)
 		clear(s.codes)
 	}
-	a := &authRequest{id: rand.Text(), request: *request}
+	a := &authRequest{id: rand.Text(), AuthRequest: *request}
 	s.pending[a.id] = a
 	return a, nil
 }
