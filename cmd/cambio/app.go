@@ -10,11 +10,17 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cambio/cmd/cambio/settings"
+	"cambio/exchange"
+	"cambio/exchange/admin"
+	"cambio/exchange/registry"
 	"cambio/exchange/server"
 	"cambio/storage"
+
+	"github.com/spf13/cobra"
 )
 
 // Addrs are the addresses a server listens on.
@@ -109,4 +115,166 @@ func (a *app) shutdown(draining *drain, servers map[*http.Server]net.Listener) e
 		}
 	}
 	return errs
+}
+
+// clockEvery is how often the clocks are compared, and clockJump the least
+// difference that is logged.
+const (
+	clockEvery = 10 * time.Second
+	clockJump  = 30 * time.Second
+)
+
+// watchClock logs jumps of the wall clock until ctx ends: they change the remaining
+// lifetimes of issued tokens.
+func watchClock(ctx context.Context, log *slog.Logger) {
+	start := time.Now()
+	last := clocks{wall: start.Round(0)}
+	ticker := time.NewTicker(clockEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			read := clocks{wall: now.Round(0), up: now.Sub(start)}
+			if by := jump(last, read); by.Abs() > clockJump {
+				log.Error("the wall clock jumped", "by", by)
+			}
+			last = read
+		}
+	}
+}
+
+// clocks is one reading of the wall clock and of the monotonic clock.
+type clocks struct {
+	wall time.Time
+	up   time.Duration
+}
+
+// jump returns how far the wall clock moved beyond the time that passed.
+func jump(last, now clocks) time.Duration {
+	return now.wall.Sub(last.wall) - (now.up - last.up)
+}
+
+// drain separates requests that began before a stop from later ones. While it
+// waits for the former, the listener stays open and later requests are served,
+// /readyz with 503: a load balancer sees that the server is stopping, instead of
+// a refused connection.
+type drain struct {
+	next     http.Handler
+	stopping atomic.Bool
+	// before is the number of open requests that began before the stop, plus one
+	// until the stop. Once 0, it stays 0.
+	before atomic.Int64
+	done   chan struct{} // closed at 0
+}
+
+func newDrain(next http.Handler) *drain {
+	d := &drain{next: next, done: make(chan struct{})}
+	d.before.Store(1)
+	return d
+}
+
+// ServeHTTP calls next. A response to a request after the stop closes its
+// connection.
+func (d *drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if d.enter() {
+		defer d.leave()
+	} else {
+		w.Header().Set("Connection", "close")
+	}
+	d.next.ServeHTTP(w, r)
+}
+
+// enter counts a request. It reports whether the request began before the stop.
+func (d *drain) enter() bool {
+	for !d.stopping.Load() {
+		if n := d.before.Load(); n > 0 && d.before.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *drain) leave() {
+	if d.before.Add(-1) == 0 {
+		close(d.done)
+	}
+}
+
+// stop waits until the requests that began before it have finished, or ctx ends.
+// It is called once.
+func (d *drain) stop(ctx context.Context) {
+	d.stopping.Store(true)
+	d.leave()
+	select {
+	case <-d.done:
+	case <-ctx.Done():
+	}
+}
+
+// A sound registration can need a further step before it is of use. Without a
+// hint, the first sign of that would be a refused request.
+
+// warnUnready logs which clients cannot yet do what they are registered for.
+// A missing secret is no fault: it is created once the server runs.
+func (a *app) warnUnready() {
+	mails := 0
+	for _, client := range a.Registry.Snapshot().Manifest().Clients {
+		if client.Auth.BySecret() && len(client.Secrets) == 0 {
+			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
+		}
+		if client.MayPresent(exchange.TypeOTP) {
+			mails++
+		}
+	}
+	if mails > 0 && a.mail == nil {
+		a.log.Warn("no codes can be mailed", "clients", mails, "hint", "set mail.host and mail.from")
+	}
+}
+
+// hintSecrets says how clients that a manifest added get their first secret.
+func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
+	added := map[string]bool{}
+	for _, change := range plan.Changes {
+		added[change.ID] = change.Action == registry.Add && change.Kind == registry.KindClient || added[change.ID]
+	}
+	for _, client := range clients {
+		if added[client.ID] && client.Auth.BySecret() {
+			c.say("hint", "client "+client.ID+" has no secret yet; create one with: cambio client rotate "+client.ID)
+		}
+	}
+}
+
+func (c *cli) serve() *cobra.Command {
+	var config string
+	cmd := c.verb("serve [-c cambio.yaml]", "Run a server",
+		`Runs a server until it is interrupted; then /readyz returns 503, open requests
+finish, and the audit log is flushed.
+
+Without a file it listens on loopback only and keeps everything in the working
+directory: the database, the key-encryption key and the admin API's token are
+created at the first start. No tokens are accepted until `+"`cambio apply`"+` or `+"`cambio\nissuer add`"+` registers an issuer.
+
+Each setting can also be set by an environment variable, which overrides the
+file: CAMBIO_ and the setting in capitals, such as CAMBIO_LISTEN or
+CAMBIO_TLS_CERT_FILE. The key-encryption key itself can be in
+CAMBIO_KEY_ENCRYPTION_KEY (32 bytes in base64).
+
+All settings, with their defaults:
+
+`+settings.Example, `  # everything at its default
+  cambio serve
+
+  # check the configuration, then run with it
+  cambio validate -c cambio.yaml && cambio serve -c cambio.yaml`,
+		cobra.NoArgs, func(ctx context.Context, _ []string) error {
+			cfg, err := settings.Load(config, c.environ)
+			if err != nil {
+				return err
+			}
+			return Run(ctx, cfg, c.out, c.err, func(Addrs) {})
+		})
+	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file` (default: none)")
+	return cmd
 }

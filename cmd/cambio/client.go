@@ -5,10 +5,10 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
 	"cambio/exchange"
 	"cambio/exchange/admin"
+
+	"github.com/spf13/cobra"
 )
 
 func (c *cli) client() *cobra.Command {
@@ -168,4 +168,32 @@ with --client CLIENT.`, `  cambio client secret list backend
 		cobra.ExactArgs(2), request(c, func(ctx context.Context, api *admin.Client, args []string) (outcome, error) {
 			return outcome{"secret", args[1], "revoked"}, api.RevokeSecret(ctx, args[0], args[1])
 		}, c.printOutcome))
+}
+
+func (c *cli) detailType() *cobra.Command {
+	types := table[exchange.DetailType]{"TYPE SCOPE", func(t exchange.DetailType) []string { return []string{t.Type, t.Scope} }}
+	return c.group("detail-type", "Manage types of authorization_details",
+		`A type of authorization_details (RFC 9396) is registered with a JSON Schema in a
+manifest: see cambio apply. A client requests the types that its detailTypes
+list, with a token that has the type's scope. The type checkout is built in.`, `  cat > types.yaml <<'EOF'
+  detailTypes:
+    - type: payment
+      scope: payments:create
+      schema: {type: object, properties: {amount: {type: integer, minimum: 1}}, required: [amount]}
+  EOF
+  cambio apply -f types.yaml
+  cambio detail-type list`,
+		c.verb("list", "List the types",
+			`Lists the registered types of authorization_details.`, `  cambio detail-type list
+  cambio detail-type list -o json`,
+			cobra.NoArgs, list(c, types, (*admin.Client).DetailTypes)),
+		c.verb("show TYPE", "Show a type",
+			`Shows a type of authorization_details as a manifest declares it.`, `  cambio detail-type show payment`,
+			cobra.ExactArgs(1), get(c, (*admin.Client).DetailType, func(t exchange.DetailType) { c.yaml(t) })),
+		c.verb("remove TYPE", "Remove a type",
+			`Removes a type of authorization_details. From the next request on it is granted
+to no client, and sessions that have details of it are refused their next refresh:
+dropping the details would leave a token that may do more.`, `  cambio detail-type remove payment`,
+			cobra.ExactArgs(1), c.act("detail type", "removed", (*admin.Client).RemoveDetailType)),
+	)
 }

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,4 +139,111 @@ func invalid(name, why string) *exchange.Error {
 
 func wrongParameter(reason exchange.Reason, text string) *exchange.Error {
 	return &exchange.Error{Reason: reason, Description: text, Err: errors.New(text)}
+}
+
+// Response is a successful response (RFC 6749 §5.1, RFC 8693 §2.2.1).
+type Response struct {
+	AccessToken     string
+	IssuedTokenType string // empty except for token exchange
+	TokenType       string // Bearer or N_A
+	ExpiresIn       time.Duration
+	Scopes          []string
+	RefreshToken    string
+	IDToken         string
+	Details         json.RawMessage
+	Session         string
+	User            *User // nil for a client's own tokens
+}
+
+// User is the user of the tokens.
+type User struct {
+	ID    string
+	Email string
+	IsNew bool // created by this request
+}
+
+// The token types of responses (RFC 6749 §7.1; RFC 8693 §2.2.1 has N_A).
+const (
+	tokenTypeBearer = "Bearer" // RFC 6750
+	tokenTypeNone   = "N_A"    // the issued token is no access token
+)
+
+// newResponse returns the response with the tokens signed for t.
+func newResponse(tokens exchange.Tokens, t *exchange.AccessToken, now time.Time) *Response {
+	return &Response{
+		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken, TokenType: tokenTypeBearer,
+		ExpiresIn: tokens.Expires.Sub(now), Scopes: t.Scopes, Details: t.Details, Session: t.Session,
+	}
+}
+
+// issue adds what a token exchange issues: issued_token_type describes the member
+// access_token, except that with a refresh token both have their own members.
+func (e *Endpoint) issue(resp *Response, i issuance, t *exchange.AccessToken) (*Response, error) {
+	resp.IssuedTokenType = i.tokenType
+	if !i.idToken {
+		return resp, nil
+	}
+	id, err := e.cfg.Sessions.SignIDToken(t)
+	if err != nil {
+		return nil, err
+	}
+	resp.AccessToken, resp.IDToken, resp.TokenType = id, id, tokenTypeNone
+	resp.Scopes, resp.Details = nil, nil
+	return resp, nil
+}
+
+// Trail describes a decision and the checks that led to it.
+type Trail struct {
+	Client  string // Client.ID
+	Issuer  string // Issuer.ID
+	Subject string
+	User    string
+	Session string
+	Key     string   // the issuer's key
+	Rules   []string // the operator's rules that held
+	// Purchase is the purchase of a checkout token, nil in any other request.
+	Purchase *exchange.Purchase
+	Scopes   []string
+	exchange.Recorder
+}
+
+// require records checks up to the first that refuses, and returns its refusal.
+func (t *Trail) require(checks ...exchange.Check) error {
+	if !t.CheckAll(checks) {
+		return t.Err
+	}
+	return nil
+}
+
+// RecordDecision records a decision and returns its refusal.
+func (t *Trail) RecordDecision(d exchange.Decision) error {
+	t.Checks, t.Err = append(t.Checks, d.Checks...), d.Err
+	t.Rules = d.Rules
+	if d.Err != nil {
+		return d.Err
+	}
+	return nil
+}
+
+// Verify verifies a subject token and records its checks, issuer, subject and key.
+func (t *Trail) Verify(ctx context.Context, v Verifier, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
+	subject, issuer, err := v.Verify(ctx, token, &t.Recorder, now)
+	if issuer != nil {
+		t.Issuer = issuer.Issuer.ID
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	t.Subject, t.Key = subject.ID, subject.Proof.Key
+	if subject.Parent != nil {
+		t.User, t.Session = subject.Parent.User, subject.Parent.Session
+	}
+	return subject, issuer, nil
+}
+
+// session records the session of a request, without the checks of an attempt
+// that conflicted.
+func (t *Trail) session(s *exchange.Session) {
+	t.Issuer, t.Subject, t.User, t.Session, t.Key = s.Issuer, s.Subject, s.User, s.ID, s.Key
+	t.Recorder = exchange.Recorder{Checks: t.Checks[:0]}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
 	"cambio/exchange"
@@ -113,4 +115,156 @@ func (s *Store) info(ctx context.Context, r record) (Info, error) {
 	err := s.checkRevocations(ctx, creationOf(&r.Session))
 	_, revoked := errors.AsType[*exchange.Error](err)
 	return Info{r.Session, Status{Refreshed: r.Rotation.Rotated, Expires: r.expires(), Ended: revoked}}, storeError(err)
+}
+
+// retention is how long records of expired and revoked sessions stay: longer
+// than any access token is valid, and long enough to report of a refresh token
+// that its session has ended rather than that there is none.
+const retention = 24 * time.Hour
+
+// Bounds of one Sweep: records of a table that it reads, and writes in one of
+// its commits.
+const (
+	sweepRead  = 10_000
+	sweepBatch = 256
+)
+
+// cursors hold where the next Sweep goes on. Neither sessions nor revocations
+// expire in the order of their keys, so each Sweep reads a bounded part of a
+// table, and the next one the part after it.
+type cursors struct {
+	mu                    sync.Mutex
+	sessions, revocations string
+}
+
+// Sweep deletes records that have been of no use for a day: sessions that expired
+// or were revoked, revoked tokens that expired, and revocations older than every
+// session. It does a bounded part of that work, in small commits, and returns
+// how many records it deleted. Call it every few minutes.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
+	s.cursors.mu.Lock()
+	defer s.cursors.mu.Unlock()
+	before := now.Add(-retention)
+	d := deleter{engine: s.engine}
+	err := s.sweepSessions(ctx, &d, before)
+	if err == nil {
+		err = s.sweepRevocations(ctx, &d, before)
+	}
+	n := 0
+	if err == nil {
+		n, err = s.revokedTokens.Sweep(ctx, sweepKey(before), sweepBatch)
+	}
+	if err != nil {
+		err = fmt.Errorf("sweeping sessions: %w", err)
+	}
+	return d.deleted + n, err
+}
+
+func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) error {
+	return sweep(ctx, s.sessions, &s.cursors.sessions, d, func(row storage.Row[record]) ([]storage.Write, error) {
+		return s.deletions(ctx, row, before)
+	})
+}
+
+// deletions returns the deletions of a session that expired or was revoked
+// before a time, and of its own revocation.
+func (s *Store) deletions(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
+	end := row.Value.expires()
+	out := []storage.Write{s.sessions.Delete(row)}
+	c := creationOf(&row.Value.Session)
+	for _, r := range c.revocations() {
+		at, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.revokedBy(r.Kind, at.Value) {
+			end = exchange.Earlier(end, at.Value.Time)
+		}
+		if r.Kind == exchange.RevocationSession {
+			out = append(out, s.revocations.Delete(at))
+		}
+	}
+	if !end.Before(before) {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// sweepRevocations deletes revocations from before a time and from before the
+// creation of the oldest session: they have nothing left to revoke.
+func (s *Store) sweepRevocations(ctx context.Context, d *deleter, before time.Time) error {
+	for oldest, err := range s.sessions.Scan(ctx, "", "", 1) {
+		if err != nil && oldest.Key == "" {
+			return err
+		}
+		if created := storage.CreatedAt(oldest.Key); created.Before(before) {
+			before = created
+		}
+	}
+	return sweep(ctx, s.revocations, &s.cursors.revocations, d, func(row storage.Row[revocation]) ([]storage.Write, error) {
+		if row.Value.Time.Before(before) {
+			return []storage.Write{s.revocations.Delete(row)}, nil
+		}
+		return nil, nil
+	})
+}
+
+// sweep deletes what useless returns for the records from a cursor on, and moves
+// the cursor. It passes over corrupt records: they must not keep all others.
+func sweep[T any](ctx context.Context, t storage.Table[T], cursor *string, d *deleter, useless func(storage.Row[T]) ([]storage.Write, error)) error {
+	next, err := visit(ctx, t, *cursor, sweepRead, func(row storage.Row[T], err error) (bool, error) {
+		var writes []storage.Write
+		if err == nil {
+			writes, err = useless(row)
+		}
+		if err == nil {
+			err = d.add(ctx, writes...)
+		}
+		if errors.Is(err, storage.ErrCorrupt) {
+			err = nil
+		}
+		return true, err
+	})
+	*cursor = next
+	if err != nil {
+		return err
+	}
+	return d.flush(ctx)
+}
+
+// deleter commits deletions in batches.
+type deleter struct {
+	engine  storage.Engine
+	writes  []storage.Write
+	deleted int
+}
+
+func (d *deleter) add(ctx context.Context, writes ...storage.Write) error {
+	if len(d.writes)+len(writes) > sweepBatch {
+		if err := d.flush(ctx); err != nil {
+			return err
+		}
+	}
+	d.writes = append(d.writes, writes...)
+	return nil
+}
+
+// flush commits what was added. Deletions that conflict with another commit are
+// left to the next Sweep.
+func (d *deleter) flush(ctx context.Context) error {
+	if len(d.writes) == 0 {
+		return nil
+	}
+	err := d.engine.Commit(ctx, d.writes...)
+	if err == nil {
+		d.deleted += len(d.writes)
+	}
+	d.writes = nil
+	if errors.Is(err, storage.ErrConflict) {
+		return nil
+	}
+	return err
 }

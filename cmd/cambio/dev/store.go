@@ -153,3 +153,107 @@ func (s *store) KeySet(context.Context) ([]op.Key, error) {
 }
 
 func (s *store) Health(context.Context) error { return nil }
+
+// authRequest is a pending login. It implements op.AuthRequest.
+type authRequest struct {
+	oidc.AuthRequest // the request, with the getters of its redirect URI, response type and state
+	id               string
+	user             string // empty until the login
+	authTime         time.Time
+}
+
+func (a *authRequest) GetID() string                      { return a.id }
+func (a *authRequest) GetACR() string                     { return "" }
+func (a *authRequest) GetAMR() []string                   { return []string{"pwd"} }
+func (a *authRequest) GetAudience() []string              { return []string{a.ClientID} }
+func (a *authRequest) GetAuthTime() time.Time             { return a.authTime }
+func (a *authRequest) GetClientID() string                { return a.ClientID }
+func (a *authRequest) GetNonce() string                   { return a.Nonce }
+func (a *authRequest) GetResponseMode() oidc.ResponseMode { return a.ResponseMode }
+func (a *authRequest) GetScopes() []string                { return a.Scopes }
+func (a *authRequest) GetSubject() string                 { return a.user }
+func (a *authRequest) Done() bool                         { return a.user != "" }
+
+func (a *authRequest) GetCodeChallenge() *oidc.CodeChallenge {
+	return &oidc.CodeChallenge{Challenge: a.CodeChallenge, Method: a.CodeChallengeMethod}
+}
+
+// The methods below complete op.Storage beyond the code flow of a public client. The
+// provider has no refresh tokens, no client secrets, no introspection and no JWT
+// profile; most of them return errors.
+
+func (s *store) CreateAccessAndRefreshTokens(context.Context, op.TokenRequest, string) (string, string, time.Time, error) {
+	return "", "", time.Time{}, oidc.ErrUnsupportedGrantType()
+}
+
+func (s *store) TokenRequestByRefreshToken(context.Context, string) (op.RefreshTokenRequest, error) {
+	return nil, op.ErrInvalidRefreshToken
+}
+
+func (s *store) GetRefreshTokenInfo(context.Context, string, string) (string, string, error) {
+	return "", "", op.ErrInvalidRefreshToken
+}
+
+func (s *store) TerminateSession(context.Context, string, string) error { return nil }
+
+func (s *store) RevokeToken(_ context.Context, tokenID, _, _ string) *oidc.Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, tokenID)
+	return nil
+}
+
+func (s *store) AuthorizeClientIDSecret(context.Context, string, string) error {
+	return oidc.ErrInvalidClient()
+}
+
+func (s *store) SetUserinfoFromScopes(context.Context, *oidc.UserInfo, string, string, []string) error {
+	return nil // deprecated in favour of SetUserinfoFromRequest
+}
+
+func (s *store) SetIntrospectionFromToken(context.Context, *oidc.IntrospectionResponse, string, string, string) error {
+	return errNotFound
+}
+
+func (s *store) GetPrivateClaimsFromScopes(context.Context, string, string, []string) (map[string]any, error) {
+	return nil, nil
+}
+
+func (s *store) GetKeyByIDAndClientID(context.Context, string, string) (*jose.JSONWebKey, error) {
+	return nil, errNotFound
+}
+
+func (s *store) ValidateJWTProfileScopes(context.Context, string, []string) ([]string, error) {
+	return nil, oidc.ErrUnsupportedGrantType()
+}
+
+// user is a user of the provider. Its password is its name.
+type user struct {
+	name          string
+	fullName      string
+	email         string
+	emailVerified bool
+}
+
+// demoUsers returns two users that differ in what matters to a relying party: bob's
+// e-mail address is unverified.
+func demoUsers() map[string]user { // name → user
+	return map[string]user{
+		"alice": {"alice", "Alice Adams", "alice@example.com", true},
+		"bob":   {"bob", "Bob Brown", "bob@example.com", false},
+	}
+}
+
+// describe fills info with the claims of the user that the scopes allow.
+func (u user) describe(info *oidc.UserInfo, scopes []string) {
+	for _, scope := range scopes {
+		switch scope {
+		case oidc.ScopeOpenID:
+			info.Subject = u.name
+		case oidc.ScopeEmail:
+			info.Email, info.EmailVerified = u.email, oidc.Bool(u.emailVerified)
+		case oidc.ScopeProfile:
+			info.Name, info.PreferredUsername = u.fullName, u.name
+		}
+	}
+}

@@ -5,15 +5,22 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"cambio/cmd/cambio/yamlfile"
 	"cambio/exchange"
+	"cambio/exchange/details"
+	"cambio/exchange/registration"
+	"cambio/exchange/subject"
+	"cambio/jwks"
 )
 
 // Example is a manifest that shows every field.
@@ -93,4 +100,103 @@ func readSecret(s *exchange.SharedSecret, dir string) error {
 	s.Value = string(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")))
 	s.ValueFile = ""
 	return nil
+}
+
+// check returns what is wrong with a manifest, as far as that needs no server:
+// conditions are compiled and keys in the file are parsed; nothing is fetched.
+func check(m *exchange.Manifest) []exchange.Problem {
+	c := checker{slices.DeleteFunc(registration.Lint(m), keptByServer(m))}
+	issuer, client := subject.CompileIssuer(jwks.Options{}), subject.CompileClient(jwks.Options{})
+	for n, i := range m.Issuers {
+		if byIDAlone(i.Keys.Secrets) {
+			continue
+		}
+		c.compile(fmt.Sprintf("$.issuers[%d]", n), func() []exchange.Problem {
+			compiled, problems := issuer(withIDs(i))
+			if compiled != nil {
+				compiled.Keys.Close()
+			}
+			return problems
+		})
+	}
+	for n, declared := range m.Clients {
+		c.compile(fmt.Sprintf("$.clients[%d]", n), func() []exchange.Problem {
+			compiled, problems := client(declared)
+			if compiled != nil && compiled.Keys != nil {
+				compiled.Keys.Close()
+			}
+			return problems
+		})
+	}
+	for n, t := range m.DetailTypes {
+		c.compile(fmt.Sprintf("$.detailTypes[%d]", n), func() []exchange.Problem {
+			_, problems := details.Compile(t)
+			return problems
+		})
+	}
+	return c.problems
+}
+
+type checker struct{ problems []exchange.Problem }
+
+// compile adds the problems of what is declared at path. If some were found there
+// already, compiling would report the same ones in other words.
+func (c *checker) compile(path string, problems func() []exchange.Problem) {
+	if slices.ContainsFunc(c.problems, func(p exchange.Problem) bool { return strings.HasPrefix(p.Path, path) }) {
+		return
+	}
+	for _, p := range problems() {
+		p.Path = path + "." + p.Path
+		c.problems = append(c.problems, p)
+	}
+}
+
+// references returns the issuers and detail types that clients name and a
+// manifest does not declare.
+func references(m *exchange.Manifest) []exchange.Problem {
+	var problems []exchange.Problem
+	for n, c := range m.Clients {
+		for k, id := range c.Issuers {
+			if !slices.ContainsFunc(m.Issuers, func(i exchange.Issuer) bool { return i.ID == id }) {
+				path := fmt.Sprintf("$.clients[%d].issuers[%d]", n, k)
+				problems = append(problems, exchange.Problem{Path: path, Message: "no issuer has the id " + exchange.Quote(id)})
+			}
+		}
+		for k, name := range c.DetailTypes {
+			declared := func(t exchange.DetailType) bool { return t.Type == name }
+			if name != exchange.DetailCheckout && !slices.ContainsFunc(m.DetailTypes, declared) {
+				path := fmt.Sprintf("$.clients[%d].detailTypes[%d]", n, k)
+				problems = append(problems, exchange.Problem{Path: path, Message: "no detail type is called " + exchange.Quote(name)})
+			}
+		}
+	}
+	return problems
+}
+
+// keptByServer returns a function that reports whether a problem is the missing
+// value of a secret with an ID: a server that has a secret with that ID keeps it.
+func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {
+	return func(p exchange.Problem) bool {
+		var i, s int
+		var secret exchange.SharedSecret
+		if n, _ := fmt.Sscanf(p.Path, "$.issuers[%d].keys.secrets[%d].value", &i, &s); n == 2 {
+			secret = m.Issuers[i].Keys.Secrets[s]
+		} else if n, _ := fmt.Sscanf(p.Path, "$.clients[%d]", &i); n == 1 && strings.HasSuffix(p.Path, ".checkout.webhook.secret.value") {
+			secret = m.Clients[i].Checkout.Webhook.Secret
+		}
+		return secret.ID != "" && secret.Value == ""
+	}
+}
+
+func byIDAlone(secrets []exchange.SharedSecret) bool {
+	return slices.ContainsFunc(secrets, func(s exchange.SharedSecret) bool { return s.Value == "" })
+}
+
+// withIDs gives shared secrets without an ID one, as the server does.
+func withIDs(i exchange.Issuer) exchange.Issuer {
+	i.Keys.Secrets = slices.Clone(i.Keys.Secrets)
+	for n := range i.Keys.Secrets {
+		i.Keys.Secrets[n].ID = cmp.Or(i.Keys.Secrets[n].ID, fmt.Sprint(n))
+	}
+	return i
 }
