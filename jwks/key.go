@@ -78,8 +78,30 @@ func checkRSA(pub *rsa.PublicKey) error {
 		return fmt.Errorf("RSA key with e = %d, want %d", pub.E, publicExponent)
 	case pub.N.Bit(0) == 0:
 		return errors.New("RSA key with an even modulus")
+	case isROCA(pub.N):
+		return errors.New("RSA key of the ROCA family (CVE-2017-15361), which can be factored")
 	}
 	return nil
+}
+
+// isROCA reports whether a modulus has the fingerprint of keys from the library of
+// CVE-2017-15361: modulo each small prime, it is a power of 65537. Fewer than one
+// in 2²⁷ other moduli have it.
+func isROCA(n *big.Int) bool {
+	for _, p := range rocaPrimes {
+		remainder := new(big.Int).Mod(n, big.NewInt(p)).Int64()
+		for power := int64(1); power != remainder; {
+			if power = power * publicExponent % p; power == 1 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+var rocaPrimes = []int64{
+	3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71,
+	73, 79, 83, 89, 97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 }
 
 // curveName returns the name of a key's curve (RFC 7518 §6.2.1.1).

@@ -142,6 +142,36 @@ func TestRefusedKeys(t *testing.T) {
 	}
 }
 
+// rocaModulus returns a modulus of 2052 bits as the library of CVE-2017-15361
+// computes it: its factors are k*M + 65537^a mod M, M the product of the first
+// 126 primes.
+func rocaModulus() *big.Int {
+	m := big.NewInt(1)
+	for p, found := int64(2), 0; found < 126; p++ {
+		if prime := big.NewInt(p); prime.ProbablyPrime(0) {
+			m.Mul(m, prime)
+			found++
+		}
+	}
+	factor := func(a, k int64) *big.Int {
+		f := new(big.Int).Lsh(big.NewInt(k), uint(1022-m.BitLen()))
+		f.SetBit(f, 0, 1).SetBit(f, 1025-m.BitLen(), 1).SetBit(f, 1024-m.BitLen(), 1)
+		return f.Mul(f, m).Add(f, new(big.Int).Exp(big.NewInt(65537), big.NewInt(a), m))
+	}
+	n := factor(1234567, 1)
+	return n.Mul(n, factor(7654321, 3))
+}
+
+func TestROCAKeysAreRefused(t *testing.T) {
+	n := rocaModulus()
+	if err := checkRSA(&rsa.PublicKey{N: n, E: 65537}); err == nil || !strings.Contains(err.Error(), "ROCA") {
+		t.Errorf("checkRSA of a ROCA modulus of %d bits = %v", n.BitLen(), err)
+	}
+	if err := checkRSA(&rsa.PublicKey{N: n.Add(n, big.NewInt(2)), E: 65537}); err != nil {
+		t.Errorf("checkRSA of another modulus: %v", err)
+	}
+}
+
 func TestAcceptedKeys(t *testing.T) {
 	ec := goodJWK(t, "ES256")
 	rsaKey := goodJWK(t, "RS256")
