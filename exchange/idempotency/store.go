@@ -4,7 +4,6 @@
 package idempotency
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -152,7 +151,7 @@ func (s *Store) last(ctx context.Context, l *Lease) (*storage.Row[record], error
 // lease that has expired.
 func (s *Store) replay(row *storage.Row[record], l *Lease, now time.Time) (*Response, error) {
 	switch v := &row.Value; {
-	case !bytes.Equal(v.Fingerprint, l.fingerprint):
+	case !hmac.Equal(v.Fingerprint, l.fingerprint):
 		return nil, exchange.Refuse(exchange.ReasonIdempotencyKeyReused, fmt.Errorf("the key was used for request %s, which was a different one", v.Request))
 	case v.Response != nil:
 		return s.unseal(row)
