@@ -11,7 +11,7 @@
 //   - bytes that are not UTF-8, half a surrogate pair, and NUL ([Options.AllowNUL])
 //   - objects and arrays nested deeper than [Options.MaxDepth]
 //   - anything after the document
-//   - numbers that int64 or a float64 below 2⁶³ cannot hold, where a number is read
+//   - numbers that int64 or a float64 below 2⁵³ cannot hold, where a number is read
 //
 // # Reading
 //
