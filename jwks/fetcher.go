@@ -181,9 +181,6 @@ func (f *fetcher) run(fe *fetch) {
 	}
 	fe.err = err
 	close(fe.done)
-	if f.opts.OnFetch != nil {
-		f.opts.OnFetch(err)
-	}
 }
 
 // close cancels the fetch under way and waits for it.

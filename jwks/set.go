@@ -226,15 +226,10 @@ func (s *Set) leave() {
 	}
 }
 
-// fresh reports whether ks may be used without waiting.
-func (s *Set) fresh(ks *keySet) bool {
-	return s.fetcher == nil || s.fetcher.fresh(ks)
-}
-
 // current returns the key set to use, after a fetch if there must be one.
 func (s *Set) current(ctx context.Context) (*keySet, error) {
 	ks := s.keys.Load()
-	if s.fresh(ks) {
+	if s.fetcher == nil || s.fetcher.fresh(ks) {
 		return ks, nil
 	}
 	err := s.fetcher.wait(ctx, forAge)

@@ -198,8 +198,7 @@ type Options struct {
 	// Verifying bounds the signatures that are verified at once, by its
 	// capacity. It is shared by many Sets; nil means no bound.
 	Verifying chan struct{}
-	Logger    *slog.Logger    // nil discards
-	OnFetch   func(err error) // called after each fetch, for metrics; nil for none
+	Logger    *slog.Logger // nil discards
 }
 
 const (
@@ -270,7 +269,7 @@ func (o *Options) setTimes() error {
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	switch {
 	case o.MaxAge > maxAge:
-		return field("MaxAge", fmt.Errorf("%s, want at most %s", o.MaxAge, maxAge))
+		return fieldf("MaxAge", "%s, want at most %s", o.MaxAge, maxAge)
 	case o.MaxStale < o.MaxAge || o.MaxStale > maxStale:
 		return fieldf("MaxStale", "%s, want %s to %s", o.MaxStale, o.MaxAge, maxStale)
 	}
