@@ -112,53 +112,37 @@ func (i *Issuer) Certificates() map[string]string {
 }
 
 // Fetches returns how often the key set or the certificates were requested.
-func (i *Issuer) Fetches() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.fetches
+func (i *Issuer) Fetches() (n int) {
+	i.locked(func() { n = i.fetches })
+	return n
 }
 
 // Discoveries returns how often the discovery document was requested.
-func (i *Issuer) Discoveries() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.discoveries
+func (i *Issuer) Discoveries() (n int) {
+	i.locked(func() { n = i.discoveries })
+	return n
 }
 
 // Fail makes every endpoint respond with status until Recover.
-func (i *Issuer) Fail(status int) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.status = status
-}
+func (i *Issuer) Fail(status int) { i.locked(func() { i.status = status }) }
 
 // Serve makes h serve the keys until Recover.
-func (i *Issuer) Serve(h http.HandlerFunc) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.serve = h
-}
+func (i *Issuer) Serve(h http.HandlerFunc) { i.locked(func() { i.serve = h }) }
 
 // ServeDiscovery makes h serve the discovery document until Recover.
-func (i *Issuer) ServeDiscovery(h http.HandlerFunc) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.discover = h
-}
+func (i *Issuer) ServeDiscovery(h http.HandlerFunc) { i.locked(func() { i.discover = h }) }
 
 // Recover undoes Fail, Serve and ServeDiscovery.
-func (i *Issuer) Recover() {
+func (i *Issuer) Recover() { i.locked(func() { i.status, i.serve, i.discover = 0, nil, nil }) }
+
+func (i *Issuer) locked(f func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.status, i.serve, i.discover = 0, nil, nil
+	f()
 }
 
 func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
-	i.mu.Lock()
-	i.discoveries++
-	status, bad := i.status, i.discover
-	i.mu.Unlock()
-	respond(w, r, status, bad, func() []byte {
+	i.respond(w, r, &i.discoveries, &i.discover, func() []byte {
 		return mustJSON(map[string]any{
 			"issuer":                                i.URL,
 			"jwks_uri":                              i.URL + JWKSPath,
@@ -172,23 +156,20 @@ func (i *Issuer) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 }
 
 func (i *Issuer) serveJWKS(w http.ResponseWriter, r *http.Request) {
-	status, bad := i.fetched()
-	respond(w, r, status, bad, i.JWKS)
+	i.respond(w, r, &i.fetches, &i.serve, i.JWKS)
 }
 
 func (i *Issuer) serveCertificates(w http.ResponseWriter, r *http.Request) {
-	status, bad := i.fetched()
-	respond(w, r, status, bad, func() []byte { return mustJSON(i.Certificates()) })
+	i.respond(w, r, &i.fetches, &i.serve, func() []byte { return mustJSON(i.Certificates()) })
 }
 
-func (i *Issuer) fetched() (int, http.HandlerFunc) {
+// respond counts a request and serves what good returns, unless the test set a
+// status or a handler.
+func (i *Issuer) respond(w http.ResponseWriter, r *http.Request, count *int, handler *http.HandlerFunc, good func() []byte) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.fetches++
-	return i.status, i.serve
-}
-
-func respond(w http.ResponseWriter, r *http.Request, status int, bad http.HandlerFunc, good func() []byte) {
+	*count++
+	status, bad := i.status, *handler
+	i.mu.Unlock()
 	switch {
 	case status != 0:
 		http.Error(w, http.StatusText(status), status)
@@ -200,10 +181,11 @@ func respond(w http.ResponseWriter, r *http.Request, status int, bad http.Handle
 	}
 }
 
-func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
+func mustJSON(v any) []byte { return must(json.Marshal(v)) }
+
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(fmt.Sprintf("jwkstest: %v", err))
 	}
-	return b
+	return v
 }

@@ -25,26 +25,24 @@ type key struct {
 }
 
 func newKey(kid, alg string) *key {
-	k := &key{kid: kid, alg: alg}
-	var err error
+	return &key{kid: kid, alg: alg, signer: must(generate(alg))}
+}
+
+func generate(alg string) (crypto.Signer, error) {
 	switch alg {
 	case "RS256", "RS384", "RS512", "PS256", "PS384", "PS512":
-		k.signer, err = rsa.GenerateKey(rand.Reader, 2048)
+		return rsa.GenerateKey(rand.Reader, 2048)
 	case "ES256":
-		k.signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "ES384":
-		k.signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case "ES512":
-		k.signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	case "EdDSA":
-		_, k.signer, err = ed25519.GenerateKey(rand.Reader)
-	default:
-		err = fmt.Errorf("no algorithm %q", alg)
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		return private, err
 	}
-	if err != nil {
-		panic(fmt.Sprintf("jwkstest: %v", err))
-	}
-	return k
+	return nil, fmt.Errorf("no algorithm %q", alg)
 }
 
 // jwk returns the public key (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
@@ -55,10 +53,7 @@ func (k *key) jwk() map[string]any {
 		jwk["kty"], jwk["n"] = "RSA", encode(pub.N.Bytes())
 		jwk["e"] = encode(big.NewInt(int64(pub.E)).Bytes())
 	case *ecdsa.PublicKey:
-		point, err := pub.Bytes()
-		if err != nil {
-			panic(fmt.Sprintf("jwkstest: %v", err))
-		}
+		point := must(pub.Bytes())
 		half := len(point) / 2
 		jwk["kty"], jwk["crv"] = "EC", pub.Params().Name
 		jwk["x"], jwk["y"] = encode(point[1:1+half]), encode(point[1+half:])
@@ -76,10 +71,7 @@ func (k *key) certificate(now time.Time) string {
 		NotBefore:    now.Add(-time.Hour),
 		NotAfter:     now.Add(24 * time.Hour),
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, k.signer.Public(), k.signer)
-	if err != nil {
-		panic(fmt.Sprintf("jwkstest: %v", err))
-	}
+	der := must(x509.CreateCertificate(rand.Reader, template, template, k.signer.Public(), k.signer))
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
@@ -99,11 +91,7 @@ func sign(alg string, signer crypto.Signer, input []byte) []byte {
 	if alg[0] == 'P' {
 		opts = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: hash}
 	}
-	sig, err := signer.Sign(rand.Reader, digest, opts)
-	if err != nil {
-		panic(fmt.Sprintf("jwkstest: %v", err))
-	}
-	return sig
+	return must(signer.Sign(rand.Reader, digest, opts))
 }
 
 // signECDSA returns r and s, each as long as the curve's order (RFC 7518 §3.4).
