@@ -83,6 +83,13 @@ func (r *Ring) Verify(token, typ string) ([]byte, error) {
 	return out, nil
 }
 
+// Recognizes reports whether the header of a token is one that Sign writes for the
+// type with a published key. Verify alone tells whether that key signed it.
+func (r *Ring) Recognizes(token, typ string) bool {
+	k, _ := r.state.Load().signedBy(token, typ)
+	return k != nil
+}
+
 // signedBy returns the published key whose header a token has, and the offset of
 // the payload.
 func (s *state) signedBy(token, typ string) (*key, int) {

@@ -34,6 +34,10 @@ func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*
 	return t, nil
 }
 
+// Recognizes reports whether a token claims, by its header, to be an access token of
+// this server; Parse validates it.
+func (s *Store) Recognizes(token string) bool { return s.ring.Recognizes(token, typeAccess) }
+
 // read verifies a token's signature and decodes it. It does not look at its times.
 func (s *Store) read(accessToken string) (*exchange.AccessToken, error) {
 	payload, err := s.ring.Verify(accessToken, typeAccess)

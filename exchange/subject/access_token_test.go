@@ -12,11 +12,14 @@ import (
 	"cambio/jwks/jwkstest"
 )
 
-// ownTokens parses every token as the same one.
+// ownTokens recognizes every token, and parses each as the same one.
 type ownTokens struct {
-	token *exchange.AccessToken
-	err   error
+	token   *exchange.AccessToken
+	err     error
+	foreign bool // recognizes none
 }
+
+func (o ownTokens) Recognizes(string) bool { return !o.foreign }
 
 func (o ownTokens) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
 	return o.token, o.err
@@ -44,6 +47,7 @@ func TestOwnTokenIsAccessTokenOnly(t *testing.T) {
 		{"with issuer_id", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, IssuerID: "one"}, ownTokens{token: parent}, exchange.ReasonIssuerUnknown, "issuer_id"},
 		{"with nonce", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken, Nonce: "n"}, ownTokens{token: parent}, exchange.ReasonNonceMismatch, "nonce"},
 		{"ended", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ownTokens{err: ended}, exchange.ReasonSubjectTokenRevoked, "access token"},
+		{"of another header", exchange.SubjectToken{Text: text, Type: exchange.TypeAccessToken}, ownTokens{token: parent, foreign: true}, exchange.ReasonKeyNotFound, "access token"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v := New(Config{Issuers: func() Issuers { return p.issuers }, FirstParty: tc.own, OwnIssuer: ownURL})

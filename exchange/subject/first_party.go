@@ -95,12 +95,17 @@ func (r *recorder) challenge(name, want string, err error) bool {
 	return r.Check(c)
 }
 
-// accessToken verifies an access token: this server's own if its iss says so,
+// accessToken verifies an access token: this server's own if its header is,
 // otherwise an external issuer's.
 func (v *Verifier) accessToken(ctx context.Context, r *recorder, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
+	if v.cfg.FirstParty.Recognizes(token.Text) {
+		return v.ownToken(ctx, r, token, now), nil
+	}
 	jws := r.parse(token.Text)
 	if jws != nil && jws.Issuer() == v.cfg.OwnIssuer {
-		return v.ownToken(ctx, r, token, now), nil
+		r.noIssuerParameters(token)
+		r.Check(exchange.Check{Name: "access token", Want: "the header of one of this server's", Got: "another", Reason: exchange.ReasonKeyNotFound})
+		return nil, nil
 	}
 	return v.externalJWT(ctx, r, token, jws, now)
 }

@@ -38,6 +38,8 @@ type Issuers interface {
 // and that nothing they derive from has been revoked. Errors are of type
 // *exchange.Error.
 type FirstParty interface {
+	// Recognizes reports whether a token's header is that of such a token.
+	Recognizes(token string) bool
 	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
 }
 

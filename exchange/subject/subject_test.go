@@ -30,6 +30,7 @@ func (t issuers) IssuerByURL(url string) *exchange.CompiledIssuer {
 // noAccessTokens refuses every access token of this server.
 type noAccessTokens struct{}
 
+func (noAccessTokens) Recognizes(string) bool { return false }
 func (noAccessTokens) Parse(context.Context, string, time.Time) (*exchange.AccessToken, error) {
 	return nil, exchange.Refuse(exchange.ReasonSubjectTokenSignatureInvalid, errors.New("not a token of this server"))
 }
