@@ -84,7 +84,7 @@ func (r *Ring) Verify(token, typ string) ([]byte, error) {
 }
 
 // Recognizes reports whether the header of a token is one that Sign writes for the
-// type with a published key. Verify alone tells whether that key signed it.
+// type with a published key. It does not verify the signature.
 func (r *Ring) Recognizes(token, typ string) bool {
 	k, _ := r.state.Load().signedBy(token, typ)
 	return k != nil
