@@ -45,7 +45,7 @@ func FuzzSpellingsOfProofs(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b, c, d, e string, flag bool) {
 		for _, s := range []string{a, b, c, d, e} {
 			if !utf8.ValidString(s) || len(s) > 1000 {
-				t.Skip()
+				return // not what a decoded proof can hold
 			}
 		}
 		for typ, proof := range map[string]exchange.FirstPartyProof{
