@@ -139,8 +139,7 @@ func (r *Request) authenticatePublic(client *exchange.CompiledClient) error {
 	case !client.Client.Public() && !(r.endpoint.PageRefresh && client.Client.PageMayRefresh(r.origin)):
 		return exchange.Refuse(exchange.ReasonClientUnknown, r.howToAuthenticate(client.Client.Auth))
 	}
-	r.Caller.Client = client
-	return r.checkClientOrigin(client.Client)
+	return r.accept(Caller{Client: client})
 }
 
 // howToAuthenticate returns, for the operator, how a client that only gave its ID must
@@ -156,76 +155,73 @@ func (r *Request) howToAuthenticate(auth exchange.AuthMethod) error {
 	return errors.New(text)
 }
 
-func (r *Request) authenticateConfidential(client *exchange.CompiledClient, cred credentials) error {
-	registered := r.server.decoy
-	if client != nil {
-		registered = client.Client
-	}
-	if err := r.checkClientOrigin(registered); err != nil {
-		return err
-	}
-	var err error
+// authenticateConfidential verifies the secret or the assertion of a client. A caller
+// without a valid one learns no more of a client than of an unknown ID.
+func (r *Request) authenticateConfidential(client *exchange.CompiledClient, cred credentials) (err error) {
+	caller := Caller{Client: client, Authenticated: true}
 	if cred.method == exchange.AuthPrivateKeyJWT {
 		err = r.checkAssertion(client, cred.assertion)
 	} else {
-		err = r.checkSecret(client, cred)
+		caller.Credential, err = r.checkSecret(client, cred)
 	}
 	if err != nil {
 		return err
 	}
-	r.Caller.Client, r.Caller.Authenticated = client, true
+	return r.accept(caller)
+}
+
+// accept makes caller that of the request, unless a page sent it that is not one of
+// the client's, to protect the user of the browser.
+func (r *Request) accept(caller Caller) error {
+	client := caller.Client.Client
+	if !client.AllowsOrigin(r.origin) {
+		return exchange.Refuse(exchange.ReasonOriginNotAllowed, errors.New("the client does not have the origin "+exchange.Quote(r.origin)))
+	}
+	r.Caller = caller
 	return nil
 }
 
-// checkClientOrigin refuses a page that is not one of the client's, to protect the
-// user of the browser.
-func (r *Request) checkClientOrigin(client *exchange.Client) error {
-	if client.AllowsOrigin(r.origin) && r.origin != "null" {
-		return nil
-	}
-	return exchange.Refuse(exchange.ReasonOriginNotAllowed, errors.New("the client does not have the origin "+exchange.Quote(r.origin)))
-}
-
-// decoy stands in for clients that do not exist: checking its secret takes as
-// long as checking another's, and no secret is right.
-func decoy() *exchange.Client {
-	return &exchange.Client{Auth: exchange.AuthSecretBasic, Secrets: []exchange.ClientSecret{{ID: "none", MAC: make([]byte, 32)}}}
-}
-
-// checkSecret checks a secret and the network that it comes from. The secret is
-// checked first, so that a caller without a valid one cannot probe the networks.
-func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials) error {
-	cfg := &r.server.cfg
+// checkSecret checks a secret and the network that it comes from, and returns the
+// secret's ID. The secret is checked first, so that a caller without a valid one
+// cannot probe the networks.
+func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials) (id string, err error) {
+	id = r.secretID(client, cred.secret)
 	if client == nil {
-		cfg.CheckSecret(r.server.decoy, cred.secret, r.Now)
-		return denied("there is no such client")
+		return "", errNoClient()
 	}
 	c := client.Client
-	id := cfg.CheckSecret(c, cred.secret, r.Now)
 	header := r.endpoint.Caller != FormClient && c.Auth == exchange.AuthSecretBasic // as good as Basic there
 	switch {
 	case c.Auth != cred.method && !header:
-		return denied("the client is registered for %s, not %s", c.Auth, cred.method)
+		return "", denied("the client is registered for %s, not %s", c.Auth, cred.method)
 	case len(c.Secrets) == 0:
-		return denied("the client has no secret; make one with: cambio client rotate %s", c.ID)
+		return "", denied("the client has no secret; make one with: cambio client rotate %s", c.ID)
 	case id == "":
-		return denied("the secret is wrong")
+		return "", denied("the secret is wrong")
 	}
 	if !client.AcceptsSecretFrom(r.addr) {
 		r.Token.Trail.Key = id
-		return exchange.Refuse(exchange.ReasonAddressNotAllowed,
+		return "", exchange.Refuse(exchange.ReasonAddressNotAllowed,
 			fmt.Errorf("secret %s was sent from an address that is not in secretAddresses; if no backend has moved, revoke it", id))
 	}
-	r.Caller.Credential = id
-	cfg.SecretUsed(c.ID, id, r.Now)
-	return nil
+	r.server.cfg.SecretUsed(c.ID, id, r.Now)
+	return id, nil
+}
+
+// secretID returns the ID of the client's secret that equals secret, empty if there
+// is none. It takes as long for an unknown client, which has no secrets.
+func (r *Request) secretID(client *exchange.CompiledClient, secret string) string {
+	if client == nil {
+		client = &exchange.CompiledClient{Client: &exchange.Client{}}
+	}
+	return r.server.cfg.CheckSecret(client.Client, secret, r.Now)
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
 func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *subject.Assertion) error {
 	switch {
 	case client == nil:
-		return denied("there is no such client")
+		return errNoClient()
 	case client.Client.Auth != exchange.AuthPrivateKeyJWT || client.Keys == nil:
 		return denied("the client is not registered for %s", exchange.AuthPrivateKeyJWT)
 	}
@@ -240,6 +236,8 @@ func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *sub
 	}
 	return err
 }
+
+func errNoClient() error { return denied("there is no such client") }
 
 func denied(format string, args ...any) error {
 	return exchange.Refuse(exchange.ReasonClientAuthenticationFailed, fmt.Errorf(format, args...))

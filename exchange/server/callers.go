@@ -133,6 +133,5 @@ func (r *Request) authenticateClientSession() error {
 		}
 	}
 	r.event.Client = client.Client.ID
-	r.Caller = Caller{Client: client, ClientSession: &ClientSessionCaller{ids[0], session}}
-	return r.checkClientOrigin(client.Client)
+	return r.accept(Caller{Client: client, ClientSession: &ClientSessionCaller{ids[0], session}})
 }

@@ -217,13 +217,12 @@ func (r *Request) identifySecret() error {
 	if err != nil {
 		return err
 	}
-	s, client := r.server, r.clients.Client(cred.id)
+	client := r.clients.Client(cred.id)
+	id := r.secretID(client, cred.secret)
 	if client == nil {
-		s.cfg.CheckSecret(s.decoy, cred.secret, r.Now)
 		return errors.New("a browser sent a secret of an unknown client")
 	}
 	r.event.Client = cred.id
-	id := s.cfg.CheckSecret(client.Client, cred.secret, r.Now)
 	if id == "" {
 		return errors.New("a browser sent a wrong secret")
 	}

@@ -139,7 +139,6 @@ type Server struct {
 	// assertionAudiences are our names that a client assertion may be for (RFC
 	// 7523 §3).
 	assertionAudiences []string
-	decoy              *exchange.Client
 	draining           atomic.Bool
 }
 
@@ -150,7 +149,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.defaults()
-	s := &Server{cfg: cfg, decoy: decoy()}
+	s := &Server{cfg: cfg}
 	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued)
 	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
