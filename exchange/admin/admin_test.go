@@ -30,6 +30,7 @@ const token = "a-token-of-256-bits-in-base64url-0123456789"
 type fixture struct {
 	*admin.Client
 	url      string
+	engine   *bolt.Engine
 	registry *registry.Registry
 	users    *users.Store
 	sessions *session.Store
@@ -72,6 +73,7 @@ func setup(t *testing.T) *fixture {
 	engine, err := bolt.Open(filepath.Join(t.TempDir(), "cambio.db"), bolt.Options{NoSync: true})
 	must(t, err)
 	t.Cleanup(func() { engine.Close() })
+	f.engine = engine
 	parts, err := assembly.New(t.Context(), assembly.Config{
 		Engine: engine, Keys: keys.Config{KEK: make([]byte, 32)}, Issuer: "https://login.example", Logger: slog.New(slog.DiscardHandler),
 		Admin: func(c *admin.Config) {

@@ -217,7 +217,7 @@ func missing(err error, kind, id string) error {
 }
 
 // problem turns an error into a response. The operator is told what is missing or
-// wrong, and for any other error only to see the server's log.
+// wrong, and for any other error whether to try again, and to see the server's log.
 func (a *api) problem(ctx context.Context, operation string, err error) error {
 	if e, ok := errors.AsType[*refusal](err); ok {
 		return e.response()
@@ -234,7 +234,12 @@ func (a *api) problem(ctx context.Context, operation string, err error) error {
 		return huma.Error503ServiceUnavailable("the disk is full; nothing was changed")
 	}
 	a.log.ErrorContext(ctx, "admin API", "operation", operation, "error", err)
-	return huma.Error500InternalServerError("internal error; see the server's log")
+	reason := exchange.AsError(err).Reason
+	if !reason.Temporary() {
+		reason = exchange.ReasonInternal
+	}
+	response := reason.Response()
+	return huma.NewError(response.Status, response.Description+"; see the server's log")
 }
 
 func (e *refusal) response() error {

@@ -309,6 +309,19 @@ func TestRevokeUsersOfNamespaces(t *testing.T) {
 	}
 }
 
+// A store that cannot be read is not an internal error: the call can succeed later.
+func TestFailedStoreIsUnavailable(t *testing.T) {
+	f := setup(t)
+	must(t, f.engine.Close())
+	_, err := f.Sessions(t.Context(), admin.SessionFilter{})
+	if status(err) != 503 || err.Error() != "the store is temporarily unavailable; see the server's log" {
+		t.Errorf("status %d: %v", status(err), err)
+	}
+	if !strings.Contains(f.log.String(), "store is closed") {
+		t.Errorf("the log is %s", f.log.String())
+	}
+}
+
 func TestKeys(t *testing.T) {
 	f := setup(t)
 	before, err := f.Keys(t.Context())
