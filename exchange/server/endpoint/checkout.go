@@ -42,9 +42,9 @@ func readCheckout(body server.Body, _ *struct{}, t *grant.Request) error {
 	if err != nil {
 		return err
 	}
-	for name, id := range map[string]string{"customer_id": customer, "invoice_id": invoice} {
-		if !exchange.ValidCheckoutID(id) {
-			return server.Refused(exchange.ReasonParameterInvalid, "%s must be 1 to 255 bytes without control characters", name)
+	for _, id := range []struct{ name, value string }{{"customer_id", customer}, {"invoice_id", invoice}} {
+		if !exchange.ValidCheckoutID(id.value) {
+			return server.Refused(exchange.ReasonParameterInvalid, "%s must be 1 to 255 bytes without control characters", id.name)
 		}
 	}
 	if lifetime != "" {

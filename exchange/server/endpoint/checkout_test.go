@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,16 @@ import (
 	"cambio/exchange/grant"
 	"cambio/exchange/server"
 )
+
+// Of two invalid IDs the first one is named, each time.
+func TestCheckoutNamesTheFirstInvalidID(t *testing.T) {
+	for range 20 {
+		err := readCheckout(server.Body{Text: []byte(`{"customer_id":"\n","invoice_id":"\n"}`)}, nil, &grant.Request{})
+		if got := exchange.AsError(err).Description; !strings.HasPrefix(got, "customer_id ") {
+			t.Fatal(got)
+		}
+	}
+}
 
 // FuzzCheckout: what the checkout endpoint reads is what any decoder of JSON reads,
 // and what the decision about it reads again.
