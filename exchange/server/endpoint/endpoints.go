@@ -70,6 +70,16 @@ func All(cfg Config) []server.Endpoint {
 	}
 }
 
+// readMembers reads a body that is one object with these members and a scope.
+func readMembers(body server.Body, t *grant.Request, members ...server.Member) error {
+	scope := ""
+	err := body.Members(append(members, server.Member{Name: "scope", Into: &scope})...)
+	if err == nil {
+		t.Scopes, err = server.Scopes(scope)
+	}
+	return err
+}
+
 // appendTokens writes the members of tokens at the JSON endpoints.
 func appendTokens(b strictjson.Buffer, res *grant.Response) strictjson.Buffer {
 	b = b.OmitToken("accessToken", res.AccessToken)

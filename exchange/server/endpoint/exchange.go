@@ -14,13 +14,12 @@ func (Config) exchange() server.Endpoint {
 		Steps: server.TokenSteps[struct{}]{
 			GrantType: exchange.GrantTokenExchange,
 			Read: func(body server.Body, _ *struct{}, t *grant.Request) error {
-				tokenType, scope := "", ""
-				if err := body.Members(
+				tokenType := ""
+				if err := readMembers(body, t,
 					server.Member{Name: "token", Into: &t.SubjectToken, Required: true},
 					server.Member{Name: "tokenType", Into: &tokenType},
 					server.Member{Name: "issuerId", Into: &t.IssuerID},
 					server.Member{Name: "nonce", Into: &t.Nonce},
-					server.Member{Name: "scope", Into: &scope},
 				); err != nil {
 					return err
 				}
@@ -32,7 +31,7 @@ func (Config) exchange() server.Endpoint {
 				default:
 					return server.Refused(exchange.ReasonTokenTypeUnsupported, "tokenType must be id_token or jwt")
 				}
-				return readScope(t, scope)
+				return nil
 			},
 			Write: writeWithSubject,
 		},

@@ -15,18 +15,14 @@ func (Config) otp() server.Endpoint {
 			GrantType: exchange.GrantTokenExchange, SubjectTokenType: exchange.TypeOTP,
 			Read: func(body server.Body, _ *struct{}, t *grant.Request) error {
 				var proof exchange.OTP
-				scope := ""
-				if err := body.Members(
+				err := readMembers(body, t,
 					server.Member{Name: "emailId", Into: &proof.EmailID, Required: true},
 					server.Member{Name: "otp", Into: &proof.Code, Required: true},
 					server.Member{Name: "previousEmailId", Into: &proof.PreviousEmailID},
 					server.Member{Name: "previousOtp", Into: &proof.PreviousCode},
-					server.Member{Name: "scope", Into: &scope},
-				); err != nil {
-					return err
-				}
+				)
 				t.SubjectProof = proof
-				return readScope(t, scope)
+				return err
 			},
 			Write: func(b strictjson.Buffer, _ *server.Request, _ *struct{}, res *grant.Response) strictjson.Buffer {
 				return appendResponse(b, res, "")

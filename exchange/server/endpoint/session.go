@@ -15,27 +15,18 @@ func (Config) session() server.Endpoint {
 		Steps: server.TokenSteps[exchange.UserAssertion]{
 			GrantType: exchange.GrantTokenExchange, SubjectTokenType: exchange.TypeUserAssertion,
 			Read: func(body server.Body, user *exchange.UserAssertion, t *grant.Request) error {
-				scope := ""
-				if err := body.Members(
+				err := readMembers(body, t,
 					server.Member{Name: "externalUserId", Into: &user.ExternalUserID, Required: true},
 					server.Member{Name: "email", Into: &user.Email},
 					server.Member{Name: "emailVerified", Flag: &user.EmailVerified},
 					server.Member{Name: "name", Into: &user.Name},
-					server.Member{Name: "scope", Into: &scope},
-				); err != nil {
-					return err
-				}
+				)
 				t.SubjectProof = *user
-				return readScope(t, scope)
+				return err
 			},
 			Write: func(b strictjson.Buffer, _ *server.Request, user *exchange.UserAssertion, res *grant.Response) strictjson.Buffer {
 				return appendResponse(b, res, user.ExternalUserID)
 			},
 		},
 	}
-}
-
-func readScope(t *grant.Request, scope string) (err error) {
-	t.Scopes, err = server.Scopes(scope)
-	return err
 }

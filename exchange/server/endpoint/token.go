@@ -15,15 +15,13 @@ func (Config) token() server.Endpoint {
 		Name: "token", Path: server.TokenPath, Event: "token",
 		Caller: server.FormClient, ByAudience: true, Browsers: true,
 		Steps: server.TokenSteps[struct{}]{
-			Write: func(b strictjson.Buffer, _ *server.Request, _ *struct{}, res *grant.Response) strictjson.Buffer {
-				return appendTokenResponse(b, res)
-			},
+			Write: appendTokenResponse,
 		},
 	}
 }
 
 // appendTokenResponse writes a successful response (RFC 6749 §5.1, RFC 8693 §2.2.1).
-func appendTokenResponse(b strictjson.Buffer, res *grant.Response) strictjson.Buffer {
+func appendTokenResponse(b strictjson.Buffer, _ *server.Request, _ *struct{}, res *grant.Response) strictjson.Buffer {
 	b = b.Begin()
 	b = b.OmitToken("access_token", res.AccessToken)
 	b = b.OmitString("issued_token_type", res.IssuedTokenType)

@@ -25,7 +25,7 @@ func TestResponseMembers(t *testing.T) {
 			`"id_token":"i","authorization_details":[{"type":"x"}],"session_id":"s","user":{"id":"u","is_new":true}}`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			if got := string(appendTokenResponse(nil, &row.res)); got != row.want {
+			if got := string(appendTokenResponse(nil, nil, nil, &row.res)); got != row.want {
 				t.Errorf("got  %s\nwant %s", got, row.want)
 			}
 		})
