@@ -3,7 +3,6 @@ package keys
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +10,9 @@ import (
 	"strings"
 
 	"cambio/jwks/strictjson"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Errors of Verify.
@@ -129,17 +131,18 @@ var errDER = errors.New("the signature is not DER of two P-256 scalars")
 
 // fromDER converts SEQUENCE{INTEGER r, INTEGER s} to r||s with a low s.
 func fromDER(der []byte) ([]byte, error) {
-	var sig struct{ R, S *big.Int }
-	rest, err := asn1.Unmarshal(der, &sig)
-	if err != nil || len(rest) != 0 || !isScalar(sig.R) || !isScalar(sig.S) {
+	var r, s big.Int
+	in, body := cryptobyte.String(der), cryptobyte.String(nil)
+	if !in.ReadASN1(&body, asn1.SEQUENCE) || !in.Empty() || !body.ReadASN1Integer(&r) || !body.ReadASN1Integer(&s) || !body.Empty() ||
+		!isScalar(&r) || !isScalar(&s) {
 		return nil, errDER
 	}
-	if sig.S.Cmp(halfOrder) > 0 {
-		sig.S.Sub(order, sig.S)
+	if s.Cmp(halfOrder) > 0 {
+		s.Sub(order, &s)
 	}
 	out := make([]byte, 2*scalar)
-	sig.R.FillBytes(out[:scalar])
-	sig.S.FillBytes(out[scalar:])
+	r.FillBytes(out[:scalar])
+	s.FillBytes(out[scalar:])
 	return out, nil
 }
 

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -9,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"iter"
 	"time"
 
@@ -24,7 +24,7 @@ import (
 type Table[T any] struct {
 	engine Engine
 	name   string
-	macKey []byte
+	keyed  hash.Cloner // the MAC's state after its key, which costs as much as a short record
 }
 
 // RecordWriter appends a record to b as JSON that encoding/json reads as the
@@ -47,7 +47,7 @@ func NewTable[T any](e Engine, name string, macKey []byte) Table[T] {
 	if len(macKey) < macSize {
 		panic(fmt.Sprintf("storage: table %s: MAC key of %d bytes, want %d or more", name, len(macKey), macSize))
 	}
-	return Table[T]{engine: e, name: name, macKey: bytes.Clone(macKey)}
+	return Table[T]{engine: e, name: name, keyed: hmac.New(sha256.New, macKey).(hash.Cloner)}
 }
 
 // Get returns the record of a key. Its error is ErrNotFound, ErrCorrupt or the
@@ -176,7 +176,10 @@ func (t Table[T]) mac(key string, value []byte) []byte {
 		input = binary.BigEndian.AppendUint32(input, uint32(len(part)))
 		input = append(input, part...)
 	}
-	h := hmac.New(sha256.New, t.macKey)
+	h, err := t.keyed.Clone()
+	if err != nil {
+		panic(err) // HMAC over SHA-256 is cloned without fail
+	}
 	h.Write(input)
 	return h.Sum(input[:0])
 }

@@ -99,7 +99,7 @@ var homes = []struct {
 	{"filippo.io/edwards25519", []string{"jwks", "exchange/wallet"}, "it is the curve of one signature scheme"},
 	{"github.com/decred", []string{"exchange/wallet"}, "only chains use its curve"},
 	{"github.com/mr-tron", []string{"exchange/wallet"}, "only chains use base58"},
-	{"golang.org/x/crypto", []string{"exchange/wallet"}, "only chains use Keccak and RIPEMD-160"},
+	{"golang.org/x/crypto", []string{"exchange/wallet", "keys"}, "only chains use Keccak and RIPEMD-160; signatures are DER without reflection"},
 	{"net/http", []string{"cmd", "exchange/server", "exchange/admin", "exchange/assembly", "exchange/wallet", "exchange/checkout", "exchange/mail/mailtest", "jwks"}, "no grant sees HTTP"},
 }
 
