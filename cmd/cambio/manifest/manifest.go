@@ -36,7 +36,8 @@ type File struct {
 }
 
 // Read reads the manifest in the file with a name, or from in if the name is "-".
-// Problems are yamlfile.Errors. Nothing is fetched.
+// Problems are yamlfile.Errors. A manifest without any list, such as an empty
+// file, is refused: pruning by it would remove everything. Nothing is fetched.
 func Read(name string, in io.Reader) (*File, error) {
 	doc, err := yamlfile.Read(name, in)
 	if err != nil {
@@ -45,6 +46,9 @@ func Read(name string, in io.Reader) (*File, error) {
 	f := &File{doc: doc}
 	if err := doc.Decode(&f.Manifest); err != nil {
 		return nil, err
+	}
+	if f.Issuers == nil && f.Clients == nil && f.DetailTypes == nil {
+		return nil, fmt.Errorf("%s declares nothing; to remove all that is registered, write empty lists: issuers: [], clients: [], detailTypes: []", name)
 	}
 	problems := f.readSecrets(filepath.Dir(name))
 	return f, f.Refuse(append(problems, check(&f.Manifest)...))

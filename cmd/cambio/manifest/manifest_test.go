@@ -17,6 +17,10 @@ func TestReadRefuses(t *testing.T) {
 	}
 	for _, row := range []struct{ name, text, want string }{
 		{"accepted", issuer, ""},
+		{"empty lists", "issuers: []\nclients: []", ""},
+		{"an empty file", "", "declares nothing"},
+		{"an empty mapping", "{}", "declares nothing"},
+		{"a key without a list", "issuers:\n", "declares nothing"},
 		{"an unknown field", "issuer: []", `1:1: unknown field "issuer"`},
 		{"no audiences", "issuers:\n- {id: a, url: https://a.example}", "2:4: issuers[0].audiences: is missing"},
 		{"a condition that does not compile", strings.Replace(issuer, "[app]", "[app], claimValidationRules: [{expression: claims.}]", 1), "expression: "},
