@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"cambio/cmd/cambio/settings"
@@ -55,8 +56,11 @@ func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 // listen opens a listener, with TLS if that is configured.
 func (a *app) listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, hinted(err, "another process has this port; stop it or set another address, such as CAMBIO_LISTEN=127.0.0.1:9080 CAMBIO_ADMIN_LISTEN=127.0.0.1:9081")
+	}
+	if err != nil {
+		return nil, err
 	}
 	if a.cfg.TLS.CertFile == "" {
 		return l, nil

@@ -65,7 +65,7 @@ was not understood, and nothing was tried.`, `  # try everything on this machine
 	flags.StringVar(&c.address, "admin", "", "admin listener `address`: host:port or URL (CAMBIO_ADMIN; default 127.0.0.1:8081)")
 	flags.StringVar(&c.adminName, "admin-name", "", "`name` in the admin listener's certificate, where the server has tls (CAMBIO_ADMIN_NAME)")
 	flags.StringVar(&c.tokenFile, "admin-token-file", "", "`file` with the admin API's token (CAMBIO_ADMIN_TOKEN_FILE; default ./cambio.admin-token)")
-	flags.StringVarP(&c.output, "output", "o", "text", "text or json")
+	flags.StringVarP(&c.output, "output", "o", "text", "`format`: text or json")
 	root.AddCommand(c.dev(), c.serve(), c.validate(), c.apply(), c.issuer(), c.client(), c.detailType(), c.invoice(),
 		c.user(), c.link(), c.unlink(), c.merge(), c.unmerge(), c.session(), c.key(), c.docs(), c.version())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
+	"cambio/exchange/admin"
 	"cambio/jwks/jwkstest"
 )
 
@@ -184,5 +186,53 @@ func TestHelpHasTextAndExample(t *testing.T) {
 	}
 	if len(commands) < 25 {
 		t.Errorf("%d commands", len(commands))
+	}
+}
+
+// A secret that is shown once must not be lost without an error.
+func TestErrorsOfWritingAreReported(t *testing.T) {
+	full, closed := io.Pipe()
+	closed.CloseWithError(io.ErrShortWrite)
+	full.Close()
+	for _, args := range [][]string{{"version"}, {"version", "-o", "json"}, {"docs", "speed"}} {
+		run := &cli{in: strings.NewReader(""), out: closed, err: io.Discard}
+		if got := run.main(t.Context(), args); got != exitFailed {
+			t.Errorf("cambio %s: %d, want %d", args, got, exitFailed)
+		}
+	}
+}
+
+// The command that the output of user show names continues its list.
+func TestUserWithManySessions(t *testing.T) {
+	var out, err strings.Builder
+	c := &cli{out: &out, err: &err}
+	u := shownUser{Sessions: make([]admin.Session, 1), NextSession: "s-1"}
+	u.User.ID = "u-1"
+	c.printUser(u)
+	if want := "there are more: cambio session list --user u-1 --from s-1\n"; err.String() != want {
+		t.Errorf("got %q, want %q", err.String(), want)
+	}
+}
+
+// Where a port is in use, the hint names what the command reads.
+func TestPortInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	dir := t.TempDir()
+	for _, row := range []struct {
+		args, environment, hint string
+	}{
+		{"dev --port " + port, "", "cambio dev --port 9080"},
+		{"serve", "CAMBIO_LISTEN=127.0.0.1:" + port, "CAMBIO_LISTEN="},
+	} {
+		var text strings.Builder
+		run := &cli{in: strings.NewReader(""), out: io.Discard, err: &text, environ: []string{row.environment, "CAMBIO_DATABASE=" + filepath.Join(dir, "cambio.db")}}
+		if got := run.main(t.Context(), strings.Fields(row.args)); got != exitFailed || !strings.Contains(text.String(), row.hint) {
+			t.Errorf("cambio %s: %d, %s", row.args, got, text.String())
+		}
 	}
 }

@@ -48,7 +48,7 @@ func (c *cli) group(use, short, long, example string, verbs ...*cobra.Command) *
 func unknownVerb(cmd *cobra.Command, name string) error {
 	text := fmt.Sprintf("unknown command %q for %q", name, cmd.CommandPath())
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		text += fmt.Sprintf("; did you mean %q?", near[0])
+		text += fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
 	return usage(cmd, errors.New(text))
 }
@@ -57,9 +57,13 @@ func unknownVerb(cmd *cobra.Command, name string) error {
 func (c *cli) verb(use, short, long, example string, args cobra.PositionalArgs, run runFunc) *cobra.Command {
 	return &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example,
-		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2, DisableFlagsInUseLine: true,
 		Args: func(cmd *cobra.Command, given []string) error {
-			if err := args(cmd, given); err != nil {
+			err := args(cmd, given)
+			switch {
+			case err != nil && cmd.HasSubCommands():
+				return unknownVerb(cmd, given[0])
+			case err != nil:
 				return usage(cmd, miscounted(use, given, err))
 			}
 			if c.output != "text" && c.output != "json" {
@@ -156,7 +160,7 @@ func getJSON[T any](c *cli, call func(*admin.Client, context.Context, string) (T
 // argument names. The call is a method of admin.Client.
 func (c *cli) act(kind, action string, call func(*admin.Client, context.Context, string) error) runFunc {
 	return request(c, func(ctx context.Context, api *admin.Client, args []string) (outcome, error) {
-		return outcome{kind, args[0], action}, unknownUser(kind, call(api, ctx, args[0]))
+		return outcome{kind, args[0], action}, unknown(kind, call(api, ctx, args[0]))
 	}, c.printOutcome)
 }
 
@@ -202,12 +206,9 @@ func (c *cli) printNext(next string) {
 	}
 }
 
-// unknownUser adds a hint where there is no such user.
-func unknownUser(kind string, err error) error {
-	if kind != "user" {
-		return err
-	}
-	return hintedOn(err, http.StatusNotFound, "see: cambio user list")
+// unknown adds a hint where there is no record of a kind with the given ID.
+func unknown(kind string, err error) error {
+	return hintedOn(err, http.StatusNotFound, "see: cambio "+strings.ReplaceAll(kind, " ", "-")+" list")
 }
 
 // hintedOn adds a hint to an error response of the admin API with a status.

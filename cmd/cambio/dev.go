@@ -22,7 +22,7 @@ import (
 )
 
 func (c *cli) dev() *cobra.Command {
-	var port int
+	var port uint16
 	cmd := c.verb("dev [--port 8080]", "Try everything on this machine",
 		`Runs a server that trusts an OpenID provider with a login page (users alice and
 bob), and a demo API that accepts the server's access tokens. All of it listens
@@ -34,14 +34,23 @@ It takes five ports in a row: the server, its admin API, the provider, the API,
 and an SMTP server that shows mails instead of delivering them. Clients for the
 other kinds of proof are registered, and their secrets printed.`,
 		`  cambio dev
-  cambio dev --port 9080`,
-		cobra.NoArgs, func(ctx context.Context, _ []string) error { return c.runDev(ctx, port) })
-	cmd.PersistentFlags().IntVar(&port, "port", 8080, "the first of five `ports`")
+  cambio dev --port 9080
+
+  # in another shell: log in as an app would
+  cambio dev login`,
+		cobra.NoArgs, func(ctx context.Context, _ []string) error {
+			err := c.runDev(ctx, int(port))
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return hinted(err, "choose five free ports, such as: cambio dev --port 9080")
+			}
+			return err
+		})
+	cmd.PersistentFlags().Uint16Var(&port, "port", 8080, "the first of five consecutive `port`s")
 	cmd.AddCommand(c.devLogin(&port))
 	return cmd
 }
 
-func (c *cli) devLogin(port *int) *cobra.Command {
+func (c *cli) devLogin(port *uint16) *cobra.Command {
 	return c.verb("login [USER]", "Print an ID token of a demo user",
 		`Logs alice or bob in at the provider of a running cambio dev, as an app would,
 and prints the ID token.`, `  cambio dev login
@@ -51,7 +60,7 @@ and prints the ID token.`, `  cambio dev login
 			if len(args) > 0 {
 				user = args[0]
 			}
-			token, err := dev.IDToken(ctx, dev.NewURLs(*port, ""), user)
+			token, err := dev.IDToken(ctx, dev.NewURLs(int(*port), ""), user)
 			if errors.Is(err, syscall.ECONNREFUSED) {
 				return hinted(err, "start the demo in another shell first: cambio dev")
 			}
@@ -74,12 +83,12 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 		return err
 	}
 	api := dev.NewAPI(urls.Cambio, urls.Cambio+"/.well-known/jwks.json", urls.API)
-	for at, server := range map[int]listening{
+	for at, s := range map[int]service{
 		port + 2: &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second},
 		port + 3: &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second},
 		port + 4: dev.NewMailbox(urls, c.out),
 	} {
-		stop, err := serveLoopback(at, server)
+		stop, err := serveLoopback(at, s)
 		if err != nil {
 			return err
 		}
@@ -168,17 +177,17 @@ func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
 
 func hostPort(url string) string { return url[len("http://"):] }
 
-// listening is a server of HTTP or SMTP.
-type listening interface {
+// service is a server of HTTP or SMTP.
+type service interface {
 	Serve(net.Listener) error
 	Close() error
 }
 
 // serveLoopback runs a server until the returned function is called.
-func serveLoopback(port int, s listening) (stop func(), err error) {
+func serveLoopback(port int, s service) (stop func(), err error) {
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return nil, hinted(err, fmt.Sprintf("choose five free ports: cambio dev --port %d", port+1000))
+		return nil, err
 	}
 	done := make(chan struct{})
 	go func() {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -50,7 +51,7 @@ func (c *cli) version() *cobra.Command {
 		`Prints the version, the commit it was built from and the Go version.`, `  cambio version -o json`,
 		cobra.NoArgs, func(context.Context, []string) error {
 			r := built()
-			return c.show(r, func() { fmt.Fprintln(c.out, "cambio", r.Version, r.Revision, r.Go) })
+			return c.show(r, func() { fmt.Fprintln(c.out, strings.TrimSpace("cambio "+r.Version+" "+r.Revision), r.Go) })
 		})
 }
 

@@ -42,7 +42,7 @@ func (c *cli) mergeUsers(ctx context.Context, r admin.MergeRequest, preview, yes
 	}
 	plan, err := api.PlanMerge(ctx, r)
 	if err != nil {
-		return unknownUser("user", err)
+		return unknown("user", err)
 	}
 	from, err := lookUp(ctx, api, r.From, maxPage)
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *cli) mergeUsers(ctx context.Context, r admin.MergeRequest, preview, yes
 	r.Version = plan.Version
 	merge, err := api.Merge(ctx, r)
 	if err != nil {
-		return unknownUser("user", hintedOn(err, http.StatusConflict, "look at it again with: cambio merge FROM INTO --preview"))
+		return unknown("user", hintedOn(err, http.StatusConflict, "look at it again with: cambio merge FROM INTO --preview"))
 	}
 	return c.show(merge, func() {
 		fmt.Fprintf(c.out, "user %s merged into %s; until %s undone by: cambio unmerge %s\n", r.From, r.Into, stamp(merge.Until), merge.ID)

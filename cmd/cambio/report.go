@@ -98,16 +98,31 @@ func hintForStatus(status int) string {
 }
 
 // show prints v as JSON if the command line requests that, and otherwise as
-// text prints it.
+// text prints it. It returns the first error of writing: a secret that is shown
+// once must not be lost without one.
 func (c *cli) show(v any, text func()) error {
 	if c.output != "json" {
+		out := &checkedWriter{Writer: c.out}
+		c.out = out
 		text()
-		return nil
+		return out.err
 	}
 	enc := json.NewEncoder(c.out)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// checkedWriter keeps the first error of writing.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+func (w *checkedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.err = cmp.Or(w.err, err)
+	return n, err
 }
 
 // preview returns where a command shows what it is about to do: with -o json,
@@ -174,14 +189,13 @@ func (c *cli) confirm(question string, yes bool) error {
 	if yes {
 		return nil
 	}
-	unasked := hinted(errors.New("not confirmed: standard input is not a terminal"), "look at what is printed above, then add --yes")
 	if !terminal(c.in) {
-		return unasked
+		return hinted(errors.New("not confirmed: standard input is not a terminal"), "look at what is printed above, then add --yes")
 	}
 	fmt.Fprintf(c.err, "%s [y/N] ", question)
 	answer, err := bufio.NewReader(c.in).ReadString('\n')
-	if err != nil && answer == "" {
-		return unasked
+	if err != nil {
+		fmt.Fprintln(c.err) // the input ended within the line of the question
 	}
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
 		return errors.New("not confirmed: nothing was changed")

@@ -71,7 +71,7 @@ type shownUser struct {
 func lookUp(ctx context.Context, api *admin.Client, id string, limit int) (shownUser, error) {
 	details, err := api.User(ctx, id)
 	if err != nil {
-		return shownUser{}, unknownUser("user", err)
+		return shownUser{}, unknown("user", err)
 	}
 	page, err := sessions(ctx, api, admin.SessionFilter{User: id, Limit: limit})
 	out := shownUser{UserDetails: details, Sessions: page.Sessions, NextSession: page.Next}
@@ -109,7 +109,10 @@ func (c *cli) printUser(u shownUser) {
 	linkTable.print(c.out, u.Links...)
 	fmt.Fprintf(c.out, "\nactive sessions: %s\n", u.active())
 	if len(u.Sessions) > 0 {
-		c.printSessions(admin.Sessions{Sessions: u.Sessions, Next: u.NextSession})
+		sessionTable.print(c.out, u.Sessions...)
+	}
+	if u.NextSession != "" {
+		fmt.Fprintf(c.err, "there are more: cambio session list --user %s --from %s\n", u.User.ID, u.NextSession)
 	}
 	if len(u.Merges) > 0 {
 		fmt.Fprintln(c.out, "\nmerges into this user; undo one with cambio unmerge")
@@ -128,7 +131,7 @@ law. It leaves out the audit log, which is yours to keep and to search, and what
 stored for a day at most, such as responses kept for clients that retry.`, `  cambio user export USER-ID > user.json`,
 		cobra.ExactArgs(1), getJSON(c, func(api *admin.Client, ctx context.Context, id string) (admin.UserExport, error) {
 			export, err := api.ExportUser(ctx, id)
-			return export, unknownUser("user", err)
+			return export, unknown("user", err)
 		}))
 }
 
