@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -23,12 +24,12 @@ import (
 // real one, and below what would exhaust the machine.
 const maxFile = 16 << 20
 
-// Document is a YAML file: its text for excerpts, and its tree for the places of
-// problems.
+// Document is a YAML file: its text, and its tree for the places of problems.
 type Document struct {
-	name string
-	text []byte
-	root ast.Node // nil if the file is empty
+	name  string
+	text  []byte
+	lines []string // for excerpts, without the secrets
+	root  ast.Node // nil if the file is empty
 }
 
 // Read reads the file with a name, or in if the name is "-".
@@ -55,10 +56,10 @@ func Read(name string, in io.Reader) (*Document, error) {
 // Parse reads text, which is UTF-8 and at most one YAML document. The name is for
 // messages.
 func Parse(name string, text []byte) (*Document, error) {
-	d := &Document{name: name, text: text}
 	if !utf8.Valid(text) {
 		return nil, fmt.Errorf("%s is not UTF-8", name)
 	}
+	d := &Document{name: name, text: text, lines: strings.Split(secret.ReplaceAllString(string(text), "$1…"), "\n")}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, d.syntax(err)

@@ -106,7 +106,7 @@ func TestDecodeReportsEveryError(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Errors{
-		{Place: "f:2:9", Message: "want a string, got a number", Hint: `put it in quotes: "5"`, Excerpt: "    2 |   - id: 5\n      |         ^\n"},
+		{Place: "f:2:9", Message: "want a string, got a number", Hint: "put it in quotes", Excerpt: "    2 |   - id: 5\n      |         ^\n"},
 		{Place: "f:3:5", Message: `unknown field "audience"; did you mean audiences?`, Excerpt: "    3 |     audience: [app]\n      |     ^\n"},
 		{Place: "f:4:10", Message: "anchors, aliases and tags are not read here", Hint: "write the value itself at each place", Excerpt: "    4 | clients: &a []\n      |          ^\n"},
 	}
@@ -130,6 +130,24 @@ func TestRefuse(t *testing.T) {
 	}
 	if e, _ := errors.AsType[Errors](err); strings.Contains(e[0].Excerpt, "hunter2") || !strings.Contains(e[0].Excerpt, "value: …") {
 		t.Errorf("the excerpt is %s", e[0].Excerpt)
+	}
+}
+
+// Each text has a problem beside a secret that no field of the error may show.
+func TestErrorsHideSecrets(t *testing.T) {
+	for name, text := range map[string]string{
+		"a number":          "issuers: [{keys: {secrets: [{value: 4815162342}]}}]",
+		"the next line":     "issuers: [{keys: {secrets: [{value:\n  4815162342}]}}]",
+		"a chain's URL":     "clients: [{wallets: {rpc: {\"eip155:1\": ['4815162342']}}}]",
+		"a chain's line":    "clients:\n- wallets:\n    rpc:\n      eip155:1: [4815162342]",
+		"a password":        "mail: {password: 4815162342}",
+		"a key":             "keyEncryptionKey: 4815162342",
+		"a quoted password": `{"password":"4815162342"}`,
+	} {
+		e, ok := errors.AsType[Errors](decodeManifest(text))
+		if !ok || strings.Contains(fmt.Sprint([]Error(e)), "4815162342") {
+			t.Errorf("%s: %q", name, []Error(e))
+		}
 	}
 }
 

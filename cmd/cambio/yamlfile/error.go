@@ -63,22 +63,20 @@ func (d *Document) error(at *token.Token, message string) Error {
 	return Error{Place: place, Message: message, Excerpt: d.excerpt(at.Position)}
 }
 
-// secret matches what an excerpt must not show: shared secrets in a manifest.
-// Terminals are recorded, and the output of a server ends in a journal.
-var secret = regexp.MustCompile(`\bvalue["']?\s*:\s*(\S.*)`)
+// secret matches the first line of what an excerpt must not show: shared secrets and
+// the endpoints of chains, whose URLs may contain an API key, in a manifest;
+// passwords and keys, which have no place in a configuration. Terminals are recorded,
+// and the output of a server ends in a journal.
+var secret = regexp.MustCompile(`(?i)(\b(?:value|password|keyEncryptionKey|[a-z]\w*:\w+)(?:["']\s*:|\s*:\s)\s*)\S.*`)
 
 // excerpt returns the line at a position with a caret below its column, or
 // nothing if the file has no such line.
 func (d *Document) excerpt(at *token.Position) string {
-	lines := strings.Split(string(d.text), "\n")
 	n, column := at.Line, at.Column
-	if n < 1 || n > len(lines) {
+	if n < 1 || n > len(d.lines) {
 		return ""
 	}
-	line := strings.TrimSuffix(lines[n-1], "\r")
-	if m := secret.FindStringSubmatchIndex(line); m != nil {
-		line = line[:m[2]] + "…"
-	}
+	line := strings.TrimSuffix(d.lines[n-1], "\r")
 	line, column = window([]rune(line), column)
 	margin := fmt.Sprintf("%5d | ", n)
 	blank := strings.Repeat(" ", len(margin)-2) + "| "

@@ -132,7 +132,7 @@ func (s *shape) scalar(n ast.Node, t reflect.Type) {
 	if got, want := kindOf(n), wordOf(t); got != want {
 		hint := ""
 		if want == "a string" && (got == "a number" || got == "a boolean") {
-			hint = fmt.Sprintf("put it in quotes: %q", n.GetToken().Value)
+			hint = "put it in quotes" // not repeated: a secret can be a number
 		}
 		s.refuse(first(n), hint, "want %s, got %s", want, got)
 	}
