@@ -4,12 +4,12 @@
 package manifest
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,23 +62,33 @@ func (f *File) Refuse(problems []exchange.Problem) error { return f.doc.Refuse(p
 // the file does not declare, as is wrong where the file stands alone.
 func (f *File) RefuseReferences() error { return f.Refuse(references(&f.Manifest)) }
 
+// secretsOf yields the shared secrets in a manifest with their paths.
+func secretsOf(m *exchange.Manifest) iter.Seq2[string, *exchange.SharedSecret] {
+	return func(yield func(string, *exchange.SharedSecret) bool) {
+		for n, i := range m.Issuers {
+			for k := range i.Keys.Secrets {
+				if !yield(fmt.Sprintf("$.issuers[%d].keys.secrets[%d]", n, k), &i.Keys.Secrets[k]) {
+					return
+				}
+			}
+		}
+		for n, c := range m.Clients {
+			if c.Checkout == nil || c.Checkout.Webhook == nil {
+				continue
+			}
+			if !yield(fmt.Sprintf("$.clients[%d].checkout.webhook.secret", n), &c.Checkout.Webhook.Secret) {
+				return
+			}
+		}
+	}
+}
+
 // readSecrets fills each Value from its ValueFile.
-func (f *File) readSecrets(dir string) []exchange.Problem {
-	var problems []exchange.Problem
-	read := func(s *exchange.SharedSecret, path string) {
+func (f *File) readSecrets(dir string) exchange.Problems {
+	var problems exchange.Problems
+	for path, s := range secretsOf(&f.Manifest) {
 		if err := readSecret(s, dir); err != nil {
-			problems = append(problems, exchange.Problem{Path: path + ".valueFile", Message: err.Error()})
-		}
-	}
-	for i := range f.Issuers {
-		secrets := f.Issuers[i].Keys.Secrets
-		for j := range secrets {
-			read(&secrets[j], fmt.Sprintf("$.issuers[%d].keys.secrets[%d]", i, j))
-		}
-	}
-	for i := range f.Clients {
-		if c := f.Clients[i].Checkout; c != nil && c.Webhook != nil {
-			read(&c.Webhook.Secret, fmt.Sprintf("$.clients[%d].checkout.webhook.secret", i))
+			problems.Add(path+".valueFile", "%s", err)
 		}
 	}
 	return problems
@@ -101,7 +111,10 @@ func readSecret(s *exchange.SharedSecret, dir string) error {
 	if err != nil {
 		return err
 	}
-	s.Value = string(bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r")))
+	s.Value = strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if s.Value == "" { // a server would keep the secret that the file was to replace
+		return fmt.Errorf("%s is empty; make a secret with: openssl rand -hex 32", name)
+	}
 	s.ValueFile = ""
 	return nil
 }
@@ -138,39 +151,33 @@ func check(m *exchange.Manifest) []exchange.Problem {
 			return problems
 		})
 	}
-	return c.problems
+	return c.Problems
 }
 
-type checker struct{ problems []exchange.Problem }
+type checker struct{ exchange.Problems }
 
 // compile adds the problems of what is declared at path. If some were found there
 // already, compiling would report the same ones in other words.
 func (c *checker) compile(path string, problems func() []exchange.Problem) {
-	if slices.ContainsFunc(c.problems, func(p exchange.Problem) bool { return strings.HasPrefix(p.Path, path) }) {
-		return
-	}
-	for _, p := range problems() {
-		p.Path = path + "." + p.Path
-		c.problems = append(c.problems, p)
+	if !slices.ContainsFunc(c.Problems, func(p exchange.Problem) bool { return strings.HasPrefix(p.Path, path) }) {
+		c.AddBelow(path, problems())
 	}
 }
 
 // references returns the issuers and detail types that clients name and a
 // manifest does not declare.
 func references(m *exchange.Manifest) []exchange.Problem {
-	var problems []exchange.Problem
+	var problems exchange.Problems
 	for n, c := range m.Clients {
 		for k, id := range c.Issuers {
 			if !slices.ContainsFunc(m.Issuers, func(i exchange.Issuer) bool { return i.ID == id }) {
-				path := fmt.Sprintf("$.clients[%d].issuers[%d]", n, k)
-				problems = append(problems, exchange.Problem{Path: path, Message: "no issuer has the id " + exchange.Quote(id)})
+				problems.Add(fmt.Sprintf("$.clients[%d].issuers[%d]", n, k), "no issuer has the id %s", exchange.Quote(id))
 			}
 		}
 		for k, name := range c.DetailTypes {
 			declared := func(t exchange.DetailType) bool { return t.Type == name }
 			if name != exchange.DetailCheckout && !slices.ContainsFunc(m.DetailTypes, declared) {
-				path := fmt.Sprintf("$.clients[%d].detailTypes[%d]", n, k)
-				problems = append(problems, exchange.Problem{Path: path, Message: "no detail type is called " + exchange.Quote(name)})
+				problems.Add(fmt.Sprintf("$.clients[%d].detailTypes[%d]", n, k), "no detail type is called %s", exchange.Quote(name))
 			}
 		}
 	}
@@ -180,16 +187,11 @@ func references(m *exchange.Manifest) []exchange.Problem {
 // keptByServer returns a function that reports whether a problem is the missing
 // value of a secret with an ID: a server that has a secret with that ID keeps it.
 func keptByServer(m *exchange.Manifest) func(exchange.Problem) bool {
-	return func(p exchange.Problem) bool {
-		var i, s int
-		var secret exchange.SharedSecret
-		if n, _ := fmt.Sscanf(p.Path, "$.issuers[%d].keys.secrets[%d].value", &i, &s); n == 2 {
-			secret = m.Issuers[i].Keys.Secrets[s]
-		} else if n, _ := fmt.Sscanf(p.Path, "$.clients[%d]", &i); n == 1 && strings.HasSuffix(p.Path, ".checkout.webhook.secret.value") {
-			secret = m.Clients[i].Checkout.Webhook.Secret
-		}
-		return secret.ID != "" && secret.Value == ""
+	kept := map[string]bool{}
+	for path, s := range secretsOf(m) {
+		kept[path+".value"] = s.ID != "" && s.Value == ""
 	}
+	return func(p exchange.Problem) bool { return kept[p.Path] }
 }
 
 func byIDAlone(secrets []exchange.SharedSecret) bool {

@@ -12,8 +12,10 @@ const issuer = "issuers:\n- {id: a, url: https://a.example, audiences: [app]}\n"
 // Each row differs from an accepted manifest in one fact.
 func TestReadRefuses(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "short"), []byte("hunter2\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"short": "hunter2\n", "empty": "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, row := range []struct{ name, text, want string }{
 		{"accepted", issuer, ""},
@@ -28,6 +30,9 @@ func TestReadRefuses(t *testing.T) {
 		{"a missing secret file", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s, valueFile: absent}]}", 1), "valueFile: open "},
 		{"a secret in two places", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s, value: x, valueFile: short}]}", 1), "valueFile: value and valueFile are both set; remove one"},
 		{"a short secret", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s, valueFile: short}]}", 1), "keys.secrets[0].value"},
+		{"an empty secret file", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s, valueFile: empty}]}", 1), "empty is empty; make a secret with: openssl rand -hex 32"},
+		{"a secret by an ID that is none", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: A B}]}", 1), "keys.secrets[0].id"},
+		{"two secrets with one ID", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s}, {id: s}]}", 1), "keys.secrets[1].id"},
 		{"a secret by ID alone, which a server keeps", strings.Replace(issuer, "[app]", "[app], keys: {secrets: [{id: s}]}", 1), ""},
 		{"a schema with an unknown keyword", "detailTypes:\n- {type: t, scope: s, schema: {type: object, minumum: 1}}", "detailTypes[0].schema.minumum"},
 		{"a client's key that does not parse", "clients:\n- {id: c, auth: private_key_jwt, audiences: [api], keys: {jwks: '{}x'}}", "clients[0].keys"},
