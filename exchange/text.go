@@ -3,6 +3,7 @@ package exchange
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,13 @@ func Printable(s string, most int) bool {
 		}
 	}
 	return true
+}
+
+// Loopback reports whether a host is localhost or a loopback address. No name is
+// looked up.
+func Loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
 // LengthPrefixed encodes parts for a hash or a MAC: each part follows its length

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -48,7 +47,7 @@ func NewClient(address, token, name string) (*Client, error) {
 	if u.Scheme == "http" && name != "" {
 		return nil, fmt.Errorf("%s is plain http, which has no certificate to check the name against; use https", address)
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !exchange.Loopback(u.Hostname()) {
 		return nil, fmt.Errorf("%s is not loopback: the token would cross the network unencrypted; use https", u.Host)
 	}
 	return &Client{
@@ -60,14 +59,6 @@ func NewClient(address, token, name string) (*Client, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
 }
 
 // Error is an error response of the API.

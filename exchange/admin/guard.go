@@ -70,7 +70,7 @@ func (a *api) isOwnHost(host string) bool {
 		host = name
 	}
 	host = strings.Trim(host, "[]")
-	return isLoopback(host) || slices.Contains(a.cfg.Hosts, host)
+	return exchange.Loopback(host) || slices.Contains(a.cfg.Hosts, host)
 }
 
 // hasToken compares hashes, so that its duration reveals neither how much of the

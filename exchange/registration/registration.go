@@ -8,7 +8,6 @@ package registration
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -186,7 +185,7 @@ func (l *linter) page(path, raw, example string) *url.URL {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || !ascii(raw):
 		l.Add(path, "must be %s", example)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !exchange.Loopback(u.Hostname()):
 		l.Add(path, "%s must be https; http is only for localhost", exchange.Quote(raw))
 	case u.Scheme != "https" && u.Scheme != "http":
 		l.Add(path, "%s must be https", exchange.Quote(raw))
@@ -204,12 +203,6 @@ func looksLikeHost(raw string) bool {
 // ascii reports whether s has only printable ASCII characters and no space.
 func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
-}
-
-// loopback reports whether a host is localhost or a loopback address.
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // DidYouMean ends a message about a word that is not known. It suggests the

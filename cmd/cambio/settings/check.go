@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -64,16 +63,15 @@ func (p *problems) mail(m *Mail) {
 		return
 	}
 	p.oneOf("$.mail.tls", string(m.TLS), string(mail.STARTTLS), string(mail.TLS), string(mail.NoTLS))
-	p.noteIf(m.TLS == mail.NoTLS && !loopback(m.Host), "$.mail.tls", "want starttls or tls: "+m.Host+" is not loopback, and the network would read the codes")
+	p.noteIf(m.TLS == mail.NoTLS && !exchange.Loopback(m.Host), "$.mail.tls", "want starttls or tls: "+m.Host+" is not loopback, and the network would read the codes")
 	p.noteIf(m.Port < 0 || m.Port > 65535, "$.mail.port", "want 1 to 65535")
 	_, err := netmail.ParseAddress(m.From)
 	p.noteIf(err != nil, "$.mail.from", "want an address such as login@example.com or Acme <login@example.com>")
 	has := m.Password != "" || m.PasswordFile != ""
 	p.noteIf((m.Username != "") != has, "$.mail.username", "needs passwordFile, and passwordFile needs username; set both or neither")
 	p.noteIf(m.Password != "" && m.PasswordFile != "", "$.mail.passwordFile", "is set, but the password itself is in "+envPrefix+"MAIL_PASSWORD; remove one")
-	const most = 20 * time.Second
 	timeout := time.Duration(m.Timeout)
-	p.noteIf(timeout < time.Second || timeout > most, "$.mail.timeout", "want 1s to 20s: a user waits for the mail")
+	p.noteIf(timeout < time.Second || timeout > 20*time.Second, "$.mail.timeout", "want 1s to 20s: a user waits for the mail")
 }
 
 // issuerProblem checks an issuer URL by RFC 8414 §2, but allows http on loopback.
@@ -86,7 +84,7 @@ func issuerProblem(issuer string) string {
 		return "want a URL without user, query and fragment"
 	case strings.HasSuffix(u.Path, "/"):
 		return "want no slash at the end: iss is compared byte for byte"
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && exchange.Loopback(u.Hostname()):
 		return ""
 	}
 	return "want https; http is for loopback only"
@@ -99,17 +97,8 @@ func (c *Config) addressProblem(address string) string {
 	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		return fmt.Sprintf("want host:port, the port a number up to 65535, got %q", address)
 	}
-	if loopback(host) || c.TLS.CertFile != "" || c.BehindProxy {
+	if exchange.Loopback(host) || c.TLS.CertFile != "" || c.BehindProxy {
 		return ""
 	}
 	return fmt.Sprintf("%s is not loopback: set tls, or behindProxy: true if a proxy terminates TLS in front of it", address)
-}
-
-// loopback reports whether host is on this machine only. No name is looked up.
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
 }
