@@ -59,7 +59,7 @@ func (p *problems) oneOf(path, got string, want ...string) {
 // others must be absent.
 func (p *problems) mail(m *Mail) {
 	if m.Host == "" {
-		p.noteIf(m.From != "" || m.Username != "" || m.Port != 0, "$.mail.host", "is missing; without it no mail is sent")
+		p.noteIf(*m != Mail{TLS: m.TLS, Timeout: m.Timeout}, "$.mail.host", "is missing; without it no mail is sent")
 		return
 	}
 	p.oneOf("$.mail.tls", string(m.TLS), string(mail.STARTTLS), string(mail.TLS), string(mail.NoTLS))

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"cambio/cmd/cambio/yamlfile"
+	"cambio/exchange"
 )
 
 // settingsOf returns the names of all settings, nested ones by their last part.
@@ -67,6 +68,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
 		{"mail without a host", "mail: {from: a@example.com}", `mail.host: is missing`},
+		{"a mail password without a host", "mail: {passwordFile: a}", `mail.host: is missing`},
+		{"roots of mail without a host", "mail: {caFile: a}", `mail.host: is missing`},
 		{"mail without a sender", "mail: {host: smtp.example.com}", `mail.from: want an address`},
 		{"mail from two lines", `mail: {host: smtp.example.com, from: "a@example.com\r\nBcc: b@example.com"}`, `mail.from: want an address`},
 		{"mail in the clear", "mail: {host: smtp.example.com, from: a@example.com, tls: none}", `is not loopback`},
@@ -83,6 +86,34 @@ func TestLoadRefuses(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// No duration is negative, whether it comes from the file or from the environment.
+func TestEveryDurationRefusesNegativeValues(t *testing.T) {
+	found := 0
+	var refuse func(typ reflect.Type, before, after, prefix string)
+	refuse = func(typ reflect.Type, before, after, prefix string) {
+		for f := range typ.Fields() {
+			name := f.Tag.Get("yaml")
+			switch {
+			case f.Type == reflect.TypeFor[exchange.Duration]():
+				found++
+				_, file := Load(writeConfig(t, before+name+": -1s"+after+"\n"), nil)
+				_, environment := Load("", []string{prefix + f.Tag.Get("env") + "=-1s"})
+				for _, err := range []error{file, environment} {
+					if err == nil || !strings.Contains(err.Error(), `"-1s" is negative`) {
+						t.Errorf("%s%s: %v", before, name, err)
+					}
+				}
+			case f.Type.Kind() == reflect.Struct:
+				refuse(f.Type, before+name+": {", after+"}", prefix+f.Tag.Get("envPrefix"))
+			}
+		}
+	}
+	refuse(reflect.TypeFor[Config](), "", "", envPrefix)
+	if found != 3 {
+		t.Errorf("found %d durations", found)
 	}
 }
 
