@@ -8,9 +8,9 @@ import (
 	"cambio/exchange/server"
 )
 
-// Without a valid credential, a confidential client is told from an ID that nobody
-// has neither by the response, nor by whether it counts as a failure, from
-// whatever page the call comes.
+// Without a valid credential, a confidential client differs from an unknown ID
+// neither in the response, nor in whether it counts as a failure, from
+// any page or none.
 func TestConfidentialClientsAreLikeUnknownOnes(t *testing.T) {
 	p := newWorld(t, func(cfg *server.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
 	assertion := func(client string) string {
