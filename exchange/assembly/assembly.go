@@ -158,6 +158,7 @@ func (p *Parts) wireGrants(c Config) {
 	p.Subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return p.Registry.Snapshot() }, FirstParty: p.Sessions, OwnIssuer: c.Issuer,
 		Wallets: p.WalletLogins, Contracts: p.contracts, Requests: p.KeyLogins,
+		Verifying: c.JWKS.Verifying,
 	})
 	p.Grants = grant.New(grant.Config{
 		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.Replays, Invoices: p.Invoices,

@@ -187,7 +187,7 @@ func (r *Request) accept(caller Caller) error {
 func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials) (id string, err error) {
 	id = r.secretID(client, cred.secret)
 	if client == nil {
-		return "", errNoClient()
+		return "", denied("there is no such client")
 	}
 	c := client.Client
 	header := r.endpoint.Caller != FormClient && c.Auth == exchange.AuthSecretBasic // as good as Basic there
@@ -219,12 +219,6 @@ func (r *Request) secretID(client *exchange.CompiledClient, secret string) strin
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
 func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *subject.Assertion) error {
-	switch {
-	case client == nil:
-		return errNoClient()
-	case client.Client.Auth != exchange.AuthPrivateKeyJWT || client.Keys == nil:
-		return denied("the client is not registered for %s", exchange.AuthPrivateKeyJWT)
-	}
 	s := r.server
 	jti, expires, err := s.cfg.Subjects.ClientAssertion(r.Context(), client, assertion, s.assertionAudiences, r.Now)
 	if err != nil {
@@ -236,8 +230,6 @@ func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *sub
 	}
 	return err
 }
-
-func errNoClient() error { return denied("there is no such client") }
 
 func denied(format string, args ...any) error {
 	return exchange.Refuse(exchange.ReasonClientAuthenticationFailed, fmt.Errorf(format, args...))

@@ -2,6 +2,7 @@ package subject
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"slices"
 	"strings"
@@ -23,17 +24,25 @@ var assertionTypes = []string{"client-authentication+jwt"}
 // 7523 §3): iss and sub are its ID, and each aud is one of audiences, the names of
 // this server. It returns the jti, which the caller must spend before it
 // authenticates the client, and the time at which the assertion expires. Refusals
-// have one reason, so that they reveal nothing about a client.
+// have one reason and cost one verification of a signature, so that they reveal
+// nothing about a client: an unknown one is nil.
 func (v *Verifier) ClientAssertion(ctx context.Context, client *exchange.CompiledClient, assertion *Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
-	if client.Keys == nil {
-		return "", time.Time{}, exchange.Refuse(exchange.ReasonClientAuthenticationFailed, errors.New("the client has no keys"))
-	}
 	r := &recorder{Recorder: &exchange.Recorder{Reason: exchange.ReasonClientAuthenticationFailed}}
 	r.size(len(assertion.text))
 	if assertion.err != nil {
 		r.Fail(failedCheck(assertion.err), refusal(assertion.err))
 	}
+	if client == nil || client.Keys == nil {
+		r.signedClaims(ctx, v.decoy, assertion.jws, "", assertionTypes, now)
+		if !r.Refused() || !r.Err.Reason.Temporary() {
+			r.Err = exchange.Refuse(r.Reason, errors.New("no client of this ID is registered for private_key_jwt"))
+		}
+		return "", time.Time{}, r.Err
+	}
 	claims := r.signedClaims(ctx, client.Keys, assertion.jws, "", assertionTypes, now)
+	if r.Refused() && assertion.err == nil && !triedKeys(r.Err) {
+		_, _ = verify(ctx, v.decoy, assertion.jws, now) // for its time: r has refused
+	}
 	r.equals("iss", client.Client.ID, claims)
 	r.equals("sub", client.Client.ID, claims)
 	r.onlyAudiences(audiences, claims)
@@ -43,6 +52,25 @@ func (v *Verifier) ClientAssertion(ctx context.Context, client *exchange.Compile
 		return "", time.Time{}, r.Err
 	}
 	return jti, expires, nil
+}
+
+// triedKeys reports whether a refusal came from keys that fit the token.
+func triedKeys(err error) bool {
+	e, ok := errors.AsType[*jwks.Error](err)
+	return !ok || e.Kind != jwks.KeyNotFound && e.Kind != jwks.AlgorithmNotAccepted
+}
+
+//go:embed decoy.pem
+var decoyPEM []byte
+
+// newDecoy returns a set with one key for each algorithm of client assertions. What
+// it verifies is refused.
+func newDecoy(verifying chan struct{}) *jwks.Set {
+	set, err := jwks.New(jwks.Source{PEM: decoyPEM}, jwks.Options{Verifying: verifying})
+	if err != nil {
+		panic("subject: decoy.pem: " + err.Error())
+	}
+	return set
 }
 
 // Assertion is a client assertion that was parsed and not verified.

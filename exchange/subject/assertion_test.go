@@ -108,3 +108,35 @@ func TestClientAssertionNeedsKeysOfClient(t *testing.T) {
 		})
 	}
 }
+
+// Whether a client exists, and has keys that fit, does not show in the time that a
+// refusal takes.
+func TestAssertionsOfUnknownClientsCostAsMuch(t *testing.T) {
+	for _, alg := range []string{"RS256", "ES256", "EdDSA"} {
+		p := newFixture(t, jwkstest.WithAlg(alg))
+		good := p.Sign(map[string]any{"iss": "backend", "sub": "backend", "aud": ownURL, "jti": "j", "exp": p.now.Unix() + 60})
+		input, signature := good[:strings.LastIndexByte(good, '.')+1], good[strings.LastIndexByte(good, '.')+1:]
+		forged := input + "AA" + signature[2:]
+		cost := func(client *exchange.CompiledClient) time.Duration {
+			least := time.Hour
+			for range 200 {
+				start := time.Now()
+				_, _, err := p.verifier.ClientAssertion(t.Context(), client, ParseAssertion(forged), []string{ownURL}, p.now)
+				least = min(least, time.Since(start))
+				if err == nil || exchange.AsError(err).Reason != exchange.ReasonClientAuthenticationFailed {
+					t.Fatalf("got %v", err)
+				}
+			}
+			return least
+		}
+		want := cost(newClient(t, &exchange.Keys{JWKS: string(p.JWKS())}))
+		for name, client := range map[string]*exchange.CompiledClient{
+			"an unknown client": nil, "one without keys": {Client: &exchange.Client{ID: "backend"}},
+			"one with another key": newClient(t, &exchange.Keys{JWKS: string(jwkstest.New(t).JWKS())}),
+		} {
+			if got := cost(client); got < want/2 || got > want*2 {
+				t.Errorf("%s, %s: %s, want about %s", alg, name, got, want)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/jwks"
 )
 
 // maxToken is the largest accepted token, in bytes.
@@ -26,6 +27,8 @@ type Config struct {
 	Contracts Contracts
 	// Requests checks the proofs of logins by auth key. Default: none is accepted.
 	Requests Requests
+	// Verifying is that of the clients' jwks.Options. Default: no bound.
+	Verifying chan struct{}
 }
 
 // Issuers returns registered issuers, or nil for an unknown one.
@@ -47,6 +50,7 @@ type FirstParty interface {
 type Verifier struct {
 	cfg   Config
 	types map[string]verifyFunc // subject_token_type → its verification
+	decoy *jwks.Set             // verifies the assertions of unknown clients
 }
 
 // verifyFunc verifies one type of token. Its results count only if the recorder
@@ -55,7 +59,7 @@ type verifyFunc func(context.Context, *recorder, exchange.SubjectToken, time.Tim
 
 // New returns a Verifier.
 func New(cfg Config) *Verifier {
-	v := &Verifier{cfg: cfg}
+	v := &Verifier{cfg: cfg, decoy: newDecoy(cfg.Verifying)}
 	v.types = map[string]verifyFunc{
 		exchange.TypeIDToken:       v.externalToken,
 		exchange.TypeJWT:           v.externalToken,
