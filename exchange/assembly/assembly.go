@@ -173,7 +173,7 @@ func (p *Parts) wireServer(c Config) error {
 		endpoints.Mail = c.Mail
 	}
 	cfg := server.Config{
-		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), Grants: p.Grants, Sessions: p.Sessions, Subjects: p.Subjects, Replays: p.Replays, Responses: p.Responses,
+		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), GrantTokens: p.Grants.Token, Sessions: p.Sessions, Subjects: p.Subjects, Spend: p.Replays.Spend, LookupResponse: p.Responses.Lookup,
 		Keys: p.Keys, ClientSessions: p.WalletLogins,
 		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
 		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,

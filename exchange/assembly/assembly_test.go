@@ -103,7 +103,7 @@ func TestServersOverOneStoreShareSessions(t *testing.T) {
 func TestConfigChangesServerAndAdmin(t *testing.T) {
 	c := config(t)
 	c.Server = func(s *server.Config) {
-		if s.Grants == nil || s.Sessions == nil || s.Audit == nil || s.Limits == nil {
+		if s.GrantTokens == nil || s.Sessions == nil || s.Audit == nil || s.Limits == nil {
 			t.Error("the parts are not set yet")
 		}
 		s.Issuer = "https://other.example"

@@ -224,7 +224,7 @@ func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *sub
 	if err != nil {
 		return err
 	}
-	err = s.cfg.Replays.Spend(r.Context(), "client assertion", strconv.Quote(client.Client.ID)+jti, expires, r.Now)
+	err = s.cfg.Spend(r.Context(), "client assertion", strconv.Quote(client.Client.ID)+jti, expires, r.Now)
 	if err != nil && exchange.AsError(err).Reason == exchange.ReasonSubjectTokenReplayed {
 		return denied("the assertion was used before")
 	}

@@ -17,14 +17,6 @@ import (
 	"cambio/exchange/server/endpoint"
 )
 
-// constant returns one response to every token request, so that what is measured is the
-// server.
-type constant struct{ res grant.Response }
-
-func (k *constant) Token(context.Context, *grant.Request, time.Time) (*grant.Response, error) {
-	return &k.res, nil
-}
-
 type oneClient struct{ client *exchange.CompiledClient }
 
 func (o oneClient) Client(id string) *exchange.CompiledClient {
@@ -57,12 +49,13 @@ func BenchmarkToken(b *testing.B) {
 	log := audit.New(io.Discard, audit.Config{})
 	defer log.Close()
 	clients := oneClient{&exchange.CompiledClient{Client: &exchange.Client{ID: "web", Origins: []string{"https://app.example"}}}}
+	tokens := &grant.Response{
+		AccessToken: strings.Repeat("a", 700), IssuedTokenType: exchange.TypeAccessToken, TokenType: "Bearer",
+		ExpiresIn: 15 * time.Minute, Scopes: []string{"read", "write"}, User: &grant.User{ID: "019b0000-0000-7000-8000-000000000000"},
+	}
 	s, err := server.New(server.Config{
 		Issuer: "https://id.example", Keys: noKeys{}, Audit: log, Endpoints: endpoint.All(endpoint.Config{}), Clients: func() server.Clients { return clients },
-		Grants: &constant{grant.Response{
-			AccessToken: strings.Repeat("a", 700), IssuedTokenType: exchange.TypeAccessToken, TokenType: "Bearer",
-			ExpiresIn: 15 * time.Minute, Scopes: []string{"read", "write"}, User: &grant.User{ID: "019b0000-0000-7000-8000-000000000000"},
-		}},
+		GrantTokens: func(context.Context, *grant.Request, time.Time) (*grant.Response, error) { return tokens, nil },
 	})
 	if err != nil {
 		b.Fatal(err)

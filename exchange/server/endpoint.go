@@ -181,7 +181,7 @@ func (s TokenSteps[In]) pipeline() handler {
 // requestTokens requests tokens of package grant.
 func (r *Request) requestTokens() (*grant.Response, error) {
 	r.Token.ID = r.ID
-	res, err := r.server.cfg.Grants.Token(r.Context(), &r.Token, r.Now)
+	res, err := r.server.cfg.GrantTokens(r.Context(), &r.Token, r.Now)
 	if r.Caller.Client == nil { // it may have been found by the token's audience
 		r.Caller.Client = r.Token.Client
 	}

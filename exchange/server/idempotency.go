@@ -61,7 +61,7 @@ func (r *Request) lookup() (replayed bool, err error) {
 	if r.Caller.Client == nil {
 		return false, errors.New("a request with an Idempotency-Key has no client")
 	}
-	stored, reservation, err := r.server.cfg.Responses.Lookup(r.Context(), idempotency.Request{
+	stored, reservation, err := r.server.cfg.LookupResponse(r.Context(), idempotency.Request{
 		ID: r.ID, Client: r.Client().ID, Key: r.idempotency.key, Fingerprint: r.identity(), Durable: r.Caller.Authenticated,
 	}, r.Now)
 	if err != nil {

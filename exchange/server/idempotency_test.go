@@ -450,24 +450,24 @@ func TestStolenRequestGetsNoUsedTokens(t *testing.T) {
 
 // kept is a store of responses that records what it is asked.
 type kept struct {
-	real  *idempotency.Store
+	real  func(context.Context, idempotency.Request, time.Time) (*idempotency.Response, *idempotency.Lease, error)
 	asked []idempotency.Request
 }
 
-func (k *kept) Lookup(ctx context.Context, asked idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error) {
+func (k *kept) lookup(ctx context.Context, asked idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error) {
 	asked.Fingerprint = slices.Clone(asked.Fingerprint)
 	for i := range asked.Fingerprint { // the body is the server's
 		asked.Fingerprint[i] = bytes.Clone(asked.Fingerprint[i])
 	}
 	k.asked = append(k.asked, asked)
-	return k.real.Lookup(ctx, asked, now)
+	return k.real(ctx, asked, now)
 }
 
 // Nothing is reserved in the store for callers that proved nothing, and nothing kept
 // of what failed.
 func TestOnlyAuthenticatedCallersReserveInStore(t *testing.T) {
 	k := &kept{}
-	p := newWorld(t, patient, func(cfg *server.Config) { k.real, cfg.Responses = cfg.Responses.(*idempotency.Store), k })
+	p := newWorld(t, patient, func(cfg *server.Config) { k.real, cfg.LookupResponse = cfg.LookupResponse, k.lookup })
 	good := fmt.Sprintf(`{"token":%q}`, p.idToken())
 	for _, row := range []struct {
 		name, path, body string
@@ -494,7 +494,7 @@ func TestOnlyAuthenticatedCallersReserveInStore(t *testing.T) {
 			if !row.begun {
 				return
 			}
-			answer, turn, err := k.real.Lookup(t.Context(), k.asked[0], p.clock())
+			answer, turn, err := k.real(t.Context(), k.asked[0], p.clock())
 			if err != nil || (answer != nil) != row.kept {
 				t.Errorf("kept %v, %v", answer, err)
 			}
@@ -532,7 +532,7 @@ func TestResponsesWithoutReplay(t *testing.T) {
 // A store that is down begins nothing.
 func TestKeysWithoutAStore(t *testing.T) {
 	n := 0
-	p := newWorld(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.Responses = broken{} })
+	p := newWorld(t, withGrants(tokens(&n)), func(cfg *server.Config) { cfg.LookupResponse = broken })
 	p.want(p.keyed("k", "/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 503, exchange.ReasonStoreUnavailable)
 	p.want(p.post("/auth/external/exchange", `{"token":"x"}`, p.asBasic()...), 200, "")
 	if n != 1 {
@@ -540,8 +540,6 @@ func TestKeysWithoutAStore(t *testing.T) {
 	}
 }
 
-type broken struct{}
-
-func (broken) Lookup(context.Context, idempotency.Request, time.Time) (*idempotency.Response, *idempotency.Lease, error) {
+func broken(context.Context, idempotency.Request, time.Time) (*idempotency.Response, *idempotency.Lease, error) {
 	return nil, nil, exchange.Refuse(exchange.ReasonStoreUnavailable, nil)
 }

@@ -105,11 +105,11 @@ func TestWhoseFailuresCountTogether(t *testing.T) {
 // grants is a token endpoint that does what it is told.
 type grants func(context.Context, *grant.Request) (*grant.Response, error)
 
-func (g grants) Token(ctx context.Context, r *grant.Request, _ time.Time) (*grant.Response, error) {
-	return g(ctx, r)
+func withGrants(g grants) func(*server.Config) {
+	return func(cfg *server.Config) {
+		cfg.GrantTokens = func(ctx context.Context, r *grant.Request, _ time.Time) (*grant.Response, error) { return g(ctx, r) }
+	}
 }
-
-func withGrants(g grants) func(*server.Config) { return func(cfg *server.Config) { cfg.Grants = g } }
 
 // One request is worked on and one waits; others are told to come back.
 func TestFullQueue(t *testing.T) {

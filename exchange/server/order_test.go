@@ -71,21 +71,6 @@ var breaks = map[string]struct {
 	}},
 }
 
-// blocking is a grant that waits where the subject token says so.
-type blocking struct {
-	next interface {
-		Token(context.Context, *grant.Request, time.Time) (*grant.Response, error)
-	}
-	release chan struct{}
-}
-
-func (b *blocking) Token(ctx context.Context, r *grant.Request, now time.Time) (*grant.Response, error) {
-	if r.SubjectToken == "wait" {
-		<-b.release
-	}
-	return b.next.Token(ctx, r, now)
-}
-
 // fill takes the one place in flight and the one in the queue.
 func (p *world) fill(*attempt) {
 	for range 2 {
@@ -138,7 +123,13 @@ func TestRefusalsComeInTheDocumentedOrder(t *testing.T) {
 			waiting := make(chan struct{})
 			p := newWorld(t, func(cfg *server.Config) {
 				cfg.MaxInFlight, cfg.MaxQueued = 1, 1
-				cfg.Grants = &blocking{cfg.Grants, waiting}
+				next := cfg.GrantTokens
+				cfg.GrantTokens = func(ctx context.Context, r *grant.Request, now time.Time) (*grant.Response, error) {
+					if r.SubjectToken == "wait" {
+						<-waiting
+					}
+					return next(ctx, r, now)
+				}
 			})
 			t.Cleanup(func() { close(waiting) })
 			a := &attempt{

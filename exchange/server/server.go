@@ -33,10 +33,10 @@ type Config struct {
 	Issuer string
 	// Endpoints come from package endpoint.
 	Endpoints []Endpoint
-	// Grants decides token requests; package grant has it.
-	Grants granter
-	// Sessions parses and introspects our tokens; package session has it.
-	Sessions sessions
+	// GrantTokens decides token requests; package grant has it.
+	GrantTokens func(ctx context.Context, req *grant.Request, now time.Time) (*grant.Response, error)
+	// Sessions parses and introspects our tokens.
+	Sessions *session.Store
 	// Clients returns the clients as of now. It is called for each request.
 	Clients func() Clients
 	// CheckSecret returns the ID of the client's live secret that equals secret,
@@ -44,14 +44,16 @@ type Config struct {
 	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
 	// SecretUsed records that a secret has authenticated a client. Default: nothing.
 	SecretUsed func(clientID, secretID string, now time.Time)
-	// Subjects verifies client assertions; package subject has it.
-	Subjects assertions
-	// Replays spends the jti of client assertions; package replay has it.
-	Replays spender
-	// ClientSessions finds the client sessions of wallets; package walletlogin has it.
-	ClientSessions clientSessions
-	// Responses replays responses by their Idempotency-Key; package idempotency has it.
-	Responses responses
+	// Subjects verifies client assertions.
+	Subjects *subject.Verifier
+	// Spend spends the jti of client assertions, in a commit of its own; package
+	// replay has it.
+	Spend func(ctx context.Context, kind, id string, expires, now time.Time) error
+	// ClientSessions finds the client sessions of wallets.
+	ClientSessions *walletlogin.Store
+	// LookupResponse finds responses by their Idempotency-Key; package idempotency
+	// has it.
+	LookupResponse func(ctx context.Context, req idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error)
 	// Keys publishes our keys; package keys has them.
 	Keys publisher
 	// Limits slows down addresses that fail. Default: that of limit.Config.
@@ -92,33 +94,6 @@ type Clients interface {
 	// DetailTypes returns the types of authorization_details that some client may
 	// request, sorted.
 	DetailTypes() []string
-}
-
-type granter interface {
-	Token(ctx context.Context, req *grant.Request, now time.Time) (*grant.Response, error)
-}
-
-type sessions interface {
-	Introspect(ctx context.Context, token string, now time.Time) (session.Introspection, error)
-	// Parse reads a first-party access token that is valid now.
-	Parse(ctx context.Context, token string, now time.Time) (*exchange.AccessToken, error)
-}
-
-type assertions interface {
-	ClientAssertion(ctx context.Context, client *exchange.CompiledClient, assertion *subject.Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error)
-}
-
-type spender interface {
-	// Spend refuses what was spent before, in a commit of its own.
-	Spend(ctx context.Context, kind, id string, expires, now time.Time) error
-}
-
-type clientSessions interface {
-	Find(ctx context.Context, id string, now time.Time) (walletlogin.Session, error)
-}
-
-type responses interface {
-	Lookup(ctx context.Context, k idempotency.Request, now time.Time) (*idempotency.Response, *idempotency.Lease, error)
 }
 
 type publisher interface {
