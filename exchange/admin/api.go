@@ -204,8 +204,12 @@ func invalid(problems []exchange.Problem) error {
 	return &refusal{http.StatusUnprocessableEntity, "the registration is not valid; nothing was changed", problems}
 }
 
+func refused(status int, format string, args ...any) error {
+	return &refusal{status: status, detail: fmt.Sprintf(format, args...)}
+}
+
 func notFound(kind, id string) error {
-	return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf("no %s has the ID %s", kind, exchange.Quote(id))}
+	return refused(http.StatusNotFound, "no %s has the ID %s", kind, exchange.Quote(id))
 }
 
 // missing names the thing that the store does not have.

@@ -109,8 +109,8 @@ func (a *api) readInvoices(in *invoiceRequest) ([]exchange.Invoice, error) {
 	var out []exchange.Invoice
 	for _, r := range in.Body.Invoices {
 		if !exchange.ValidCheckoutID(r.Customer) || !exchange.ValidCheckoutID(r.ID) {
-			return nil, &refusal{status: http.StatusUnprocessableEntity,
-				detail: "customer_id and invoice_id must be 1 to 255 bytes without control characters; nothing was changed"}
+			return nil, refused(http.StatusUnprocessableEntity,
+				"customer_id and invoice_id must be 1 to 255 bytes without control characters; nothing was changed")
 		}
 		out = append(out, exchange.Invoice{Customer: r.Customer, ID: r.ID})
 	}

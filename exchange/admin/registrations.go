@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"cambio/exchange"
@@ -34,7 +33,7 @@ func (a *api) issuerKeys(ctx context.Context, in *byID) (Preview, error) {
 	}
 	compiled := a.cfg.Registry.Snapshot().Issuer(in.ID)
 	if compiled == nil {
-		return Preview{}, &refusal{status: http.StatusConflict, detail: "the issuer's registration cannot be used; apply a valid one"}
+		return Preview{}, refused(http.StatusConflict, "the issuer's registration cannot be used; apply a valid one")
 	}
 	return a.describe(ctx, i, compiled.Keys)
 }
@@ -62,7 +61,7 @@ func (a *api) preview(ctx context.Context, in *body[exchange.Issuer]) (Preview, 
 func (a *api) describe(ctx context.Context, i exchange.Issuer, set exchange.KeySet) (Preview, error) {
 	keys, err := a.cfg.Describe(ctx, set)
 	if err != nil {
-		return Preview{}, &refusal{status: http.StatusBadGateway, detail: err.Error()}
+		return Preview{}, refused(http.StatusBadGateway, "%v", err)
 	}
 	return Preview{Issuer: i, Keys: nonNil(keys)}, nil
 }
@@ -139,8 +138,8 @@ func (a *api) rotateSecret(ctx context.Context, in *byID) (NewSecret, error) {
 		return NewSecret{}, err
 	}
 	if !c.Auth.BySecret() {
-		return NewSecret{}, &refusal{status: http.StatusConflict, detail: fmt.Sprintf(
-			"client %s does not authenticate by a secret; set its auth to %s or %s", c.ID, exchange.AuthSecretBasic, exchange.AuthSecretPost)}
+		return NewSecret{}, refused(http.StatusConflict, "client %s does not authenticate by a secret; set its auth to %s or %s",
+			c.ID, exchange.AuthSecretBasic, exchange.AuthSecretPost)
 	}
 	id, secret, err := a.cfg.Registry.NewSecret(ctx, in.ID, a.now())
 	if err != nil {

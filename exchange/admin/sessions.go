@@ -38,7 +38,7 @@ func (a *api) revokeSessions(ctx context.Context, in *body[Revocation]) error {
 	r := in.Body
 	revocation, err := r.Parse()
 	if err != nil {
-		return &refusal{status: http.StatusUnprocessableEntity, detail: err.Error()}
+		return refused(http.StatusUnprocessableEntity, "%v", err)
 	}
 	if err := a.known(ctx, r); err != nil {
 		return err

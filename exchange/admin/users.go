@@ -3,13 +3,11 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"cambio/exchange"
 	"cambio/exchange/audit"
@@ -63,8 +61,8 @@ func (a *api) missingUser(ctx context.Context, err error, id string) error {
 	if mergeErr != nil {
 		return notFound("user", id)
 	}
-	return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf(
-		"no user has the ID %s: it was merged into user %s on %s, by merge %s", exchange.Quote(id), m.Into, m.Time.Format(time.DateOnly), m.ID)}
+	return refused(http.StatusNotFound, "no user has the ID %s: it was merged into user %s on %s, by merge %s",
+		exchange.Quote(id), m.Into, m.Time.Format(time.DateOnly), m.ID)
 }
 
 func (a *api) exportUser(ctx context.Context, in *byID) (UserExport, error) {
@@ -126,8 +124,9 @@ func (a *api) links() {
 
 func (a *api) addLink(ctx context.Context, in *body[LinkRequest]) (LinkResult, error) {
 	r := in.Body
-	if strings.ContainsFunc(r.Subject, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return LinkResult{}, &refusal{status: http.StatusUnprocessableEntity, detail: "a subject has no control characters: " + exchange.Quote(r.Subject)}
+	const most = 255 // as of a token's
+	if !exchange.Printable(r.Subject, most) {
+		return LinkResult{}, refused(http.StatusUnprocessableEntity, "a subject is 1 to %d bytes without control characters: %s", most, exchange.Quote(r.Subject))
 	}
 	if err := a.knownNamespace(r.Issuer); err != nil {
 		return LinkResult{}, err
@@ -153,12 +152,12 @@ func (a *api) knownNamespace(id string) error {
 	if _, err := a.findClient(client); err != nil {
 		return err
 	}
-	if slices.Contains(exchange.Namespaces(client), id) {
+	namespaces := exchange.Namespaces(client)
+	if slices.Contains(namespaces, id) {
 		return nil
 	}
-	return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf(
-		"no namespace has the name %s; those of client %s are client:%s, key:%s, mail:%s and wallet:%s",
-		exchange.Quote(id), client, client, client, client, client)}
+	return refused(http.StatusNotFound, "no namespace has the name %s; those of client %s are %s",
+		exchange.Quote(id), client, strings.Join(namespaces, ", "))
 }
 
 // removeLink ends the sessions that came from the link in the commit that removes
