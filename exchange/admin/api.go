@@ -93,7 +93,7 @@ func New(cfg Config) (http.Handler, error) {
 		mux.Handle("GET /metrics", cfg.Metrics)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "no call has this path and method: see /openapi.json")
+		writeProblem(w, http.StatusNotFound, "no call has this path and method: see /openapi.json")
 	})
 	return a.guard(mux), nil
 }
@@ -182,13 +182,8 @@ func find[T any](list []T, kind, id string, idOf func(T) string) (found T, err e
 	return found, notFound(kind, id)
 }
 
-// nonNil makes an absent list an empty one, as the API returns it.
-func nonNil[T any](list []T) []T {
-	if list == nil {
-		return []T{}
-	}
-	return list
-}
+// nonNil returns a copy of list that is [] in JSON if it is empty, not null.
+func nonNil[T any](list []T) []T { return append([]T{}, list...) }
 
 // refusal is an error whose text is for the caller.
 type refusal struct {

@@ -41,16 +41,16 @@ func (a *api) guard(next http.Handler) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		switch {
 		case !a.isOwnHost(r.Host):
-			refuse(w, http.StatusMisdirectedRequest, "this listener does not have the name in Host")
+			writeProblem(w, http.StatusMisdirectedRequest, "this listener does not have the name in Host")
 		case origins.Check(r) != nil:
 			a.noteRefused(r, exchange.ReasonOriginNotAllowed)
-			refuse(w, http.StatusForbidden, "the request comes from a page of another site")
+			writeProblem(w, http.StatusForbidden, "the request comes from a page of another site")
 		case !hasToken(r, want):
 			a.noteRefused(r, exchange.ReasonClientAuthenticationFailed)
 			w.Header().Set("WWW-Authenticate", `Bearer realm="cambio admin"`)
-			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
+			writeProblem(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 		case r.ContentLength != 0 && !isJSON(r):
-			refuse(w, http.StatusUnsupportedMediaType, "the body must be application/json")
+			writeProblem(w, http.StatusUnsupportedMediaType, "the body must be application/json")
 		default:
 			ctx, cancel := context.WithTimeout(withAddress(r), maxTime)
 			defer cancel()
@@ -87,8 +87,8 @@ func isJSON(r *http.Request) bool {
 	return err == nil && media == "application/json"
 }
 
-// refuse writes problem details (RFC 9457).
-func refuse(w http.ResponseWriter, status int, detail string) {
+// writeProblem writes problem details (RFC 9457).
+func writeProblem(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})

@@ -40,7 +40,7 @@ func (a *api) revokeSessions(ctx context.Context, in *body[Revocation]) error {
 	if err != nil {
 		return refused(http.StatusUnprocessableEntity, "%v", err)
 	}
-	if err := a.known(ctx, r); err != nil {
+	if err := a.checkKnown(ctx, r); err != nil {
 		return err
 	}
 	revocation.Time = a.now()
@@ -54,10 +54,10 @@ func (a *api) revokeSessions(ctx context.Context, in *body[Revocation]) error {
 	return nil
 }
 
-// known refuses a revocation of something unknown: a typing error would look like
+// checkKnown refuses a revocation of something unknown: a typing error would look like
 // success. A key is not looked up; tokens of a key that is no longer published may
 // exist.
-func (a *api) known(ctx context.Context, r Revocation) error {
+func (a *api) checkKnown(ctx context.Context, r Revocation) error {
 	var err error
 	switch {
 	case r.Session != "":
@@ -71,7 +71,7 @@ func (a *api) known(ctx context.Context, r Revocation) error {
 		_, err = a.cfg.Users.FindLink(ctx, r.Issuer, r.Subject)
 		err = missingSubject(err, SubjectName{r.Issuer, r.Subject})
 	default:
-		err = a.knownNamespace(r.Issuer)
+		err = a.checkNamespace(r.Issuer)
 	}
 	return err
 }

@@ -119,7 +119,7 @@ func (r Revocation) Parse() (exchange.Revocation, error) {
 	}
 	narrow := r.Key != "" || r.Subject != ""
 	if len(found) != 1 || narrow && r.Issuer == "" || r.Key != "" && r.Subject != "" {
-		return exchange.Revocation{}, errRevocation
+		return exchange.Revocation{}, errors.New("give exactly one of session, user, client and issuer, and key or subject only with issuer")
 	}
 	switch {
 	case r.Key != "":
@@ -129,8 +129,6 @@ func (r Revocation) Parse() (exchange.Revocation, error) {
 	}
 	return found[0], nil
 }
-
-var errRevocation = errors.New("give exactly one of session, user, client and issuer, and key or subject only with issuer")
 
 // Users is a page of users, in the order of their first exchange.
 type Users struct {

@@ -128,7 +128,7 @@ func (a *api) addLink(ctx context.Context, in *body[LinkRequest]) (LinkResult, e
 	if !exchange.Printable(r.Subject, most) {
 		return LinkResult{}, refused(http.StatusUnprocessableEntity, "a subject is 1 to %d bytes without control characters: %s", most, exchange.Quote(r.Subject))
 	}
-	if err := a.knownNamespace(r.Issuer); err != nil {
+	if err := a.checkNamespace(r.Issuer); err != nil {
 		return LinkResult{}, err
 	}
 	link, added, err := a.cfg.Users.Link(ctx, r.User, r.Issuer, r.Subject, a.now())
@@ -141,9 +141,9 @@ func (a *api) addLink(ctx context.Context, in *body[LinkRequest]) (LinkResult, e
 	return LinkResult{link, added}, nil
 }
 
-// knownNamespace refuses an issuer that is not registered and is no namespace of a
+// checkNamespace refuses an issuer that is not registered and is no namespace of a
 // registered client: a typing error would look like success.
-func (a *api) knownNamespace(id string) error {
+func (a *api) checkNamespace(id string) error {
 	if !exchange.IsNamespace(id) {
 		_, err := a.findIssuer(id)
 		return err
