@@ -123,10 +123,15 @@ func (r *Request) tellOperator(e *exchange.Error) {
 		slog.String("error", e.Error()))
 }
 
-// panicked logs a panic with its stack, of which arguments are numbers only.
-func (r *Request) panicked(v any) error {
+// onPanic, which is deferred, logs a panic with its stack, of which arguments are
+// numbers only, and calls refuse with the error that the caller gets.
+func (r *Request) onPanic(refuse func(error)) {
+	v := recover()
+	if v == nil {
+		return
+	}
 	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "handler panicked",
 		slog.String("request_id", r.ID), slog.String("panic", exchange.Clip(fmt.Sprint(v))),
 		slog.String("stack", string(debug.Stack())))
-	return exchange.Refuse(exchange.ReasonInternal, errors.New("panic"))
+	refuse(exchange.Refuse(exchange.ReasonInternal, errors.New("panic")))
 }

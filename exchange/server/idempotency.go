@@ -125,6 +125,7 @@ func (r *Request) tokensUnused(stored *idempotency.Response) (bool, error) {
 // storeResponse stores the response for repeated requests, or lets the next one
 // try anew. The response is sent in any case: what it reports is done.
 func (r *Request) storeResponse(reason exchange.Reason) {
+	defer r.onPanic(func(error) {})
 	reservation := r.idempotency.reservation
 	if reservation == nil {
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -542,4 +543,49 @@ func TestKeysWithoutAStore(t *testing.T) {
 
 func broken(context.Context, idempotency.Request, time.Time) (*idempotency.Response, *idempotency.Lease, error) {
 	return nil, nil, exchange.Refuse(exchange.ReasonStoreUnavailable, nil)
+}
+
+// faulty is a response whose Header panics at one of its calls.
+type faulty struct {
+	*httptest.ResponseRecorder
+	calls, panicsAt int
+}
+
+func (f *faulty) Header() http.Header {
+	if f.calls++; f.calls == f.panicsAt {
+		panic("no header")
+	}
+	return f.ResponseRecorder.Header()
+}
+
+// A panic after an endpoint has run is reported like one in it, and leaves nothing
+// reserved.
+func TestPanicsReserveNothing(t *testing.T) {
+	p := newWorld(t)
+	body := fmt.Sprintf(`{"token":%q}`, p.idToken())
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/auth/external/exchange", strings.NewReader(body))
+	for name, value := range map[string]string{"Content-Type": "application/json", "X-Api-Key": "web", "Origin": page, "Idempotency-Key": "k"} {
+		r.Header.Set(name, value)
+	}
+	w := &faulty{ResponseRecorder: httptest.NewRecorder(), panicsAt: 2}
+	p.server.ServeHTTP(w, r)
+	if w.Code != 500 || !strings.Contains(w.Body.String(), string(exchange.ReasonInternal)) || !strings.Contains(p.logged.String(), "no header") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	p.want(p.keyed("k", "/auth/external/exchange", body, webPage...), 200, "")
+}
+
+// A response that cannot be stored, even for a panic, is sent: what it reports is done.
+func TestPanicInStoreKeepsResponse(t *testing.T) {
+	p := newWorld(t)
+	body := fmt.Sprintf(`{"token":%q}`, p.idToken())
+	p.store.panicsAt.Store("answers")
+	first := p.keyed("k", "/auth/external/exchange", body, webPage...)
+	p.want(first, 200, "")
+	p.store.panicsAt.Store("")
+	second := p.keyed("k", "/auth/external/exchange", body, webPage...)
+	p.want(second, 200, "")
+	if first.str("sessionId") == second.str("sessionId") {
+		t.Error("the first response was stored")
+	}
 }

@@ -150,11 +150,7 @@ func (r *Request) setHeaders() {
 // serve runs the steps of the package comment up to the endpoint's own. A panic
 // is an internal error.
 func (r *Request) serve() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = r.panicked(v)
-		}
-	}()
+	defer r.onPanic(func(e error) { err = e })
 	e := r.endpoint
 	if e.handle == nil {
 		return exchange.Refuse(exchange.ReasonNotFound, nil)
@@ -179,8 +175,9 @@ func (r *Request) serve() (err error) {
 
 // conclude turns an error into the response, counts it and takes the audit event.
 // It returns the reason of a refusal, also of one that is no error to the caller.
-func (r *Request) conclude(err error) exchange.Reason {
-	reason := r.event.Reason
+func (r *Request) conclude(err error) (reason exchange.Reason) {
+	defer r.onPanic(func(e error) { reason = r.refuse(e) })
+	reason = r.event.Reason
 	if r.NotGranted != nil {
 		reason = r.NotGranted.Reason
 		r.event.Reason, r.event.Err = reason, r.NotGranted.Error()

@@ -15,11 +15,15 @@ import (
 // counted is a store that counts commits.
 type counted struct {
 	storage.Engine
-	commits atomic.Int64
+	commits  atomic.Int64
+	panicsAt atomic.Value // name of a table whose commits panic
 }
 
 func (c *counted) Commit(ctx context.Context, writes ...storage.Write) error {
 	c.commits.Add(1)
+	if table, _ := c.panicsAt.Load().(string); len(writes) > 0 && table == writes[0].Table {
+		panic("at " + table)
+	}
 	return c.Engine.Commit(ctx, writes...)
 }
 
