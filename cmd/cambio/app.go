@@ -15,23 +15,15 @@ import (
 	"time"
 
 	"cambio/cmd/cambio/settings"
-	"cambio/exchange"
-	"cambio/exchange/admin"
-	"cambio/exchange/registry"
 	"cambio/exchange/server"
 	"cambio/storage"
 
 	"github.com/spf13/cobra"
 )
 
-// Addrs are the addresses a server listens on.
-type Addrs struct {
-	Public, Admin net.Addr
-}
-
-// Run serves until ctx ends or the store fails, and returns once everything it
+// run serves until ctx ends or the store fails, and returns once everything it
 // started has ended. It calls ready once both listeners accept connections.
-func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(Addrs)) (err error) {
+func run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(public, admin net.Addr)) (err error) {
 	a, err := open(ctx, cfg, stdout, stderr)
 	if err != nil {
 		return err
@@ -47,9 +39,8 @@ func Run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 		return err
 	}
 	defer admin.Close()
-	addrs := Addrs{Public: public.Addr(), Admin: admin.Addr()}
-	a.log.Info("listening", "public", addrs.Public.String(), "admin", addrs.Admin.String(), "issuer", cfg.Issuer)
-	ready(addrs)
+	a.log.Info("listening", "public", public.Addr().String(), "admin", admin.Addr().String(), "issuer", cfg.Issuer)
+	ready(public.Addr(), admin.Addr())
 	return a.serve(ctx, public, admin)
 }
 
@@ -217,39 +208,6 @@ func (d *drain) stop(ctx context.Context) {
 	}
 }
 
-// A sound registration can need a further step before it is of use. Without a
-// hint, the first sign of that would be a refused request.
-
-// warnUnready logs which clients cannot yet do what they are registered for.
-// A missing secret is no fault: it is created once the server runs.
-func (a *app) warnUnready() {
-	mails := 0
-	for _, client := range a.Registry.Snapshot().Manifest().Clients {
-		if client.Auth.BySecret() && len(client.Secrets) == 0 {
-			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
-		}
-		if client.MayPresent(exchange.TypeOTP) {
-			mails++
-		}
-	}
-	if mails > 0 && a.mail == nil {
-		a.log.Warn("no codes can be mailed", "clients", mails, "hint", "set mail.host and mail.from")
-	}
-}
-
-// hintSecrets says how clients that a manifest added get their first secret.
-func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
-	added := map[string]bool{}
-	for _, change := range plan.Changes {
-		added[change.ID] = change.Action == registry.Add && change.Kind == registry.KindClient || added[change.ID]
-	}
-	for _, client := range clients {
-		if added[client.ID] && client.Auth.BySecret() {
-			c.say("hint", "client "+client.ID+" has no secret yet; create one with: cambio client rotate "+client.ID)
-		}
-	}
-}
-
 func (c *cli) serve() *cobra.Command {
 	var config string
 	cmd := c.verb("serve [-c cambio.yaml]", "Run a server",
@@ -277,7 +235,7 @@ All settings, with their defaults:
 			if err != nil {
 				return err
 			}
-			return Run(ctx, cfg, c.out, c.err, func(Addrs) {})
+			return run(ctx, cfg, c.out, c.err, func(_, _ net.Addr) {})
 		})
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file` (default: none)")
 	return cmd

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/manifest"
+	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/registry"
 )
@@ -107,4 +109,16 @@ func (c *cli) printPlan(plan admin.Plan, dry bool) {
 		summary = "dry run, nothing was changed: " + summary
 	}
 	fmt.Fprintln(c.out, summary)
+}
+
+// hintSecrets says how clients that a manifest added get their first secret.
+func (c *cli) hintSecrets(plan admin.Plan, clients []exchange.Client) {
+	for _, client := range clients {
+		added := func(c registry.Change) bool {
+			return c.Action == registry.Add && c.Kind == registry.KindClient && c.ID == client.ID
+		}
+		if client.Auth.BySecret() && slices.ContainsFunc(plan.Changes, added) {
+			c.say("hint", "client "+client.ID+" has no secret yet; create one with: cambio client rotate "+client.ID)
+		}
+	}
 }

@@ -61,9 +61,9 @@ func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 	})
 	ts.Check(err)
 	ctx, cancel := context.WithCancel(context.Background())
-	ready, done := make(chan Addrs, 1), make(chan error, 1)
+	ready, done := make(chan [2]net.Addr, 1), make(chan error, 1)
 	go func() {
-		done <- Run(ctx, cfg, io.Discard, io.Discard, func(a Addrs) { ready <- a })
+		done <- run(ctx, cfg, io.Discard, io.Discard, func(public, admin net.Addr) { ready <- [2]net.Addr{public, admin} })
 	}()
 	ts.Defer(func() {
 		cancel()
@@ -73,8 +73,8 @@ func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 	})
 	select {
 	case addrs := <-ready:
-		ts.Setenv("CAMBIO_ADMIN", addrs.Admin.String())
-		ts.Setenv("PUBLIC", "http://"+addrs.Public.String())
+		ts.Setenv("CAMBIO_ADMIN", addrs[1].String())
+		ts.Setenv("PUBLIC", "http://"+addrs[0].String())
 		ts.Setenv("CAMBIO_ADMIN_TOKEN_FILE", filepath.Join(dir, "cambio.admin-token"))
 	case err := <-done:
 		done <- err

@@ -111,7 +111,7 @@ func (c *cli) serveDemo(ctx context.Context, cfg settings.Config, urls dev.URLs,
 	defer stop()
 	var greeting sync.WaitGroup
 	var greeted error
-	err := Run(ctx, cfg, c.out, c.err, func(Addrs) {
+	err := run(ctx, cfg, c.out, c.err, func(_, _ net.Addr) {
 		greeting.Go(func() {
 			if greeted = greet(ctx, c.out, cfg, urls, demo); greeted != nil {
 				stop()
@@ -133,15 +133,13 @@ func greet(ctx context.Context, out io.Writer, cfg settings.Config, urls dev.URL
 	if err != nil {
 		return err
 	}
-	backend, err := api.RotateSecret(ctx, dev.BackendID)
-	if err != nil {
-		return err
+	for id, secret := range map[string]*string{dev.BackendID: &demo.BackendSecret, dev.WalletsID: &demo.WalletsSecret} {
+		created, err := api.RotateSecret(ctx, id)
+		if err != nil {
+			return err
+		}
+		*secret = created.Secret
 	}
-	wallets, err := api.RotateSecret(ctx, dev.WalletsID)
-	if err != nil {
-		return err
-	}
-	demo.BackendSecret, demo.WalletsSecret = backend.Secret, wallets.Secret
 	return errors.Join(demo.WriteEnvironment(urls), dev.WriteTranscript(out, urls, demo))
 }
 

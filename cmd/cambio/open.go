@@ -17,6 +17,7 @@ import (
 
 	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
+	"cambio/exchange"
 	"cambio/exchange/admin"
 	"cambio/exchange/assembly"
 	"cambio/exchange/audit"
@@ -180,9 +181,13 @@ func (a *app) keyEncryptionKey(ctx context.Context) ([]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kek, err
 	}
-	if used, err := keys.Exist(ctx, a.engine); used || err != nil {
+	used, err := keys.Exist(ctx, a.engine)
+	if err != nil {
+		return nil, err
+	}
+	if used {
 		lost := fmt.Errorf("reading the key-encryption key: %s does not exist, but %s has keys sealed under it", file, a.cfg.Database)
-		return nil, errors.Join(err, hinted(lost, bringBackKEK(a.cfg.Database)))
+		return nil, hinted(lost, bringBackKEK(a.cfg.Database))
 	}
 	kek, err = keys.CreateKEK(file)
 	if errors.Is(err, fs.ErrExist) { // another process was faster
@@ -226,4 +231,22 @@ func (a *app) applyTrust(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// warnUnready logs which clients cannot yet do what they are registered for;
+// otherwise the first sign of that would be a refused request. A missing secret is
+// no fault: it is created once the server runs.
+func (a *app) warnUnready() {
+	mails := 0
+	for _, client := range a.Registry.Snapshot().Manifest().Clients {
+		if client.Auth.BySecret() && len(client.Secrets) == 0 {
+			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
+		}
+		if client.MayPresent(exchange.TypeOTP) {
+			mails++
+		}
+	}
+	if mails > 0 && a.mail == nil {
+		a.log.Warn("no codes can be mailed", "clients", mails, "hint", "set mail.host and mail.from")
+	}
 }

@@ -62,9 +62,9 @@ var linkTable = table[exchange.Link]{"ISSUER SUBJECT LINKED", func(l exchange.Li
 // shownUser is the output of user show. Sessions are the first ones.
 type shownUser struct {
 	admin.UserDetails
-	Sessions     []admin.Session `json:"sessions"`
-	LiveSessions int             `json:"liveSessions"`
-	NextSession  string          `json:"nextSession,omitempty"`
+	Sessions       []admin.Session `json:"sessions"`
+	ActiveSessions int             `json:"liveSessions"`
+	NextSession    string          `json:"nextSession,omitempty"`
 }
 
 // lookUp returns a user with at most limit of its sessions.
@@ -78,7 +78,7 @@ func lookUp(ctx context.Context, api *admin.Client, id string, limit int) (shown
 	now := time.Now()
 	for _, s := range page.Sessions {
 		if !s.Ended && now.Before(s.Expires) {
-			out.LiveSessions++
+			out.ActiveSessions++
 		}
 	}
 	return out, err
@@ -88,9 +88,9 @@ func lookUp(ctx context.Context, api *admin.Client, id string, limit int) (shown
 // unless there are more sessions than were read.
 func (u shownUser) active() string {
 	if u.NextSession != "" {
-		return fmt.Sprintf("%d or more", u.LiveSessions)
+		return fmt.Sprintf("%d or more", u.ActiveSessions)
 	}
-	return strconv.Itoa(u.LiveSessions)
+	return strconv.Itoa(u.ActiveSessions)
 }
 
 func (c *cli) userShow() *cobra.Command {

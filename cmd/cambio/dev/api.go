@@ -12,44 +12,41 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// API is a resource server as a user of Cambio would write one: it trusts one
-// issuer and is one audience. Orders require a scope, invoices a checkout token
-// for the requested invoice.
-type API struct {
+// api is a resource server as a user of Cambio would write one: it trusts one
+// issuer and is one audience.
+type api struct {
 	audience string
 	verifier *op.AccessTokenVerifier
-	mux      *http.ServeMux
 }
 
 // ScopeRead is the scope that the demo API requires for orders.
 const ScopeRead = "orders:read"
 
-// NewAPI returns the demo API for access tokens of an issuer.
-func NewAPI(issuer, jwksURL, audience string) *API {
+// NewAPI returns the demo API for access tokens of an issuer. GET /orders requires
+// a scope, GET /checkout/{customer}/{invoice} a checkout token for this invoice.
+func NewAPI(issuer, jwksURL, audience string) http.Handler {
 	keys := rp.NewRemoteKeySet(&http.Client{Timeout: 5 * time.Second}, jwksURL)
-	a := &API{audience: audience, verifier: op.NewAccessTokenVerifier(issuer, keys), mux: http.NewServeMux()}
-	a.mux.HandleFunc("/checkout/{customer}/{invoice}", a.invoice)
-	a.mux.HandleFunc("/", a.orders)
-	return a
+	a := &api{audience, op.NewAccessTokenVerifier(issuer, keys)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/checkout/{customer}/{invoice}", a.invoice)
+	mux.HandleFunc("/", a.orders)
+	return mux
 }
-
-// ServeHTTP serves GET /orders and GET /checkout/{customer}/{invoice}.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
 // token returns the claims of a valid access token, or nil after an error response
 // (RFC 6750 §3).
-func (a *API) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenClaims {
+func (a *api) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenClaims {
 	token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	claims, err := op.VerifyAccessToken[*oidc.AccessTokenClaims](r.Context(), token, a.verifier)
-	switch {
-	case !found:
+	if !found {
 		refuse(w, http.StatusUnauthorized, "")
-	case err != nil, !slices.Contains(claims.Audience, a.audience):
-		refuse(w, http.StatusUnauthorized, ` error="invalid_token"`)
-	default:
-		return claims
+		return nil
 	}
-	return nil
+	claims, err := op.VerifyAccessToken[*oidc.AccessTokenClaims](r.Context(), token, a.verifier)
+	if err != nil || !slices.Contains(claims.Audience, a.audience) {
+		refuse(w, http.StatusUnauthorized, ` error="invalid_token"`)
+		return nil
+	}
+	return claims
 }
 
 // order is one order of the demo API.
@@ -58,7 +55,7 @@ type order struct {
 	Item string `json:"item"`
 }
 
-func (a *API) orders(w http.ResponseWriter, r *http.Request) {
+func (a *api) orders(w http.ResponseWriter, r *http.Request) {
 	claims := a.token(w, r)
 	switch {
 	case claims == nil:
@@ -71,7 +68,7 @@ func (a *API) orders(w http.ResponseWriter, r *http.Request) {
 
 // invoice serves one invoice of one customer. It requires a checkout token for this
 // customer and this invoice: a valid token for another is refused.
-func (a *API) invoice(w http.ResponseWriter, r *http.Request) {
+func (a *api) invoice(w http.ResponseWriter, r *http.Request) {
 	claims := a.token(w, r)
 	switch {
 	case claims == nil:

@@ -61,8 +61,12 @@ func NewDemo(folder string) (Demo, error) {
 	}, nil
 }
 
-// environment returns a shell script that sets the variables of the demo.
-func (d Demo) environment(u URLs) string {
+// EnvironmentFile is the shell script in the folder that sets the variables that
+// the manual's samples use.
+const EnvironmentFile = "demo.env"
+
+// WriteEnvironment writes EnvironmentFile.
+func (d Demo) WriteEnvironment(u URLs) error {
 	var b strings.Builder
 	for _, v := range [][2]string{
 		{"CAMBIO", u.Cambio}, {"PROVIDER", u.Provider}, {"API", u.API}, {"FOLDER", u.Folder}, {"APP", ClientID},
@@ -74,17 +78,7 @@ func (d Demo) environment(u URLs) string {
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], v[1])
 	}
-	return b.String()
-}
-
-// EnvironmentFile is the shell script in the folder that sets the variables that
-// the manual's samples use.
-const EnvironmentFile = "demo.env"
-
-// WriteEnvironment writes EnvironmentFile.
-func (d Demo) WriteEnvironment(u URLs) error {
-	file := filepath.Join(u.Folder, EnvironmentFile)
-	if err := os.WriteFile(file, []byte(d.environment(u)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(u.Folder, EnvironmentFile), []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("writing the demo's environment: %w", err)
 	}
 	return nil

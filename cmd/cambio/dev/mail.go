@@ -7,6 +7,7 @@ import (
 	"mime/multipart"
 	"net/mail"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ type Mailbox struct {
 // NewMailbox returns an SMTP server for loopback that prints each mail to show and
 // writes the last one to u's folder.
 func NewMailbox(u URLs, show io.Writer) *smtp.Server {
-	s := smtp.NewServer(&Mailbox{file: u.Folder + "/" + mailFile, show: show})
+	s := smtp.NewServer(&Mailbox{file: filepath.Join(u.Folder, mailFile), show: show})
 	s.Domain = "127.0.0.1"
 	s.ReadTimeout, s.WriteTimeout = 10*time.Second, 10*time.Second
 	s.MaxMessageBytes, s.MaxRecipients = 1<<20, 1

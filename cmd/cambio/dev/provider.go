@@ -25,10 +25,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Provider is an OpenID provider with a login page: authorization code with
-// PKCE for one public client.
-type Provider struct {
-	handler  http.Handler
+// provider is the login page of an OpenID provider.
+type provider struct {
 	store    *store
 	callback func(ctx context.Context, authRequestID string) string
 }
@@ -37,9 +35,10 @@ type Provider struct {
 // the audience of ID tokens, and of the client at the server.
 const ClientID = "demo-app"
 
-// NewProvider returns a provider whose issuer is a loopback URL. It sends codes to
+// NewProvider returns an OpenID provider with a login page: authorization code with
+// PKCE for one public client. Its issuer is a loopback URL, and it sends codes to
 // the redirectURIs only.
-func NewProvider(issuer string, redirectURIs ...string) (*Provider, error) {
+func NewProvider(issuer string, redirectURIs ...string) (http.Handler, error) {
 	store, err := newStore(redirectURIs)
 	if err != nil {
 		return nil, err
@@ -47,20 +46,16 @@ func NewProvider(issuer string, redirectURIs ...string) (*Provider, error) {
 	config := &op.Config{CodeMethodS256: true, SupportedScopes: []string{"openid", "profile", "email"}}
 	rand.Read(config.CryptoKey[:])
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	provider, err := op.NewProvider(config, store, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(quiet))
+	protocol, err := op.NewProvider(config, store, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(quiet))
 	if err != nil {
 		return nil, fmt.Errorf("creating the provider: %w", err)
 	}
-	p := &Provider{store: store, callback: op.AuthCallbackURL(provider)}
+	p := &provider{store, op.AuthCallbackURL(protocol)}
 	mux := http.NewServeMux()
-	mux.Handle("/login", op.NewIssuerInterceptor(provider.IssuerFromRequest).HandlerFunc(p.login))
-	mux.Handle("/", provider)
-	p.handler = mux
-	return p, nil
+	mux.Handle("/login", op.NewIssuerInterceptor(protocol.IssuerFromRequest).HandlerFunc(p.login))
+	mux.Handle("/", protocol)
+	return mux, nil
 }
-
-// ServeHTTP implements http.Handler.
-func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
 // relyingParty is the one client of the provider. It implements op.Client.
 type relyingParty struct{ redirectURIs []string }
@@ -109,7 +104,7 @@ var loginPage = template.Must(template.New("login").Parse(`<!doctype html>
 
 // login shows the page. After a correct password it redirects the browser to the
 // provider's callback, which creates the code.
-func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
+func (p *provider) login(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		p.showLogin(w, http.StatusOK, "")
 		return
@@ -128,7 +123,7 @@ func (p *Provider) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, p.callback(r.Context(), id), http.StatusFound)
 }
 
-func (p *Provider) showLogin(w http.ResponseWriter, status int, message string) {
+func (p *provider) showLogin(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

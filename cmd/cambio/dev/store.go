@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -100,11 +101,7 @@ func (s *store) DeleteAuthRequest(_ context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, id)
-	for code, of := range s.codes {
-		if of == id {
-			delete(s.codes, code)
-		}
-	}
+	maps.DeleteFunc(s.codes, func(_, of string) bool { return of == id })
 	return nil
 }
 
