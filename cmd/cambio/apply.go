@@ -72,8 +72,11 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 		call = api.Plan
 	}
 	plan, err := call(ctx, f.Manifest, prune)
+	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
+		return f.Refuse(e.Problems) // at their places in the file
+	}
 	if err != nil {
-		return placed(f, err)
+		return err
 	}
 	return c.show(plan, func() {
 		c.printPlan(plan, dry)
@@ -81,14 +84,6 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 			c.hintSecrets(plan, f.Clients)
 		}
 	})
-}
-
-// placed returns err with the problems that the server found placed in the file.
-func placed(f *manifest.File, err error) error {
-	if e, ok := errors.AsType[*admin.Error](err); ok && len(e.Problems) > 0 {
-		return f.Refuse(e.Problems)
-	}
-	return err
 }
 
 func (c *cli) printPlan(plan admin.Plan, dry bool) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -83,5 +82,5 @@ func (c *cli) admin() (*admin.Client, error) {
 			"a server creates this file beside its database when it starts: name it with --admin-token-file, or start a server with: cambio serve")
 	}
 	name := cmp.Or(c.adminName, vars["CAMBIO_ADMIN_NAME"])
-	return admin.NewClient(address, strings.TrimSpace(string(bytes.ToValidUTF8(token, nil))), name)
+	return admin.NewClient(address, strings.TrimSpace(string(token)), name)
 }

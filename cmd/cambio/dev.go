@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -153,14 +154,11 @@ func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
 	if err := os.WriteFile(trust, []byte(manifest), 0o600); err != nil {
 		return settings.Config{}, err
 	}
-	mailHost, mailPort, err := net.SplitHostPort(urls.Mail)
-	if err != nil {
-		return settings.Config{}, err
-	}
+	mailHost, mailPort, _ := strings.Cut(urls.Mail, ":")
 	return settings.Load("", []string{
 		"CAMBIO_ISSUER=" + urls.Cambio,
-		"CAMBIO_LISTEN=" + hostPort(urls.Cambio),
-		"CAMBIO_ADMIN_LISTEN=" + hostPort(urls.Admin),
+		"CAMBIO_LISTEN=" + strings.TrimPrefix(urls.Cambio, "http://"),
+		"CAMBIO_ADMIN_LISTEN=" + strings.TrimPrefix(urls.Admin, "http://"),
 		"CAMBIO_DATABASE=" + filepath.Join(urls.Folder, "cambio.db"),
 		"CAMBIO_AUDIT_FILE=" + filepath.Join(urls.Folder, "audit.log"),
 		"CAMBIO_LOG_LEVEL=warn",
@@ -172,8 +170,6 @@ func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
 		"CAMBIO_MAIL_FROM=login@demo.example",
 	})
 }
-
-func hostPort(url string) string { return url[len("http://"):] }
 
 // service is a server of HTTP or SMTP.
 type service interface {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -69,13 +70,8 @@ func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := config
-		if name == "" {
-			name = "configuration"
-		}
-		out = append(out, summary{File: name, Issuer: cfg.Issuer})
-		if cfg.Trust != "" {
-			served = cfg.Trust
+		out = append(out, summary{File: cmp.Or(config, "configuration"), Issuer: cfg.Issuer})
+		if served = cfg.Trust; served != "" {
 			manifests = append([]string{served}, manifests...)
 		}
 	}

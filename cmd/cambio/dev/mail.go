@@ -18,8 +18,8 @@ import (
 // mailFile holds the last mail, in the folder.
 const mailFile = "mail.txt"
 
-// Mailbox is an SMTP backend that prints mails instead of delivering them.
-type Mailbox struct {
+// mailbox prints mails instead of delivering them.
+type mailbox struct {
 	file string
 	mu   sync.Mutex // held while a mail is shown
 	show io.Writer
@@ -28,19 +28,17 @@ type Mailbox struct {
 // NewMailbox returns an SMTP server for loopback that prints each mail to show and
 // writes the last one to u's folder.
 func NewMailbox(u URLs, show io.Writer) *smtp.Server {
-	s := smtp.NewServer(&Mailbox{file: filepath.Join(u.Folder, mailFile), show: show})
+	box := &mailbox{file: filepath.Join(u.Folder, mailFile), show: show}
+	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &delivery{box: box}, nil }))
 	s.Domain = "127.0.0.1"
 	s.ReadTimeout, s.WriteTimeout = 10*time.Second, 10*time.Second
 	s.MaxMessageBytes, s.MaxRecipients = 1<<20, 1
 	return s
 }
 
-// NewSession implements [smtp.Backend].
-func (m *Mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &delivery{box: m}, nil }
-
-// delivery is one connection.
+// delivery is one connection. It implements smtp.Session.
 type delivery struct {
-	box *Mailbox
+	box *mailbox
 	to  string
 }
 
