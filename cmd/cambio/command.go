@@ -17,7 +17,8 @@ type runFunc func(ctx context.Context, args []string) error
 
 // usageError is a command line that was not understood.
 type usageError struct {
-	command string
+	command string // with its parents
+	line    string // the usage line of a command that does something
 	err     error
 }
 
@@ -25,7 +26,11 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 func usage(cmd *cobra.Command, err error) error {
-	return &usageError{command: cmd.CommandPath(), err: err}
+	e := &usageError{command: cmd.CommandPath(), err: err}
+	if !cmd.HasSubCommands() {
+		e.line = cmd.UseLine()
+	}
+	return e
 }
 
 // group returns a command that only holds other commands.

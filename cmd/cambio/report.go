@@ -43,6 +43,9 @@ func (c *cli) report(err error) int {
 	}
 	if e, ok := errors.AsType[*usageError](err); ok {
 		c.say("error", e.Error())
+		if e.line != "" {
+			c.say("usage", e.line)
+		}
 		c.say("hint", "see: "+e.command+" --help")
 		return exitUsage
 	}

@@ -3,12 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"cambio/cmd/cambio/manifest"
 	"cambio/cmd/cambio/settings"
+	"cambio/cmd/cambio/yamlfile"
 )
 
 // summary is the output of validate for a file without problems.
@@ -79,6 +81,11 @@ func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
 		f, err := manifest.Read(name, c.in)
 		if err == nil && name == served {
 			err = f.RefuseReferences()
+		}
+		if _, invalid := errors.AsType[yamlfile.Errors](err); invalid {
+			if _, other := settings.Load(name, nil); other == nil {
+				return nil, hinted(fmt.Errorf("%s is a configuration, not a manifest", name), "check it with: cambio validate -c "+name)
+			}
 		}
 		if err != nil {
 			return nil, err
