@@ -158,7 +158,7 @@ func statusOf(line []byte) (int, error) {
 }
 
 // formRequest returns a token request as a client without a backend sends it.
-func formRequest(addr, path, form string) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-		path, addr, len(form), form)
+func formRequest(addr, form string) []byte {
+	return fmt.Appendf(nil, "POST /oauth/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+		addr, len(form), form)
 }

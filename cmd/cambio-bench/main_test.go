@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -55,6 +56,22 @@ func TestParseRefuses(t *testing.T) {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%v was accepted", args)
 		}
+	}
+}
+
+// A line of any length ends neither the wait for the address nor the reading.
+func TestLogLinesOfAnyLengthAreRead(t *testing.T) {
+	long := "level=INFO " + strings.Repeat("x", 1<<20) + "\n"
+	log := bufio.NewReader(strings.NewReader(long + "level=INFO " + listening + "127.0.0.1:8080 admin=x\n" + long))
+	if addr, err := awaitAddress(log); err != nil || addr != "127.0.0.1:8080" {
+		t.Errorf("%q, %v", addr, err)
+	}
+	printLog(log)
+	if _, err := log.ReadByte(); err != io.EOF {
+		t.Errorf("the log was not read to its end: %v", err)
+	}
+	if addr, err := awaitAddress(bufio.NewReader(strings.NewReader(listening + "127.0.0.1:80"))); err == nil {
+		t.Errorf("half a line has the address %s", addr)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -98,14 +99,14 @@ func (b *bench) start(ctx context.Context) error {
 		return err
 	}
 	for _, kind := range []string{yardBare, yardCrypto, yardWritten} {
-		p, err := b.startProcess(ctx, self, "yardstick", kind, b.key, b.dir)
+		p, err := b.launch(ctx, self, "yardstick", kind, b.key, b.dir)
 		if err != nil {
 			return err
 		}
 		b.targets = append(b.targets, target{kind, p, exchanges(p.addr, "spa", b.signed)})
 	}
 	for _, i := range b.installations {
-		p, err := b.startProcess(ctx, b.binary, "serve", "-c", i.config)
+		p, err := b.launch(ctx, b.binary, "serve", "-c", i.config)
 		if err != nil {
 			return err
 		}
@@ -114,15 +115,6 @@ func (b *bench) start(ctx context.Context) error {
 			target{i.withSession, p, exchanges(p.addr, "sessions", b.signed)})
 	}
 	return b.warm()
-}
-
-// startProcess starts a process that stop stops.
-func (b *bench) startProcess(ctx context.Context, path string, args ...string) (*process, error) {
-	p, err := startProcess(ctx, path, args...)
-	if err == nil {
-		b.processes = append(b.processes, p)
-	}
-	return p, err
 }
 
 // stop stops what start started.
@@ -139,7 +131,7 @@ func (b *bench) stop() error {
 func exchanges(addr, client string, tokens []string) [][]byte {
 	out := make([][]byte, len(tokens))
 	for i, token := range tokens {
-		out[i] = formRequest(addr, "/oauth/token", url.Values{
+		out[i] = formRequest(addr, url.Values{
 			"grant_type": {exchange.GrantTokenExchange}, "client_id": {client}, "scope": {"read"},
 			"subject_token_type": {exchange.TypeIDToken}, "subject_token": {token},
 		}.Encode())
@@ -171,13 +163,14 @@ func sign(i *jwkstest.Issuer, n int) []string {
 type process struct {
 	cmd  *exec.Cmd
 	addr string
+	log  sync.WaitGroup // the reading of standard error, until it ends
 }
 
 // listening is the start of the log line with the address of a server.
 const listening = "msg=listening public="
 
-// startProcess starts a command and returns once it logs its address.
-func startProcess(ctx context.Context, path string, args ...string) (*process, error) {
+// launch starts a command, which stop stops, and returns once it logs its address.
+func (b *bench) launch(ctx context.Context, path string, args ...string) (*process, error) {
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -188,35 +181,48 @@ func startProcess(ctx context.Context, path string, args ...string) (*process, e
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	addr, err := awaitAddress(bufio.NewScanner(log))
+	in := bufio.NewReader(log)
+	addr, err := awaitAddress(in)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", path, err), cmd.Process.Kill(), cmd.Wait())
 	}
-	return &process{cmd: cmd, addr: addr}, nil
+	p := &process{cmd: cmd, addr: addr}
+	p.log.Go(func() { printLog(in) })
+	b.processes = append(b.processes, p)
+	return p, nil
 }
 
-// awaitAddress reads a log up to the line with the address, and the rest in the
-// background. It prints what is worth attention: all but the level INFO.
-func awaitAddress(log *bufio.Scanner) (string, error) {
-	for log.Scan() {
-		if _, fields, ok := strings.Cut(log.Text(), listening); ok {
-			go printLog(log)
+// awaitAddress reads a log up to the line with the address. It prints the lines
+// before.
+func awaitAddress(log *bufio.Reader) (string, error) {
+	for {
+		line, err := log.ReadString('\n')
+		if _, fields, ok := strings.Cut(line, listening); ok && err == nil {
 			return strings.Fields(fields)[0], nil
 		}
-		printLine(log.Text())
-	}
-	return "", errors.New("it ended before it listened")
-}
-
-func printLog(log *bufio.Scanner) {
-	for log.Scan() {
-		printLine(log.Text())
+		printLine(line)
+		if err != nil {
+			return "", fmt.Errorf("it ended before it listened: %w", err)
+		}
 	}
 }
 
+// printLog prints the rest of a log. It reads lines of any length to the end: a
+// server whose standard error nothing reads stops at its next line.
+func printLog(log *bufio.Reader) {
+	for {
+		line, err := log.ReadString('\n')
+		printLine(line)
+		if err != nil {
+			return
+		}
+	}
+}
+
+// printLine prints what is worth attention: all but the level INFO.
 func printLine(line string) {
 	if !strings.Contains(line, "level=INFO") {
-		fmt.Fprintln(os.Stderr, line)
+		fmt.Fprint(os.Stderr, line)
 	}
 }
 
@@ -225,6 +231,7 @@ func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	p.log.Wait() // Wait of the command closes what is read
 	return p.cmd.Wait()
 }
 
