@@ -27,10 +27,11 @@ var Example string
 // is a server on loopback that keeps everything in the working directory. Each
 // field can be set by the environment variable in its tag, after CAMBIO_, which
 // overrides the file. Relative paths are relative to the working directory. The
-// Example has the defaults; the comments here say what an attacker gains.
+// Example has the defaults; the comments here say what access to a file is worth to
+// an attacker.
 //
-// An attacker who can change the file can do what any of its fields allows: point
-// trust or issuer to another place, and so log in as anyone.
+// A writer of the file can do what any of its fields allows: point trust or issuer
+// to another place, and so log in as anyone.
 type Config struct {
 	// Issuer is the iss of every token. It is never taken from a request.
 	Issuer string `yaml:"issuer" env:"ISSUER"`
@@ -44,28 +45,26 @@ type Config struct {
 	TLS            TLS            `yaml:"tls" envPrefix:"TLS_"`
 
 	AdminListen string `yaml:"adminListen" env:"ADMIN_LISTEN"`
-	// AdminTokenFile holds the bearer token of the admin API. An attacker who reads
-	// it can register an issuer of their own, and so log in as anyone.
+	// AdminTokenFile holds the bearer token of the admin API. A reader of it can
+	// register an issuer of their own, and so log in as anyone.
 	AdminTokenFile string `yaml:"adminTokenFile" env:"ADMIN_TOKEN_FILE"`
 	// AdminHosts are host names of the admin listener. Other names are refused,
 	// which stops pages whose DNS name was rebound to the listener.
 	AdminHosts []string `yaml:"adminHosts" env:"ADMIN_HOSTS"`
 
 	// Database is the path of the bbolt file. Its records carry MACs under keys that
-	// it holds sealed: an attacker who reads it learns users' e-mail addresses and
-	// claims but no token or key; one who writes it can restore an older state, and
-	// so undo revocations.
+	// it holds sealed: a reader learns users' e-mail addresses and claims but no token
+	// or key; a writer can restore an older state, and so undo revocations.
 	Database string `yaml:"database" env:"DATABASE"`
 	// KeyEncryptionKeyFile holds 32 random bytes in base64 that seal the server's
 	// private keys in Database. An attacker with both can sign tokens as this
-	// server; an operator who loses it loses all sessions and keys.
+	// server. Without the file all sessions and keys are lost.
 	KeyEncryptionKeyFile string `yaml:"keyEncryptionKeyFile" env:"KEY_ENCRYPTION_KEY_FILE"`
 	// KeyEncryptionKey is the key itself. It is set by the environment only.
 	KeyEncryptionKey SealingKey `yaml:"-" env:"KEY_ENCRYPTION_KEY"`
 
 	// Trust is the path of a manifest that is applied at every start; what it does
-	// not declare is removed. An attacker who writes it decides which tokens are
-	// accepted.
+	// not declare is removed. A writer of it decides which tokens are accepted.
 	Trust string `yaml:"trust" env:"TRUST"`
 
 	Audit  Audit  `yaml:"audit" envPrefix:"AUDIT_"`
@@ -78,8 +77,8 @@ type Config struct {
 	ShutdownTimeout exchange.Duration `yaml:"shutdownTimeout" env:"SHUTDOWN_TIMEOUT"`
 }
 
-// TLS makes both listeners speak TLS, with PEM files. An attacker who reads KeyFile
-// can impersonate the server to every client whose traffic they can intercept.
+// TLS makes both listeners speak TLS, with PEM files. A reader of KeyFile can
+// impersonate the server to every client whose traffic they can intercept.
 type TLS struct {
 	CertFile string `yaml:"certFile" env:"CERT_FILE"` // with its chain
 	KeyFile  string `yaml:"keyFile" env:"KEY_FILE"`
@@ -112,8 +111,7 @@ type Limits struct {
 }
 
 // Mail configures the SMTP server that mails login codes. Without a host none are
-// mailed. An attacker who reads that server's mail can log in as any user known by an
-// address.
+// mailed. A reader of that server's mail can log in as any user known by an address.
 type Mail struct {
 	Host string       `yaml:"host" env:"HOST"`
 	Port int          `yaml:"port" env:"PORT"` // default by TLS: 587, 465 or 25
