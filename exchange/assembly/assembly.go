@@ -69,29 +69,30 @@ type Config struct {
 
 // Parts are the parts of a wired server.
 type Parts struct {
-	Keys         *keys.Ring
-	Registry     *registry.Registry
-	Users        *users.Store
-	Sessions     *session.Store
-	Replays      *replay.Store
-	KeyLogins    *keylogin.Store
-	WalletLogins *walletlogin.Store
-	Responses    *idempotency.Store
-	Invoices     *checkout.Invoices
-	Subjects     *subject.Verifier
-	Grants       *grant.Endpoint
-	Server       *server.Server
-	Admin        http.Handler // nil without Config.Admin
+	Keys      *keys.Ring
+	Registry  *registry.Registry
+	Users     *users.Store
+	Sessions  *session.Store
+	KeyLogins *keylogin.Store
+	Invoices  *checkout.Invoices
+	Subjects  *subject.Verifier
+	Grants    *grant.Endpoint
+	Server    *server.Server
+	Admin     http.Handler // nil without Config.Admin
 
-	contracts *wallet.Contracts
-	limits    *limit.Limiter
-	log       *slog.Logger
+	replays      *replay.Store
+	walletLogins *walletlogin.Store
+	responses    *idempotency.Store
+	contracts    *wallet.Contracts
+	limits       *limit.Limiter
+	log          *slog.Logger
+	now          func() time.Time
 }
 
 // New wires the parts. The caller closes them.
 func New(ctx context.Context, c Config) (_ *Parts, err error) {
 	c = c.withDefaults()
-	p := &Parts{log: c.Logger}
+	p := &Parts{log: c.Logger, now: c.Now}
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -141,12 +142,12 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 	}
 	p.Users = users.New(c.Engine, records)
 	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer})
-	p.Replays = replay.New(c.Engine, records)
+	p.replays = replay.New(c.Engine, records)
 	p.KeyLogins = keylogin.New(c.Engine, keylogin.Config{
-		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.Replays, Users: p.Users,
+		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.replays, Users: p.Users,
 	})
-	p.WalletLogins = walletlogin.New(c.Engine, records)
-	p.Responses = idempotency.New(c.Engine, idempotency.Config{
+	p.walletLogins = walletlogin.New(c.Engine, records)
+	p.responses = idempotency.New(c.Engine, idempotency.Config{
 		RecordKey: records, NameKey: p.Keys.Derive("answers"), Seal: p.Keys.Seal, Unseal: p.Keys.Unseal,
 	})
 	p.Invoices = checkout.New(c.Engine, records)
@@ -157,24 +158,24 @@ func (p *Parts) wireGrants(c Config) {
 	p.contracts = wallet.NewContracts()
 	p.Subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return p.Registry.Snapshot() }, FirstParty: p.Sessions, OwnIssuer: c.Issuer,
-		Wallets: p.WalletLogins, Contracts: p.contracts, Requests: p.KeyLogins,
+		Wallets: p.walletLogins, Contracts: p.contracts, Requests: p.KeyLogins,
 		Verifying: c.JWKS.Verifying,
 	})
 	p.Grants = grant.New(grant.Config{
-		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.Replays, Invoices: p.Invoices,
-		Challenges: replay.Spenders{walletlogin.Kind: p.WalletLogins, keylogin.Kind: p.KeyLogins},
+		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.replays, Invoices: p.Invoices,
+		Challenges: replay.Spenders{walletlogin.Kind: p.walletLogins, keylogin.Kind: p.KeyLogins},
 		Registry:   func() grant.Registry { return p.Registry.Snapshot() }, Issuer: c.Issuer,
 	})
 }
 
 func (p *Parts) wireServer(c Config) error {
-	endpoints := endpoint.Config{Sessions: p.Sessions, Subjects: p.Subjects, ClientSessions: p.WalletLogins, Requests: p.KeyLogins}
+	endpoints := endpoint.Config{Sessions: p.Sessions, Subjects: p.Subjects, ClientSessions: p.walletLogins, Requests: p.KeyLogins}
 	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
 		endpoints.Mail = c.Mail
 	}
 	cfg := server.Config{
-		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), GrantTokens: p.Grants.Token, Sessions: p.Sessions, Subjects: p.Subjects, Spend: p.Replays.Spend, LookupResponse: p.Responses.Lookup,
-		Keys: p.Keys, ClientSessions: p.WalletLogins,
+		Issuer: c.Issuer, Endpoints: endpoint.All(endpoints), GrantTokens: p.Grants.Token, Sessions: p.Sessions, Subjects: p.Subjects, Spend: p.replays.Spend, LookupResponse: p.responses.Lookup,
+		Keys: p.Keys, ClientSessions: p.walletLogins,
 		Clients: func() server.Clients { return p.Registry.Snapshot() }, CheckSecret: p.Registry.CheckSecret, SecretUsed: p.Registry.SecretUsed,
 		Limits: limit.New(limit.Config{}), Audit: c.Audit, Logger: c.Logger, Metrics: c.Metrics, Now: c.Now,
 	}
@@ -225,8 +226,8 @@ func describe(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, erro
 	return out, err
 }
 
-// sweepEvery is how often expired records are deleted, and sweepBatch how many of a
-// table at a time.
+// sweepEvery is how often expired records are deleted, and sweepBatch how many of
+// them in one commit.
 const (
 	sweepEvery = time.Minute
 	sweepBatch = 256
@@ -246,7 +247,7 @@ func (p *Parts) Run(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				p.sweep(ctx, time.Now())
+				p.sweep(ctx, p.now())
 			}
 		}
 	})
@@ -290,8 +291,8 @@ func (p *Parts) sweep(ctx context.Context, now time.Time) {
 		name  string
 		sweep func(ctx context.Context, now time.Time, batch int) (int, error)
 	}{
-		{"merges", p.Users.SweepMerges}, {"replays", p.Replays.Sweep}, {"key logins", p.KeyLogins.Sweep},
-		{"wallet logins", p.WalletLogins.Sweep}, {"stored responses", p.Responses.Sweep},
+		{"merges", p.Users.SweepMerges}, {"replays", p.replays.Sweep}, {"key logins", p.KeyLogins.Sweep},
+		{"wallet logins", p.walletLogins.Sweep}, {"stored responses", p.responses.Sweep},
 	} {
 		_, err := table.sweep(ctx, now, sweepBatch)
 		p.report(ctx, "sweeping "+table.name, err)

@@ -24,6 +24,7 @@ import (
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 	"cambio/keys"
+	"cambio/storage"
 	"cambio/storage/bolt"
 )
 
@@ -141,6 +142,28 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s was accepted", name)
 		}
 	}
+}
+
+// A record expires by the clock of the configuration.
+func TestRunSweepsByConfiguredClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := config(t)
+		expired := storage.Write{Table: "replays", Key: storage.TimePrefix(time.Now()) + "x", Value: []byte("{}")}
+		if err := c.Engine.Commit(t.Context(), expired); err != nil {
+			t.Fatal(err)
+		}
+		c.Now = func() time.Time { return time.Now().Add(30 * 24 * time.Hour) }
+		p := newParts(t, c)
+		ctx, stop := context.WithCancel(t.Context())
+		var run sync.WaitGroup
+		run.Go(func() { p.Run(ctx) })
+		time.Sleep(90 * time.Second)
+		stop()
+		run.Wait()
+		for r, err := range c.Engine.Scan(t.Context(), "replays", "", "", 1) {
+			t.Errorf("left %q, %v", r.Key, err)
+		}
+	})
 }
 
 // Run sweeps every table without an error, and ends with its context.
