@@ -265,7 +265,7 @@ func (p *Parts) Close() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	p.report(context.Background(), "storing the last uses of secrets", p.Registry.FlushUses(ctx))
+	p.report(context.Background(), p.Registry.FlushUses(ctx))
 	p.Registry.Close()
 }
 
@@ -284,24 +284,20 @@ func (p *Parts) warm(ctx context.Context) {
 // sweep deletes expired records, and stores the last uses of secrets.
 func (p *Parts) sweep(ctx context.Context, now time.Time) {
 	p.limits.Sweep(now)
-	p.report(ctx, "storing the last uses of secrets", p.Registry.FlushUses(ctx))
+	p.report(ctx, p.Registry.FlushUses(ctx))
 	_, err := p.Sessions.Sweep(ctx, now)
-	p.report(ctx, "sweeping sessions", err)
-	for _, table := range []struct {
-		name  string
-		sweep func(ctx context.Context, now time.Time, batch int) (int, error)
-	}{
-		{"merges", p.Users.SweepMerges}, {"replays", p.replays.Sweep}, {"key logins", p.KeyLogins.Sweep},
-		{"wallet logins", p.walletLogins.Sweep}, {"stored responses", p.responses.Sweep},
+	p.report(ctx, err)
+	for _, sweep := range []func(ctx context.Context, now time.Time, batch int) (int, error){
+		p.Users.SweepMerges, p.replays.Sweep, p.KeyLogins.Sweep, p.walletLogins.Sweep, p.responses.Sweep,
 	} {
-		_, err := table.sweep(ctx, now, sweepBatch)
-		p.report(ctx, "sweeping "+table.name, err)
+		_, err := sweep(ctx, now, sweepBatch)
+		p.report(ctx, err)
 	}
 }
 
-// report logs an error, except one of a stop.
-func (p *Parts) report(ctx context.Context, doing string, err error) {
+// report logs an error, which names what failed, except one of a stop.
+func (p *Parts) report(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		p.log.Error(doing, "error", err)
+		p.log.Error("background work failed", "error", err)
 	}
 }
