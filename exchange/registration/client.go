@@ -66,7 +66,7 @@ func (l *linter) assertionKeys(k *exchange.Keys) {
 	if k.DiscoveryURL != "" {
 		l.Add("keys.discoveryURL", "is for issuers; write jwksURL")
 	}
-	l.keys("keys", k, k.AllowPrivateAddresses)
+	l.keys(k)
 }
 
 func (l *linter) grants(c *exchange.Client) {

@@ -15,7 +15,7 @@ func LintIssuer(i *exchange.Issuer) []exchange.Problem {
 	l := &linter{}
 	l.id("id", i.ID)
 	l.issuerURL(i)
-	l.keys("keys", &i.Keys, i.Keys.AllowPrivateAddresses)
+	l.keys(&i.Keys)
 	l.algorithms(i)
 	l.audiences(i)
 	l.each("tokenTypes", i.TokenTypes, l.tokenType)

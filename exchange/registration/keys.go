@@ -3,6 +3,7 @@ package registration
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +17,7 @@ var (
 	publicKeyAlgorithms = []string{
 		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 	}
-	hmacAlgorithms = []string{"HS256", "HS384", "HS512"}
-	hmacBytes      = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
+	hmacBytes = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
 )
 
 // sources returns the names of the key sources that are set.
@@ -38,24 +38,24 @@ func sources(k *exchange.Keys) []string {
 	return out
 }
 
-func (l *linter) keys(path string, k *exchange.Keys, plainHTTP bool) {
+func (l *linter) keys(k *exchange.Keys) {
 	if set := sources(k); len(set) > 1 {
-		l.Add(path, "has %s; keys come from one source; keep one of them", strings.Join(set, " and "))
+		l.Add("keys", "has %s; keys come from one source; keep one of them", strings.Join(set, " and "))
 	}
 	for _, source := range []struct{ name, url string }{
 		{"discoveryURL", k.DiscoveryURL}, {"jwksURL", k.JWKSURL}, {"certificatesURL", k.CertificatesURL},
 	} {
 		if source.url != "" {
-			l.endpoint(path+"."+source.name, source.url, plainHTTP)
+			l.endpoint("keys."+source.name, source.url, k.AllowPrivateAddresses)
 		}
 	}
 	if k.Anchors != "" && len(k.Secrets) > 0 {
-		l.Add(path+".anchors", "has no meaning for shared secrets, which have no certificates; remove it")
+		l.Add("keys.anchors", "has no meaning for shared secrets, which have no certificates; remove it")
 	}
-	l.each(path+".pinnedSPKI", k.PinnedSPKI, l.pin)
-	l.each(path+".revokedKeys", k.RevokedKeys, l.exact)
-	l.within(path+".maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
-	l.within(path+".maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
+	l.each("keys.pinnedSPKI", k.PinnedSPKI, l.pin)
+	l.each("keys.revokedKeys", k.RevokedKeys, l.exact)
+	l.within("keys.maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
+	l.within("keys.maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
 }
 
 // pin checks a base64 SHA-256, as in RFC 7469 §2.4.
@@ -75,7 +75,7 @@ func (l *linter) algorithms(i *exchange.Issuer) {
 }
 
 func (l *linter) algorithm(path, alg string, shared bool) {
-	isHMAC := slices.Contains(hmacAlgorithms, alg)
+	_, isHMAC := hmacBytes[alg]
 	switch {
 	case strings.EqualFold(alg, "none"):
 		l.Add(path, "%s means no signature and is never accepted", exchange.Quote(alg))
@@ -84,7 +84,7 @@ func (l *linter) algorithm(path, alg string, shared bool) {
 	case shared && slices.Contains(publicKeyAlgorithms, alg):
 		l.Add(path, "%s needs a public key, but keys has secrets; write HS256", exchange.Quote(alg))
 	case !isHMAC:
-		l.oneOf(path, alg, slices.Concat(publicKeyAlgorithms, hmacAlgorithms)...)
+		l.oneOf(path, alg, slices.Concat(publicKeyAlgorithms, slices.Sorted(maps.Keys(hmacBytes)))...)
 	}
 }
 
