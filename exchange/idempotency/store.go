@@ -103,7 +103,7 @@ func New(e storage.Engine, cfg Config) *Store {
 // one whose key is leased (exchange.ReasonIdempotencyKeyInProgress).
 func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Response, *Lease, error) {
 	l := s.lease(req, now)
-	last, err := s.last(ctx, l)
+	last, err := s.find(ctx, l)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +122,7 @@ func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Respon
 	}
 	// A response may have been stored, and its lease in memory released, since the
 	// store was read.
-	newer, err := s.last(ctx, l)
+	newer, err := s.find(ctx, l)
 	if err == nil && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
 		return nil, l, nil
 	}
@@ -133,8 +133,8 @@ func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Respon
 	return s.Lookup(ctx, req, now)
 }
 
-// last returns the record of l's name, or nil if there is none.
-func (s *Store) last(ctx context.Context, l *Lease) (*storage.Row[record], error) {
+// find returns the first of the records of l's keys, or nil if there is none.
+func (s *Store) find(ctx context.Context, l *Lease) (*storage.Row[record], error) {
 	for _, key := range l.keys {
 		row, err := s.table.Get(ctx, key)
 		if err == nil {
@@ -216,37 +216,6 @@ func mac(key []byte, purpose string, parts ...string) []byte {
 	m := hmac.New(sha256.New, key)
 	m.Write(exchange.LengthPrefixed(append([]string{purpose}, parts...)...))
 	return m.Sum(nil)
-}
-
-// ParseKey parses the value of an Idempotency-Key header: the draft's string (RFC 9651 §3.3.3) without
-// parameters, or the bare text that most clients send. Two lines of the header
-// that a proxy joined (RFC 9110 §5.3) are neither.
-func ParseKey(value string) (key string, ok bool) {
-	if quoted, found := strings.CutPrefix(value, `"`); found {
-		key, ok = unquote(quoted)
-	} else {
-		key, ok = value, !strings.ContainsAny(value, ` ",`)
-	}
-	outside := func(r rune) bool { return r < ' ' || r > '~' }
-	return key, ok && len(key) >= 1 && len(key) <= 255 && !strings.ContainsFunc(key, outside)
-}
-
-// unquote parses what follows the opening quotation mark of a string.
-func unquote(s string) (string, bool) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			return b.String(), i == len(s)-1
-		case s[i] != '\\':
-		case i+1 == len(s) || s[i+1] != '"' && s[i+1] != '\\':
-			return "", false
-		default:
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return "", false
 }
 
 // Lease is the right to execute a request and to store its response.
@@ -360,4 +329,35 @@ func unlessLost(err error) error {
 		return nil
 	}
 	return err
+}
+
+// ParseKey parses the value of an Idempotency-Key header: the draft's string
+// (RFC 9651 §3.3.3) without parameters, or the bare text that most clients send.
+// Two lines of the header that a proxy joined (RFC 9110 §5.3) are neither.
+func ParseKey(value string) (key string, ok bool) {
+	if quoted, found := strings.CutPrefix(value, `"`); found {
+		key, ok = unquote(quoted)
+	} else {
+		key, ok = value, !strings.ContainsAny(value, ` ",`)
+	}
+	outside := func(r rune) bool { return r < ' ' || r > '~' }
+	return key, ok && len(key) >= 1 && len(key) <= 255 && !strings.ContainsFunc(key, outside)
+}
+
+// unquote parses what follows the opening quotation mark of a string.
+func unquote(s string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return b.String(), i == len(s)-1
+		case s[i] != '\\':
+		case i+1 == len(s) || s[i+1] != '"' && s[i+1] != '\\':
+			return "", false
+		default:
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return "", false
 }

@@ -38,8 +38,8 @@ type Code struct {
 	Expires     time.Time // of the code
 	ResendAfter time.Time // when the next code may be requested
 	key         string    // of the login
-	n           int
-	at          time.Time
+	n           int       // which of the login's codes, from 1
+	at          time.Time // as the limits have counted it
 }
 
 // NewCode makes a code for an address or, if that is empty, for the login's. It

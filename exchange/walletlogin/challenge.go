@@ -244,10 +244,10 @@ func (s *Store) CountFailure(ctx context.Context, c Challenge, now time.Time) er
 		if err != nil {
 			return err
 		}
-		next, c := row.Value, *row.Value.Current
+		next, counted := row.Value, *row.Value.Current
 		next.Current = nil
-		if c.Failures++; c.Failures < maxFailures {
-			next.Current = &c
+		if counted.Failures++; counted.Failures < maxFailures {
+			next.Current = &counted
 		}
 		return s.replace(ctx, row, next)
 	})

@@ -42,7 +42,6 @@ type clientSessions interface {
 	Start(ctx context.Context, id string, client *exchange.Client, a walletlogin.StartRequest, now time.Time) (walletlogin.Challenge, error)
 }
 
-// keyRequests keeps requests for logins by auth key.
 type keyRequests interface {
 	Open(ctx context.Context, a keylogin.Request, now time.Time) (keylogin.Login, error)
 	SpendSignature(ctx context.Context, a keylogin.Request, now time.Time) error

@@ -15,11 +15,9 @@ func (cfg Config) introspect() server.Endpoint {
 		Name: "introspect", Path: server.IntrospectPath, Event: "introspect",
 		Caller: server.FormClient, Confidential: true, OnlyRefusals: true,
 		Steps: server.Steps[string, []byte]{
-			Read: readToken,
+			Read:  readToken,
+			Check: checkToken,
 			Run: func(r *server.Request, token *string) ([]byte, error) {
-				if *token == "" {
-					return nil, errTokenMissing()
-				}
 				found, err := cfg.Sessions.Introspect(r.Context(), *token, r.Now)
 				if err != nil {
 					return nil, err

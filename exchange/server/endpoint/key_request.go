@@ -3,8 +3,6 @@ package endpoint
 import (
 	"encoding/base64"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"cambio/exchange"
 	"cambio/exchange/keylogin"
@@ -71,7 +69,7 @@ func readKeyRequest(body server.Body, in *keyRequest) error {
 		return err
 	}
 	const mostKey, s256 = 255, 43
-	if len(in.Key) > mostKey || strings.ContainsFunc(in.Key, unicode.IsControl) {
+	if !exchange.Printable(in.Key, mostKey) {
 		return server.Refused(exchange.ReasonParameterInvalid, "partnerUserId is not 1 to %d bytes without control characters", mostKey)
 	}
 	if in.CodeChallenge != "" {

@@ -14,9 +14,7 @@ func (cfg Config) logout() server.Endpoint {
 			Read: func(body server.Body, token *string) error {
 				return body.Members(server.Member{Name: "refreshToken", Into: token, Required: true})
 			},
-			Run: func(r *server.Request, token *string) (session.RevokedToken, error) {
-				return cfg.revokeToken(r, *token)
-			},
+			Run:   cfg.revokeToken,
 			Write: func(b strictjson.Buffer, _ session.RevokedToken) strictjson.Buffer { return b.Begin().End() },
 			// An unknown token is revoked, too, and proves nothing.
 			Proves: func(revoked session.RevokedToken) bool { return revoked.Session != "" },

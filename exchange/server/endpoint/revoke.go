@@ -12,13 +12,9 @@ func (cfg Config) revoke() server.Endpoint {
 	return server.Endpoint{
 		Name: "revoke", Path: server.RevokePath, Event: "revoke", Caller: server.FormClient, Browsers: true,
 		Steps: server.Steps[string, session.RevokedToken]{
-			Read: readToken,
-			Run: func(r *server.Request, token *string) (session.RevokedToken, error) {
-				if *token == "" {
-					return session.RevokedToken{}, errTokenMissing()
-				}
-				return cfg.revokeToken(r, *token)
-			},
+			Read:  readToken,
+			Check: checkToken,
+			Run:   cfg.revokeToken,
 		},
 	}
 }
@@ -29,13 +25,17 @@ func readToken(body server.Body, token *string) error {
 	return nil
 }
 
-func errTokenMissing() error {
-	return server.Refused(exchange.ReasonParameterMissing, "token is missing")
+// checkToken refuses a form without a token, once its client is authenticated.
+func checkToken(_ *server.Request, token *string) error {
+	if *token == "" {
+		return server.Refused(exchange.ReasonParameterMissing, "token is missing")
+	}
+	return nil
 }
 
 // revokeToken revokes a token for the client and records its user and session.
-func (cfg Config) revokeToken(r *server.Request, token string) (session.RevokedToken, error) {
-	revoked, err := cfg.Sessions.RevokeToken(r.Context(), token, r.Client().ID, r.Now)
+func (cfg Config) revokeToken(r *server.Request, token *string) (session.RevokedToken, error) {
+	revoked, err := cfg.Sessions.RevokeToken(r.Context(), *token, r.Client().ID, r.Now)
 	r.Token.Trail.User, r.Token.Trail.Session = revoked.User, revoked.Session
 	return revoked, err
 }

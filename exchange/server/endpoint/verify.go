@@ -44,19 +44,19 @@ func (cfg Config) verify() server.Endpoint {
 
 func (cfg Config) runVerify(r *server.Request, token *exchange.SubjectToken) (*verified, error) {
 	subject, err := cfg.decide(r, *token)
-	if err == nil {
-		claims, err := json.Marshal(subject.Claims)
-		if err != nil {
-			return nil, fmt.Errorf("writing claims: %w", err)
+	if err != nil {
+		refusal := exchange.AsError(err)
+		if refusal.Reason.Temporary() {
+			return nil, err // nothing is known about the token
 		}
-		return &verified{subject, claims}, nil
+		r.NotGranted = refusal
+		return nil, nil
 	}
-	refusal := exchange.AsError(err)
-	if refusal.Reason.Temporary() {
-		return nil, err // nothing is known about the token
+	claims, err := json.Marshal(subject.Claims)
+	if err != nil {
+		return nil, fmt.Errorf("writing claims: %w", err)
 	}
-	r.NotGranted = refusal
-	return nil, nil
+	return &verified{subject, claims}, nil
 }
 
 // decide verifies a token and decides about it. The checks are in the trail.
