@@ -6,6 +6,7 @@ package form
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"unicode/utf8"
 
@@ -91,10 +92,12 @@ func Unescape(b []byte) ([]byte, bool) {
 			case '+':
 				b[out] = ' '
 			case '%':
-				if i+2 >= len(b) || unhex[b[i+1]] < 0 || unhex[b[i+2]] < 0 {
+				if i+2 >= len(b) {
 					return nil, false
 				}
-				b[out] = byte(unhex[b[i+1]]<<4 | unhex[b[i+2]])
+				if _, err := hex.Decode(b[out:], b[i+1:i+3]); err != nil {
+					return nil, false
+				}
 				i += 2
 			default:
 				b[out] = c
@@ -104,20 +107,6 @@ func Unescape(b []byte) ([]byte, bool) {
 	}
 	return b, utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
 }
-
-// unhex is the value of a hexadecimal digit, -1 for any other byte.
-var unhex = func() (t [256]int16) {
-	for c := range t {
-		t[c] = -1
-	}
-	for i, c := range []byte("0123456789abcdef") {
-		t[c] = int16(i)
-	}
-	for i, c := range []byte("ABCDEF") {
-		t[c] = int16(10 + i)
-	}
-	return t
-}()
 
 // refuseRepeated refuses repeated names (RFC 6749 §3.2).
 func (f *Form) refuseRepeated() error {
