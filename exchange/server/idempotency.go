@@ -19,15 +19,15 @@ import (
 // with the same key gets the response that the first one got.
 
 // maxWork bounds the work for a request with an Idempotency-Key, which goes on if
-// its caller leaves. With the time in the queue it is shorter than a reservation.
+// its caller leaves. With the time in the queue it is shorter than a lease.
 const maxWork = 30 * time.Second
 
 // idempotencyState is the state of a request with an Idempotency-Key.
 type idempotencyState struct {
-	key         string                // empty: the request has none
-	replayed    *idempotency.Response // the stored response that this request gets
-	reservation *idempotency.Lease
-	cancel      context.CancelFunc // of the work under the reservation
+	key      string // empty: the request has none
+	replayed bool   // the response is a stored one
+	lease    *idempotency.Lease
+	cancel   context.CancelFunc // of the work under the lease
 }
 
 // HasKey reports whether the request has an Idempotency-Key.
@@ -50,10 +50,9 @@ func (r *Request) readIdempotencyKey() error {
 	return nil
 }
 
-// lookup replays the stored response to the same request, or reserves the right
-// to store one. An authenticated client's reservation is in the store before
-// anything is done; nothing of other callers is stored until they have proved
-// something.
+// lookup replays the stored response to the same request, or acquires the lease to
+// store one. An authenticated client's lease is in the store before anything is
+// done; nothing of other callers is stored until they have proved something.
 func (r *Request) lookup() (replayed bool, err error) {
 	if r.idempotency.key == "" || r.endpoint.NeverReplayed {
 		return false, nil
@@ -61,7 +60,7 @@ func (r *Request) lookup() (replayed bool, err error) {
 	if r.Caller.Client == nil {
 		return false, errors.New("a request with an Idempotency-Key has no client")
 	}
-	stored, reservation, err := r.server.cfg.LookupResponse(r.Context(), idempotency.Request{
+	stored, lease, err := r.server.cfg.LookupResponse(r.Context(), idempotency.Request{
 		ID: r.ID, Client: r.Client().ID, Key: r.idempotency.key, Fingerprint: r.identity(), Durable: r.Caller.Authenticated,
 	}, r.Now)
 	if err != nil {
@@ -72,7 +71,7 @@ func (r *Request) lookup() (replayed bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), maxWork)
 	r.http = r.http.WithContext(ctx)
-	r.idempotency.reservation, r.idempotency.cancel = reservation, cancel
+	r.idempotency.lease, r.idempotency.cancel = lease, cancel
 	return false, nil
 }
 
@@ -94,7 +93,7 @@ func (r *Request) replay(stored *idempotency.Response) (bool, error) {
 			return false, err
 		}
 	}
-	r.idempotency.replayed = stored
+	r.idempotency.replayed = true
 	r.status, r.out = stored.Status, append(r.out[:0], stored.Body...)
 	r.event.Reason, r.event.Replays = stored.Reason, stored.Request
 	r.Token.Trail.User, r.Token.Trail.Session = stored.User, stored.Session
@@ -126,8 +125,8 @@ func (r *Request) tokensUnused(stored *idempotency.Response) (bool, error) {
 // try anew. The response is sent in any case: what it reports is done.
 func (r *Request) storeResponse(reason exchange.Reason) {
 	defer r.onPanic(func(error) {})
-	reservation := r.idempotency.reservation
-	if reservation == nil {
+	lease := r.idempotency.lease
+	if lease == nil {
 		return
 	}
 	r.idempotency.cancel()
@@ -135,9 +134,9 @@ func (r *Request) storeResponse(reason exchange.Reason) {
 	defer cancel()
 	var err error
 	if t := &r.Token.Trail; r.isFinal(reason) {
-		err = reservation.Store(ctx, idempotency.Response{Status: r.status, Reason: reason, User: t.User, Session: t.Session, Body: string(r.out)})
+		err = lease.Store(ctx, idempotency.Response{Status: r.status, Reason: reason, User: t.User, Session: t.Session, Body: string(r.out)})
 	} else {
-		err = reservation.Release(ctx)
+		err = lease.Release(ctx)
 	}
 	if err != nil {
 		r.server.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a response is not stored",

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -68,13 +69,10 @@ func (m *metrics) meter(endpoint string) *meter {
 
 // outcome returns the label of a request that was refused for a reason, or not.
 func (r *Request) outcome(refusal exchange.Reason) string {
-	switch {
-	case r.idempotency.replayed != nil:
+	if r.idempotency.replayed {
 		return replayed
-	case refusal != "":
-		return string(refusal)
 	}
-	return granted
+	return cmp.Or(string(refusal), granted)
 }
 
 func (m *meter) observe(outcome string, took time.Duration) {
