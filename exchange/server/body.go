@@ -276,7 +276,7 @@ func Scopes(s string) ([]string, error) {
 // details accepts authorization_details (RFC 9396 §2) that are JSON; the decision
 // validates their content.
 func details(s string) (json.RawMessage, error) {
-	if s[0] != '[' || !json.Valid([]byte(s)) {
+	if !strings.HasPrefix(s, "[") || !json.Valid([]byte(s)) {
 		return nil, Refused(exchange.ReasonAuthorizationDetailsInvalid, "authorization_details is not a JSON array")
 	}
 	return json.RawMessage(s), nil

@@ -40,8 +40,11 @@ func (r *Request) authenticateBearer() error {
 		return err
 	}
 	t, err := r.server.cfg.Sessions.Parse(r.Context(), token, r.Now)
-	if err != nil {
-		return invalidBearer(err)
+	switch {
+	case err != nil && exchange.AsError(err).Reason.Temporary():
+		return err // no fault of the token's
+	case err != nil:
+		return exchange.Refuse(exchange.ReasonAccessTokenInvalid, err) // RFC 6750 §3.1
 	}
 	r.event.Client = t.Client
 	client := r.clients.Client(t.Client)
@@ -71,15 +74,6 @@ func (r *Request) checkBearer(client *exchange.CompiledClient, t *exchange.Acces
 		return malformed("X-API-Key is not the access token's client")
 	}
 	return nil
-}
-
-// invalidBearer returns the refusal of a bearer token (RFC 6750 §3.1). What is
-// temporarily unknown is no fault of the token's.
-func invalidBearer(err error) error {
-	if exchange.AsError(err).Reason.Temporary() {
-		return err
-	}
-	return exchange.Refuse(exchange.ReasonAccessTokenInvalid, err)
 }
 
 // authenticateSignature authenticates a client by its signature over the body,

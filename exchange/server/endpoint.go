@@ -225,7 +225,7 @@ func (r *Request) serveBody(next handler) error {
 func (r *Request) checkAddress() error {
 	wait, ok := r.server.cfg.Limits.Allow(r.addr, r.Now)
 	if !ok {
-		return tooManyFailures(wait)
+		return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait}
 	}
 	r.countsFailure = true
 	return nil

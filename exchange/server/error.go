@@ -23,10 +23,6 @@ func malformed(format string, args ...any) error {
 	return Refused(exchange.ReasonRequestMalformed, format, args...)
 }
 
-func tooManyFailures(wait time.Duration) error {
-	return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait}
-}
-
 // refuse makes err the response: the one place where errors are written. The caller
 // gets the reason, the description that came with it, and when to try again; the
 // rest is for the operator.

@@ -80,18 +80,13 @@ func (s *Server) newRequest(w http.ResponseWriter, h *http.Request) *Request {
 // release returns the request to the pool without its content, which includes
 // tokens. A large one is dropped.
 func (r *Request) release() {
-	if cap(r.in)+cap(r.out) <= 32<<10 {
-		r.reset()
-		requests.Put(r)
+	if cap(r.in)+cap(r.out) > 32<<10 {
+		return
 	}
-}
-
-func (r *Request) reset() {
 	clear(r.in)
 	clear(r.out)
-	in, out := r.in[:0], r.out[:0]
-	*r = Request{}
-	r.in, r.out = in, out
+	*r = Request{in: r.in[:0], out: r.out[:0]}
+	requests.Put(r)
 }
 
 // Context is that of the work, which outlasts the connection if the request has
@@ -199,11 +194,8 @@ func (r *Request) conclude(err error) (reason exchange.Reason) {
 // origin can make a browser send anything, so that does not count against the
 // address of the browser's user.
 func isGuess(status int, reason exchange.Reason) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-		return reason != exchange.ReasonOriginNotAllowed
-	}
-	return false
+	refused := status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden
+	return refused && reason != exchange.ReasonOriginNotAllowed
 }
 
 // record writes the audit event of the decision.

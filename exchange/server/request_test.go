@@ -23,7 +23,7 @@ func TestPooledRequestsAreEmpty(t *testing.T) {
 	c.checks[0] = exchange.Check{Got: "alice"}
 	c.Token.Trail.Checks = c.checks[:1]
 	in, out := c.in, c.out
-	c.reset()
+	c.release()
 	if !bytes.Equal(in, make([]byte, len(in))) || !bytes.Equal(out, make([]byte, len(out))) {
 		t.Errorf("bodies are %q and %q", in, out)
 	}

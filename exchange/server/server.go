@@ -42,7 +42,7 @@ type Config struct {
 	// CheckSecret returns the ID of the client's live secret that equals secret,
 	// empty if there is none.
 	CheckSecret func(c *exchange.Client, secret string, now time.Time) (id string)
-	// SecretUsed records that a secret has authenticated a client. Default: nothing.
+	// SecretUsed records that a secret has authenticated a client.
 	SecretUsed func(clientID, secretID string, now time.Time)
 	// Subjects verifies client assertions.
 	Subjects *subject.Verifier
@@ -152,9 +152,6 @@ func (cfg *Config) defaults() {
 	cfg.MaxQueued = cmp.Or(max(cfg.MaxQueued, 0), 1024)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []ReadyCheck { return nil }
-	}
-	if cfg.SecretUsed == nil {
-		cfg.SecretUsed = func(string, string, time.Time) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
