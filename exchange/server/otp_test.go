@@ -14,6 +14,8 @@ import (
 	"cambio/exchange/mail/mailtest"
 )
 
+// One code is mailed however often its request is repeated, and it logs a user in
+// once.
 func TestMailRequestsRepeated(t *testing.T) {
 	p := newPartners(t)
 	request := p.opened("k", false, "").str("requestId")
@@ -43,6 +45,8 @@ func wrongCode(code string) string {
 	return "000000"
 }
 
+// Of concurrent correct uses of one code, no more than its tries, one counts and
+// creates one user.
 func TestCodeHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	emailID, code := p.mailed("key-1", "alice@example.com")
@@ -64,6 +68,8 @@ func TestCodeHasOneWinner(t *testing.T) {
 	}
 }
 
+// Of concurrent users that each prove an address for one key, one gets it, and the
+// others leave nothing behind.
 func TestKeyLinkHasOneWinner(t *testing.T) {
 	p := newPartners(t)
 	type proof struct{ id, code string }
@@ -90,6 +96,7 @@ func TestKeyLinkHasOneWinner(t *testing.T) {
 	}
 }
 
+// A page does not learn whether an address is known.
 func TestAddressesAreIndistinguishable(t *testing.T) {
 	p := newPartners(t, func(c *exchange.Client) { no := false; c.AutoCreate = &no })
 	p.register()
@@ -167,6 +174,7 @@ func TestMailRequests(t *testing.T) {
 	p.want(p.send(id, "alice@example.com"), 400, exchange.ReasonChallengeInvalid)
 }
 
+// A server that cannot mail says so, and links no key.
 func TestMailUnavailable(t *testing.T) {
 	p := newPartners(t)
 	o := p.opened("key-1", false, "")
@@ -201,6 +209,8 @@ func TestMailUnavailable(t *testing.T) {
 	}
 }
 
+// A key of one user becomes another's by codes to both addresses, or by the
+// operator, and by nothing less.
 func TestRelink(t *testing.T) {
 	p := newPartners(t)
 	alice := p.login("key-1", "alice@example.com")
@@ -254,6 +264,7 @@ func TestRelink(t *testing.T) {
 	}
 }
 
+// The token endpoint accepts the same proofs.
 func TestOTPAtTheTokenEndpoint(t *testing.T) {
 	p := newPartners(t)
 	exchangeOTP := func(json string, more ...string) answer {

@@ -56,11 +56,13 @@ func TestForgedRefreshTokens(t *testing.T) {
 	}
 }
 
+// fixed returns a store whose keys are the same in each process, for fuzzing.
 func fixed(f *testing.F) *Store {
 	f.Helper()
 	return &Store{mac: []byte("0123456789abcdef0123456789abcdef")}
 }
 
+// A refresh token has one spelling, and a refused one returns no ID.
 func FuzzReadRefresh(f *testing.F) {
 	s := fixed(f)
 	const id = "019520a2-7a00-7abc-8def-0123456789ab"
@@ -79,6 +81,7 @@ func FuzzReadRefresh(f *testing.F) {
 	})
 }
 
+// Claims that decode accepts are the same after they are written and decoded again.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{"iss":"i","sub":"u","aud":["a"],"client_id":"c","scope":"r w","jti":"j","iat":1,"exp":2,"role":"x"}`,
