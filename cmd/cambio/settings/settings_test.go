@@ -65,6 +65,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown algorithm", "keys: {algorithm: HS256}", `keys.algorithm`},
 		{"rotation too often", "keys: {rotateEvery: 5m}", `keys.rotateEvery: want at least 1h`},
 		{"no requests", "limits: {maxInFlight: -1}", `limits.maxInFlight`},
+		{"no failures", "limits: {failures: -1}", `limits.failures: want 1 to 1000000`},
+		{"failures whose minutes are no duration", "limits: {failures: 200000000}", `limits.failures: want 1 to 1000000`},
 		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
 		{"mail without a host", "mail: {from: a@example.com}", `mail.host: is missing`},
