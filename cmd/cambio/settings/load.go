@@ -63,11 +63,8 @@ func (c *Config) overlay(vars map[string]string) error {
 // cause returns an error without the library's text about Go types and function
 // names.
 func cause(err error, value string) error {
-	if all, ok := errors.AsType[env.AggregateError](err); ok && len(all.Errors) > 0 {
-		if p, ok := errors.AsType[env.ParseError](all.Errors[0]); ok {
-			return yamlfile.Misread(p.Type, value, p.Err)
-		}
-		return all.Errors[0]
+	if p, ok := errors.AsType[env.ParseError](err); ok {
+		return yamlfile.Misread(p.Type, value, p.Err)
 	}
 	return err
 }
