@@ -31,8 +31,6 @@ type result struct {
 	p50, p99 time.Duration
 }
 
-func (r result) perSecond() float64 { return float64(r.requests) / r.elapsed.Seconds() }
-
 // connect opens the connections.
 func connect(addr string, requests [][]byte, connections int) (*load, error) {
 	l := &load{requests: requests, workers: make([]worker, connections)}
@@ -100,9 +98,11 @@ type worker struct {
 func (w *worker) work(l *load, until time.Time) {
 	for now := time.Now(); now.Before(until); {
 		request := l.requests[int(l.next.Add(1)-1)%len(l.requests)]
-		status, err := w.send(request)
-		if err != nil {
-			w.err = err
+		if _, w.err = w.conn.Write(request); w.err != nil {
+			return
+		}
+		var status int
+		if status, w.err = readResponse(w.in); w.err != nil {
 			return
 		}
 		if status != 200 {
@@ -112,13 +112,6 @@ func (w *worker) work(l *load, until time.Time) {
 		w.took = append(w.took, done.Sub(now))
 		now = done
 	}
-}
-
-func (w *worker) send(request []byte) (status int, err error) {
-	if _, err := w.conn.Write(request); err != nil {
-		return 0, err
-	}
-	return readResponse(w.in)
 }
 
 // readResponse reads one response with a Content-Length and returns its status.
@@ -155,10 +148,4 @@ func statusOf(line []byte) (int, error) {
 		return 0, fmt.Errorf("status line %q", line)
 	}
 	return strconv.Atoi(string(line[9:12]))
-}
-
-// formRequest returns a token request as a client without a backend sends it.
-func formRequest(addr, form string) []byte {
-	return fmt.Appendf(nil, "POST /oauth/token HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-		addr, len(form), form)
 }

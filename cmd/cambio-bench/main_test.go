@@ -66,7 +66,11 @@ func TestLogLinesOfAnyLengthAreRead(t *testing.T) {
 	if addr, err := awaitAddress(log); err != nil || addr != "127.0.0.1:8080" {
 		t.Errorf("%q, %v", addr, err)
 	}
-	printLog(log)
+	for line := range logLines(log) {
+		if line != long {
+			t.Errorf("the next line has %d bytes", len(line))
+		}
+	}
 	if _, err := log.ReadByte(); err != io.EOF {
 		t.Errorf("the log was not read to its end: %v", err)
 	}

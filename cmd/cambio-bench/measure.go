@@ -167,19 +167,11 @@ func (m *measurement) figures() (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
-	return figures{r.perSecond(), r.p50, r.p99, r.errors, m.cpu / time.Duration(r.requests)}, nil
+	perSecond := float64(r.requests) / r.elapsed.Seconds()
+	return figures{perSecond, r.p50, r.p99, r.errors, m.cpu / time.Duration(r.requests)}, nil
 }
 
-// warm sends every token to every server.
-func (b *bench) warm() error {
-	for _, t := range b.targets {
-		if err := t.warm(); err != nil {
-			return fmt.Errorf("warming %s: %w", t.name, err)
-		}
-	}
-	return nil
-}
-
+// warm sends every token to the server.
 func (t target) warm() error {
 	l, err := connect(t.process.addr, t.requests, 32)
 	if err != nil {

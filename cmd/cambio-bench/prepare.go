@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/url"
 	"os"
 	"os/exec"
@@ -114,7 +115,12 @@ func (b *bench) start(ctx context.Context) error {
 			target{i.noWrite, p, exchanges(p.addr, "stateless", b.signed)},
 			target{i.withSession, p, exchanges(p.addr, "sessions", b.signed)})
 	}
-	return b.warm()
+	for _, t := range b.targets {
+		if err := t.warm(); err != nil {
+			return fmt.Errorf("warming %s: %w", t.name, err)
+		}
+	}
+	return nil
 }
 
 // stop stops what start started.
@@ -127,14 +133,17 @@ func (b *bench) stop() error {
 	return err
 }
 
-// exchanges returns a token exchange request for each token.
+// exchanges returns a token exchange request for each token, as a client without a
+// backend sends it.
 func exchanges(addr, client string, tokens []string) [][]byte {
 	out := make([][]byte, len(tokens))
 	for i, token := range tokens {
-		out[i] = formRequest(addr, url.Values{
+		form := url.Values{
 			"grant_type": {exchange.GrantTokenExchange}, "client_id": {client}, "scope": {"read"},
 			"subject_token_type": {exchange.TypeIDToken}, "subject_token": {token},
-		}.Encode())
+		}.Encode()
+		out[i] = fmt.Appendf(nil, "POST /oauth/token HTTP/1.1\r\nHost: %s\r\n"+
+			"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", addr, len(form), form)
 	}
 	return out
 }
@@ -187,7 +196,11 @@ func (b *bench) launch(ctx context.Context, path string, args ...string) (*proce
 		return nil, errors.Join(fmt.Errorf("starting %s: %w", path, err), cmd.Process.Kill(), cmd.Wait())
 	}
 	p := &process{cmd: cmd, addr: addr}
-	p.log.Go(func() { printLog(in) })
+	p.log.Go(func() {
+		for line := range logLines(in) {
+			printLine(line)
+		}
+	})
 	b.processes = append(b.processes, p)
 	return p, nil
 }
@@ -195,26 +208,24 @@ func (b *bench) launch(ctx context.Context, path string, args ...string) (*proce
 // awaitAddress reads a log up to the line with the address. It prints the lines
 // before.
 func awaitAddress(log *bufio.Reader) (string, error) {
-	for {
-		line, err := log.ReadString('\n')
-		if _, fields, ok := strings.Cut(line, listening); ok && err == nil {
+	for line := range logLines(log) {
+		if _, fields, ok := strings.Cut(line, listening); ok {
 			return strings.Fields(fields)[0], nil
 		}
 		printLine(line)
-		if err != nil {
-			return "", fmt.Errorf("it ended before it listened: %w", err)
-		}
 	}
+	return "", errors.New("it ended before it listened")
 }
 
-// printLog prints the rest of a log. It reads lines of any length to the end: a
-// server whose standard error nothing reads stops at its next line.
-func printLog(log *bufio.Reader) {
-	for {
-		line, err := log.ReadString('\n')
-		printLine(line)
-		if err != nil {
-			return
+// logLines yields whole lines of any length to the end of a log: a server whose
+// standard error nothing reads stops at its next line.
+func logLines(log *bufio.Reader) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			line, err := log.ReadString('\n')
+			if err != nil || !yield(line) {
+				return
+			}
 		}
 	}
 }
