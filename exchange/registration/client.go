@@ -23,6 +23,8 @@ func lintClient(c *exchange.Client) []exchange.Problem {
 	l.each("subjectAudiences", c.SubjectAudiences, l.exact)
 	l.clientScopes(c)
 	l.proofs(c)
+	l.secretAddresses(c)
+	l.pageRefresh(c)
 	l.wallets(c)
 	l.each("detailTypes", c.DetailTypes, l.detailType)
 	l.checkout(c)

@@ -14,10 +14,8 @@ import (
 // The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). Each HMAC
 // needs a secret as long as its hash (RFC 7518 §3.2).
 var (
-	publicKeyAlgorithms = []string{
-		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
-	}
-	hmacBytes = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
+	publicKeyAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	hmacBytes           = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
 )
 
 // sources returns the names of the key sources that are set.

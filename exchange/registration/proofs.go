@@ -30,8 +30,6 @@ func (l *linter) proofs(c *exchange.Client) {
 	case !slices.Contains(c.Issuers, c.AsIssuer):
 		l.Add("asIssuer", "%s is not in issuers%s; add it there, or remove it here", exchange.Quote(c.AsIssuer), DidYouMean(c.AsIssuer, c.Issuers))
 	}
-	l.secretAddresses(c)
-	l.pageRefresh(c)
 }
 
 func (l *linter) pageRefresh(c *exchange.Client) {
