@@ -140,6 +140,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 		"the next line":     "issuers: [{keys: {secrets: [{value:\n  4815162342}]}}]",
 		"a chain's URL":     "clients: [{wallets: {rpc: {\"eip155:1\": ['4815162342']}}}]",
 		"a chain's line":    "clients:\n- wallets:\n    rpc:\n      eip155:1: [4815162342]",
+		"a private key":     `issuers: [{keys: {jwks: ['{"k":"4815162342"}']}}]`,
 		"a password":        "mail: {password: 4815162342}",
 		"a key":             "keyEncryptionKey: 4815162342",
 		"a quoted password": `{"password":"4815162342"}`,

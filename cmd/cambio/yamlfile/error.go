@@ -63,11 +63,11 @@ func (d *Document) error(at *token.Token, message string) Error {
 	return Error{Place: place, Message: message, Excerpt: d.excerpt(at.Position)}
 }
 
-// secret matches the first line of what an excerpt must not show: shared secrets and
-// the endpoints of chains, whose URLs may contain an API key, in a manifest;
-// passwords and keys, which have no place in a configuration. Terminals are recorded,
-// and the output of a server ends in a journal.
-var secret = regexp.MustCompile(`(?i)(\b(?:value|password|keyEncryptionKey|[a-z]\w*:\w+)(?:["']\s*:|\s*:\s)\s*)\S.*`)
+// secret matches the first line of what an excerpt must not show. In a manifest: shared
+// secrets, keys, which may be private ones by mistake, and the endpoints of chains,
+// whose URLs may contain an API key. In a configuration: passwords and keys, which have
+// no place there. Terminals are recorded, and a server's output ends in a journal.
+var secret = regexp.MustCompile(`(?i)(\b(?:value|jwks|pem|signingKeys|password|keyEncryptionKey|[a-z]\w*:\w+)(?:["']\s*:|\s*:\s)\s*)\S.*`)
 
 // excerpt returns the line at a position with a caret below its column, or
 // nothing if the file has no such line.
