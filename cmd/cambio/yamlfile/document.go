@@ -79,14 +79,15 @@ func Parse(name string, text []byte) (*Document, error) {
 	return d, nil
 }
 
-// syntax keeps the parser's position and drops its excerpt, which shows
-// neighbouring lines even where they hold secrets.
+// syntax keeps the parser's position and drops what may hold a secret: its excerpt of
+// neighbouring lines, and the text that a message repeats at its end.
 func (d *Document) syntax(err error) error {
 	e, ok := errors.AsType[yaml.Error](err)
 	if !ok {
 		return fmt.Errorf("reading %s: %w", d.name, err)
 	}
-	return Errors{d.error(e.GetToken(), e.GetMessage())}
+	message, _, _ := strings.Cut(e.GetMessage(), `: "`)
+	return Errors{d.error(e.GetToken(), message)}
 }
 
 // Decode fills into, a pointer to a struct with yaml tags. Its error is Errors,

@@ -138,6 +138,7 @@ func TestErrorsHideSecrets(t *testing.T) {
 	for name, text := range map[string]string{
 		"a number":          "issuers: [{keys: {secrets: [{value: 4815162342}]}}]",
 		"the next line":     "issuers: [{keys: {secrets: [{value:\n  4815162342}]}}]",
+		"a block's header":  "issuers: [{keys: {secrets: [{value: |4815162342}]}}]",
 		"a chain's URL":     "clients: [{wallets: {rpc: {\"eip155:1\": ['4815162342']}}}]",
 		"a chain's line":    "clients:\n- wallets:\n    rpc:\n      eip155:1: [4815162342]",
 		"a private key":     `issuers: [{keys: {jwks: ['{"k":"4815162342"}']}}]`,
