@@ -41,7 +41,7 @@ func (i *Invoices) Accept(ctx context.Context, client *exchange.CompiledClient, 
 	case "", exchange.InvoicesNone:
 		return nil
 	case exchange.InvoicesRegistered:
-		return i.listed(ctx, client.Client.ID, p)
+		return i.checkListed(ctx, client.Client.ID, p)
 	case exchange.InvoicesWebhook:
 		return i.webhooks.accept(ctx, client, p, requestID, now)
 	default:
@@ -49,7 +49,7 @@ func (i *Invoices) Accept(ctx context.Context, client *exchange.CompiledClient, 
 	}
 }
 
-func (i *Invoices) listed(ctx context.Context, client string, p exchange.Purchase) error {
+func (i *Invoices) checkListed(ctx context.Context, client string, p exchange.Purchase) error {
 	_, err := i.table.Get(ctx, key(client, p.Customer, p.Invoice))
 	if errors.Is(err, storage.ErrNotFound) {
 		return exchange.Refuse(exchange.ReasonInvoiceNotAccepted, errors.New("it is not on the list"))

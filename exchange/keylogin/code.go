@@ -46,7 +46,7 @@ type Code struct {
 // replaces the login's current code. The caller sends it, and calls
 // [Store.CancelCode] if that fails.
 func (s *Store) NewCode(ctx context.Context, client *exchange.Client, id, address string, now time.Time) (code Code, err error) {
-	err = storage.Retry(ctx, attempts, func() error {
+	err = storage.Retry(ctx, commitAttempts, func() error {
 		row, err := s.byID(ctx, client, id)
 		if err == nil {
 			code, err = s.newCode(ctx, row, address, now)
@@ -86,7 +86,7 @@ func (s *Store) newCode(ctx context.Context, row storage.Row[login], address str
 // CancelCode invalidates a code that could not be sent. It does not count against
 // the address's codes in an hour.
 func (s *Store) CancelCode(ctx context.Context, c Code, now time.Time) error {
-	return storage.Retry(ctx, attempts, func() error {
+	return storage.Retry(ctx, commitAttempts, func() error {
 		row, err := s.table.Get(ctx, c.key)
 		if err != nil {
 			return err
@@ -162,12 +162,12 @@ func (s *Store) VerifyCode(ctx context.Context, client *exchange.Client, p CodeP
 // attempt counts an attempt before it compares the code: of concurrent attempts
 // no more are compared than counted.
 func (s *Store) attempt(ctx context.Context, client *exchange.Client, id, code string, now time.Time) (row storage.Row[login], err error) {
-	err = storage.Retry(ctx, attempts, func() error {
+	err = storage.Retry(ctx, commitAttempts, func() error {
 		row, err = s.byCodeID(ctx, client, id)
 		if err != nil {
 			return err
 		}
-		return s.count(ctx, row, now)
+		return s.countAttempt(ctx, row, now)
 	})
 	if err != nil {
 		return row, err
@@ -192,7 +192,7 @@ func (s *Store) byCodeID(ctx context.Context, client *exchange.Client, id string
 	return row, nil
 }
 
-func (s *Store) count(ctx context.Context, row storage.Row[login], now time.Time) error {
+func (s *Store) countAttempt(ctx context.Context, row storage.Row[login], now time.Time) error {
 	v, code := row.Value, *row.Value.Code
 	if !code.Expires.After(now) || code.Tries >= maxAttempts {
 		return invalid("the code has expired, or was attempted too often")

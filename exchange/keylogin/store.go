@@ -31,7 +31,7 @@ const (
 	codeLifetime  = 10 * time.Minute
 	// signatureMemory is how long a used signature is remembered at least.
 	signatureMemory = 24 * time.Hour
-	attempts        = 16 // at a change that conflicts with others
+	commitAttempts  = 16 // at a change that conflicts with others
 )
 
 // Config configures a [Store]. All fields are required.
