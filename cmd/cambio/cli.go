@@ -44,7 +44,7 @@ func (c *cli) main(ctx context.Context, args []string) int {
 }
 
 func (c *cli) root() *cobra.Command {
-	root := c.group("cambio", "A token-exchange server", `Cambio is a token-exchange server: an app presents proof of a login it already
+	root := group("cambio", "A token-exchange server", `Cambio is a token-exchange server: an app presents proof of a login it already
 has, and gets a scoped session for its API. The proof is an issuer's ID token, a
 backend's assertion, a mailed code, a one-time token or a wallet's signature.
 

@@ -12,13 +12,13 @@ import (
 )
 
 func (c *cli) client() *cobra.Command {
-	return c.group("client", "Manage clients",
+	return group("client", "Manage clients",
 		`A client is an app that may present tokens. What it may do is listed in its
 registration; what is not listed is refused. A public client (--auth none) is a
 page or an app that cannot keep a secret: its browser origins are checked.`, `  cambio client add shop --issuer google --audience https://api.example.com --origin https://shop.example.com
   cambio client list`,
 		c.clientAdd(), c.clientList(), c.clientShow(), c.clientRemove(), c.clientRotate(),
-		c.group("secret", "Manage the secrets of a client",
+		group("secret", "Manage the secrets of a client",
 			`A client that authenticates by client_secret_basic or client_secret_post has at
 most two valid secrets. Only their MACs are stored: a lost secret cannot be shown
 again, only replaced with cambio client rotate.`, `  cambio client secret list backend
@@ -172,7 +172,7 @@ with --client CLIENT.`, `  cambio client secret list backend
 
 func (c *cli) detailType() *cobra.Command {
 	types := table[exchange.DetailType]{"TYPE SCOPE", func(t exchange.DetailType) []string { return []string{t.Type, t.Scope} }}
-	return c.group("detail-type", "Manage types of authorization_details",
+	return group("detail-type", "Manage types of authorization_details",
 		`A type of authorization_details (RFC 9396) is registered with a JSON Schema in a
 manifest: see cambio apply. A client requests the types that its detailTypes
 list, with a token that has the type's scope. The type checkout is built in.`, `  cat > types.yaml <<'EOF'

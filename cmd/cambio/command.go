@@ -34,7 +34,7 @@ func usage(cmd *cobra.Command, err error) error {
 }
 
 // group returns a command that only holds other commands.
-func (c *cli) group(use, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
+func group(use, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: use, Short: short, Long: long, Example: example,
 		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
@@ -121,7 +121,7 @@ func required(cmd *cobra.Command, flag string) {
 }
 
 // request returns the run function of a command that shows what a call of the
-// admin API returns: as JSON, or as print writes it.
+// admin API returns: as JSON, or as print writes it unless that is nil.
 func request[T any](c *cli, call func(ctx context.Context, api *admin.Client, args []string) (T, error), print func(T)) runFunc {
 	return func(ctx context.Context, args []string) error {
 		api, err := c.admin()
@@ -131,6 +131,9 @@ func request[T any](c *cli, call func(ctx context.Context, api *admin.Client, ar
 		v, err := call(ctx, api, args)
 		if err != nil {
 			return err
+		}
+		if print == nil {
+			return c.show(v, nil)
 		}
 		return c.show(v, func() { print(v) })
 	}
@@ -150,15 +153,6 @@ func get[T any](c *cli, call func(*admin.Client, context.Context, string) (T, er
 	return request(c, func(ctx context.Context, api *admin.Client, args []string) (T, error) {
 		return call(api, ctx, args[0])
 	}, print)
-}
-
-// getJSON is like get for a record that is shown as JSON whatever --output says.
-func getJSON[T any](c *cli, call func(*admin.Client, context.Context, string) (T, error)) runFunc {
-	show := get(c, call, func(T) {})
-	return func(ctx context.Context, args []string) error {
-		c.output = "json"
-		return show(ctx, args)
-	}
 }
 
 // act returns the run function of a command that changes the record that its
@@ -185,14 +179,14 @@ const maxPage = 1000
 // the server bounds what it reads for each response. It returns where the next
 // page begins, empty at the end.
 func pages[T any](from string, limit int, get func(from string, limit int) (page []T, next string, err error)) (all []T, next string, err error) {
-	all = []T{}
+	all, next = []T{}, from
 	for {
-		page, next, err := get(from, min(limit, maxPage))
-		if err != nil {
+		var page []T
+		if page, next, err = get(next, min(limit, maxPage)); err != nil {
 			return all, "", err
 		}
-		all = append(all, page...)
-		if from, limit = next, limit-len(page); from == "" || limit <= 0 {
+		all, limit = append(all, page...), limit-len(page)
+		if next == "" || limit <= 0 {
 			return all, next, nil
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *cli) invoice() *cobra.Command {
-	return c.group("invoice", "Manage the invoices that checkout tokens may be for",
+	return group("invoice", "Manage the invoices that checkout tokens may be for",
 		`A client whose checkout has invoices: registered gets checkout tokens only for
 the invoices on its list. With invoices: webhook the server asks the client's own
 system instead; with none it accepts what the client requests.`, `  cambio invoice add shop --customer c-1 i-1 i-2

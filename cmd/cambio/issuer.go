@@ -14,7 +14,7 @@ import (
 )
 
 func (c *cli) issuer() *cobra.Command {
-	return c.group("issuer", "Manage issuers",
+	return group("issuer", "Manage issuers",
 		`An issuer is a party whose tokens are accepted: an OpenID provider, or any other
 that signs JWTs with keys the server can get. Its ID is part of every user's
 identity here, so an ID stays bound to its URL even after the issuer was removed.

@@ -7,7 +7,7 @@ import (
 )
 
 func (c *cli) key() *cobra.Command {
-	return c.group("key", "Manage the server's signing keys",
+	return group("key", "Manage the server's signing keys",
 		`The server signs its tokens with one active key. The next key is published
 before it signs, and a retired one until the last token it signed has expired, so
 that rotation fails no request. Keys rotate by themselves, every 30 days by default.`, `  cambio key list

@@ -100,11 +100,11 @@ func hintForStatus(status int) string {
 	return ""
 }
 
-// show prints v as JSON if the command line requests that, and otherwise as
-// text prints it. It returns the first error of writing: a secret that is shown
+// show prints v as JSON if the command line requests that or text is nil, and
+// otherwise as text prints it. It returns the first error of writing: a secret that is shown
 // once must not be lost without one.
 func (c *cli) show(v any, text func()) error {
-	if c.output != "json" {
+	if c.output != "json" && text != nil {
 		out := &checkedWriter{Writer: c.out}
 		c.out = out
 		text()

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *cli) session() *cobra.Command {
-	return c.group("session", "Manage sessions",
+	return group("session", "Manage sessions",
 		`A session is created by an exchange of one proof and records its user, its client,
 its issuer and the issuer's key. Only clients with refresh tokens have stored
 sessions; tokens of other clients are revoked by user, client, issuer, key or subject
@@ -64,7 +64,7 @@ func (c *cli) sessionShow() *cobra.Command {
 	return c.verb("show ID", "Show a session",
 		`Shows everything that is stored of a session, as JSON: its user, its proof, its
 rules, and the verified claims by which each refresh is decided.`, `  cambio session show SESSION-ID`,
-		cobra.ExactArgs(1), getJSON(c, (*admin.Client).Session))
+		cobra.ExactArgs(1), get(c, (*admin.Client).Session, nil))
 }
 
 func (c *cli) sessionRevoke() *cobra.Command {

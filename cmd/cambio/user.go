@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) user() *cobra.Command {
-	return c.group("user", "Manage users",
+	return group("user", "Manage users",
 		`A user is created when a subject of an issuer is first seen, and is known by its
 links: each maps a subject of an issuer, or one of a client's own users, to the user.
 E-mail and name are for display; users are never found or merged by them.
@@ -129,10 +129,10 @@ document holds no secrets, but much that is personal.
 It is the server's part of the response to a request for access under data protection
 law. It leaves out the audit log, which is yours to keep and to search, and what is
 stored for a day at most, such as responses kept for clients that retry.`, `  cambio user export USER-ID > user.json`,
-		cobra.ExactArgs(1), getJSON(c, func(api *admin.Client, ctx context.Context, id string) (admin.UserExport, error) {
+		cobra.ExactArgs(1), get(c, func(api *admin.Client, ctx context.Context, id string) (admin.UserExport, error) {
 			export, err := api.ExportUser(ctx, id)
 			return export, unknown("user", err)
-		}))
+		}, nil))
 }
 
 func (c *cli) userDisable() *cobra.Command {

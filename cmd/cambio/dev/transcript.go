@@ -27,25 +27,18 @@ func NewURLs(port int, folder string) URLs {
 	}
 }
 
-// verifier and challenge are a fixed PKCE pair (RFC 7636 §4), so that the
-// transcript needs only curl and sed.
-const (
-	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-)
-
 // names is the data of the templates.
 type names struct {
 	URLs
 	Demo
 	App, Backend, Partner, Wallets, Vendor, VendorApp string
-	Read, Host, Verifier, Challenge, Environment      string
+	Read, Host, Environment                           string
 }
 
 func namesOf(u URLs, d Demo) names {
 	return names{
 		u, d, ClientID, BackendID, PartnerID, WalletsID, VendorID, VendorApp,
-		ScopeRead, strings.TrimPrefix(u.API, "http://"), verifier, challenge, EnvironmentFile,
+		ScopeRead, strings.TrimPrefix(u.API, "http://"), EnvironmentFile,
 	}
 }
 
@@ -58,6 +51,7 @@ func WriteTranscript(w io.Writer, u URLs, d Demo) error {
 	return nil
 }
 
+// transcript has a fixed PKCE pair (RFC 7636 §4), so that it needs only curl and sed.
 var transcript = template.Must(template.New("transcript").Parse(`
 Cambio     {{.Cambio}}
 Provider   {{.Provider}}   users alice and bob, password = name; bob's e-mail is unverified
@@ -76,10 +70,10 @@ Everything is in {{.Folder}}, trust.yaml and audit.log too, and is deleted when 
 field() { sed -n 's/.*"'$1'":"\([^"]*\)".*/\1/p'; }
 
 # 1. Log in at the provider as its app would: authorization code with PKCE.
-LOGIN=$(curl -s -o /dev/null -w '%{redirect_url}' '{{.Provider}}/authorize?client_id={{.App}}&response_type=code&scope=openid+email+profile&redirect_uri={{.Callback}}&code_challenge={{.Challenge}}&code_challenge_method=S256')
+LOGIN=$(curl -s -o /dev/null -w '%{redirect_url}' '{{.Provider}}/authorize?client_id={{.App}}&response_type=code&scope=openid+email+profile&redirect_uri={{.Callback}}&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256')
 NEXT=$(curl -s -o /dev/null -w '%{redirect_url}' "$LOGIN" -d username=alice -d password=alice)
 CODE=$(curl -s -o /dev/null -w '%{redirect_url}' "$NEXT" | sed 's/.*code=\([^&]*\).*/\1/')
-ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.App}} -d redirect_uri={{.Callback}} -d code_verifier={{.Verifier}} --data-urlencode code="$CODE" | field id_token)
+ID_TOKEN=$(curl -s {{.Provider}}/oauth/token -d grant_type=authorization_code -d client_id={{.App}} -d redirect_uri={{.Callback}} -d code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk --data-urlencode code="$CODE" | field id_token)
 
 # 2. Exchange the ID token for a session.
 SESSION=$(curl -s {{.Cambio}}/oauth/token -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d client_id={{.App}} -d subject_token_type=urn:ietf:params:oauth:token-type:id_token -d subject_token="$ID_TOKEN" -d scope={{.Read}})
