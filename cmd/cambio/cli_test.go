@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"cambio/cmd/cambio/docs"
 	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
 	"cambio/exchange/admin"
@@ -233,6 +234,23 @@ func TestPortInUse(t *testing.T) {
 		run := &cli{in: strings.NewReader(""), out: io.Discard, err: &text, environ: []string{row.environment, "CAMBIO_DATABASE=" + filepath.Join(dir, "cambio.db")}}
 		if got := run.main(t.Context(), strings.Fields(row.args)); got != exitFailed || !strings.Contains(text.String(), row.hint) {
 			t.Errorf("cambio %s: %d, %s", row.args, got, text.String())
+		}
+	}
+}
+
+// What users chose cannot act on the operator's terminal, and stays the same JSON.
+func TestOutputHasNoTerminalControls(t *testing.T) {
+	const name = "a\x1b[2Jb\u009b2Jc\u202ed\x7fé"
+	for _, output := range []string{"json", "text"} {
+		var out strings.Builder
+		c := &cli{out: &out, output: output}
+		err := c.show(name, func() { topicTable.print(c.out, docs.Topic{Name: name}) })
+		if err != nil || strings.ContainsAny(out.String(), "\x1b\u009b\u202e\x7f") || !strings.Contains(out.String(), "é") {
+			t.Errorf("%s: %q, %v", output, out.String(), err)
+		}
+		var got string
+		if err := json.Unmarshal([]byte(out.String()), &got); output == "json" && (err != nil || got != name) {
+			t.Errorf("read back as %q, %v", got, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -110,11 +112,22 @@ func (c *cli) show(v any, text func()) error {
 		text()
 		return out.err
 	}
-	enc := json.NewEncoder(c.out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.out.Write(terminalControl.ReplaceAllFunc(b.Bytes(), func(r []byte) []byte {
+		return fmt.Appendf(nil, `\u%04x`, []rune(string(r))[0])
+	}))
+	return err
 }
+
+// terminalControl matches what could act on a terminal and JSON does not escape:
+// claims hold text that users chose.
+var terminalControl = regexp.MustCompile(`[\x{7f}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
 
 // checkedWriter keeps the first error of writing.
 type checkedWriter struct {

@@ -15,26 +15,26 @@ import (
 // The clients of the demo besides the demo app.
 const (
 	BackendID = "demo-backend" // injects sessions and gets checkout tokens
-	PartnerID = "demo-partner" // has an auth key for each user
+	partnerID = "demo-partner" // has an auth key for each user
 	WalletsID = "demo-wallets" // opens sessions for wallets
 )
 
 // The vendor whose app's tokens are exchanged, and the client ID of the app there.
 const (
-	VendorID  = "demo-vendor"
-	VendorApp = "demo-vendor-app"
+	vendorID  = "demo-vendor"
+	vendorApp = "demo-vendor-app"
 )
 
 // Demo holds the keys and secrets of these clients and of the vendor.
 type Demo struct {
-	SigningKey    string // the partner's public key, in PEM
+	PartnerKey    string // the partner's public key, in PEM
 	VendorSecret  string
 	BackendSecret string
 	WalletsSecret string
 }
 
-// signingKeyFile is the demo partner's private key, in the folder.
-const signingKeyFile = "partner.pem"
+// partnerKeyFile is the demo partner's private key, in the folder.
+const partnerKeyFile = "partner.pem"
 
 // NewDemo creates the keys that the server does not create: the vendor's secret,
 // and the demo partner's key, which it writes to the folder.
@@ -51,34 +51,34 @@ func NewDemo(folder string) (Demo, error) {
 	if err != nil {
 		return Demo{}, err
 	}
-	file := filepath.Join(folder, signingKeyFile)
+	file := filepath.Join(folder, partnerKeyFile)
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
 		return Demo{}, fmt.Errorf("writing the demo partner's key: %w", err)
 	}
 	return Demo{
-		SigningKey:   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
+		PartnerKey:   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
 		VendorSecret: rand.Text() + rand.Text(), // 260 bits
 	}, nil
 }
 
-// EnvironmentFile is the shell script in the folder that sets the variables that
+// environmentFile is the shell script in the folder that sets the variables that
 // the manual's samples use.
-const EnvironmentFile = "demo.env"
+const environmentFile = "demo.env"
 
-// WriteEnvironment writes EnvironmentFile.
+// WriteEnvironment writes environmentFile.
 func (d Demo) WriteEnvironment(u URLs) error {
 	var b strings.Builder
 	for _, v := range [][2]string{
 		{"CAMBIO", u.Cambio}, {"PROVIDER", u.Provider}, {"API", u.API}, {"FOLDER", u.Folder}, {"APP", ClientID},
 		{"BACKEND", BackendID}, {"BACKEND_SECRET", d.BackendSecret},
-		{"PARTNER", PartnerID}, {"PARTNER_KEY", filepath.Join(u.Folder, signingKeyFile)},
+		{"PARTNER", partnerID}, {"PARTNER_KEY", filepath.Join(u.Folder, partnerKeyFile)},
 		{"WALLETS", WalletsID}, {"WALLETS_SECRET", d.WalletsSecret},
-		{"VENDOR", VendorID}, {"VENDOR_APP", VendorApp}, {"VENDOR_SECRET", d.VendorSecret},
+		{"VENDOR", vendorID}, {"VENDOR_APP", vendorApp}, {"VENDOR_SECRET", d.VendorSecret},
 		{"MAIL", filepath.Join(u.Folder, mailFile)},
 	} {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], v[1])
 	}
-	if err := os.WriteFile(filepath.Join(u.Folder, EnvironmentFile), []byte(b.String()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(u.Folder, environmentFile), []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("writing the demo's environment: %w", err)
 	}
 	return nil
@@ -126,7 +126,7 @@ clients:
     checkout: {audience: {{.API}}}
   - id: {{.Partner}}
     proofs: [otp, one-time-token]
-    authKeys: {signingKeys: {{printf "%q" .SigningKey}}}
+    authKeys: {signingKeys: {{printf "%q" .PartnerKey}}}
     scopes: [{{.Read}}]
     defaultScopes: [{{.Read}}]
     audiences: [{{.API}}]

@@ -31,7 +31,7 @@ func TestDemo(t *testing.T) {
 	if err := demo.WriteEnvironment(urls); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(urls.Folder, EnvironmentFile))
+	text, err := os.ReadFile(filepath.Join(urls.Folder, environmentFile))
 	if err != nil || !strings.Contains(string(text), "export BACKEND_SECRET=ssk_backend\n") || !strings.Contains(string(text), demo.VendorSecret) {
 		t.Errorf("the environment is %s: %v", text, err)
 	}

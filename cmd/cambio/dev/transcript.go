@@ -37,8 +37,8 @@ type names struct {
 
 func namesOf(u URLs, d Demo) names {
 	return names{
-		u, d, ClientID, BackendID, PartnerID, WalletsID, VendorID, VendorApp,
-		ScopeRead, strings.TrimPrefix(u.API, "http://"), EnvironmentFile,
+		u, d, ClientID, BackendID, partnerID, WalletsID, vendorID, vendorApp,
+		ScopeRead, strings.TrimPrefix(u.API, "http://"), environmentFile,
 	}
 }
 
