@@ -17,21 +17,13 @@ type runFunc func(ctx context.Context, args []string) error
 
 // usageError is a command line that was not understood.
 type usageError struct {
-	command string // with its parents
-	line    string // the usage line of a command that does something
-	err     error
+	cmd *cobra.Command
+	err error
 }
 
 func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
 
-func usage(cmd *cobra.Command, err error) error {
-	e := &usageError{command: cmd.CommandPath(), err: err}
-	if !cmd.HasSubCommands() {
-		e.line = cmd.UseLine()
-	}
-	return e
-}
+func usage(cmd *cobra.Command, err error) error { return &usageError{cmd, err} }
 
 // group returns a command that only holds other commands.
 func group(use, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
@@ -106,18 +98,28 @@ func miscounted(use string, given []string, err error) error {
 	return fmt.Errorf("unexpected argument %q", given[len(given)-1])
 }
 
-// required makes the absence of a flag a usage error.
-func required(cmd *cobra.Command, flag string) {
-	args := cmd.Args
-	cmd.Args = func(cmd *cobra.Command, given []string) error {
-		if err := args(cmd, given); err != nil {
+// check makes what is wrong with flags and arguments together a usage error.
+func check(cmd *cobra.Command, wrong func(args []string) error) {
+	before := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := before(cmd, args); err != nil {
 			return err
 		}
-		if !cmd.Flags().Changed(flag) {
-			return usage(cmd, fmt.Errorf("--%s is missing", flag))
+		if err := wrong(args); err != nil {
+			return usage(cmd, err)
 		}
 		return nil
 	}
+}
+
+// required makes the absence of a flag a usage error.
+func required(cmd *cobra.Command, flag string) {
+	check(cmd, func([]string) error {
+		if !cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--%s is missing", flag)
+		}
+		return nil
+	})
 }
 
 // request returns the run function of a command that shows what a call of the

@@ -45,10 +45,10 @@ func (c *cli) report(err error) int {
 	}
 	if e, ok := errors.AsType[*usageError](err); ok {
 		c.say("error", e.Error())
-		if e.line != "" {
-			c.say("usage", e.line)
+		if !e.cmd.HasSubCommands() {
+			c.say("usage", e.cmd.UseLine())
 		}
-		c.say("hint", "see: "+e.command+" --help")
+		c.say("hint", "see: "+e.cmd.CommandPath()+" --help")
 		return exitUsage
 	}
 	if e, ok := errors.AsType[yamlfile.Errors](err); ok {
@@ -84,7 +84,7 @@ func hintFor(err error) string {
 		return e.hint
 	}
 	if e, ok := errors.AsType[*admin.Error](err); ok {
-		return hintForStatus(e.Status)
+		return statusHints[e.Status]
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return "no server listens there: start one with: cambio serve, or name its admin listener with --admin"
@@ -92,14 +92,10 @@ func hintFor(err error) string {
 	return ""
 }
 
-func hintForStatus(status int) string {
-	switch status {
-	case http.StatusUnauthorized:
-		return "the token file is not this server's; name the right one with --admin-token-file"
-	case http.StatusMisdirectedRequest:
-		return `add the name to "adminHosts" in the server's configuration, or call it by 127.0.0.1`
-	}
-	return ""
+// statusHints says what to do about error responses of the admin API: status → hint.
+var statusHints = map[int]string{
+	http.StatusUnauthorized:       "the token file is not this server's; name the right one with --admin-token-file",
+	http.StatusMisdirectedRequest: `add the name to "adminHosts" in the server's configuration, or call it by 127.0.0.1`,
 }
 
 // show prints v as JSON if the command line requests that or text is nil, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,12 +80,16 @@ those too, remove the issuer or the client, or list the key in revokedKeys.`, ` 
   cambio session revoke --issuer google --subject 110169484474386276334
   cambio session revoke --issuer google --key THUMBPRINT
   cambio session revoke --issuer client:shop-backend --key SECRET-ID`,
-		cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
-			if len(args) > 0 {
-				r.Session = args[0]
-			}
-			return c.revoke(ctx, r)
-		})
+		cobra.MaximumNArgs(1), request(c, func(ctx context.Context, api *admin.Client, _ []string) (admin.Revocation, error) {
+			return r, api.Revoke(ctx, r)
+		}, func(admin.Revocation) { fmt.Fprintln(c.out, "revoked") }))
+	check(cmd, func(args []string) error {
+		r.Session = strings.Join(args, "")
+		if _, err := r.Parse(); err != nil {
+			return errors.New("give a session ID, --user, --client, or --issuer with at most one of --key and --subject")
+		}
+		return nil
+	})
 	f := cmd.Flags()
 	f.StringVar(&r.User, "user", "", "revoke all of this user `ID`")
 	f.StringVar(&r.Client, "client", "", "revoke all of this client `ID`")
@@ -92,13 +97,4 @@ those too, remove the issuer or the client, or list the key in revokedKeys.`, ` 
 	f.StringVar(&r.Key, "key", "", "with --issuer: only those that this key authenticated, by `thumbprint` or ID of a secret")
 	f.StringVar(&r.Subject, "subject", "", "with --issuer: only those of this `sub`")
 	return cmd
-}
-
-func (c *cli) revoke(ctx context.Context, r admin.Revocation) error {
-	if _, err := r.Parse(); err != nil {
-		return &usageError{command: "cambio session revoke", err: errors.New("give a session ID, --user, --client, or --issuer with at most one of --key and --subject")}
-	}
-	return request(c, func(ctx context.Context, api *admin.Client, _ []string) (admin.Revocation, error) {
-		return r, api.Revoke(ctx, r)
-	}, func(admin.Revocation) { fmt.Fprintln(c.out, "revoked") })(ctx, nil)
 }

@@ -49,12 +49,6 @@ func (a *api) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenCla
 	return claims
 }
 
-// order is one order of the demo API.
-type order struct {
-	ID   int    `json:"id"`
-	Item string `json:"item"`
-}
-
 func (a *api) orders(w http.ResponseWriter, r *http.Request) {
 	claims := a.token(w, r)
 	switch {
@@ -62,7 +56,7 @@ func (a *api) orders(w http.ResponseWriter, r *http.Request) {
 	case !slices.Contains(claims.Scopes, ScopeRead):
 		refuse(w, http.StatusForbidden, ` error="insufficient_scope", scope="`+ScopeRead+`"`)
 	default:
-		writeJSON(w, map[string]any{"user": claims.Subject, "orders": []order{{1, "tea"}, {2, "cake"}}})
+		writeJSON(w, map[string]any{"user": claims.Subject, "orders": []map[string]any{{"id": 1, "item": "tea"}, {"id": 2, "item": "cake"}}})
 	}
 }
 
