@@ -81,7 +81,8 @@ type handler func(r *Request) error
 
 // pipeline runs the steps of an endpoint that follow its media type.
 type pipeline[In, Out any] struct {
-	begin  func(*grant.Request)
+	grantType, subjectTokenType string // of [TokenSteps]
+
 	read   func(Body, *grant.Request, *In) error
 	check  func(*Request, *In) error
 	tokens bool
@@ -118,9 +119,7 @@ func (p *pipeline[In, Out]) serve(r *Request) error {
 // admit reads the parameters, authenticates the client and checks what depends
 // on it.
 func (p *pipeline[In, Out]) admit(r *Request, in *In) error {
-	if p.begin != nil {
-		p.begin(&r.Token)
-	}
+	r.Token.GrantType, r.Token.SubjectTokenType = p.grantType, p.subjectTokenType
 	early := r.endpoint.Caller.precedesParameters()
 	if early {
 		if err := r.authenticate(); err != nil {
@@ -163,7 +162,7 @@ func (s Steps[In, Out]) pipeline() handler {
 
 func (s TokenSteps[In]) pipeline() handler {
 	p := &pipeline[In, *grant.Response]{check: s.Check, tokens: true, write: s.Write}
-	p.begin = func(t *grant.Request) { t.GrantType, t.SubjectTokenType = s.GrantType, s.SubjectTokenType }
+	p.grantType, p.subjectTokenType = s.GrantType, s.SubjectTokenType
 	if s.Read != nil {
 		p.read = func(body Body, t *grant.Request, in *In) error { return s.Read(body, in, t) }
 	}
