@@ -26,6 +26,10 @@ func TestConfidentialClientsAreLikeUnknownOnes(t *testing.T) {
 		"Basic": func(client string) ([]string, []string) {
 			return nil, []string{"Authorization", basicAuth(client, "guess")}
 		},
+		"an X-API-Key": func(client string) ([]string, []string) { return nil, []string{"X-API-Key", client} },
+		"an X-Server-Secret": func(client string) ([]string, []string) {
+			return nil, []string{"X-API-Key", client, "X-Server-Secret", "guess"}
+		},
 		"an assertion": func(client string) ([]string, []string) {
 			return []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", assertion(client)}, nil
 		},
@@ -42,7 +46,12 @@ func TestConfidentialClientsAreLikeUnknownOnes(t *testing.T) {
 				if origin != "" {
 					headers = append(headers, "Origin", origin)
 				}
-				attempt := func() answer { return p.form("/oauth/token", exchangeParams("x", params...), headers...) }
+				attempt := func() answer {
+					if params == nil && headers[0] == "X-API-Key" {
+						return p.post("/auth/external/exchange", `{"token":"x"}`, headers...)
+					}
+					return p.form("/oauth/token", exchangeParams("x", params...), headers...)
+				}
 				first, n := attempt(), 1
 				for n < 15 && attempt().status == first.status {
 					n++
