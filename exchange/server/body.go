@@ -38,8 +38,8 @@ func (r *Request) body() (Body, error) {
 
 // readBody reads the body. Nothing may be in the query, which ends up in logs and
 // histories.
-func (r *Request) readBody(media string) error {
-	h := r.http
+func (r *Request) readBody() error {
+	h, media := r.http, r.endpoint.Caller.media()
 	if h.URL.RawQuery != "" || h.URL.ForceQuery {
 		return malformed("parameters belong in the body, not in the query")
 	}

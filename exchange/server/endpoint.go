@@ -196,15 +196,14 @@ func (r *Request) refuseDPoP() error {
 	return Refused(exchange.ReasonParameterInvalid, "DPoP is not supported: tokens are Bearer tokens, ask without a DPoP header")
 }
 
-// serveBody serves a request with a body, whose endpoint's steps are next: steps
-// 4 to 6 of the package comment. A failure from here on counts against the
-// caller's address.
-func (r *Request) serveBody(next handler) error {
+// serveBody serves a request with a body: steps 4 to 6 of the package comment, then
+// those of the endpoint. A failure from here on counts against the caller's address.
+func (r *Request) serveBody() error {
 	s := r.server
 	if err := r.checkAddress(); err != nil {
 		return err
 	}
-	if err := r.readBody(r.endpoint.Caller.media()); err != nil {
+	if err := r.readBody(); err != nil {
 		return err
 	}
 	if r.endpoint.Caller != FormClient { // the RFCs' endpoints have retries of their own
@@ -217,7 +216,7 @@ func (r *Request) serveBody(next handler) error {
 	}
 	defer s.gate.Leave()
 	r.event.Name = r.endpoint.Event
-	return next(r)
+	return r.endpoint.handle(r)
 }
 
 // checkAddress slows down an address that has failed too often.
@@ -268,7 +267,7 @@ func (s *Server) addRoutes(prefix string) {
 	get("health", "/healthz", false, s.ready)
 	s.routes[metadataPath+prefix] = s.routes[metadataPath]
 	s.routes[openidPath+prefix] = s.routes[openidPath]
-	s.preflights = s.metrics.meter("preflight")
+	s.preflightMeter = s.metrics.meter("preflight")
 	s.notFound = &route{meter: s.metrics.meter("unknown")}
 }
 

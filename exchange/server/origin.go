@@ -67,7 +67,7 @@ func (s *Server) servePreflight(r *Request) {
 	if r.w.Header().Get("Access-Control-Allow-Origin") == "" {
 		outcome = string(exchange.ReasonOriginNotAllowed)
 	}
-	s.preflights.observe(outcome, s.cfg.Now().Sub(r.Now))
+	s.preflightMeter.observe(outcome, s.cfg.Now().Sub(r.Now))
 }
 
 // ClientsChanged updates the origins of preflights and the types of
@@ -79,23 +79,23 @@ func (s *Server) ClientsChanged() {
 	}
 	var usable []string
 	for _, o := range s.cfg.Clients().Origins() {
-		_, err := cors.NewMiddleware(preflights([]string{o}))
+		_, err := cors.NewMiddleware(corsConfig([]string{o}))
 		if err != nil || strings.Contains(o, "*") { // a pattern to the middleware, a mistake here
 			s.cfg.Logger.Error("an origin cannot be used in browsers", "origin", exchange.Clip(o), "error", err)
 			continue
 		}
 		usable = append(usable, o)
 	}
-	cfg := preflights(usable)
+	cfg := corsConfig(usable)
 	if len(usable) > 0 && s.preflight.Reconfigure(&cfg) == nil {
 		return
 	}
 	_ = s.preflight.Reconfigure(nil) // allows none; nil is always accepted
 }
 
-// preflights is the CORS of every path that browsers call: exact origins, no
+// corsConfig is the CORS of every path that browsers call: exact origins, no
 // credentials.
-func preflights(origins []string) cors.Config {
+func corsConfig(origins []string) cors.Config {
 	return cors.Config{
 		Origins:         origins,
 		Methods:         []string{http.MethodGet, http.MethodPost},

@@ -165,7 +165,7 @@ func (r *Request) serve() (err error) {
 	if e.method != http.MethodPost {
 		return e.handle(r)
 	}
-	return r.serveBody(e.handle)
+	return r.serveBody()
 }
 
 // conclude turns an error into the response, counts it and takes the audit event.

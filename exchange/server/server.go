@@ -103,14 +103,14 @@ type publisher interface {
 
 // Server is the public HTTP API. It is safe for concurrent use.
 type Server struct {
-	cfg        Config
-	routes     map[string]*route // by path
-	notFound   *route
-	preflight  cors.Middleware
-	preflights *meter
-	gate       limit.Gate
-	metrics    *metrics
-	discovery  atomic.Pointer[document]
+	cfg            Config
+	routes         map[string]*route // by path
+	notFound       *route
+	preflight      cors.Middleware
+	preflightMeter *meter
+	gate           limit.Gate
+	metrics        *metrics
+	discovery      atomic.Pointer[document]
 	// assertionAudiences are our names that a client assertion may be for (RFC
 	// 7523 §3).
 	assertionAudiences []string
