@@ -23,14 +23,6 @@ type load struct {
 	elapsed  time.Duration // of all runs
 }
 
-// result sums up the runs of a load.
-type result struct {
-	requests int
-	errors   int // responses other than 200
-	elapsed  time.Duration
-	p50, p99 time.Duration
-}
-
 // connect opens the connections.
 func connect(addr string, requests [][]byte, connections int) (*load, error) {
 	l := &load{requests: requests, workers: make([]worker, connections)}
@@ -69,20 +61,20 @@ func (l *load) run(d time.Duration) error {
 	return errs
 }
 
-// result merges the measurements of the workers.
-func (l *load) result() (result, error) {
-	r := result{elapsed: l.elapsed}
+// figures merges the measurements of the workers, except the CPU time, and returns the
+// number of responses.
+func (l *load) figures() (f figures, responses int, err error) {
 	var all []time.Duration
 	for i := range l.workers {
 		all = append(all, l.workers[i].took...)
-		r.errors += l.workers[i].errors
+		f.errors += l.workers[i].errors
 	}
 	if len(all) == 0 {
-		return r, errors.New("there were no responses")
+		return f, 0, errors.New("there were no responses")
 	}
 	slices.Sort(all)
-	r.requests, r.p50, r.p99 = len(all), all[len(all)/2], all[len(all)*99/100]
-	return r, nil
+	f.perSecond, f.p50, f.p99 = float64(len(all))/l.elapsed.Seconds(), all[len(all)/2], all[len(all)*99/100]
+	return f, len(all), nil
 }
 
 // worker is one persistent connection. It speaks just enough HTTP/1.1, so that it

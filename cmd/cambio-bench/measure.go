@@ -41,7 +41,7 @@ type ratio struct {
 type figures struct {
 	perSecond float64
 	p50, p99  time.Duration
-	errors    int
+	errors    int           // responses other than 200
 	cpu       time.Duration // of the server, per request
 }
 
@@ -163,12 +163,11 @@ func (m *measurement) drive(d time.Duration) error {
 }
 
 func (m *measurement) figures() (figures, error) {
-	r, err := m.load.result()
-	if err != nil {
-		return figures{}, err
+	f, responses, err := m.load.figures()
+	if err == nil {
+		f.cpu = m.cpu / time.Duration(responses)
 	}
-	perSecond := float64(r.requests) / r.elapsed.Seconds()
-	return figures{perSecond, r.p50, r.p99, r.errors, m.cpu / time.Duration(r.requests)}, nil
+	return f, err
 }
 
 // warm sends every token to the server.
@@ -183,9 +182,9 @@ func (t target) warm() error {
 			return err
 		}
 	}
-	r, err := l.result()
-	if err == nil && r.errors > 0 {
-		err = fmt.Errorf("%d of %d requests were refused", r.errors, r.requests)
+	f, responses, err := l.figures()
+	if err == nil && f.errors > 0 {
+		err = fmt.Errorf("%d of %d requests were refused", f.errors, responses)
 	}
 	return err
 }
