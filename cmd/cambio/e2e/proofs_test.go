@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -31,11 +32,12 @@ func TestDocumentedProofs(t *testing.T) {
 	need(t, "bash", "curl", "openssl")
 	folder := startDemo(t)
 	setup := samplesOfProofs(t, "Ways in: the six proofs", "sh")[0]
-	setup = regexp.MustCompile(`/tmp/cambio-dev-\S+/`).ReplaceAllString(setup, folder+"/")
 	for _, w := range ways {
 		t.Run(w.heading, func(t *testing.T) {
 			blocks := samplesOfProofs(t, w.heading, "sh")
-			w.check(t, exec.CommandContext(t.Context(), "bash"), setup+blocks[len(blocks)-1])
+			cmd := exec.CommandContext(t.Context(), "bash")
+			cmd.Env = append(environ(), "TMPDIR="+filepath.Dir(folder)) // where the samples look for the demo's folder
+			w.check(t, cmd, setup+blocks[len(blocks)-1])
 		})
 	}
 	t.Run(walletsWay.heading, func(t *testing.T) {
@@ -64,10 +66,10 @@ func (w way) check(t *testing.T, cmd *exec.Cmd, script string) {
 	}
 }
 
-// startDemo runs `cambio dev` and returns its folder.
+// startDemo runs `cambio dev` and returns its folder, which is alone in its parent.
 func startDemo(t *testing.T) (folder string) {
 	t.Helper()
-	p := run(t, t.TempDir(), nil, binary, "dev", "--port", port(t, 5))
+	p := run(t, t.TempDir(), []string{"TMPDIR=" + t.TempDir()}, binary, "dev", "--port", port(t, 5))
 	const last = ` -w '\n'` + "\n"
 	await(t, "cambio dev", func() bool {
 		if p.ended() {

@@ -16,7 +16,7 @@ import (
 func TestTranscript(t *testing.T) {
 	t.Parallel()
 	need(t, "bash", "curl")
-	p := run(t, t.TempDir(), nil, binary, "dev", "--port", port(t, 5))
+	p := run(t, t.TempDir(), []string{"TMPDIR=" + t.TempDir()}, binary, "dev", "--port", port(t, 5))
 	const last = ` -w '\n'` + "\n"
 	await(t, "the transcript", func() bool {
 		if p.ended() {
