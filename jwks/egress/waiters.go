@@ -1,0 +1,72 @@
+package egress
+
+import (
+	"context"
+	"sync"
+)
+
+// Waiters bounds how many callers wait for each outside party at once: an issuer,
+// a webhook, an SMTP server. A caller beyond the bound is refused at once instead
+// of waiting for a party that does not respond, and the callers of other parties
+// are not affected. Its methods are safe for concurrent use.
+type Waiters struct {
+	most int
+
+	mu      sync.Mutex
+	waiting map[string]int // party → callers that wait for it
+}
+
+// NewWaiters returns Waiters of at most most callers for each party.
+func NewWaiters(most int) *Waiters {
+	return &Waiters{most: most, waiting: map[string]int{}}
+}
+
+// Begin begins a wait for a party, and reports whether the caller may wait. If so,
+// it calls end once afterwards. For the time of the wait the place that the caller
+// holds by [WithPlace] is given up.
+func (w *Waiters) Begin(ctx context.Context, party string) (end func(), ok bool) {
+	if !w.add(party) {
+		return nil, false
+	}
+	back := leavePlace(ctx)
+	return func() {
+		w.remove(party)
+		back()
+	}, true
+}
+
+func (w *Waiters) add(party string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting[party] >= w.most {
+		return false
+	}
+	w.waiting[party]++
+	return true
+}
+
+func (w *Waiters) remove(party string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting[party]--; w.waiting[party] == 0 {
+		delete(w.waiting, party)
+	}
+}
+
+// placeKey is the key of a context's value that WithPlace adds.
+type placeKey struct{}
+
+// WithPlace returns a context of work that holds a place among a bounded number,
+// such as that of requests in flight. Leave gives the place up while the work waits
+// for an outside party, and returns what takes one again.
+func WithPlace(ctx context.Context, leave func() (back func())) context.Context {
+	return context.WithValue(ctx, placeKey{}, leave)
+}
+
+// leavePlace gives up the place of the context, if it has one.
+func leavePlace(ctx context.Context) (back func()) {
+	if leave, ok := ctx.Value(placeKey{}).(func() (back func())); ok {
+		return leave()
+	}
+	return func() {}
+}
