@@ -202,14 +202,15 @@ type loader struct{ client *egress.Client }
 
 // newLoader returns the function that fetches the keys of src.
 func newLoader(src Source, opts Options) (func(context.Context) ([]parsed, error), error) {
+	parseSet := func(data []byte) ([]parsed, error) { return parseJWKS(data, src.Uses...) }
 	l := loader{egress.New(egress.Options{Private: opts.AllowPrivateAddresses, Timeout: opts.Timeout, MaxBody: maxBody})}
 	switch {
 	case src.JWKSURL != "":
-		return l.from("JWKSURL", src.JWKSURL, parseJWKS)
+		return l.from("JWKSURL", src.JWKSURL, parseSet)
 	case src.CertificatesURL != "":
 		return l.from("CertificatesURL", src.CertificatesURL, parseCertificates)
 	}
-	return l.discoverer(src)
+	return l.discoverer(src, parseSet)
 }
 
 // from returns the function that fetches keys from a URL that the operator
@@ -235,7 +236,7 @@ func (l loader) keys(ctx context.Context, address string, parse func([]byte) ([]
 
 // discoverer returns the function that fetches the discovery document and the
 // keys at its jwks_uri: both are one fetch, with one timeout.
-func (l loader) discoverer(src Source) (func(context.Context) ([]parsed, error), error) {
+func (l loader) discoverer(src Source, parse func([]byte) ([]parsed, error)) (func(context.Context) ([]parsed, error), error) {
 	if src.Issuer == "" {
 		return nil, fieldf("Issuer", "discovery needs the issuer's URL")
 	}
@@ -259,7 +260,7 @@ func (l loader) discoverer(src Source) (func(context.Context) ([]parsed, error),
 		if err != nil {
 			return nil, fmt.Errorf("reading discovery document of %s: %w", quote(address), err)
 		}
-		return l.keys(ctx, jwksURI, parseJWKS)
+		return l.keys(ctx, jwksURI, parse)
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -72,12 +73,12 @@ func TestRefusedKeys(t *testing.T) {
 		{"RSA without n", with(rsaKey, "n", nil), "n is not base64url"},
 		{"RSA without e", with(rsaKey, "e", nil), "e is not base64url"},
 		{"RSA without either", with(rsaKey, "n", nil, "e", nil), "without its parameters"},
-		{"RSA with n in plain base64", with(rsaKey, "n", rsaKey["n"].(string)[:10]+"+/"+rsaKey["n"].(string)[12:]), "n is not base64url"},
-		{"RSA with n padded", with(rsaKey, "n", rsaKey["n"].(string)+"=="), "n is not base64url"},
 		{"RSA with a number for n", with(rsaKey, "n", 17), "n is not a string"},
 		{"RSA with d", with(rsaKey, "d", "AQAB"), "private key"},
 		{"RSA with p alone", with(rsaKey, "p", "AQAB"), "private key"},
-		{"RSA with oth", with(rsaKey, "oth", []any{}), "private key"},
+		{"RSA with oth", with(rsaKey, "oth", []any{map[string]any{"r": "AQAB"}}), "private key"},
+		{"RSA with a number for d", with(rsaKey, "d", 0), "private key"},
+		{"RSA with n in no base64", with(rsaKey, "n", "?"+rsaKey["n"].(string)[1:]), "n is not base64url"},
 		{"EC with d", with(ec, "d", "AQAB"), "private key"},
 		{"EC with k", with(ec, "k", "AQAB"), "private key"},
 		{"OKP with d", with(okp, "d", okp["x"]), "private key"},
@@ -107,23 +108,14 @@ func TestRefusedKeys(t *testing.T) {
 		{"alg HS256", with(ec, "alg", "HS256"), "does not fit"},
 		{"alg of encryption", with(rsaKey, "alg", "RSA-OAEP"), "RSA-OAEP"},
 		{"alg none", with(ec, "alg", "none"), "none"},
-		{"alg empty", with(ec, "alg", ""), "alg is"},
 		{"use enc", with(ec, "use", "enc"), "use is"},
-		{"use empty", with(ec, "use", ""), "use is"},
 		{"use in other case", with(ec, "use", "SIG"), "use is"},
-		{"use a number", with(ec, "use", 1), "use is not a string"},
 		{"key_ops without verify", with(ec, "key_ops", []string{"encrypt"}), "key_ops"},
-		{"key_ops empty", with(ec, "key_ops", []string{}), "key_ops"},
-		{"key_ops a string", with(ec, "key_ops", "verify"), "key_ops"},
-		{"key_ops of numbers", with(ec, "key_ops", []int{1}), "key_ops"},
-		{"kid a number", with(ec, "kid", 7), "kid is not a string"},
-		{"kid of 257 bytes", with(ec, "kid", strings.Repeat("k", 257)), "256 bytes"},
 		{"Kty", with(ec, "Kty", "EC"), "only by case"},
 		{"D", with(ec, "D", "AQAB"), "only by case"},
-		{"x5c empty", with(ec, "x5c", []string{}), "x5c is empty"},
-		{"x5c no base64", with(ec, "x5c", []string{"?"}), "not base64"},
-		{"x5c no certificate", with(ec, "x5c", []string{"AAAA"}), "cannot be read"},
-		{"x5c of eleven", with(ec, "x5c", slices.Repeat([]string{"AAAA"}, 11)), "11 certificates"},
+		{"only an x5c of no certificate", map[string]any{"kty": "EC", "x5c": []string{"AAAA"}}, "cannot be read"},
+		{"only an x5c of eleven", map[string]any{"kty": "EC", "x5c": slices.Repeat([]string{"AAAA"}, 11)}, "11 certificates"},
+		{"only an empty x5c", map[string]any{"kty": "EC", "x5c": []string{}}, "without its parameters"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			beside := goodJWK(t, "EdDSA")
@@ -197,6 +189,84 @@ func TestAcceptedKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is not needed to verify with a key does not spoil it: it is noted.
+func TestOptionalMembersSpoilNoSoundKey(t *testing.T) {
+	ec, rsaKey := goodJWK(t, "ES256"), goodJWK(t, "RS256")
+	cert := mustPEM(t, jwkstest.New(t).Certificates()["key-1"]) // of another key
+	x5c := []string{base64.StdEncoding.EncodeToString(cert.Raw)}
+	n := rsaKey["n"].(string)
+	deep := strings.Repeat(`[`, 40) + strings.Repeat(`]`, 40)
+	for _, row := range []struct {
+		name string
+		jwk  map[string]any
+		want string // the note; empty: none
+	}{
+		{"x5t#S256 as base64url of hex", with(ec, "x5t#S256", encode([]byte(hex.EncodeToString(make([]byte, 32))))), "x5t#S256"},
+		{"x5t#S256 a number", with(ec, "x5c", x5c, "x5t#S256", 7), "x5t#S256"},
+		{"x5t#s256", with(ec, "x5t#s256", "AAAA"), ""},
+		{"x5c of another key", with(ec, "x5c", x5c), "another key"},
+		{"x5c empty", with(ec, "x5c", []string{}), ""},
+		{"x5c null", with(ec, "x5c", json.RawMessage("null")), ""},
+		{"x5c a string", with(ec, "x5c", x5c[0]), "x5c is not an array of strings"},
+		{"x5c no base64", with(ec, "x5c", []string{"?"}), "x5c is not base64"},
+		{"x5c no certificate", with(ec, "x5c", []string{"AAAA"}), "cannot be read"},
+		{"x5c of eleven", with(ec, "x5c", slices.Repeat([]string{"AAAA"}, 11)), "11 certificates"},
+		{"oth empty", with(rsaKey, "oth", []any{}), "oth is empty"},
+		{"d empty", with(ec, "d", ""), "d is empty"},
+		{"d null", with(ec, "d", json.RawMessage("null")), "d is empty"},
+		{"key_ops empty", with(ec, "key_ops", []string{}), "key_ops"},
+		{"key_ops a string", with(ec, "key_ops", "verify"), "key_ops"},
+		{"key_ops of numbers", with(ec, "key_ops", []int{1}), "key_ops"},
+		{"use empty", with(ec, "use", ""), "use is empty"},
+		{"use a number", with(ec, "use", 1), "use is not a string"},
+		{"alg empty", with(ec, "alg", ""), "alg is empty"},
+		{"alg a list", with(ec, "alg", []string{"ES256"}), "alg is not a string"},
+		{"kid a number", with(ec, "kid", 7), "kid is not a string"},
+		{"kid of 257 bytes", with(ec, "kid", strings.Repeat("k", 257)), "256 bytes"},
+		{"n in standard base64", with(rsaKey, "n", strings.NewReplacer("-", "+", "_", "/").Replace(n)+"=="), "n is not in base64url"},
+		{"n padded", with(rsaKey, "n", n+"=="), "n is not in base64url"},
+		{"n in lines", with(rsaKey, "n", n[:64]+"\n"+n[64:]), "n is not in base64url"},
+		{"a member twice in a member", with(ec, "ext", json.RawMessage(`{"a":1,"a":2}`)), ""},
+		{"a deep member", with(ec, "ext", json.RawMessage(deep)), ""},
+		{"a huge number", with(ec, "iat", json.RawMessage("1e999")), ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			all, err := parseJWKS(jwkSet(t, row.jwk))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ks := newKeySet(all, &trust{}, testTime)
+			if len(ks.usable) != 1 {
+				t.Fatalf("the key is refused: %s", ks.infos[0].Refused)
+			}
+			if got := strings.Join(ks.infos[0].Notes, "; "); !strings.Contains(got, row.want) || row.want == "" && got != "" {
+				t.Errorf("noted %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// An issuer whose encoder writes bytes that are not UTF-8 into a comment spoils no
+// key.
+func TestBadBytesSpoilNoKey(t *testing.T) {
+	set := bytes.Replace(jwkSet(t, with(goodJWK(t, "ES256"), "x-note", "here")), []byte("here"), []byte("\xff"), 1)
+	all, err := parseJWKS(set)
+	if err != nil || all[0].refused != nil {
+		t.Fatalf("parseJWKS = %+v, %v", all, err)
+	}
+}
+
+// RFC 7517 §4.2 leaves uses open: SPIFFE bundles write jwt-svid.
+func TestUsesOfKeysAreRegistered(t *testing.T) {
+	i := jwkstest.New(t)
+	src := Source{JWKS: jwkSet(t, with(jwksOf(t, i.JWKS())[0], "use", "jwt-svid"))}
+	if _, err := New(src, Options{}); err == nil || !strings.Contains(err.Error(), "use is \"jwt-svid\"") {
+		t.Errorf("New without uses = %v", err)
+	}
+	src.Uses = []string{"jwt-svid"}
+	wantKind(t, verify(t, mustSet(t, src, Options{}), i.Sign(i.Claims("alice", "app"))), "")
 }
 
 func TestBadSets(t *testing.T) {
@@ -331,7 +401,7 @@ func FuzzParseKeys(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, parse := range []func([]byte) ([]parsed, error){
-			parseJWKS, parseCertificates, func(b []byte) ([]parsed, error) { return parsePEM(b, false) },
+			func(b []byte) ([]parsed, error) { return parseJWKS(b) }, parseCertificates, func(b []byte) ([]parsed, error) { return parsePEM(b, false) },
 		} {
 			all, err := parse(data)
 			if err != nil && all != nil {

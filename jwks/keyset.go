@@ -39,7 +39,7 @@ func newKeySet(all []parsed, t *trust, now time.Time) *keySet {
 	ks := &keySet{byKID: make(map[string][]*key), refused: make(map[string]error)}
 	for _, p := range all {
 		if p.refused == nil {
-			p.refused = t.admit(&p.key, p.chain, now)
+			p.refused = t.admit(&p, now)
 		}
 		ks.add(p)
 	}
@@ -48,6 +48,7 @@ func newKeySet(all []parsed, t *trust, now time.Time) *keySet {
 
 func (ks *keySet) add(p parsed) {
 	info := p.key.info()
+	info.Notes = p.notes
 	if p.refused != nil {
 		info.Refused = clip(p.refused.Error())
 		ks.refused[p.kid] = errors.New(info.Refused)

@@ -28,6 +28,7 @@ type KeyInfo struct {
 	Use        string    // as the key states it
 	NotAfter   time.Time // of its certificate; enforced only with Anchors
 	Refused    string    // the reason why it is not used; empty if it is
+	Notes      []string  // what is wrong with it and does not matter
 }
 
 // Set is the keys of one issuer. Its methods are safe for concurrent use. A Set

@@ -38,6 +38,9 @@ type Source struct {
 	// PinnedSPKI are base64 SHA-256 hashes of SubjectPublicKeyInfo. If set, a
 	// key counts only if its hash is among them.
 	PinnedSPKI []string
+	// Uses are values of a key's use that are accepted besides sig (RFC 7517 §4.2),
+	// such as the jwt-svid of SPIFFE bundles.
+	Uses []string
 	// RevokedKeys are the thumbprints (RFC 7638), or IDs of Secrets, of keys that
 	// do not count.
 	RevokedKeys []string
@@ -110,7 +113,7 @@ func (src *Source) parse(t *trust) (name string, all []parsed, err error) {
 		all, err = parseSecrets(src.Secrets)
 		return "Secrets", all, err
 	case len(src.JWKS) > 0:
-		if all, err = parseJWKS(src.JWKS); err == nil {
+		if all, err = parseJWKS(src.JWKS, src.Uses...); err == nil {
 			err = someSound(all)
 		}
 		return "JWKS", all, err

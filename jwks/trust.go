@@ -79,13 +79,20 @@ func isThumbprint(s string) bool {
 	return err == nil && len(sum) == sha256.Size
 }
 
-// admit refuses a key that the operator does not trust. chain is the key's
-// certificate and those that came with it, the leaf first.
-func (t *trust) admit(k *key, chain []*x509.Certificate, now time.Time) error {
-	if err := t.lists(k); err != nil || t.anchors == nil {
+// admit refuses a key that the operator does not trust. A certificate that came
+// with a key and is not the key's is refused only where the operator asked for more
+// than the issuer's word.
+func (t *trust) admit(p *parsed, now time.Time) error {
+	if err := t.lists(&p.key); err != nil {
 		return err
 	}
-	return t.anchored(k, chain, now)
+	if p.unproven != nil && (t.anchors != nil || t.pinned != nil) {
+		return p.unproven
+	}
+	if t.anchors == nil {
+		return nil
+	}
+	return t.anchored(&p.key, p.chain, now)
 }
 
 // lists refuses a key that the operator revoked or did not pin.

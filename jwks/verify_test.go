@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -286,7 +287,7 @@ func TestKeysIncludeRefusedOnes(t *testing.T) {
 		t.Fatalf("Keys = %+v, %v; want two", infos, err)
 	}
 	want := KeyInfo{KeyID: i.KID(), Type: "EC", Alg: "ES256", Use: "sig", Thumbprint: infos[0].Thumbprint}
-	if infos[0] != want || want.Thumbprint == "" {
+	if !reflect.DeepEqual(infos[0], want) || want.Thumbprint == "" {
 		t.Errorf("got %+v, want %+v", infos[0], want)
 	}
 	if infos[1].KeyID != "weak" || !strings.Contains(infos[1].Refused, "1024 bits") {
