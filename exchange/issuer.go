@@ -20,9 +20,9 @@ type Issuer struct {
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 	// Keys is the source of its keys. Default: OIDC discovery at URL.
 	Keys Keys `json:"keys,omitzero" yaml:"keys,omitempty"`
-	// Algorithms are the accepted alg values (RFC 7518 §3.1). Default: RS256,
-	// ES256 and EdDSA for public keys, HS256 for shared secrets. The two never mix,
-	// because a public key is not secret.
+	// Algorithms are the accepted alg values (RFC 7518 §3.1). Default: RS256, ES256,
+	// ES384, EdDSA and Ed25519 for public keys, HS256 for shared secrets. The two never
+	// mix, because a public key is not secret.
 	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty"`
 	// Audiences are the accepted aud values, exact; at least one is required.
 	Audiences []string `json:"audiences" yaml:"audiences"`
@@ -83,7 +83,11 @@ type Keys struct {
 	PinnedSPKI []string `json:"pinnedSPKI,omitempty" yaml:"pinnedSPKI,omitempty"`
 	// RevokedKeys are the thumbprints (RFC 7638) of keys that are not accepted.
 	RevokedKeys []string `json:"revokedKeys,omitempty" yaml:"revokedKeys,omitempty"`
-	// AllowMissingKID verifies tokens without kid by every key that fits.
+	// Uses are values of a key's use that are accepted besides sig (RFC 7517 §4.2),
+	// such as the jwt-svid of SPIFFE bundles.
+	Uses []string `json:"uses,omitempty" yaml:"uses,omitempty"`
+	// AllowMissingKID verifies tokens without kid by every key that fits, and tokens
+	// whose kid is unknown by the keys without kid.
 	AllowMissingKID bool `json:"allowMissingKid,omitempty" yaml:"allowMissingKid,omitempty"`
 	// AllowPrivateAddresses permits fetches from loopback and private networks, and
 	// plain http there.

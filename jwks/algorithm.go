@@ -16,7 +16,7 @@ import (
 	"filippo.io/bigmod"
 )
 
-// algorithm is a signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
+// algorithm is a signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864).
 type algorithm struct {
 	name string
 	kty  string      // of the keys it fits
@@ -38,16 +38,26 @@ var algorithms = map[string]*algorithm{
 	"ES384": {"ES384", "EC", "P-384", crypto.SHA384, checkECDSA},
 	"ES512": {"ES512", "EC", "P-521", crypto.SHA512, checkECDSA},
 	"EdDSA": {"EdDSA", "OKP", "Ed25519", 0, checkEdDSA},
-	"HS256": {"HS256", "oct", "", crypto.SHA256, checkHMAC},
-	"HS384": {"HS384", "oct", "", crypto.SHA384, checkHMAC},
-	"HS512": {"HS512", "oct", "", crypto.SHA512, checkHMAC},
+	// The fully specified name (RFC 9864 §2.2) of what EdDSA is with this curve.
+	"Ed25519": {"Ed25519", "OKP", "Ed25519", 0, checkEdDSA},
+	"HS256":   {"HS256", "oct", "", crypto.SHA256, checkHMAC},
+	"HS384":   {"HS384", "oct", "", crypto.SHA384, checkHMAC},
+	"HS512":   {"HS512", "oct", "", crypto.SHA512, checkHMAC},
 }
 
 // fits reports whether the key is for the algorithm: by its type, its curve and,
-// if it states one, its own alg. Since oct keys come only from registered
+// if it states one, its own alg: EdDSA and Ed25519 are two names of one. Since oct keys come only from registered
 // secrets, no public key is ever used as an HMAC secret.
 func (a *algorithm) fits(k *key) bool {
-	return a.kty == k.kty && a.crv == k.crv && (k.alg == "" || k.alg == a.name)
+	return a.kty == k.kty && a.crv == k.crv && (k.alg == "" || specified(k.alg) == specified(a.name))
+}
+
+// specified returns the fully specified name of an algorithm (RFC 9864).
+func specified(alg string) string {
+	if alg == "EdDSA" {
+		return "Ed25519"
+	}
+	return alg
 }
 
 func (a *algorithm) digest(input string) []byte {

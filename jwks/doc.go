@@ -30,7 +30,8 @@
 //   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
 //     to be down. A key that the issuer withdraws is removed by the next fetch.
 //   - Fetches go out through package egress.
-//   - One bad key does not spoil the others of its set.
+//   - One bad key does not spoil the others of its set, and a member that is not
+//     needed does not spoil its key: without anchors and pins a key is its numbers.
 //   - Verify reads the keys behind one atomic pointer, and a Set that is not used
 //     runs no goroutine.
 //

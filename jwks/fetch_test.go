@@ -151,7 +151,7 @@ func TestBadSignaturesFetchNothing(t *testing.T) {
 		wantKind(t, verify(t, set, tamper(i.Sign(i.Claims("alice", "app"), jwkstest.WithoutKID()))), SignatureInvalid)
 	}
 	wantKind(t, verify(t, set, "a.b.c"), Malformed)
-	wantKind(t, verify(t, set, i.SignWith("ES384", map[string]any{})), AlgorithmNotAccepted)
+	wantKind(t, verify(t, set, i.SignWith("ES512", map[string]any{})), AlgorithmNotAccepted)
 	wantFetches(t, i, 1)
 }
 

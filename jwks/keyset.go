@@ -24,11 +24,12 @@ const maxTries = 16
 // keySet is one version of an issuer's keys. It is immutable and replaced as a
 // whole.
 type keySet struct {
-	fetched time.Time // start of the fetch that brought it; zero for registered keys
-	usable  []*key
-	byKID   map[string][]*key
-	refused map[string]error // kid → the reason why its key is not used
-	infos   []KeyInfo
+	fetched  time.Time // start of the fetch that brought it; zero for registered keys
+	usable   []*key
+	byKID    map[string][]*key
+	nameless []*key           // usable ones without kid
+	refused  map[string]error // kid → the reason why its key is not used
+	infos    []KeyInfo
 	// unnamed is set if the operator registered the keys without a kid that the
 	// issuer knows: a kid that matches none is ignored.
 	unnamed bool
@@ -57,6 +58,8 @@ func (ks *keySet) add(p parsed) {
 		ks.usable = append(ks.usable, k)
 		if k.kid != "" {
 			ks.byKID[k.kid] = append(ks.byKID[k.kid], k)
+		} else {
+			ks.nameless = append(ks.nameless, k)
 		}
 	}
 	ks.infos = append(ks.infos, info)
@@ -81,15 +84,33 @@ func (ks *keySet) find(h header, allowMissing bool) ([]*key, error) {
 		if keys = fitting(h.algorithm, named); len(keys) == 0 {
 			return nil, &Error{Kind: AlgorithmNotAccepted, Check: "alg", Want: "one that fits the key " + quote(h.kid), Got: h.alg}
 		}
+	case h.named && !ks.unnamed && allowMissing && ks.allNameless():
+		return tried(h, ks.nameless)
 	case h.named && !ks.unnamed:
 		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: "a key of the issuer", Got: h.kid, Err: ks.refused[h.kid]}
 	case !h.named && !ks.unnamed && !allowMissing:
 		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: "a kid: this issuer's tokens must name their key"}
 	default:
-		if keys = fitting(h.algorithm, ks.usable); len(keys) == 0 {
-			return nil, &Error{Kind: KeyNotFound, Check: "alg", Want: "a key that fits", Got: h.alg}
-		}
+		return tried(h, ks.usable)
 	}
+	return bounded(keys)
+}
+
+// allNameless reports whether the issuer publishes no kid at all, so that no fetch
+// brings the one that a token names.
+func (ks *keySet) allNameless() bool {
+	return len(ks.usable) > 0 && len(ks.nameless) == len(ks.usable)
+}
+
+// tried returns those of keys that may have signed a token.
+func tried(h header, keys []*key) ([]*key, error) {
+	if keys = fitting(h.algorithm, keys); len(keys) == 0 {
+		return nil, &Error{Kind: KeyNotFound, Check: "alg", Want: "a key that fits", Got: h.alg}
+	}
+	return bounded(keys)
+}
+
+func bounded(keys []*key) ([]*key, error) {
 	if len(keys) > maxTries {
 		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: fmt.Sprintf("at most %d keys to try", maxTries)}
 	}

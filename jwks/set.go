@@ -164,6 +164,9 @@ func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err erro
 			return keys, nil
 		}
 	}
+	if ks := s.keys.Load(); s.allowMissingKID && h.named && len(ks.nameless) > 0 {
+		return tried(h, ks.nameless)
+	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
 		e.RetryAfter = s.fetcher.retryAfter()
 	}

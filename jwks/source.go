@@ -176,11 +176,12 @@ func parseSecrets(secrets []Secret) ([]parsed, error) {
 // Options are the limits of a Set. Zero values are sound.
 type Options struct {
 	// Algorithms are the accepted alg values (RFC 7518 §3.1, RFC 8037 §3.1).
-	// Default: RS256, ES256 and EdDSA; HS256 for Secrets.
+	// Default: RS256, ES256, ES384, EdDSA and Ed25519; HS256 for Secrets.
 	Algorithms []string
 	// AllowMissingKID tries a token without kid against the keys that fit its
-	// alg, at most 16 of them. Keys from PEM and Secrets have no kid that the
-	// issuer knows, and are tried anyway.
+	// alg, and a token whose kid no key has against those without kid; at most 16
+	// of them. Keys from PEM and Secrets have no kid that the issuer knows, and are
+	// tried anyway.
 	AllowMissingKID bool
 	// AllowPrivateAddresses lets fetches reach loopback and private networks,
 	// and use plain http there.
@@ -230,6 +231,9 @@ func (o *Options) setDefaults(src Source) error {
 	return nil
 }
 
+// defaultAlgorithms is accepted unless the registration names others.
+var defaultAlgorithms = []string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
+
 // setAlgorithms keeps shared secrets and public keys apart (RFC 8725 §3.1).
 func (o *Options) setAlgorithms(src Source) error {
 	secret := len(src.Secrets) > 0
@@ -237,7 +241,7 @@ func (o *Options) setAlgorithms(src Source) error {
 	case len(o.Algorithms) == 0 && secret:
 		o.Algorithms = []string{"HS256"}
 	case len(o.Algorithms) == 0:
-		o.Algorithms = []string{"RS256", "ES256", "EdDSA"}
+		o.Algorithms = slices.Clone(defaultAlgorithms)
 	}
 	for _, name := range o.Algorithms {
 		a := algorithms[name]

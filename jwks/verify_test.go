@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -123,6 +124,61 @@ func TestOneKeyOneAlgorithm(t *testing.T) {
 	}
 }
 
+// RFC 9864 gives EdDSA with this curve a name of its own. A registration that names
+// one of the two accepts only that one; a key may state either.
+func TestEd25519IsEdDSA(t *testing.T) {
+	for _, row := range []struct {
+		stated   any // alg of the key; nil: none
+		accepted []string
+		token    string
+		want     Kind
+	}{
+		{"Ed25519", nil, "Ed25519", ""},
+		{"EdDSA", nil, "Ed25519", ""},
+		{"Ed25519", nil, "EdDSA", ""},
+		{nil, nil, "Ed25519", ""},
+		{"Ed25519", []string{"Ed25519"}, "Ed25519", ""},
+		{"Ed25519", []string{"Ed25519"}, "EdDSA", AlgorithmNotAccepted},
+		{"Ed25519", []string{"EdDSA"}, "Ed25519", AlgorithmNotAccepted},
+	} {
+		i := jwkstest.New(t, jwkstest.WithAlg("Ed25519"))
+		set := mustSet(t, Source{JWKS: jwkSet(t, with(jwksOf(t, i.JWKS())[0], "alg", row.stated))}, Options{Algorithms: row.accepted})
+		token := i.Sign(i.Claims("alice", "app"), jwkstest.WithHeader("alg", row.token))
+		if err := verify(t, set, token); kindOf(err) != row.want {
+			t.Errorf("key %v, accepted %v, token %s: %v, want %q", row.stated, row.accepted, row.token, err, row.want)
+		}
+	}
+}
+
+func TestDefaultAlgorithms(t *testing.T) {
+	for _, alg := range append(everyPublicAlg, "Ed25519") {
+		i := jwkstest.New(t, jwkstest.WithAlg(alg))
+		want := Kind("")
+		if !slices.Contains([]string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}, alg) {
+			want = AlgorithmNotAccepted
+		}
+		if err := verify(t, mustSet(t, Source{JWKS: i.JWKS()}, Options{}), i.Sign(i.Claims("alice", "app"))); kindOf(err) != want {
+			t.Errorf("%s: %v, want %q", alg, err, want)
+		}
+	}
+}
+
+// Beside keys without kid, an unknown kid may still be that of a key which was just
+// published.
+func TestUnknownKIDIsFetchedBeforeKeysWithoutKID(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	nameless := jwkstest.New(t)
+	i.Serve(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(jwkSet(t, append(jwksOf(t, i.JWKS()), with(jwksOf(t, nameless.JWKS())[0], "kid", nil))...))
+	})
+	set := discovered(t, i, c, func(o *Options) { o.AllowMissingKID = true })
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+	i.Rotate()
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+	wantFetches(t, i, 2)
+	wantKind(t, verify(t, set, nameless.Sign(i.Claims("alice", "app"), jwkstest.WithKID("x"))), "")
+}
+
 func TestKIDNamesTheKey(t *testing.T) {
 	i := jwkstest.New(t)
 	first := i.Sign(i.Claims("alice", "app"))
@@ -145,7 +201,9 @@ func TestKIDNamesTheKey(t *testing.T) {
 		{"missing, allowed", Source{JWKS: i.JWKS()}, true, i.Sign(claims, jwkstest.WithoutKID()), ""},
 		{"missing, allowed, another issuer", Source{JWKS: i.JWKS()}, true, jwkstest.New(t).Sign(claims, jwkstest.WithoutKID()), SignatureInvalid},
 		{"unknown, missing allowed", Source{JWKS: i.JWKS()}, true, i.Sign(claims, jwkstest.WithKID("x")), KeyNotFound},
-		{"named, the key is not", Source{JWKS: nameless}, true, i.Sign(claims), KeyNotFound},
+		{"named, the key is not", Source{JWKS: nameless}, false, i.Sign(claims), KeyNotFound},
+		{"named, the key is not, allowed", Source{JWKS: nameless}, true, i.Sign(claims), ""},
+		{"named, no key is, allowed, another issuer", Source{JWKS: nameless}, true, jwkstest.New(t).Sign(claims), SignatureInvalid},
 		{"missing in both", Source{JWKS: nameless}, false, i.Sign(claims, jwkstest.WithoutKID()), KeyNotFound},
 		{"missing in both, allowed", Source{JWKS: nameless}, true, i.Sign(claims, jwkstest.WithoutKID()), ""},
 		{"PEM, named", Source{PEM: bundle}, false, i.Sign(claims), ""},

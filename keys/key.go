@@ -12,6 +12,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -22,7 +24,20 @@ const (
 	ES256 = "ES256"
 	RS256 = "RS256"
 	EdDSA = "EdDSA"
+	// Ed25519 is the fully specified name of what EdDSA is here (RFC 9864 §2.2).
+	Ed25519 = "Ed25519"
 )
+
+// supported are the algorithms of new keys.
+var supported = []string{ES256, RS256, EdDSA, Ed25519}
+
+// checkAlgorithm refuses an algorithm that no key is made for.
+func checkAlgorithm(alg string) error {
+	if !slices.Contains(supported, alg) {
+		return fmt.Errorf("algorithm %q is none of %s", alg, strings.Join(supported, ", "))
+	}
+	return nil
+}
 
 // rsaBits is the size of RSA keys.
 const rsaBits = 2048
@@ -53,11 +68,11 @@ func generate(alg string) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case RS256:
 		return rsa.GenerateKey(rand.Reader, rsaBits)
-	case EdDSA:
+	case EdDSA, Ed25519:
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return private, err
 	}
-	return nil, fmt.Errorf("algorithm %q is none of %s, %s, %s", alg, ES256, RS256, EdDSA)
+	return nil, checkAlgorithm(alg)
 }
 
 // newMember creates a next key and seals its private half.
@@ -148,7 +163,7 @@ func (m member) retire(until time.Time) member {
 // message is signed again. No message is: each token has a random jti.
 func (k *key) sign(input []byte) ([]byte, error) {
 	switch k.Algorithm {
-	case EdDSA:
+	case EdDSA, Ed25519:
 		// The interface gets a copy, so that Sign's buffer can be on the stack.
 		return k.signer.Sign(rand.Reader, bytes.Clone(input), crypto.Hash(0))
 	case RS256:

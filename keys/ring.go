@@ -31,7 +31,7 @@ type Config struct {
 	// KEK is the key-encryption key, 32 bytes. An attacker with it and the store
 	// can sign anything.
 	KEK []byte
-	// Algorithm of new keys: ES256 (default), RS256 or EdDSA. After a change the
+	// Algorithm of new keys: ES256 (default), RS256, EdDSA or Ed25519. After a change the
 	// next key is replaced, and signs after it was published for PublishAhead.
 	Algorithm string
 	// RotateEvery is how long a key is active. Default 720h.
@@ -62,8 +62,8 @@ func (c Config) check() error {
 	if len(c.KEK) != kekSize {
 		return fmt.Errorf("key-encryption key has %d bytes, want %d", len(c.KEK), kekSize)
 	}
-	if !slices.Contains([]string{"", ES256, RS256, EdDSA}, c.Algorithm) {
-		return fmt.Errorf("algorithm %q is none of %s, %s, %s", c.Algorithm, ES256, RS256, EdDSA)
+	if err := checkAlgorithm(cmp.Or(c.Algorithm, ES256)); err != nil {
+		return err
 	}
 	if c.RotateEvery < 0 || c.PublishAhead < 0 || c.RetireAfter < 0 {
 		return errors.New("a duration is negative")

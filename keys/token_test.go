@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +46,23 @@ func verifyWith(t testing.TB, jwks []byte, token string) []byte {
 		t.Fatal(err)
 	}
 	return payload
+}
+
+// EdDSA has a name of its own with this curve (RFC 9864), which go-jose does not
+// know.
+func TestSignUnderTheNewNameOfEdDSA(t *testing.T) {
+	r := open(t, openStore(t), algorithm(Ed25519))
+	token := sign(t, r, "a")
+	if _, err := r.Verify(token, "at+jwt"); err != nil {
+		t.Fatal(err)
+	}
+	header, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	if err != nil || !strings.Contains(string(header), `"alg":"Ed25519"`) {
+		t.Errorf("header %s, %v", header, err)
+	}
+	if body, _ := r.JWKS(); !strings.Contains(string(body), `"alg":"Ed25519"`) {
+		t.Errorf("published %s", body)
+	}
 }
 
 func TestSign(t *testing.T) {

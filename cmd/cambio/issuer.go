@@ -101,8 +101,11 @@ func addsOnly(ctx context.Context, api *admin.Client, m exchange.Manifest) error
 
 var issuerKeyTable = table[admin.IssuerKey]{"KID TYPE ALG THUMBPRINT NOT-AFTER STATE", func(k admin.IssuerKey) []string {
 	state := "accepted"
-	if k.Refused != "" {
+	switch {
+	case k.Refused != "":
 		state = "refused: " + k.Refused
+	case len(k.Notes) > 0:
+		state = "accepted, although " + strings.Join(k.Notes, "; ")
 	}
 	return []string{k.KeyID, k.Type, k.Algorithm, k.Thumbprint, stamp(k.NotAfter), state}
 }}

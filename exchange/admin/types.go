@@ -30,6 +30,7 @@ type IssuerKey struct {
 	Use        string    `json:"use,omitempty"`
 	NotAfter   time.Time `json:"notAfter,omitzero" doc:"Of its certificate"`
 	Refused    string    `json:"refused,omitempty" doc:"Why no token is accepted by it"`
+	Notes      []string  `json:"notes,omitempty" doc:"What is wrong with it and does not matter"`
 }
 
 // NewSecret is a client secret that was just generated. Its value is not stored and

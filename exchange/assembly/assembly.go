@@ -220,7 +220,7 @@ func describe(ctx context.Context, set exchange.KeySet) ([]admin.IssuerKey, erro
 	for i, k := range infos {
 		out[i] = admin.IssuerKey{
 			KeyID: k.KeyID, Thumbprint: k.Thumbprint, Type: k.Type, Algorithm: k.Alg,
-			Use: k.Use, NotAfter: k.NotAfter, Refused: k.Refused,
+			Use: k.Use, NotAfter: k.NotAfter, Refused: k.Refused, Notes: k.Notes,
 		}
 	}
 	return out, err

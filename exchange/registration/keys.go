@@ -11,11 +11,13 @@ import (
 	"cambio/exchange"
 )
 
-// The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). Each HMAC
+// The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1, RFC 9864). Each HMAC
 // needs a secret as long as its hash (RFC 7518 §3.2).
 var (
-	publicKeyAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-	hmacBytes           = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
+	publicKeyAlgorithms = []string{
+		"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
+	}
+	hmacBytes = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64} // alg → bytes
 )
 
 // sources returns the names of the key sources that are set.
@@ -52,8 +54,20 @@ func (l *linter) keys(k *exchange.Keys) {
 	}
 	l.each("keys.pinnedSPKI", k.PinnedSPKI, l.pin)
 	l.each("keys.revokedKeys", k.RevokedKeys, l.exact)
+	l.each("keys.uses", k.Uses, l.use)
 	l.within("keys.maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
 	l.within("keys.maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
+}
+
+// use checks a value of a key's use (RFC 7517 §4.2).
+func (l *linter) use(path, use string) {
+	l.exact(path, use)
+	switch use {
+	case "sig":
+		l.Add(path, "%s is always accepted; remove it", exchange.Quote(use))
+	case "enc":
+		l.Add(path, "%s is for encryption; such a key verifies no token", exchange.Quote(use))
+	}
 }
 
 // pin checks a base64 SHA-256, as in RFC 7469 §2.4.

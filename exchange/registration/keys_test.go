@@ -27,7 +27,10 @@ func TestLintKeys(t *testing.T) {
 		{"long age", exchange.Keys{MaxAge: exchange.Duration(11 * time.Minute)}, nil, one("keys.maxAge", "30s to 10m")},
 		{"long stale", exchange.Keys{MaxStale: exchange.Duration(25 * time.Hour)}, nil, one("keys.maxStale", "30s to 24h")},
 
-		{"public-key algorithms", exchange.Keys{}, []string{"RS256", "PS512", "ES384", "EdDSA"}, nil},
+		{"public-key algorithms", exchange.Keys{}, []string{"RS256", "PS512", "ES384", "EdDSA", "Ed25519"}, nil},
+		{"uses", exchange.Keys{Uses: []string{"jwt-svid"}}, nil, nil},
+		{"a use that is the default", exchange.Keys{Uses: []string{"sig"}}, nil, one("keys.uses[0]", "always accepted")},
+		{"a use for encryption", exchange.Keys{Uses: []string{"enc"}}, nil, one("keys.uses[0]", "encryption")},
 		{"none", exchange.Keys{}, []string{"none"}, one("algorithms[0]", "no signature")},
 		{"None", exchange.Keys{}, []string{"None"}, one("algorithms[0]", "no signature")},
 		{"lower case", exchange.Keys{}, []string{"rs256"}, one("algorithms[0]", "did you mean RS256?")},

@@ -25,7 +25,7 @@ type document struct {
 // those that some client may request (RFC 9396 §10).
 func discoveryDocument(issuer string, algorithms, detailTypes []string) (document, error) {
 	methods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
-	assertionAlgorithms := []string{"RS256", "ES256", "EdDSA"}
+	assertionAlgorithms := []string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
 	body, err := json.Marshal(struct {
 		oidc.DiscoveryConfiguration
 		ResponseTypesSupported []string `json:"response_types_supported"` // REQUIRED, and none

@@ -80,7 +80,7 @@ func networks(cidrs []string, problems *exchange.Problems) (all []netip.Prefix) 
 func source(url string, k exchange.Keys) jwks.Source {
 	src := jwks.Source{
 		Issuer: url, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
-		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys,
+		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys, Uses: k.Uses,
 		JWKS: []byte(k.JWKS), PEM: []byte(k.PEM), Anchors: []byte(k.Anchors),
 	}
 	for _, s := range k.Secrets {

@@ -38,7 +38,7 @@ func generate(alg string) (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	case "ES512":
 		return ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "EdDSA":
+	case "EdDSA", "Ed25519":
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return private, err
 	}
@@ -114,8 +114,12 @@ func mac(alg string, secret, input []byte) []byte {
 	return h.Sum(nil)
 }
 
-// hashOf returns the hash of an alg, by its last three digits; EdDSA has none.
+// hashOf returns the hash of an alg, by its last three digits; EdDSA and
+// Ed25519 have none.
 func hashOf(alg string) crypto.Hash {
+	if alg == "Ed25519" {
+		return 0
+	}
 	switch alg[max(0, len(alg)-3):] {
 	case "256":
 		return crypto.SHA256

@@ -33,7 +33,7 @@ func (c *Config) problems() []exchange.Problem {
 		p.noteIf(host == "" || strings.ContainsAny(host, "/*@ "), fmt.Sprintf("$.adminHosts[%d]", i), "want a host name or address, without scheme or wildcard")
 	}
 	p.oneOf("$.log.format", c.Log.Format, "text", "json")
-	p.oneOf("$.keys.algorithm", c.Keys.Algorithm, "ES256", "RS256", "EdDSA")
+	p.oneOf("$.keys.algorithm", c.Keys.Algorithm, "ES256", "RS256", "EdDSA", "Ed25519")
 	p.noteIf(time.Duration(c.Keys.RotateEvery) < time.Hour, "$.keys.rotateEvery", "want at least 1h")
 	p.noteIf(c.Limits.MaxInFlight < 1, "$.limits.maxInFlight", "want at least 1")
 	p.noteIf(c.Limits.Failures < 1 || c.Limits.Failures > 1e6, "$.limits.failures", "want 1 to 1000000")
