@@ -2,18 +2,23 @@
 // the documents of their issuers, name.
 //
 // A [Client] reaches https URLs at public addresses. With [Options.Private] it
-// also reaches loopback and private networks, and there plain http. Addresses
-// are checked when a name has become one, immediately before the connection, so
-// that a name cannot mean another address by then; an IPv4 address inside an
-// IPv6 address is checked as the IPv4 address. Link-local addresses and others
-// at which clouds keep their metadata are never reached.
+// also reaches loopback and private networks, and there plain http; with
+// [Options.Allow] the networks that are listed. Addresses are checked when a name
+// has become one, immediately before the connection, so that a name cannot mean
+// another address by then; an IPv4 address inside an IPv6 address is checked as
+// the IPv4 address. Link-local addresses and others at which clouds keep their
+// metadata are never reached.
 //
-// It follows no redirect, uses no proxy, sends no cookie, and bounds the time
-// and the size of a response. Its errors do not repeat the URL, which may
+// It follows no redirect, sends no cookie, and bounds the time and the size of a
+// response, before and after decompression. It uses no proxy but [Options.Proxy],
+// which then resolves names and decides what they reach; an address that a URL
+// itself has is still checked here. Errors do not repeat the URL, which may
 // contain a key.
 package egress
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +29,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -37,6 +44,11 @@ const (
 type Options struct {
 	// Private also allows loopback and private networks, and plain http there.
 	Private bool
+	// Allow are networks that may be reached besides public ones.
+	Allow []netip.Prefix
+	// Proxy is the HTTP proxy that every request goes through. It may be at any
+	// address but those that are never reached.
+	Proxy   *url.URL
 	Timeout time.Duration // of a request, its response's body included; required
 	MaxBody int           // bytes of a response's body; required
 	// KeepAlive keeps idle connections, for a minute, for the next request.
@@ -67,19 +79,26 @@ func New(opts Options) *Client {
 func (o Options) transport(plain bool) *http.Transport {
 	dialer := &net.Dialer{
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			if o.Proxy != nil {
+				return mayDialProxy(address)
+			}
 			return o.mayDial(address, plain)
 		},
 	}
-	return &http.Transport{
+	t := &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs},
 		ForceAttemptHTTP2:      true,
 		DisableKeepAlives:      !o.KeepAlive,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        time.Minute,
-		DisableCompression:     true, // MaxBody is of what is read
+		DisableCompression:     true, // the bounds of read are of both lengths
 		MaxResponseHeaderBytes: maxHeader,
 	}
+	if o.Proxy != nil {
+		t.Proxy = http.ProxyURL(o.Proxy)
+	}
+	return t
 }
 
 // Close closes idle connections.
@@ -101,8 +120,12 @@ func (c *Client) Do(req *http.Request) (*Response, error) {
 }
 
 func (c *Client) do(req *http.Request) (*Response, error) {
+	plain := req.URL.Scheme != "https"
+	if err := c.opts.mayProxy(req.URL, plain); err != nil {
+		return nil, err
+	}
 	transport := c.secure
-	if req.URL.Scheme != "https" {
+	if plain {
 		transport = c.plain
 	}
 	resp, err := transport.RoundTrip(req)
@@ -114,14 +137,42 @@ func (c *Client) do(req *http.Request) (*Response, error) {
 	if out.Status != http.StatusOK {
 		return out, nil
 	}
-	out.Body, err = io.ReadAll(io.LimitReader(resp.Body, int64(c.opts.MaxBody)+1))
+	if out.Body, err = c.read(resp); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// read reads a body. One that begins as gzip does is decompressed, whatever the
+// header says: servers of stored files forget to say it, and proxies that
+// decompress forget to unsay it. No JSON begins so.
+func (c *Client) read(resp *http.Response) ([]byte, error) {
+	body, err := c.bounded(resp.Body)
+	coding := strings.ToLower(resp.Header.Get("Content-Encoding"))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(out.Body) > c.opts.MaxBody:
+	case bytes.HasPrefix(body, []byte("\x1f\x8b")):
+		r, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		return c.bounded(r)
+	case !slices.Contains([]string{"", "identity", "gzip", "x-gzip"}, coding):
+		return nil, fmt.Errorf("the response is coded by %.32q, want gzip or none", coding)
+	}
+	return body, nil
+}
+
+func (c *Client) bounded(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, int64(c.opts.MaxBody)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > c.opts.MaxBody:
 		return nil, fmt.Errorf("the response has more than %d bytes", c.opts.MaxBody)
 	}
-	return out, nil
+	return body, nil
 }
 
 // CheckURL refuses a URL that is never requested: any but https, and http where
@@ -134,7 +185,7 @@ func (c *Client) CheckURL(address string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%.128q is not a URL", address)
-	case u.Scheme != "https" && !(u.Scheme == "http" && c.opts.Private):
+	case u.Scheme != "https" && !(u.Scheme == "http" && (c.opts.Private || len(c.opts.Allow) > 0)):
 		return fmt.Errorf("%.128q is not an https URL", address)
 	case u.Hostname() == "":
 		return fmt.Errorf("%.128q names no host", address)
@@ -142,86 +193,4 @@ func (c *Client) CheckURL(address string) error {
 		return errors.New("the URL has user information or a fragment")
 	}
 	return nil
-}
-
-// mayDial refuses addresses that are not on the public Internet, unless private
-// ones are allowed. Only private ones may be reached by plain http.
-func (o Options) mayDial(address string, plain bool) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return errors.New("not an IP address and port")
-	}
-	addr, translated := meant(ap.Addr())
-	switch {
-	case !isPublic(addr) && !(o.Private && isPrivate(addr) && !translated):
-		return fmt.Errorf("address %s is not public", addr)
-	case plain && !within(addr, privateNetworks):
-		return fmt.Errorf("address %s must be reached by https", addr)
-	}
-	return nil
-}
-
-// nat64 is the prefix of IPv4 addresses that a translator reaches for hosts
-// without IPv4 (RFC 6052 §2.1).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// meant returns the address at which a connection ends, and reports whether a
-// translator makes it: that must not reach what is not public (RFC 6052 §3.1).
-func meant(addr netip.Addr) (_ netip.Addr, translated bool) {
-	addr = addr.Unmap().WithZone("")
-	if nat64.Contains(addr) {
-		b := addr.As16()
-		return netip.AddrFrom4([4]byte(b[12:])), true
-	}
-	return addr, false
-}
-
-// privateNetworks may be allowed: loopback, RFC 1918, RFC 4193.
-var privateNetworks = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
-
-// sharedNetworks may be allowed too, but for https only: carriers share them
-// (RFC 6598).
-var sharedNetworks = prefixes("100.64.0.0/10")
-
-// reservedNetworks are never reached (RFC 6890 and the registries it begins):
-// among them link-local addresses, at which clouds keep their metadata, and
-// addresses that contain another IPv4 address.
-var reservedNetworks = prefixes(
-	"0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
-	"198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-)
-
-// metadataNetworks are where clouds keep their metadata among private and public
-// addresses: EC2, Alibaba, Azure.
-var metadataNetworks = prefixes("fd00:ec2::/32", "100.100.100.200/32", "168.63.129.16/32")
-
-// globalUnicast is all of IPv6 that is assigned (RFC 4291 §2.4). Other NAT64
-// prefixes, IPv4-compatible and link-local addresses are outside.
-var globalUnicast = netip.MustParsePrefix("2000::/3")
-
-func isPrivate(a netip.Addr) bool {
-	return (within(a, privateNetworks) || within(a, sharedNetworks)) && !within(a, metadataNetworks)
-}
-
-func isPublic(a netip.Addr) bool {
-	return (a.Is4() || globalUnicast.Contains(a)) && !within(a, privateNetworks) && !within(a, sharedNetworks) &&
-		!within(a, reservedNetworks) && !within(a, metadataNetworks)
-}
-
-func within(a netip.Addr, networks []netip.Prefix) bool {
-	for _, n := range networks {
-		if n.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-func prefixes(list ...string) []netip.Prefix {
-	out := make([]netip.Prefix, len(list))
-	for i, s := range list {
-		out[i] = netip.MustParsePrefix(s)
-	}
-	return out
 }

@@ -1,6 +1,8 @@
 package egress
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -8,6 +10,8 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,8 +51,8 @@ func TestMayDial(t *testing.T) {
 		{"255.255.255.255:80", false, false, false},
 		{"[ff02::1]:80", false, false, false},
 		{"[64:ff9b::808:808]:443", true, true, false},     // NAT64 of 8.8.8.8
-		{"[64:ff9b::7f00:1]:80", false, false, false},     // of 127.0.0.1
-		{"[64:ff9b::a01:203]:443", false, false, false},   // of 10.1.2.3
+		{"[64:ff9b::7f00:1]:80", false, true, true},       // of 127.0.0.1
+		{"[64:ff9b::a01:203]:443", false, true, true},     // of 10.1.2.3
 		{"[64:ff9b::a9fe:a9fe]:443", false, false, false}, // of 169.254.169.254
 		{"[64:ff9b::6464:64c8]:443", false, false, false}, // of 100.100.100.200
 		{"[64:ff9b:1::1]:80", false, false, false},
@@ -187,6 +191,119 @@ func TestCertificatesAreVerified(t *testing.T) {
 	rooted.RootCAs.AddCert(server.Certificate())
 	if resp, err := get(t, rooted, server.URL); err != nil || string(resp.Body) != "{}" {
 		t.Errorf("%+v, %v", resp, err)
+	}
+}
+
+// Listed networks are reached beside public ones, but never those of clouds'
+// metadata.
+func TestListedAddresses(t *testing.T) {
+	o := Options{Allow: prefixes("10.1.0.0/16", "198.18.0.0/15", "169.254.0.0/16", "fd00::/8")}
+	everything := Options{Allow: prefixes("0.0.0.0/0", "::/0")}
+	for _, row := range []struct {
+		address             string
+		secure, plain, wide bool // by https, by http, and with everything listed
+	}{
+		{"10.1.2.3:443", true, true, true},
+		{"[64:ff9b::a01:203]:443", true, true, true},
+		{"10.2.0.1:443", false, false, true},
+		{"127.0.0.1:443", false, false, true},
+		{"198.18.0.1:443", true, false, true},
+		{"8.8.8.8:443", true, false, true},
+		{"[fd12::1]:443", true, true, true},
+		{"169.254.169.254:80", false, false, false},
+		{"[64:ff9b::a9fe:a9fe]:80", false, false, false},
+		{"[fd00:ec2::254]:80", false, false, false},
+		{"[fe80::1]:80", false, false, false},
+		{"100.100.100.200:80", false, false, false},
+		{"0.0.0.0:80", false, false, false},
+		{"224.0.0.1:80", false, false, false},
+	} {
+		for _, way := range []struct {
+			o     Options
+			plain bool
+			want  bool
+		}{{o, false, row.secure}, {o, true, row.plain}, {everything, false, row.wide}} {
+			if err := way.o.mayDial(row.address, way.plain); (err == nil) != way.want {
+				t.Errorf("%s, plain %t: %v", row.address, way.plain, err)
+			}
+		}
+	}
+	if err := New(o).CheckURL("http://10.1.2.3/"); err != nil {
+		t.Errorf("http to a listed network: %v", err)
+	}
+}
+
+// The bound is of what is read and of what that becomes.
+func TestCompressedResponsesAreBounded(t *testing.T) {
+	pack := func(texts ...string) string {
+		var out bytes.Buffer
+		for _, text := range texts {
+			w := gzip.NewWriter(&out)
+			io.WriteString(w, text)
+			w.Close()
+		}
+		return out.String()
+	}
+	roomy := small
+	roomy.MaxBody = 1000
+	for _, row := range []struct{ name, encoding, body, want, err string }{
+		{"gzip", "gzip", pack("keys"), "keys", ""},
+		{"gzip that is not declared", "", pack("keys"), "keys", ""},
+		{"gzip declared of text that is not", "gzip", "keys", "keys", ""},
+		{"the longest", "gzip", pack(strings.Repeat("k", 1000)), strings.Repeat("k", 1000), ""},
+		{"a byte more", "gzip", pack(strings.Repeat("k", 1001)), "", "more than 1000 bytes"},
+		{"a bomb", "gzip", pack(strings.Repeat("k", 10<<20)), "", "more than 1000 bytes"},
+		{"parts without end that hold nothing", "gzip", pack(slices.Repeat([]string{""}, 100)...), "", "more than 1000 bytes"},
+		{"half of it", "gzip", pack("keys")[:20], "", "EOF"},
+		{"another coding", "br", "keys", "", `coded by "br"`},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			resp, err := get(t, roomy, serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if row.encoding != "" {
+					w.Header().Set("Content-Encoding", row.encoding)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				io.WriteString(w, row.body)
+			}))
+			switch {
+			case row.err != "" && (err == nil || !strings.Contains(err.Error(), row.err)):
+				t.Errorf("%+v, %v; want %q", resp, err, row.err)
+			case row.err == "" && (err != nil || string(resp.Body) != row.want):
+				t.Errorf("%+v, %v; want %q", resp, err, row.want)
+			}
+		})
+	}
+}
+
+// The proxy resolves names; an address in the URL is still checked here.
+func TestProxy(t *testing.T) {
+	var asked []string
+	proxy, err := url.Parse(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.RequestURI)
+		io.WriteString(w, "proxied")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := small
+	o.Proxy = proxy
+	if resp, err := get(t, o, "http://issuer.invalid/keys"); err != nil || string(resp.Body) != "proxied" {
+		t.Errorf("%+v, %v", resp, err)
+	}
+	o.Private = false // the proxy itself may be at a private address
+	get(t, o, "https://issuer.invalid/keys")
+	if _, err := get(t, o, "https://10.1.2.3/keys"); err == nil || !strings.Contains(err.Error(), "is not public") {
+		t.Errorf("a private address behind the proxy: %v", err)
+	}
+	want := []string{"GET http://issuer.invalid/keys", "CONNECT issuer.invalid:443"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("the proxy was asked for %q, want %q", asked, want)
+	}
+	for _, never := range []string{"http://169.254.169.254:1", "http://[fe80::1]:1"} {
+		o.Proxy, _ = url.Parse(never)
+		if _, err := get(t, o, "https://issuer.invalid/"); err == nil || !strings.Contains(err.Error(), "is never reached") {
+			t.Errorf("a proxy at %s: %v", never, err)
+		}
 	}
 }
 
