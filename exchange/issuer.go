@@ -92,6 +92,20 @@ type Keys struct {
 	// AllowPrivateAddresses permits fetches from loopback and private networks, and
 	// plain http there.
 	AllowPrivateAddresses bool `json:"allowPrivateAddresses,omitempty" yaml:"allowPrivateAddresses,omitempty"`
+	// AllowAddresses are networks in CIDR notation that fetches may reach besides
+	// public ones, private ones also by plain http.
+	AllowAddresses []string `json:"allowAddresses,omitempty" yaml:"allowAddresses,omitempty"`
+	// Proxy is the URL of the HTTP proxy that fetches go through. It resolves names, and
+	// so decides which addresses they reach.
+	Proxy string `json:"proxy,omitempty" yaml:"proxy,omitempty"`
+	// CAFile is the path of PEM certificates, on the server, that those of the issuer's
+	// servers must chain to, in place of the system's. It is read for each fetch.
+	CAFile string `json:"caFile,omitempty" yaml:"caFile,omitempty"`
+	// BearerTokenFile is the path of a token, on the server, for requests to the host
+	// that is registered. It is read for each fetch.
+	BearerTokenFile string `json:"bearerTokenFile,omitempty" yaml:"bearerTokenFile,omitempty"`
+	// Timeout bounds one fetch, discovery included: 1s to 30s. Default 5s.
+	Timeout Duration `json:"timeout,omitzero" yaml:"timeout,omitempty"`
 	// MaxAge is how long fetched keys are valid: a withdrawn key is refused within
 	// it. At least 30s; default and maximum 10m.
 	MaxAge Duration `json:"maxAge,omitzero" yaml:"maxAge,omitempty"`

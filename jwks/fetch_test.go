@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -242,13 +243,20 @@ func TestWithdrawnKeyEndsWithTheNextFetch(t *testing.T) {
 	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 }
 
+// replaceKey publishes a new key in place of the newest.
+func replaceKey(i *jwkstest.Issuer) {
+	old := i.KID()
+	i.Rotate()
+	i.Withdraw(old)
+}
+
 func TestUnusedKeysAreFetchedAgainAfterTheirAge(t *testing.T) {
 	for _, idle := range []time.Duration{10 * time.Minute, time.Hour, 1000 * time.Hour} {
 		i, c := jwkstest.New(t), &clock{}
 		set := discovered(t, i, c)
 		old := i.Sign(i.Claims("alice", "app"))
 		wantKind(t, verify(t, set, old), "")
-		i.Withdraw(i.KID())
+		replaceKey(i)
 		c.advance(idle)
 		wantKind(t, verify(t, set, old), KeyNotFound)
 	}
@@ -301,7 +309,7 @@ func TestStaleFailureRevivesNoKeys(t *testing.T) {
 	c.advance(11 * time.Minute)
 	wantKind(t, verify(t, set, old), "") // down, and asked just now
 	i.Recover()
-	i.Withdraw(i.KID())
+	replaceKey(i)
 	c.advance(time.Minute) // two cool-downs without a caller
 	wantKind(t, verify(t, set, old), KeyNotFound)
 }
@@ -397,11 +405,65 @@ func TestCloseCancelsTheFetch(t *testing.T) {
 	wantFetches(t, i, 2)
 }
 
-func TestEmptySetWithdrawsEveryKey(t *testing.T) {
-	i := jwkstest.New(t)
-	good := i.Sign(i.Claims("alice", "app"))
-	i.Withdraw(i.KID())
-	wantKind(t, verify(t, discovered(t, i, &clock{}), good), KeyNotFound)
+// unusableSets are what issuers in trouble serve with status 200.
+func unusableSets(t *testing.T) map[string]string {
+	return map[string]string{
+		"empty":       `{"keys":[]}`,
+		"no keys":     `{}`,
+		"null":        `null`,
+		"an error":    `{"error":"overloaded"}`,
+		"only enc":    string(jwkSet(t, with(goodJWK(t, "ES256"), "use", "enc"))),
+		"only secret": `{"keys":[{"kty":"oct","k":"AAAA"}]}`,
+		"HTML":        "<html>",
+	}
+}
+
+// Such a set is a failed fetch: the last good keys serve until maxStale.
+func TestUnusableSetReplacesNoGoodKeys(t *testing.T) {
+	for name, body := range unusableSets(t) {
+		t.Run(name, func(t *testing.T) {
+			i, c := jwkstest.New(t), &clock{}
+			told := make(chan error, 10)
+			set := discovered(t, i, c, func(o *Options) { o.Report = func(_ string, err error) { told <- err } })
+			good := i.Sign(i.Claims("alice", "app"))
+			wantKind(t, verify(t, set, good), "")
+			i.Serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+			for c.now().Before(testTime.Add(time.Hour)) {
+				wantKind(t, verify(t, set, good), "")
+				waitForFetch(set)
+				c.advance(time.Minute)
+			}
+			err := verify(t, set, good)
+			wantKind(t, err, Unavailable)
+			if e, _ := errors.AsType[*Error](err); e.RetryAfter <= 0 || e.RetryAfter > 30*time.Second {
+				t.Errorf("retry after %s, want the rest of the cool-down", e.RetryAfter)
+			}
+			i.Recover()
+			c.advance(30 * time.Second)
+			wantKind(t, verify(t, set, good), "")
+			set.Close()
+			if len(told) != 2 || <-told == nil || <-told != nil {
+				t.Error("want one failure and one recovery reported")
+			}
+		})
+	}
+}
+
+// The operator still sees the keys, and why each is refused.
+func TestUnusableSetIsUnavailableAndShown(t *testing.T) {
+	for name, body := range unusableSets(t) {
+		i := jwkstest.New(t)
+		i.Serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		set := discovered(t, i, &clock{})
+		err := verify(t, set, i.Sign(i.Claims("alice", "app")))
+		if e, _ := errors.AsType[*Error](err); kindOf(err) != Unavailable || e.RetryAfter != 30*time.Second {
+			t.Errorf("%s: %v", name, err)
+		}
+		infos, err := set.Keys(t.Context())
+		if strings.HasPrefix(name, "only") && (err != nil || len(infos) != 1 || infos[0].Refused == "") {
+			t.Errorf("%s: Keys = %+v, %v; want the refused key", name, infos, err)
+		}
+	}
 }
 
 // No goroutine, no connection, no fetch.

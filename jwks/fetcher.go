@@ -1,19 +1,11 @@
 package jwks
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"cambio/jwks/egress"
-	"cambio/jwks/strictjson"
 )
 
 // fetcher decides when keys are fetched: one fetch at a time, none before the
@@ -28,7 +20,8 @@ type fetcher struct {
 	trust   *trust
 	publish func(*keySet)
 
-	last atomic.Pointer[fetch] // nil before the first
+	last    atomic.Pointer[fetch] // nil before the first
+	failing bool                  // the last fetch that ended failed; of the fetch under way
 
 	mu      sync.Mutex // held to start a fetch, not while it lasts
 	closed  bool
@@ -45,6 +38,7 @@ type fetch struct {
 	retry bool          // the fetch before it failed a short time ago
 	done  chan struct{} // closed at the end
 	err   error         // valid after the end
+	keys  *keySet       // what the issuer published, usable or not; nil after other failures
 }
 
 // cause is why keys are fetched.
@@ -60,7 +54,7 @@ func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fet
 	if err != nil {
 		return nil, err
 	}
-	f := &fetcher{opts: opts, name: cmp.Or(src.Issuer, src.JWKSURL, src.CertificatesURL), load: load, trust: t, publish: publish}
+	f := &fetcher{opts: opts, name: cmp.Or(opts.Name, src.Issuer, src.JWKSURL, src.CertificatesURL), load: load, trust: t, publish: publish}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f, nil
 }
@@ -172,15 +166,22 @@ func (f *fetcher) run(fe *fetch) {
 	defer cancel()
 	all, err := f.load(ctx)
 	if err == nil {
-		ks := newKeySet(all, f.trust, fe.start)
-		ks.fetched = fe.start
-		f.publish(ks)
-		f.opts.Logger.Debug("fetched keys", "issuer", f.name, "keys", len(all), "usable", len(ks.usable))
+		fe.keys = newKeySet(all, f.trust, fe.start)
+		fe.keys.fetched = fe.start
+		err = fe.keys.someUsable()
+	}
+	if err == nil {
+		f.publish(fe.keys)
+		f.opts.Logger.Debug("fetched keys", "issuer", f.name, "keys", len(all), "usable", len(fe.keys.usable))
 	} else {
 		f.opts.Logger.Warn("cannot fetch keys", "issuer", f.name, "error", err)
 	}
-	fe.err = err
+	changed := (err != nil) != f.failing // fetches follow one another
+	f.failing, fe.err = err != nil, err
 	close(fe.done)
+	if changed && f.opts.Report != nil {
+		f.opts.Report(f.name, err)
+	}
 }
 
 // close cancels the fetch under way and waits for it.
@@ -190,126 +191,4 @@ func (f *fetcher) close() {
 	f.mu.Unlock()
 	f.cancel(errClosed)
 	f.running.Wait()
-}
-
-// maxBody bounds a response of an issuer, in bytes.
-const maxBody = 512 << 10
-
-const discoveryPath = "/.well-known/openid-configuration"
-
-// loader fetches an issuer's keys.
-type loader struct{ client *egress.Client }
-
-// newLoader returns the function that fetches the keys of src.
-func newLoader(src Source, opts Options) (func(context.Context) ([]parsed, error), error) {
-	parseSet := func(data []byte) ([]parsed, error) { return parseJWKS(data, src.Uses...) }
-	l := loader{egress.New(egress.Options{Private: opts.AllowPrivateAddresses, Timeout: opts.Timeout, MaxBody: maxBody})}
-	switch {
-	case src.JWKSURL != "":
-		return l.from("JWKSURL", src.JWKSURL, parseSet)
-	case src.CertificatesURL != "":
-		return l.from("CertificatesURL", src.CertificatesURL, parseCertificates)
-	}
-	return l.discoverer(src, parseSet)
-}
-
-// from returns the function that fetches keys from a URL that the operator
-// registered.
-func (l loader) from(name, address string, parse func([]byte) ([]parsed, error)) (func(context.Context) ([]parsed, error), error) {
-	if err := l.client.CheckURL(address); err != nil {
-		return nil, field(name, err)
-	}
-	return func(ctx context.Context) ([]parsed, error) { return l.keys(ctx, address, parse) }, nil
-}
-
-func (l loader) keys(ctx context.Context, address string, parse func([]byte) ([]parsed, error)) ([]parsed, error) {
-	body, err := l.get(ctx, address)
-	if err != nil {
-		return nil, fmt.Errorf("fetching keys: %w", err)
-	}
-	all, err := parse(body)
-	if err != nil {
-		return nil, fmt.Errorf("reading keys of %s: %w", quote(address), err)
-	}
-	return all, nil
-}
-
-// discoverer returns the function that fetches the discovery document and the
-// keys at its jwks_uri: both are one fetch, with one timeout.
-func (l loader) discoverer(src Source, parse func([]byte) ([]parsed, error)) (func(context.Context) ([]parsed, error), error) {
-	if src.Issuer == "" {
-		return nil, fieldf("Issuer", "discovery needs the issuer's URL")
-	}
-	name, address := "DiscoveryURL", src.DiscoveryURL
-	if address == "" {
-		// OpenID Connect Discovery §4.1: without a terminating slash.
-		name, address = "Issuer", strings.TrimSuffix(src.Issuer, "/")+discoveryPath
-	}
-	if err := l.client.CheckURL(address); err != nil {
-		return nil, field(name, err)
-	}
-	return func(ctx context.Context) ([]parsed, error) {
-		body, err := l.get(ctx, address)
-		if err != nil {
-			return nil, fmt.Errorf("fetching discovery document: %w", err)
-		}
-		jwksURI, err := readDiscovery(body, src.Issuer)
-		if err == nil {
-			err = l.client.CheckURL(jwksURI)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading discovery document of %s: %w", quote(address), err)
-		}
-		return l.keys(ctx, jwksURI, parse)
-	}, nil
-}
-
-var discoveryRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known("issuer", "jwks_uri")}
-
-// readDiscovery returns the jwks_uri of issuer's discovery document. A document
-// of another issuer is refused (OpenID Connect Discovery §4.3): the keys of one
-// tenant would count for another.
-func readDiscovery(body []byte, issuer string) (string, error) {
-	var got, jwksURI string
-	r := strictjson.New(string(body), discoveryRules)
-	for name := range r.Object() {
-		switch name {
-		case "issuer":
-			got = r.String()
-		case "jwks_uri":
-			jwksURI = r.String()
-		}
-	}
-	switch err := r.End(); {
-	case err != nil:
-		return "", err
-	case got != issuer:
-		return "", fmt.Errorf("its issuer is %s, want %s", quote(got), quote(issuer))
-	case jwksURI == "":
-		return "", errors.New("it has no jwks_uri")
-	}
-	return jwksURI, nil
-}
-
-// get fetches a JSON document.
-func (l loader) get(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := l.client.Do(req)
-	switch {
-	case err != nil:
-	case resp.Status >= 300 && resp.Status < 400:
-		err = fmt.Errorf("redirects to %s, which is not followed", quote(resp.Header.Get("Location")))
-	case resp.Status != http.StatusOK:
-		err = fmt.Errorf("status %d", resp.Status)
-	case bytes.HasPrefix(bytes.TrimSpace(resp.Body), []byte("<")):
-		err = errors.New("an HTML page, want JSON")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", quote(address), err)
-	}
-	return resp.Body, nil
 }

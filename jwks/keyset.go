@@ -65,6 +65,17 @@ func (ks *keySet) add(p parsed) {
 	ks.infos = append(ks.infos, info)
 }
 
+// someUsable requires a key that verifies tokens.
+func (ks *keySet) someUsable() error {
+	switch {
+	case len(ks.usable) > 0:
+		return nil
+	case len(ks.infos) == 0:
+		return errors.New("the issuer publishes no keys")
+	}
+	return fmt.Errorf("the issuer publishes no usable key; the first, %s: %s", quote(ks.infos[0].KeyID), ks.infos[0].Refused)
+}
+
 // clip shortens text that may repeat what an issuer sent to what fits on a
 // line.
 func clip(s string) string {

@@ -246,10 +246,16 @@ func (s *Set) current(ctx context.Context) (*keySet, error) {
 	return nil, err
 }
 
-// Keys describes the keys, including refused ones. It fetches them if need be; an
-// error is an *Error.
+// Keys describes the keys, including refused ones. It fetches them if need be, and
+// describes what the issuer published last, even if no key of it is usable; an error
+// is an *Error.
 func (s *Set) Keys(ctx context.Context) ([]KeyInfo, error) {
 	ks, err := s.current(ctx)
+	if s.fetcher != nil {
+		if last := s.fetcher.last.Load(); last.ended() && last.keys != nil {
+			ks, err = last.keys, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 )
@@ -186,6 +188,25 @@ type Options struct {
 	// AllowPrivateAddresses lets fetches reach loopback and private networks,
 	// and use plain http there.
 	AllowPrivateAddresses bool
+	// AllowAddresses are networks that fetches may reach besides public ones, those
+	// of private ones also by plain http.
+	AllowAddresses []netip.Prefix
+	// Proxy is the HTTP proxy of fetches. It resolves names, and so decides which
+	// addresses they reach.
+	Proxy *url.URL
+	// CAFile holds PEM certificates that those of the issuer's servers must chain
+	// to, in place of the system's. It is read for each fetch.
+	CAFile string
+	// BearerTokenFile holds a token for requests to the host that is registered (RFC
+	// 6750 §2.1). It is read for each fetch.
+	BearerTokenFile string
+	// OwnFiles are files that are refused as CAFile and BearerTokenFile.
+	OwnFiles []string
+	// Name is the issuer's for logs and Report. Default: its URL.
+	Name string
+	// Report is called after the first fetch that fails, and with nil after the first
+	// that succeeds again.
+	Report func(name string, err error)
 	// MaxAge is how long fetched keys count; a key that the issuer withdraws
 	// verifies for no longer. Default and maximum 10m.
 	MaxAge time.Duration

@@ -138,7 +138,7 @@ func (a *app) wire(ctx context.Context) error {
 		Engine: a.engine,
 		Keys:   keys.Config{KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery)},
 		Issuer: a.cfg.Issuer,
-		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0))},
+		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
 		Audit:  a.audit, Mail: a.mail, Server: a.configure,
 		Admin:   func(c *admin.Config) { c.Token, c.Hosts = token, a.cfg.AdminHosts },
 		Metrics: metrics, Logger: a.log,
@@ -151,6 +151,13 @@ func (a *app) wire(ctx context.Context) error {
 	}
 	a.closers = append(a.closers, func() error { a.Parts.Close(); return nil })
 	return nil
+}
+
+// ownFiles returns the files with secrets of the server, which no registration may
+// have sent to an issuer.
+func (a *app) ownFiles() []string {
+	c := &a.cfg
+	return []string{c.AdminTokenFile, c.KeyEncryptionKeyFile, c.TLS.KeyFile, c.Mail.PasswordFile, c.Database}
 }
 
 // configure sets what an operator can set of the public server.

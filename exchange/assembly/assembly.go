@@ -128,6 +128,22 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// reporting returns the limits of issuers' keys, whose failures are audited: the last
+// good keys serve meanwhile, so that no refused request tells of them.
+func (c Config) reporting() jwks.Options {
+	o := c.JWKS
+	o.Report = func(issuer string, err error) {
+		e := audit.Event{Time: c.Now(), Name: "issuer.keys", Issuer: issuer}
+		if err != nil {
+			e.Reason, e.Err = exchange.ReasonIssuerUnavailable, err.Error()
+		}
+		if c.Audit != nil {
+			c.Audit.Write(&e)
+		}
+	}
+	return o
+}
+
 // openStores opens the tables. The keys of their MACs are derived by name: another
 // name would make what is stored unreadable.
 func (p *Parts) openStores(ctx context.Context, c Config) error {
@@ -135,7 +151,7 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 	var err error
 	p.Registry, err = registry.Open(ctx, c.Engine, registry.Config{
 		RecordKey: records, SecretKey: p.Keys.Derive("client secrets"), Seal: p.Keys.Seal, Unseal: p.Keys.Unseal,
-		CompileIssuer: subject.CompileIssuer(c.JWKS), CompileClient: subject.CompileClient(c.JWKS), CompileDetail: details.Compile,
+		CompileIssuer: subject.CompileIssuer(c.reporting()), CompileClient: subject.CompileClient(c.JWKS), CompileDetail: details.Compile,
 	})
 	if err != nil {
 		return fmt.Errorf("reading the registry: %w", err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +99,39 @@ func TestServersOverOneStoreShareSessions(t *testing.T) {
 	})
 	if refreshed["session_id"] != created["session_id"] || refreshed["refresh_token"] == refresh {
 		t.Errorf("created %v, refreshed %v", created, refreshed)
+	}
+}
+
+// The last good keys serve meanwhile, so no refusal would tell the operator.
+func TestEmptyKeySetIsAudited(t *testing.T) {
+	c := config(t)
+	var out bytes.Buffer
+	log := audit.New(&out, audit.Config{})
+	var offset atomic.Int64
+	c.Audit, c.JWKS.Now = log, func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }
+	p := newParts(t, c)
+	issuer := register(t, p)
+	exchangeToken := func() {
+		t.Helper()
+		post(t, p, url.Values{
+			"grant_type": {exchange.GrantTokenExchange}, "client_id": {"app"},
+			"subject_token": {issuer.Sign(issuer.Claims("alice", "app"))}, "subject_token_type": {exchange.TypeIDToken},
+		})
+	}
+	exchangeToken()
+	issuer.Serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"keys":[]}`) })
+	offset.Store(int64(11 * time.Minute))
+	exchangeToken()
+	p.Close()
+	log.Close()
+	var events []string
+	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, `"event":"issuer.keys"`) {
+			events = append(events, line)
+		}
+	}
+	if len(events) != 1 || !strings.Contains(events[0], `"issuer":"acme"`) || !strings.Contains(events[0], "publishes no keys") {
+		t.Errorf("audited %q, want one warning", events)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -46,9 +48,10 @@ func (l *linter) keys(k *exchange.Keys) {
 		{"discoveryURL", k.DiscoveryURL}, {"jwksURL", k.JWKSURL}, {"certificatesURL", k.CertificatesURL},
 	} {
 		if source.url != "" {
-			l.endpoint("keys."+source.name, source.url, k.AllowPrivateAddresses)
+			l.endpoint("keys."+source.name, source.url, k.AllowPrivateAddresses || len(k.AllowAddresses) > 0)
 		}
 	}
+	l.fetching(k)
 	if k.Anchors != "" && len(k.Secrets) > 0 {
 		l.Add("keys.anchors", "has no meaning for shared secrets, which have no certificates; remove it")
 	}
@@ -57,6 +60,31 @@ func (l *linter) keys(k *exchange.Keys) {
 	l.each("keys.uses", k.Uses, l.use)
 	l.within("keys.maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
 	l.within("keys.maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
+}
+
+// fetching checks how keys are fetched.
+func (l *linter) fetching(k *exchange.Keys) {
+	l.each("keys.allowAddresses", k.AllowAddresses, l.network)
+	if k.Proxy != "" {
+		l.endpoint("keys.proxy", k.Proxy, true)
+	}
+	for _, file := range []struct{ name, path string }{{"caFile", k.CAFile}, {"bearerTokenFile", k.BearerTokenFile}} {
+		if file.path != "" && !filepath.IsAbs(file.path) {
+			l.Add("keys."+file.name, "%s must be an absolute path: the server reads the file, wherever it runs", exchange.Quote(file.path))
+		}
+	}
+	l.within("keys.timeout", k.Timeout, time.Second, 30*time.Second)
+}
+
+// network checks a network in CIDR notation.
+func (l *linter) network(path, cidr string) {
+	network, err := netip.ParsePrefix(cidr)
+	switch {
+	case err != nil:
+		l.Add(path, "%s must be a network such as 10.0.0.0/8 or fd12:3456::/32", exchange.Quote(cidr))
+	case network != network.Masked():
+		l.Add(path, "%s has bits beyond its prefix; write %s", exchange.Quote(cidr), exchange.Quote(network.Masked().String()))
+	}
 }
 
 // use checks a value of a key's use (RFC 7517 §4.2).

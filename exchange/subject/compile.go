@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"cambio/exchange"
@@ -19,7 +20,7 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.CompiledI
 	return func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 		rules, found := policy.Compile(&i)
 		problems := exchange.Problems(found)
-		set, err := jwks.New(source(i.URL, i.Keys), options(base, i.Algorithms, i.Keys))
+		set, err := keysOf(base, i.ID, i.URL, i.Algorithms, i.Keys)
 		if err != nil {
 			problems.Add("keys", "%v", err)
 			return nil, problems
@@ -50,7 +51,7 @@ func CompileClient(base jwks.Options) func(exchange.Client) (*exchange.CompiledC
 		case c.Keys == nil:
 			problems.Add("keys", "private_key_jwt needs the client's public keys")
 		default:
-			set, err := jwks.New(source("", *c.Keys), options(base, nil, *c.Keys))
+			set, err := keysOf(base, "client "+c.ID, "", nil, *c.Keys)
 			if err != nil {
 				problems.Add("keys", "%v", err)
 				break
@@ -77,9 +78,19 @@ func networks(cidrs []string, problems *exchange.Problems) (all []netip.Prefix) 
 	return all
 }
 
-func source(url string, k exchange.Keys) jwks.Source {
+// keysOf returns the key set of a registration; name is for logs and reports.
+func keysOf(base jwks.Options, name, issuer string, algorithms []string, k exchange.Keys) (*jwks.Set, error) {
+	opts, err := options(base, algorithms, k)
+	if err != nil {
+		return nil, err
+	}
+	opts.Name = name
+	return jwks.New(source(issuer, k), opts)
+}
+
+func source(issuer string, k exchange.Keys) jwks.Source {
 	src := jwks.Source{
-		Issuer: url, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
+		Issuer: issuer, DiscoveryURL: k.DiscoveryURL, JWKSURL: k.JWKSURL, CertificatesURL: k.CertificatesURL,
 		Certificates: k.Certificates, PinnedSPKI: k.PinnedSPKI, RevokedKeys: k.RevokedKeys, Uses: k.Uses,
 		JWKS: []byte(k.JWKS), PEM: []byte(k.PEM), Anchors: []byte(k.Anchors),
 	}
@@ -89,14 +100,28 @@ func source(url string, k exchange.Keys) jwks.Source {
 	return src
 }
 
-func options(base jwks.Options, algorithms []string, k exchange.Keys) jwks.Options {
-	o := base
+func options(base jwks.Options, algorithms []string, k exchange.Keys) (o jwks.Options, err error) {
+	o = base
 	o.Algorithms = algorithms
 	o.AllowMissingKID = k.AllowMissingKID
 	o.AllowPrivateAddresses = base.AllowPrivateAddresses || k.AllowPrivateAddresses
 	o.MaxAge = k.MaxAge.Or(base.MaxAge)
 	o.MaxStale = k.MaxStale.Or(base.MaxStale)
-	return o
+	o.Timeout = k.Timeout.Or(base.Timeout)
+	o.CAFile, o.BearerTokenFile = k.CAFile, k.BearerTokenFile
+	for _, cidr := range k.AllowAddresses {
+		network, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return o, fmt.Errorf("allowAddresses: %w", err)
+		}
+		o.AllowAddresses = append(o.AllowAddresses, network)
+	}
+	if k.Proxy != "" {
+		if o.Proxy, err = url.Parse(k.Proxy); err != nil {
+			return o, errors.New("proxy: not a URL")
+		}
+	}
+	return o, nil
 }
 
 // keySet verifies tokens, as *jwks.Set does. The keys of a client's namespace do
