@@ -10,6 +10,7 @@ func TestSessionClaimsSurviveStorage(t *testing.T) {
 	claims := map[string]any{
 		"n": int64(1)<<53 + 1, "f": 1.5, "s": "x", "b": true, "z": nil,
 		"deep": []any{map[string]any{"n": int64(-1) << 63}},
+		"long": json.Number("0.1000000000000000055511151231257827"), "huge": json.Number("1e999"),
 	}
 	stored, err := json.Marshal(Session{ID: "1", Claims: claims})
 	if err != nil {
@@ -21,12 +22,5 @@ func TestSessionClaimsSurviveStorage(t *testing.T) {
 	}
 	if got.ID != "1" || !reflect.DeepEqual(got.Claims, claims) {
 		t.Fatalf("stored as %s, read as %#v", stored, got.Claims)
-	}
-}
-
-func TestSessionRefusesHugeNumbers(t *testing.T) {
-	var s Session
-	if err := json.Unmarshal([]byte(`{"claims":{"n":1e999}}`), &s); err == nil {
-		t.Fatalf("read as %v", s.Claims)
 	}
 }

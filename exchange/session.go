@@ -97,8 +97,9 @@ const (
 )
 
 // UnmarshalJSON reads a session whose claims are as they were verified: whole
-// numbers are int64 and keep all their digits. With the float64 of encoding/json,
-// a rule could evaluate a refresh differently than the exchange.
+// numbers are int64 and keep all their digits, and what cannot be held exactly is a
+// json.Number. With the float64 of encoding/json, a rule could evaluate a refresh
+// differently than the exchange.
 func (s *Session) UnmarshalJSON(data []byte) error {
 	type fields Session // without methods
 	stored := struct {
@@ -108,7 +109,7 @@ func (s *Session) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &stored); err != nil || len(stored.Claims) == 0 {
 		return err
 	}
-	r := strictjson.New(string(stored.Claims), strictjson.Options{AllowNUL: true})
+	r := strictjson.New(string(stored.Claims), strictjson.Options{AllowNUL: true, KeepNumbers: true})
 	if !r.Null() {
 		s.Claims = r.Map()
 	}

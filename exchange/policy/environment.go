@@ -70,6 +70,8 @@ func (a adapter) NativeToValue(value any) ref.Val {
 		return types.NewDynamicList(a, value)
 	case float64:
 		return jsonNumber(value)
+	case unheld:
+		return value.value()
 	}
 	return types.DefaultTypeAdapter.NativeToValue(value)
 }

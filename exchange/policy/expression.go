@@ -40,11 +40,14 @@ func (v variables) Parent() cel.Activation { return nil }
 
 // eval evaluates the expression. Errors are short and name a missing claim.
 func (e *expression) eval(claims map[string]any) (ref.Val, error) {
-	value, _, err := e.program.Eval(variables(claims))
-	if err != nil {
+	var read bool // of a number that cannot be held
+	value, _, err := e.program.Eval(variables(e.uses.marked(claims, &read)))
+	switch {
+	case read:
+		return nil, errNumber
+	case err != nil:
 		return nil, errors.New(exchange.Clip(err.Error()))
-	}
-	if types.IsUnknown(value) {
+	case types.IsUnknown(value):
 		return nil, errors.New("unknown")
 	}
 	return value, nil

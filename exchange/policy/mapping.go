@@ -217,6 +217,8 @@ func (b *budget) toJSON(value ref.Val, depth int) (any, error) {
 		return b.scalar(float64(value))
 	case nil, types.Null:
 		return b.scalar(nil)
+	case *types.Err:
+		return nil, value
 	case traits.Lister:
 		return b.array(value, depth)
 	case traits.Mapper:

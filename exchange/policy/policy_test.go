@@ -443,3 +443,40 @@ func TestEmailIsNeverSubject(t *testing.T) {
 		})
 	}
 }
+
+// A number that no float64 holds exactly is an error to what reads it, however
+// CEL compares it, and nothing to what does not.
+func TestRulesRefuseNumbersThatTheyCannotHold(t *testing.T) {
+	const text = `{"sub":"a","n":1e999,"list":[1,1000000000000000000000],"meta":{"plan":"pro","score":0.1000000000000000055511151231257827}}`
+	r := strictjson.New(text, strictjson.Options{KeepNumbers: true})
+	claims := r.Map()
+	if err := r.End(); err != nil {
+		t.Fatal(err)
+	}
+	for expression, want := range map[string]bool{
+		`claims.sub == "a"`: true, `claims.meta.plan == "pro"`: true, `has(claims.n) && "score" in claims.meta`: true,
+		`claims.list[0] == 1 && size(claims.list) == 2`: true, `claims.exists(k, k == "n")`: true,
+		`claims.n != 5`: false, `claims.n > 1.0`: false, `claims.n != null`: false, `string(claims.n) != ""`: false, `type(claims.n) != int`: false,
+		`claims.list == [1, 5]`: false, `claims.list != [1, 5]`: false, `!(5 in claims.list)`: false, `!sets.intersects(claims.list, [5])`: false,
+		`claims.meta == {"plan": "pro", "score": 0.1}`: false, `claims.list[1] != 5`: false,
+		`claims.list.exists(n, n == 1000)`: false, `claims.?meta.?score.hasValue()`: false, `claims.meta.score < 1.0`: false,
+		`claims.list.all(n, dyn(n) != "x")`: false, `[claims.n].size() == 1`: false,
+	} {
+		p := compile(t, exchange.Issuer{
+			ClaimValidationRules: []exchange.ClaimValidationRule{{Expression: expression + ` && (true || claims.email_verified == true)`}},
+		})
+		if c := p.Validate(claims)[0]; c.Passed != want || !want && !strings.Contains(c.Got, "number") {
+			t.Errorf("%s: %+v", expression, c)
+		}
+	}
+	for expression, want := range map[string]bool{"claims.meta.plan": true, "claims.list": false, "claims.meta": false, "[claims.n]": false} {
+		p := compile(t, exchange.Issuer{ClaimMappings: exchange.ClaimMappings{Extra: []exchange.ExtraMapping{{Key: "x", ValueExpression: expression}}}})
+		if m, checks := p.Map(claims); (m.Extra != nil) != want || !want && !strings.Contains(checks[1].Got, "number") {
+			t.Errorf("extra %s: %v, %+v", expression, m.Extra, checks)
+		}
+	}
+	p := compile(t, exchange.Issuer{ClaimMappings: exchange.ClaimMappings{Subject: exchange.Mapping{Expression: "string(claims.n)"}}})
+	if m, checks := p.Map(claims); m.Subject != "" || checks[0].Passed {
+		t.Errorf("subject %q, %+v", m.Subject, checks)
+	}
+}

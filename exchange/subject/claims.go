@@ -9,8 +9,10 @@ import (
 )
 
 // claimRules refuse a name that differs from a known claim only by case: its
-// signer may have meant that claim, and other readers take it for it.
-var claimRules = strictjson.Options{AllowNUL: true, Known: strictjson.Known(
+// signer may have meant that claim, and other readers take it for it. A number that
+// cannot be held exactly is a json.Number, which no check and no rule takes for a
+// number: it spoils a token only where it is read.
+var claimRules = strictjson.Options{AllowNUL: true, KeepNumbers: true, Known: strictjson.Known(
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", // RFC 7519 §4.1
 	"azp", "nonce", "auth_time", "acr", "amr", // OpenID Connect Core §2
 	"email", "email_verified", "name", // OpenID Connect Core §5.1

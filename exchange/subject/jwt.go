@@ -53,7 +53,9 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 	expires := r.lifetime(claims, registered.ClockSkew.Or(defaultSkew), registered.MaxLifetime.Or(defaultMaxLifetime), now)
 	r.nonce(claims, token.Nonce)
 	subject := r.mappedSubject(issuer, claims)
-	r.optionalID(claims)
+	if registered.SingleUse { // otherwise nothing reads it
+		r.optionalID(claims)
+	}
 	if r.Refused() {
 		return nil, issuer
 	}

@@ -128,7 +128,7 @@ func TestJWTWithOneFaultIsRefused(t *testing.T) {
 		{"exp a string", change{claims: map[string]any{"exp": "9999999999"}}, bad, "exp"},
 		{"exp a fraction", change{claims: map[string]any{"exp": float64(at(time.Minute)) + .5}}, "", ""},
 		{"exp huge", change{claims: map[string]any{"exp": json.Number("1e15")}}, bad, "exp"},
-		{"exp beyond int64", change{claims: map[string]any{"exp": json.Number("1e300")}}, form, "claims"},
+		{"exp beyond int64", change{claims: map[string]any{"exp": json.Number("1e300")}}, bad, "exp"},
 		{"exp in milliseconds", change{claims: map[string]any{"exp": p.now.Add(time.Hour).UnixMilli()}}, bad, "exp"},
 		{"exp negative", change{claims: map[string]any{"exp": -1}}, bad, "exp"},
 		{"exp true", change{claims: map[string]any{"exp": true}}, bad, "exp"},
@@ -175,7 +175,10 @@ func TestJWTWithOneFaultIsRefused(t *testing.T) {
 		{"sub with a control character", change{claims: map[string]any{"sub": "a\nb"}}, bad, "claimMappings.subject"},
 		{"sub with NUL", change{claims: map[string]any{"sub": "a\x00"}}, bad, "claimMappings.subject"},
 
-		{"jti a number", change{claims: map[string]any{"jti": 1}}, bad, "jti"},
+		{"jti a number", change{claims: map[string]any{"jti": 1}}, "", ""},
+		{"jti a number, for one use", change{
+			issuer: func(i *exchange.Issuer) { i.SingleUse = true }, claims: map[string]any{"jti": 1},
+		}, bad, "jti"},
 		{"Sub besides sub", change{claims: map[string]any{"Sub": "bob"}}, form, "claims"},
 		{"AUD for aud", change{claims: map[string]any{"aud": nil, "AUD": "app"}}, form, "claims"},
 		{"ſub besides sub", change{claims: map[string]any{"ſub": "bob"}}, form, "claims"},
@@ -332,6 +335,46 @@ func TestClaimsHaveOneSpelling(t *testing.T) {
 			}
 			if s != nil || err == nil || exchange.AsError(err).Reason != exchange.ReasonSubjectTokenMalformed {
 				t.Fatalf("got %v, %v", s, err)
+			}
+		})
+	}
+}
+
+// A number that no float64 holds exactly spoils only what reads it.
+func TestUnreadNumbersSpoilNoToken(t *testing.T) {
+	p := newFixture(t)
+	header := []byte(`{"alg":"ES256","kid":"` + p.KID() + `"}`)
+	body := fmt.Sprintf(`"iss":%q,"sub":"alice","aud":"app"`, p.URL)
+	exp := fmt.Sprintf(`,"exp":%d`, p.now.Unix()+60)
+	for _, tc := range []struct {
+		name, payload string
+		check         string // empty: accepted
+	}{
+		{"a large one", body + exp + `,"wallet_balance":1000000000000000000000`, ""},
+		{"one with many digits", body + exp + `,"score":0.1000000000000000055511151231257827`, ""},
+		{"an infinite one", body + exp + `,"n":-1e999`, ""},
+		{"a long one", body + exp + `,"n":` + strings.Repeat("9", 4000), ""},
+		{"one deep inside", body + exp + `,"user_metadata":{"a":[{"b":12345678901234567890}]}`, ""},
+		{"an auth_time", body + exp + `,"auth_time":1e30`, ""},
+		{"no number", body + exp + `,"n":01`, "claims"},
+		{"no number either", body + exp + `,"n":NaN`, "claims"},
+		{"an exp", body + `,"exp":1e400`, "exp"},
+		{"an exp of many digits", body + `,"exp":10000000000000000000000000`, "exp"},
+		{"an nbf", body + exp + `,"nbf":-1e400`, "nbf"},
+		{"an iat", body + exp + `,"iat":1e20`, "iat"},
+		{"a jti", body + exp + `,"jti":123456789012345678901234567890`, ""},
+		{"a sub", strings.Replace(body, `"alice"`, `123456789012345678901234567890`, 1) + exp, "claimMappings.subject"},
+		{"an aud", strings.Replace(body, `"app"`, `123456789012345678901234567890`, 1) + exp, "aud"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, checks, err := p.verify(exchange.SubjectToken{Text: p.SignBytes(header, []byte(`{`+tc.payload+`}`)), Type: exchange.TypeIDToken})
+			switch {
+			case tc.check == "" && err != nil:
+				t.Fatal(err)
+			case tc.check == "" && s.Proof.AuthTime != 0:
+				t.Errorf("auth_time %d", s.Proof.AuthTime)
+			case tc.check != "" && (err == nil || checks[len(checks)-1].Name != tc.check):
+				t.Errorf("%v, %+v", err, checks[len(checks)-1])
 			}
 		})
 	}

@@ -128,7 +128,7 @@ func TestVerifyRecordsEveryCheck(t *testing.T) {
 	}
 	want := []string{
 		"size", "subject_token_type", "issuer", "issuer.tokenTypes", "signature", "typ", "claims",
-		"iss", "aud", "aud", "exp", "iat", "lifetime", "claimMappings.subject", "jti",
+		"iss", "aud", "aud", "exp", "iat", "lifetime", "claimMappings.subject",
 	}
 	if names := namesOf(checks); !slices.Equal(names, want) {
 		t.Errorf("checks %v, want %v", names, want)

@@ -12,6 +12,7 @@
 //   - objects and arrays nested deeper than [Options.MaxDepth]
 //   - anything after the document
 //   - numbers that int64 or a float64 below 2⁵³ cannot hold, where a number is read
+//     ([Options.KeepNumbers])
 //
 // # Reading
 //

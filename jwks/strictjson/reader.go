@@ -25,6 +25,10 @@ type Options struct {
 	// Number converts the text of a number that Value reads. The default returns
 	// int64 for a whole number, however it is written, and float64 for another.
 	Number func(text string) (any, error)
+	// KeepNumbers lets Value return a json.Number, the text as it is written, for a
+	// number that the default refuses because neither int64 nor a float64 below 2⁵³
+	// holds it.
+	KeepNumbers bool
 }
 
 // Reader reads one document from the start to the end. Strings that it returns

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ const (
 )
 
 // Value reads any value: map[string]any, []any, string, bool, nil, or what
-// [Options.Number] makes of a number.
+// [Options.Number] and [Options.KeepNumbers] make of a number.
 func (r *Reader) Value() any {
 	v := r.value()
 	if r.err != nil {
@@ -111,34 +112,46 @@ func (r *Reader) NumberText() string {
 func (r *Reader) number() any {
 	start := r.at
 	text, whole := r.digits()
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		return nil
-	case r.opts.Number != nil:
+	}
+	if r.opts.Number != nil {
 		v, err := r.opts.Number(text)
 		if err != nil {
 			r.Fail(err)
 		}
 		return v
-	case len(text) > maxNumber:
-		r.fail(ErrNumber, start)
-		return nil
-	case whole:
+	}
+	v, ok := exactNumber(text, whole)
+	switch {
+	case ok:
+		return v
+	case r.opts.KeepNumbers:
+		return json.Number(text)
+	}
+	r.fail(ErrNumber, start)
+	return nil
+}
+
+// exactNumber converts a number, unless neither int64 nor a float64 below 2⁵³
+// holds it.
+func exactNumber(text string, whole bool) (v any, ok bool) {
+	if len(text) > maxNumber {
+		return nil, false
+	}
+	if whole {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			r.fail(ErrNumber, start)
-		}
-		return n
+		return n, err == nil
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.Abs(f) >= maxExact {
-		r.fail(ErrNumber, start)
+		return nil, false
 	}
 	// A claim that was stored and read back must be the same, so 1.0 is 1.
 	if f == math.Trunc(f) {
-		return int64(f)
+		return int64(f), true
 	}
-	return f
+	return f, true
 }
 
 // digits reads a number (RFC 8259 §6) and reports whether it has neither
