@@ -76,10 +76,17 @@ func (firstPartyRules) Map(claims map[string]any) (Mapped, []Check) {
 		m.Email = text("email")
 	}
 	const most = 255
-	return m, []Check{{
+	checks := []Check{{
 		Name: "sub", Want: "1 to 255 bytes without control characters", Got: m.Subject,
 		Passed: m.Subject != "" && Printable(m.Subject, most), Reason: ReasonSubjectTokenClaimInvalid,
 	}}
+	if text("email") != m.Email {
+		checks = append(checks, Check{
+			Name: "email", Want: "emailVerified true, for an address to count", Got: "email, not verified",
+			Audit: true, Reason: ReasonSubjectTokenClaimInvalid,
+		})
+	}
+	return m, checks
 }
 
 func (firstPartyRules) Validate(map[string]any) []Check { return nil }

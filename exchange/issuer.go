@@ -128,7 +128,8 @@ type SharedSecret struct {
 
 // ClaimMappings maps claims to the subject. Each mapping is a claim or a CEL
 // expression over claims. The claim email counts only if claims.email_verified is
-// true; an expression that uses claims.email must use claims.email_verified too,
+// true or the text "true", which an expression that does not ask for the text sees
+// as true; an expression that uses claims.email must use claims.email_verified too,
 // or a rule must.
 type ClaimMappings struct {
 	// Subject identifies the user at the issuer: 1 to 255 bytes. Default: sub.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -144,6 +145,9 @@ type uses struct {
 	email    bool     // claims.email, or claims as a whole
 	verified bool     // the value of claims.email_verified, by name
 	product  string   // a function of products that has two operands from claims
+	// verifiedText is set if claims.email_verified is an operand beside a text with
+	// "true" in it: the expression asks for that text, not for a boolean.
+	verifiedText bool
 }
 
 // products are functions whose work or result is as large as the product of two
@@ -154,7 +158,7 @@ var products = []string{
 
 // usesClaim returns the uses of a rule that names a claim.
 func usesClaim(name string) uses {
-	return uses{claims: []string{name}, email: name == "email", verified: name == "email_verified"}
+	return uses{claims: []string{name}, email: name == "email", verified: name == emailVerified}
 }
 
 // usesOf returns the uses of an expression. A claim can be named as claims.email,
@@ -174,6 +178,7 @@ func usesOf(root ast.Expr) uses {
 		if product(e) {
 			u.product = e.AsCall().FunctionName()
 		}
+		u.verifiedText = u.verifiedText || asksForVerifiedText(e)
 	})
 	if mentions > named {
 		u.whole, u.email = true, true
@@ -186,7 +191,7 @@ func (u *uses) name(claim string, reads bool) {
 		u.claims = append(u.claims, claim)
 	}
 	u.email = u.email || claim == "email"
-	u.verified = u.verified || claim == "email_verified" && reads
+	u.verified = u.verified || claim == emailVerified && reads
 }
 
 // namedClaim returns the claim that e names, and whether e reads its value.
@@ -241,6 +246,25 @@ func product(e ast.Expr) bool {
 		}
 	}
 	return vary > 1
+}
+
+// logic are the operators whose operands have nothing to do with each other.
+var logic = []string{operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional}
+
+// asksForVerifiedText reports whether e is a call of which claims.email_verified
+// and a text with "true" in it are operands.
+func asksForVerifiedText(e ast.Expr) bool {
+	if e.Kind() != ast.CallKind || slices.Contains(logic, e.AsCall().FunctionName()) {
+		return false
+	}
+	var claim, text bool
+	walk(e, func(part ast.Expr) {
+		name, reads, ok := namedClaim(part)
+		claim = claim || ok && reads && name == emailVerified
+		s, ok := literal(part)
+		text = text || ok && strings.Contains(s, "true")
+	})
+	return claim && text
 }
 
 // varies reports whether e has a variable in it.

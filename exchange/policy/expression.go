@@ -40,10 +40,10 @@ func (v variables) Parent() cel.Activation { return nil }
 
 // eval evaluates the expression. Errors are short and name a missing claim.
 func (e *expression) eval(claims map[string]any) (ref.Val, error) {
-	var read bool // of a number that cannot be held
-	value, _, err := e.program.Eval(variables(e.uses.marked(claims, &read)))
+	in := e.uses.input(claims)
+	value, _, err := e.program.Eval(variables(in.claims))
 	switch {
-	case read:
+	case in.read != nil && *in.read:
 		return nil, errNumber
 	case err != nil:
 		return nil, errors.New(exchange.Clip(err.Error()))

@@ -52,7 +52,13 @@ func (m *mapping) subject(claims map[string]any) (string, exchange.Check) {
 // string refuses. The check is nil if there is no problem.
 func (m *mapping) display(claims map[string]any) (string, *exchange.Check) {
 	text, found, problem := m.text(claims)
-	if problem == "" && (!found || exchange.Printable(text, maxDisplay)) {
+	switch {
+	case !found && (problem == "" || m.value == nil) && m.dropsAddress(claims):
+		return "", &exchange.Check{
+			Name: m.path, Want: "email_verified true, for an address to count", Got: exchange.Clip("email, with email_verified " + show(claims, emailVerified)),
+			Audit: true, Reason: exchange.ReasonSubjectTokenClaimInvalid,
+		}
+	case problem == "" && (!found || exchange.Printable(text, maxDisplay)):
 		return text, nil
 	}
 	return "", &exchange.Check{
@@ -70,14 +76,21 @@ func (m *mapping) text(claims map[string]any) (text string, found bool, problem 
 	if !found || value == nil {
 		return "", false, ""
 	}
-	if m.claim == "email" && claims["email_verified"] != true {
-		return "", false, "email, with email_verified " + show(claims, "email_verified")
+	if m.claim == "email" && !verifiedEmail(claims) {
+		return "", false, "an address that is not verified"
 	}
 	text, isString := value.(string)
 	if !isString {
 		return "", false, "not a string: " + show(claims, m.claim)
 	}
 	return text, true, ""
+}
+
+// dropsAddress reports whether the mapping reads an address that the issuer has not
+// verified.
+func (m *mapping) dropsAddress(claims map[string]any) bool {
+	reads := m.claim == "email" || m.value != nil && m.value.uses.email
+	return reads && claims["email"] != nil && !verifiedEmail(claims)
 }
 
 func (m *mapping) evaluate(claims map[string]any) (text string, found bool, problem string) {

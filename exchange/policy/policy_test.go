@@ -233,7 +233,12 @@ func TestDisplayMappings(t *testing.T) {
 	}{
 		{"absent", exchange.ClaimMappings{}, `{}`, exchange.Mapped{}, ""},
 		{"verified", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":true}`, exchange.Mapped{Email: "a@b"}, ""},
-		{"verified in text", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"true"}`, exchange.Mapped{}, "claimMappings.email audited"},
+		{"verified in text", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"true"}`, exchange.Mapped{Email: "a@b"}, ""},
+		{"unverified", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":false}`, exchange.Mapped{}, "claimMappings.email audited"},
+		{"verified in capitals", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"True"}`, exchange.Mapped{}, "claimMappings.email audited"},
+		{"verified with a space", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"true "}`, exchange.Mapped{}, "claimMappings.email audited"},
+		{"verified by 1", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":"1"}`, exchange.Mapped{}, "claimMappings.email audited"},
+		{"verified by a list", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":["true"]}`, exchange.Mapped{}, "claimMappings.email audited"},
 		{"verified by a number", exchange.ClaimMappings{}, `{"email":"a@b","email_verified":1}`, exchange.Mapped{}, "claimMappings.email audited"},
 		{"name that is not a string", exchange.ClaimMappings{}, `{"name":{"first":"A"}}`, exchange.Mapped{}, "claimMappings.name audited"},
 		{"name that is too long", exchange.ClaimMappings{}, `{"name":"` + strings.Repeat("a", 1025) + `"}`, exchange.Mapped{}, "claimMappings.name audited"},
@@ -244,6 +249,9 @@ func TestDisplayMappings(t *testing.T) {
 		{"expression that makes null", name(`claims.first`), `{"first":null}`, exchange.Mapped{}, ""},
 		{"expression with a line break", name(`claims.first`), `{"first":"a\nb"}`, exchange.Mapped{}, "claimMappings.name audited"},
 		{"empty optional", name(`claims.?first`), `{}`, exchange.Mapped{}, ""},
+		{"expression that drops an address", exchange.ClaimMappings{
+			Email: exchange.Mapping{Expression: `claims.email_verified == true ? claims.email : null`},
+		}, `{"email":"a@b","email_verified":"false"}`, exchange.Mapped{}, "claimMappings.email audited"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m, checks := compile(t, exchange.Issuer{ClaimMappings: row.mappings}).Map(claims(t, row.claims))
@@ -478,5 +486,51 @@ func TestRulesRefuseNumbersThatTheyCannotHold(t *testing.T) {
 	p := compile(t, exchange.Issuer{ClaimMappings: exchange.ClaimMappings{Subject: exchange.Mapping{Expression: "string(claims.n)"}}})
 	if m, checks := p.Map(claims); m.Subject != "" || checks[0].Passed {
 		t.Errorf("subject %q, %+v", m.Subject, checks)
+	}
+}
+
+// The text "true" counts as true for email_verified (Apple sends it), and no other
+// text does. An expression that asks for the text itself finds it.
+func TestEmailVerifiedInText(t *testing.T) {
+	for _, row := range []struct {
+		expression            string
+		text, boolean, others bool // whether it passes
+	}{
+		{`claims.email_verified == true`, true, true, false},
+		{`claims["email_verified"] == true && claims.email.endsWith("@acme.com")`, true, true, false},
+		{`claims.?email_verified.orValue(false) == true`, true, true, false},
+		{`claims.email_verified == true && claims.admin == "true"`, true, true, false},
+		{`claims.email_verified != true`, false, false, true},
+		{`claims.email_verified ? true : false`, true, true, false},
+		{`claims.email_verified == "true"`, true, false, false},
+		{`claims.email_verified == true || claims.email_verified == "true"`, true, true, false},
+		{`claims.email_verified in [true, "true"]`, true, true, false},
+		{`string(claims.email_verified) == "true"`, true, true, false},
+		{`string(claims.email_verified).matches("^(true)$")`, true, true, false},
+		{`claims.exists(k, v, k == "email_verified" && v == true) && claims.?email_verified.hasValue()`, true, true, false},
+	} {
+		p := compile(t, exchange.Issuer{
+			ClaimValidationRules: []exchange.ClaimValidationRule{{Expression: row.expression}},
+			ScopeRules:           []exchange.ScopeRule{{Scope: "s", When: row.expression}},
+		})
+		for value, want := range map[any]bool{
+			"true": row.text, true: row.boolean,
+			false: row.others, "True": row.others, "TRUE": row.others, " true": row.others, "1": row.others, "yes": row.others, int64(1): row.others,
+		} {
+			claims := map[string]any{"email": "a@acme.com", "email_verified": value, "admin": "true"}
+			if got, scope := p.Validate(claims)[0], p.GrantsScope(claims, "s"); got.Passed != want || scope.Passed != want {
+				t.Errorf("%s with %#v: %+v, %+v", row.expression, value, got, scope)
+			}
+			if claims["email_verified"] != value {
+				t.Errorf("%s changed the claims", row.expression)
+			}
+		}
+	}
+	const verified = `claims.email_verified == true ? claims.email : null`
+	p := compile(t, exchange.Issuer{ClaimMappings: exchange.ClaimMappings{
+		Email: exchange.Mapping{Expression: verified}, Extra: []exchange.ExtraMapping{{Key: "mail", ValueExpression: verified}},
+	}})
+	if m, _ := p.Map(map[string]any{"sub": "a", "email": "a@b", "email_verified": "true"}); m.Email != "a@b" || m.Extra["mail"] != "a@b" {
+		t.Errorf("mapped %+v", m)
 	}
 }

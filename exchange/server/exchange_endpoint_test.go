@@ -147,3 +147,28 @@ func TestVerifyWhileIssuerIsDown(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 }
+
+// An address that the issuer has not verified is dropped, and the event says so; at
+// a refresh too.
+func TestDroppedAddressesAreAudited(t *testing.T) {
+	for _, row := range []struct {
+		verified any
+		email    any
+	}{{true, "a@acme.com"}, {"true", "a@acme.com"}, {"True", nil}, {false, nil}, {nil, nil}} {
+		p := newWorld(t)
+		claims := p.issuer.Claims("alice", "web")
+		claims["email"], claims["email_verified"] = "a@acme.com", row.verified
+		a := p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q}`, p.issuer.Sign(claims)), "X-API-Key", "web", "Origin", page)
+		p.want(a, 200, "")
+		b := p.post("/auth/refresh", fmt.Sprintf(`{"refreshToken":%q}`, a.str("refreshToken")), "X-API-Key", "web", "Origin", page)
+		p.want(b, 200, "")
+		if a.user("email") != row.email || b.user("email") != row.email {
+			t.Errorf("%#v: addresses %v, then %v", row.verified, a.user("email"), b.user("email"))
+		}
+		for _, e := range p.events() {
+			if said := strings.Contains(fmt.Sprint(e["audited"]), "claimMappings.email"); said != (row.email == nil) {
+				t.Errorf("%#v: event %v", row.verified, e)
+			}
+		}
+	}
+}

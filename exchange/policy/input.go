@@ -22,29 +22,50 @@ func (u unheld) value() ref.Val {
 	return types.WrapErr(errNumber)
 }
 
-// marked returns claims with unheld for each json.Number that the expression can
-// reach; the same claims if there is none.
-func (u *uses) marked(claims map[string]any, read *bool) map[string]any {
-	out, cloned := claims, false
-	mark := func(name string, value any) {
-		if !holdsNumber(value) {
-			return
-		}
-		if !cloned {
-			out, cloned = maps.Clone(claims), true
-		}
-		out[name] = withMarks(value, unheld{read})
+// input is the claims as one evaluation of an expression sees them.
+type input struct {
+	claims map[string]any
+	read   *bool // whether an unheld was read; nil if there is none
+}
+
+// input returns claims with [verifiedEmail] for email_verified, unless the
+// expression asks for the text itself, and with unheld for each json.Number. They
+// are the same claims if that changes none that it can reach.
+func (u *uses) input(claims map[string]any) input {
+	in := input{claims: claims}
+	if !u.verifiedText && claims[emailVerified] != true && verifiedEmail(claims) {
+		in.claims = maps.Clone(claims)
+		in.claims[emailVerified] = true
 	}
 	if u.whole {
 		for name, value := range claims {
-			mark(name, value)
+			in.mark(name, value)
 		}
-		return out
+		return in
 	}
 	for _, name := range u.claims {
-		mark(name, claims[name])
+		in.mark(name, claims[name])
 	}
-	return out
+	return in
+}
+
+func (in *input) mark(name string, value any) {
+	if !holdsNumber(value) {
+		return
+	}
+	if in.read == nil {
+		in.read, in.claims = new(bool), maps.Clone(in.claims)
+	}
+	in.claims[name] = withMarks(value, unheld{in.read})
+}
+
+const emailVerified = "email_verified"
+
+// verifiedEmail reports whether the issuer verified the address in email. Apple and
+// others send the text "true" for true (OpenID Connect Core §5.1); no other text
+// counts.
+func verifiedEmail(claims map[string]any) bool {
+	return claims[emailVerified] == true || claims[emailVerified] == "true"
 }
 
 // holdsNumber reports whether a decoded value is or has a json.Number.
