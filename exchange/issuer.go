@@ -14,9 +14,10 @@ type Issuer struct {
 	// ID is part of the keys of the issuer's users, so it is never reused: an ID
 	// stays bound to its first URL.
 	ID string `json:"id" yaml:"id"`
-	// URL is compared with the claim iss byte for byte: https, without query and
-	// fragment (OpenID Connect Core §2). It is empty only if the issuer's tokens
-	// have no iss; requests then name the issuer by issuer_id.
+	// URL is compared with the claim iss byte for byte, and may be any string (RFC
+	// 7519 §2). Keys without a source are discovered below it; it is https then,
+	// without query and fragment. It is empty only if the issuer's tokens have no
+	// iss; requests then name the issuer by issuer_id.
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 	// Keys is the source of its keys. Default: OIDC discovery at URL.
 	Keys Keys `json:"keys,omitzero" yaml:"keys,omitempty"`

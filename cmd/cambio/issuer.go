@@ -56,8 +56,8 @@ ID there: without one, tokens that were issued to others would be accepted.`, ` 
 }
 
 func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error {
-	if u, err := url.Parse(i.URL); i.ID == "" && err == nil {
-		i.ID = strings.ToLower(u.Hostname())
+	if i.ID == "" {
+		i.ID = defaultID(i.URL)
 	}
 	api, err := c.admin()
 	if err != nil {
@@ -81,6 +81,16 @@ func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error 
 		return err
 	}
 	return c.show(preview, func() { c.printPlan(plan, false) })
+}
+
+// defaultID returns the host of an issuer's URL, and of an iss that is none, such as
+// acme.com/login, what is before the first slash.
+func defaultID(iss string) string {
+	if u, err := url.Parse(iss); err == nil && u.Hostname() != "" {
+		return strings.ToLower(u.Hostname())
+	}
+	host, _, _ := strings.Cut(iss, "/")
+	return strings.ToLower(host)
 }
 
 // addsOnly refuses what would change a registration: a command that adds must

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -40,13 +41,64 @@ func (l *linter) issuerURL(i *exchange.Issuer) {
 	case i.URL == "":
 		return
 	}
-	switch u := l.endpoint("url", i.URL, i.Keys.AllowPrivateAddresses); {
-	case u == nil:
-	case strings.Contains(i.URL, "?"):
-		l.Add("url", "%s has a query; an issuer has none (OpenID Connect Core §2)", exchange.Quote(i.URL))
-	case strings.ContainsAny(i.URL, "{}"):
-		l.Add("url", "%s has a placeholder; write your own tenant's issuer", exchange.Quote(i.URL))
+	l.iss("url", i.URL, &i.Keys)
+}
+
+// iss checks what is compared with the claim iss: any string (StringOrURI, RFC 7519
+// §2), unless keys are discovered below it.
+func (l *linter) iss(path, iss string, k *exchange.Keys) {
+	switch _, document, ok := cutWellKnown(iss); {
+	case strings.ContainsAny(iss, "{}"):
+		l.Add(path, "%s has a placeholder; write your own tenant's issuer", exchange.Quote(iss))
+	case ok && document:
+		l.Add(path, "%s is the URL of a discovery document; write the value of issuer in that document, such as %s or the same with a slash at its end", exchange.Quote(iss), exchange.Quote(discoveredIssuer(iss)))
+	case ok:
+		l.Add(path, "%s is the URL of keys; write it as keys.jwksURL, and as url the iss of the tokens, byte for byte", exchange.Quote(iss))
+	case len(sources(k)) == 0:
+		l.discovered(path, iss, k.AllowPrivateAddresses)
+	default:
+		l.exact(path, iss)
 	}
+}
+
+// discovered checks an iss below which the discovery document is. A problem does not
+// suggest another iss: that would match no token.
+func (l *linter) discovered(path, iss string, plainHTTP bool) {
+	known := len(l.Problems)
+	l.exact(path, iss)
+	u, err := url.Parse(iss)
+	const remedy = "set keys.discoveryURL, or another source of keys, and leave url as the iss of the tokens"
+	switch {
+	case len(l.Problems) > known:
+	case err == nil && u.User != nil:
+		l.Add(path, "%s has a user name or password in it, so no discovery document can be below it; %s", exchange.Quote(u.Redacted()), remedy)
+	case err == nil && u.Scheme == "http" && u.Hostname() != "" && !plainHTTP:
+		l.Add(path, "%s is not https, so nothing is fetched from it; for an issuer on a private network set keys.allowPrivateAddresses; otherwise %s", exchange.Quote(iss), remedy)
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || strings.ContainsAny(iss, "?# "):
+		l.Add(path, "%s is no https URL without query and fragment, so no discovery document can be below it; %s", exchange.Quote(iss), remedy)
+	}
+}
+
+// cutWellKnown finds the well-known location (RFC 8615) that a URL ends in, and
+// whether it is that of a discovery document.
+func cutWellKnown(iss string) (before string, document, ok bool) {
+	before, name, ok := strings.Cut(iss, "/.well-known/")
+	if !ok || !strings.Contains(before, "://") {
+		return "", false, false
+	}
+	return before, strings.HasPrefix(name, "openid-configuration") || strings.HasPrefix(name, "oauth-authorization-server"), true
+}
+
+// discoveredIssuer returns the issuer whose discovery document a URL most likely is
+// (OpenID Connect Discovery §4, RFC 8414 §3).
+func discoveredIssuer(document string) string {
+	before, name, _ := strings.Cut(document, "/.well-known/")
+	name, _, _ = strings.Cut(name, "?")
+	_, path, inserted := strings.Cut(strings.TrimSuffix(name, "/"), "/")
+	if inserted {
+		return before + "/" + path
+	}
+	return before
 }
 
 func (l *linter) audiences(i *exchange.Issuer) {

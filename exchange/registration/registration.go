@@ -155,8 +155,7 @@ func (l *linter) scope(path, scope string) {
 	}
 }
 
-// endpoint checks a URL that is fetched or compared with iss, and returns it
-// parsed, nil after a problem. No message repeats a password in it.
+// endpoint checks a URL that is fetched, and returns it parsed, nil after a problem. No message repeats a password in it.
 func (l *linter) endpoint(path, raw string, plainHTTP bool) *url.URL {
 	u, err := url.Parse(raw)
 	switch {

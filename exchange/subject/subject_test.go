@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/registration"
 	"cambio/jwks"
 	"cambio/jwks/jwkstest"
 )
@@ -188,5 +189,28 @@ func TestUnavailableKeysAreTemporary(t *testing.T) {
 	}
 	if last := checks[len(checks)-1]; last.Passed || last.Reason != exchange.ReasonIssuerUnavailable {
 		t.Errorf("last check %+v", last)
+	}
+}
+
+// An iss is any string (RFC 7519 §2), byte for byte.
+func TestIssuerIsAnyString(t *testing.T) {
+	for _, iss := range []string{"acme.com", "privy.io", "http://a.example", "https://a.example/?t=1", "urn:example:a#b", "did:web:acme.com", "my backend", "é"} {
+		p := newFixture(t)
+		i := exchange.Issuer{ID: "two", URL: iss, Audiences: []string{"app"}, Keys: exchange.Keys{JWKS: string(p.JWKS())}}
+		if problems := registration.LintIssuer(&i); len(problems) > 0 {
+			t.Errorf("%s: %v", iss, problems)
+		}
+		p.register(t, i)
+		claims := p.Claims("alice", "app")
+		for _, row := range []struct {
+			iss string
+			ok  bool
+		}{{iss, true}, {iss + "/", false}, {strings.ToUpper(iss), false}, {"https://" + iss, false}, {" " + iss, false}} {
+			claims["iss"] = row.iss
+			s, _, err := p.verify(exchange.SubjectToken{Text: p.Sign(claims), Type: exchange.TypeIDToken})
+			if (err == nil) != row.ok || err == nil && s.Issuer != "two" {
+				t.Errorf("%q as %q: %v, %v", iss, row.iss, s, err)
+			}
+		}
 	}
 }
