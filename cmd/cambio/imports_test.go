@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"exchange/server": {
 		"exchange", "exchange/server/form", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/walletlogin", "exchange/limit", "exchange/audit",
 		"exchange/subject", // the signatures of requests
+		"jwks/egress",      // what waits for an outside party gives up the request's place
 	},
 	"exchange/server/form": {"exchange"},
 	// Endpoints are values that the pipeline in package server runs.

@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -20,6 +21,7 @@ type Gate struct {
 	running, most int64
 	present       atomic.Int64
 	tokens        chan struct{}
+	outside       atomic.Int64 // waits for outside parties under way
 }
 
 // Open sets how many requests may run and how many may wait. It is called once.
@@ -71,8 +73,98 @@ func (g *Gate) Leave() {
 	}
 }
 
+// Place is the place in a [Gate] of a request that gives it up while it waits for
+// an outside party. Its methods are safe for concurrent use.
+type Place struct {
+	gate *Gate
+	ctx  context.Context // of the request
+
+	mu    sync.Mutex // not held to wait for a place
+	waits int        // under way; -1 after Leave
+	held  bool
+}
+
+// Take takes a place, as [Gate.Enter] does. The caller calls Leave at the end.
+func (g *Gate) Take(ctx context.Context) (*Place, error) {
+	if err := g.Enter(ctx); err != nil {
+		return nil, err
+	}
+	return &Place{gate: g, ctx: ctx, held: true}, nil
+}
+
+// Leave frees the place for good.
+func (p *Place) Leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = -1
+	p.free()
+}
+
+// GiveUp frees the place for the time of a wait. The caller calls back once, after
+// the wait, which takes a place again once no other wait of the request is under
+// way.
+//
+// Back never refuses: what the request waited for has happened, such as a mail that
+// was sent. It queues with the new requests, for which there is less room meanwhile.
+// If no place becomes free in time, or the request's context ends, the request goes
+// on without one. Nothing that holds a place waits for another, and so there is no
+// deadlock; how many requests go on without one is bounded by how many may wait.
+func (p *Place) GiveUp() (back func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waits < 0 {
+		return func() {}
+	}
+	p.waits++
+	p.free()
+	p.gate.outside.Add(1)
+	return p.back
+}
+
+func (p *Place) back() {
+	p.gate.outside.Add(-1)
+	if !p.ended() {
+		return
+	}
+	entered := p.gate.enterAgain(p.ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if entered && (p.held || p.waits != 0) { // another goroutine came back, waits or left
+		p.gate.Leave()
+		return
+	}
+	p.held = p.held || entered
+}
+
+// ended counts the end of a wait, and reports whether no other is under way.
+func (p *Place) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waits < 0 {
+		return false
+	}
+	p.waits--
+	return p.waits == 0
+}
+
+// free frees the place if it is held.
+func (p *Place) free() {
+	if p.held {
+		p.held = false
+		p.gate.Leave()
+	}
+}
+
+// enterAgain takes a place, however many wait, and reports whether it got one.
+func (g *Gate) enterAgain(ctx context.Context) bool {
+	return g.present.Add(1) <= g.running || g.queue(ctx) == nil
+}
+
 // InFlight returns how many requests run.
 func (g *Gate) InFlight() float64 { return float64(min(g.present.Load(), g.running)) }
 
 // Queued returns how many requests wait.
 func (g *Gate) Queued() float64 { return float64(max(g.present.Load()-g.running, 0)) }
+
+// Outside returns how many waits for outside parties are under way.
+func (g *Gate) Outside() float64 { return float64(g.outside.Load()) }

@@ -91,6 +91,123 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 	})
 }
 
+// More requests than there are places wait for an outside party, and another is
+// worked on meanwhile.
+func TestWaitingOutsideHoldsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(2, 1)
+		answered := make(chan struct{})
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				p, err := g.Take(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer p.Leave()
+				defer p.GiveUp()()
+				<-answered
+			})
+			synctest.Wait()
+		}
+		if g.Outside() != 20 || g.InFlight() != 0 {
+			t.Errorf("%v wait outside, %v hold a place", g.Outside(), g.InFlight())
+		}
+		p, err := g.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Leave()
+		close(answered)
+		all.Wait()
+		if g.present.Load() != 0 || len(g.tokens) != 0 || g.Outside() != 0 {
+			t.Errorf("%d present, %d tokens, %v outside at the end", g.present.Load(), len(g.tokens), g.Outside())
+		}
+	})
+}
+
+func (p *Place) holds() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
+// However requests wait outside, several times and in several goroutines, no more
+// than the bound are worked on, and none is refused its place afterwards.
+func TestPlacesUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(3, 500)
+		var inside, most atomic.Int64
+		work := func(random *rand.Rand) {
+			if n := inside.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			time.Sleep(time.Duration(random.IntN(10)) * time.Millisecond)
+			inside.Add(-1)
+		}
+		var all sync.WaitGroup
+		for i := range 300 {
+			random := rand.New(rand.NewPCG(2, uint64(i)))
+			all.Go(func() {
+				time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+				p, err := g.Take(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer p.Leave()
+				for range random.IntN(4) {
+					work(random)
+					var waits sync.WaitGroup
+					for _, wait := range []int{random.IntN(50), random.IntN(50)} {
+						waits.Go(func() {
+							defer p.GiveUp()()
+							time.Sleep(time.Duration(wait) * time.Millisecond)
+						})
+					}
+					waits.Wait()
+					if !p.holds() {
+						t.Error("no place was taken again")
+					}
+				}
+				work(random)
+			})
+		}
+		all.Wait()
+		if most.Load() != 3 || g.present.Load() != 0 || len(g.tokens) != 0 {
+			t.Errorf("at most %d were worked on; %d present, %d tokens at the end", most.Load(), g.present.Load(), len(g.tokens))
+		}
+	})
+}
+
+// A request whose place does not become free goes on without one, and leaves none
+// behind.
+func TestReturnToAFullGateEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 1)
+		p, err := g.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := p.GiveUp()
+		if err := g.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		back()
+		if took := time.Since(start); p.holds() || took != maxQueueing {
+			t.Errorf("it has a place: %v, after %v", p.holds(), took)
+		}
+		p.Leave()
+		p.GiveUp()() // a goroutine that outlives the request
+		g.Leave()
+		if g.present.Load() != 0 || len(g.tokens) != 0 {
+			t.Errorf("%d present, %d tokens at the end", g.present.Load(), len(g.tokens))
+		}
+	})
+}
+
 func BenchmarkGate(b *testing.B) {
 	g := newGate(256, 1024)
 	b.RunParallel(func(pb *testing.PB) {

@@ -5,6 +5,7 @@ import (
 
 	"cambio/exchange"
 	"cambio/exchange/grant"
+	"cambio/jwks/egress"
 	"cambio/jwks/strictjson"
 )
 
@@ -211,10 +212,12 @@ func (r *Request) serveBody() error {
 			return err
 		}
 	}
-	if err := s.gate.Enter(r.Context()); err != nil {
+	place, err := s.gate.Take(r.Context())
+	if err != nil {
 		return exchange.Refuse(exchange.ReasonOverloaded, err)
 	}
-	defer s.gate.Leave()
+	defer place.Leave()
+	r.http = r.http.WithContext(egress.WithPlace(r.Context(), place.GiveUp))
 	r.event.Name = r.endpoint.Event
 	return r.endpoint.handle(r)
 }

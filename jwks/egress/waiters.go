@@ -9,6 +9,17 @@ import (
 // a webhook, an SMTP server. A caller beyond the bound is refused at once instead
 // of waiting for a party that does not respond, and the callers of other parties
 // are not affected. Its methods are safe for concurrent use.
+//
+//	end, ok := waiters.Begin(ctx, party)
+//	if !ok {
+//		return unavailable // at once, and the party is busy: Retry-After
+//	}
+//	defer end()
+//	… // dial, send, wait for the response: nothing that takes the processor's time
+//
+// The context is that of the request, or derived from it: it knows the place among
+// the requests in flight that the request holds. Outside of requests it has none, and
+// only the bound applies.
 type Waiters struct {
 	most int
 
@@ -58,7 +69,8 @@ type placeKey struct{}
 
 // WithPlace returns a context of work that holds a place among a bounded number,
 // such as that of requests in flight. Leave gives the place up while the work waits
-// for an outside party, and returns what takes one again.
+// for an outside party, and returns what takes one again. A request may wait in
+// several goroutines, and in a wait: its place is taken again after the last one.
 func WithPlace(ctx context.Context, leave func() (back func())) context.Context {
 	return context.WithValue(ctx, placeKey{}, leave)
 }
