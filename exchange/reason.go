@@ -72,6 +72,7 @@ const (
 	ReasonIdempotencyKeyInProgress         Reason = "IDEMPOTENCY_KEY_IN_PROGRESS"
 	ReasonTooManyFailures                  Reason = "TOO_MANY_FAILURES"
 	ReasonOverloaded                       Reason = "OVERLOADED"
+	ReasonAuditUnavailable                 Reason = "AUDIT_UNAVAILABLE"
 	ReasonStoreUnavailable                 Reason = "STORE_UNAVAILABLE"
 	ReasonInternal                         Reason = "INTERNAL"
 )
@@ -144,6 +145,7 @@ var responses = map[Reason]ErrorResponse{
 	ReasonIdempotencyKeyInProgress:         {InvalidRequest, 409, "another request with this Idempotency-Key is being processed"},
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
+	ReasonAuditUnavailable:                 {TemporarilyUnavailable, 503, "decisions cannot be recorded now"},
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the store is temporarily unavailable"},
 	ReasonInternal:                         {ServerError, 500, "internal error"},
 }

@@ -174,7 +174,7 @@ func (a *app) ready(ctx context.Context) []server.ReadyCheck {
 	if errors.Is(err, storage.ErrNotFound) {
 		err = nil
 	}
-	return []server.ReadyCheck{{Name: "store", Err: err}}
+	return []server.ReadyCheck{{Name: "store", Err: err}, {Name: "audit", Err: a.audit.Ready()}}
 }
 
 // keyEncryptionKey returns the configured key. It creates one if its file does not

@@ -49,10 +49,13 @@ func (f *fixture) clock() time.Time {
 	return f.now
 }
 
-func (f *fixture) Write(e *audit.Event) {
+func (f *fixture) Ready() error { return nil }
+
+func (f *fixture) Write(e *audit.Event) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.events = append(f.events, *e)
+	return nil
 }
 
 // audited returns the names of the events since the last call.

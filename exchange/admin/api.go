@@ -41,13 +41,19 @@ type Config struct {
 	Compile func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// Describe returns the keys of a compiled issuer, and fetches them if needed.
 	Describe func(context.Context, exchange.KeySet) ([]IssuerKey, error)
-	Audit    interface{ Write(*audit.Event) }
+	Audit    auditor
 	// Invoices are the clients' lists of invoices. Nil leaves out their calls.
 	Invoices invoices
 	// Metrics serves GET /metrics to callers with the token. Nil means 404.
 	Metrics http.Handler
 	Logger  *slog.Logger     // nil means slog.Default
 	Now     func() time.Time // nil means time.Now
+}
+
+// auditor is an [audit.Log].
+type auditor interface {
+	Ready() error
+	Write(*audit.Event) error
 }
 
 // api is the receiver of the handlers.

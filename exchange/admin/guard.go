@@ -39,7 +39,7 @@ func (a *api) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		switch {
+		switch unrecorded := a.cfg.Audit.Ready(); {
 		case !a.isOwnHost(r.Host):
 			writeProblem(w, http.StatusMisdirectedRequest, "this listener does not have the name in Host")
 		case origins.Check(r) != nil:
@@ -51,6 +51,8 @@ func (a *api) guard(next http.Handler) http.Handler {
 			writeProblem(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 		case r.ContentLength != 0 && !isJSON(r):
 			writeProblem(w, http.StatusUnsupportedMediaType, "the body must be application/json")
+		case unrecorded != nil && !readsOnly(r):
+			writeProblem(w, http.StatusServiceUnavailable, "the audit log cannot be written, so nothing is changed: "+unrecorded.Error())
 		default:
 			ctx, cancel := context.WithTimeout(withAddress(r), maxTime)
 			defer cancel()
@@ -94,9 +96,15 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
 }
 
-// noteRefused audits a call without the right to make it.
+// readsOnly reports whether a call changes nothing, so that it needs no audit event.
+func readsOnly(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
+
+// noteRefused audits a call without the right to make it. The refusal stands if that
+// fails; the audit log counts its events that are lost.
 func (a *api) noteRefused(r *http.Request, reason exchange.Reason) {
-	a.cfg.Audit.Write(&audit.Event{Time: a.now(), Name: "admin", Reason: reason, Address: addressOf(r)})
+	_ = a.cfg.Audit.Write(&audit.Event{Time: a.now(), Name: "admin", Reason: reason, Address: addressOf(r)})
 }
 
 type addressKey struct{}
@@ -110,11 +118,13 @@ func addressOf(r *http.Request) netip.Addr {
 	return at.Addr().Unmap()
 }
 
-// note audits a change that was made.
+// note audits a change that was made, so that an error is the operator's to know.
 func (a *api) note(ctx context.Context, e audit.Event) {
 	e.Time = a.now()
 	e.Address, _ = ctx.Value(addressKey{}).(netip.Addr)
-	a.cfg.Audit.Write(&e)
+	if err := a.cfg.Audit.Write(&e); err != nil {
+		a.log.ErrorContext(ctx, "a change is not in the audit log", "event", e.Name, "error", err)
+	}
 }
 
 const minToken = 43 // bytes: 256 bits in base64url

@@ -152,7 +152,7 @@ func TestConcurrentWritersKeepWholeLines(t *testing.T) {
 	}
 }
 
-// stuck is a disk that hangs until it is released.
+// stuck is a pipe that is read only once it is released.
 type stuck struct {
 	release chan struct{}
 	lines   int
@@ -164,83 +164,161 @@ func (s *stuck) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestFullBufferDelaysRequestsAndDropsNothing(t *testing.T) {
+// A writer that hangs must neither stop requests for ever nor lose what was taken.
+func TestHangingWriterIsReportedAndLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := &stuck{release: make(chan struct{})}
-		l := audit.New(disk, audit.Config{Buffer: 1000})
-		written := 0
-		go func() {
-			for range 20 {
-				l.Write(full())
-				written++
-			}
-		}()
-		synctest.Wait()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if written == 0 || written > 4 {
-			t.Errorf("%d events were taken while the disk hung; the buffer holds 2", written)
+		pipe := &stuck{release: make(chan struct{})}
+		l := audit.New(pipe, audit.Config{Logger: slog.New(slog.DiscardHandler)})
+		if err := errors.Join(l.Write(full()), l.Ready()); err != nil {
+			t.Error(err)
 		}
-		close(disk.release)
-		synctest.Wait()
+		time.Sleep(3 * time.Second)
+		if l.Ready() == nil || l.Write(full()) == nil {
+			t.Error("a stalled log is ready")
+		}
+		close(pipe.release)
 		time.Sleep(time.Second)
-		synctest.Wait()
-		l.Close()
-		if written != 20 || disk.lines != 20 {
-			t.Errorf("%d taken, %d on the disk, want 20", written, disk.lines)
+		if err := errors.Join(l.Ready(), l.Write(full()), l.Close()); err != nil {
+			t.Error(err)
+		}
+		if pipe.lines != 3 || l.Failed() != 0 {
+			t.Errorf("%d lines, %d lost, want 3 and 0", pipe.lines, l.Failed())
 		}
 	})
 }
 
-// broken refuses writes while its error is set.
-type broken struct {
-	err error
-	out bytes.Buffer
-}
-
-func (b *broken) Write(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
+func TestFullBufferDelaysForABoundedTime(t *testing.T) {
+	for _, lossy := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			pipe := &stuck{release: make(chan struct{})}
+			l := audit.New(pipe, audit.Config{Buffer: 1000, Lossy: lossy, Logger: slog.New(slog.DiscardHandler)})
+			begin, refused := time.Now(), 0
+			for range 20 {
+				if l.Write(full()) != nil {
+					refused++
+				}
+			}
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("20 events waited for %v", took)
+			}
+			taken := 20 - int(l.Failed())
+			if taken == 0 || taken > 4 {
+				t.Errorf("%d events were taken while the pipe was full; the buffer holds 2", taken)
+			}
+			if lossy && refused > 0 || !lossy && refused < 20-taken {
+				t.Errorf("lossy %v: %d events were refused", lossy, refused)
+			}
+			close(pipe.release)
+			if err := l.Close(); err != nil || pipe.lines != taken {
+				t.Errorf("%d lines, want %d: %v", pipe.lines, taken, err)
+			}
+		})
 	}
-	return b.out.Write(p)
 }
 
-func TestWriteErrorsAreCountedAndLoggedOnce(t *testing.T) {
+func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged bytes.Buffer
-		w := &broken{err: errors.New("no space left")}
-		l := audit.New(w, audit.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+		pipe := &stuck{release: make(chan struct{})}
+		l := audit.New(pipe, audit.Config{Logger: slog.New(slog.DiscardHandler)})
 		for range 3 {
 			l.Write(full())
-			time.Sleep(time.Second)
 		}
-		synctest.Wait()
-		w.err = nil
-		l.Write(full())
-		l.Close()
-		if l.Failed() != 3 {
-			t.Errorf("%d failed, want 3", l.Failed())
+		begin := time.Now()
+		if err := l.Close(); err == nil || !strings.Contains(err.Error(), "3 events are not in the audit log") {
+			t.Error(err)
 		}
-		if n := strings.Count(logged.String(), "no space left"); n != 1 {
-			t.Errorf("logged %d times: %s", n, &logged)
+		if took := time.Since(begin); took > 3*time.Second || l.Failed() != 3 {
+			t.Errorf("took %v, %d lost", took, l.Failed())
 		}
-		if !strings.Contains(logged.String(), "events_lost=3") {
-			t.Errorf("recovery was not logged: %s", &logged)
-		}
-		if n := strings.Count(w.out.String(), "\n"); n != 1 {
-			t.Errorf("%d lines written after recovery, want 1", n)
-		}
+		close(pipe.release)
 	})
+}
+
+// disk takes room bytes, as a file system that fills up.
+type disk struct {
+	mu   sync.Mutex
+	room int
+	out  bytes.Buffer
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := min(d.room, len(p))
+	d.room -= n
+	d.out.Write(p[:n])
+	if n < len(p) {
+		return n, errors.New("no space left")
+	}
+	return n, nil
+}
+
+// What a full disk did not take is written once there is room, and a torn line is
+// followed by a line break.
+func TestFullDiskLosesNothing(t *testing.T) {
+	length := len(full().Line())
+	for _, row := range []struct {
+		name       string
+		room, torn int
+	}{
+		{"nothing", 0, 0},
+		{"between two lines", length, 0},
+		{"within the first line", 10, 1},
+		{"within the second line", length + 10, 1},
+		{"all but a line break", length - 1, 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var logged bytes.Buffer
+				d := &disk{room: row.room}
+				l := audit.New(d, audit.Config{Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+				for range 3 {
+					l.Write(full())
+				}
+				time.Sleep(5 * time.Second)
+				if l.Ready() == nil {
+					t.Error("a log without room is ready")
+				}
+				d.mu.Lock()
+				d.room = 1 << 20
+				d.mu.Unlock()
+				time.Sleep(2 * time.Second)
+				if err := errors.Join(l.Ready(), l.Write(full()), l.Close()); err != nil {
+					t.Error(err)
+				}
+				if n := events(d.out.String()); n != (counted{4, row.torn}) {
+					t.Errorf("%+v: %s", n, &d.out)
+				}
+				if n := strings.Count(logged.String(), "no space left"); n != 1 || !strings.Contains(logged.String(), "written again") {
+					t.Errorf("logged %d times: %s", n, &logged)
+				}
+			})
+		})
+	}
+}
+
+// counted is how many lines are events, and how many are not.
+type counted struct{ whole, torn int }
+
+func events(out string) (n counted) {
+	for line := range strings.Lines(out) {
+		if json.Valid([]byte(line)) && strings.HasSuffix(line, "\n") {
+			n.whole++
+		} else {
+			n.torn++
+		}
+	}
+	return n
 }
 
 func TestEventsAfterCloseAreCounted(t *testing.T) {
 	var out bytes.Buffer
 	l := audit.New(&out, audit.Config{})
 	l.Close()
-	l.Write(full())
+	err := l.Write(full())
 	l.Close()
-	if out.Len() != 0 || l.Failed() != 1 {
-		t.Errorf("wrote %q, counted %d", &out, l.Failed())
+	if out.Len() != 0 || l.Failed() != 1 || err == nil {
+		t.Errorf("wrote %q, counted %d: %v", &out, l.Failed(), err)
 	}
 }
 

@@ -6,6 +6,7 @@
 //
 // The steps of a request, of which the first that refuses ends it:
 //
+//  0. the audit log, which must be writable for whatever it records
 //  1. path and method
 //  2. no server secret from a browser
 //  3. the origin: registered, and none where browsers may not call

@@ -46,8 +46,14 @@ func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
 		gauge("cambio_requests_queued", "Requests waiting to be worked on.", s.gate.Queued),
 		gauge("cambio_requests_outside", "Requests waiting for an outside party: an issuer, a mail server, a webhook, a blockchain endpoint.", s.gate.Outside),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "cambio_audit_failed_total", Help: "Audit events that could not be written.",
+			Name: "cambio_audit_failed_total", Help: "Audit events that are lost: they could not be written.",
 		}, func() float64 { return float64(s.cfg.Audit.Failed()) }),
+		gauge("cambio_audit_writable", "1 if the last write of audit events succeeded, 0 while they cannot be written.", func() float64 {
+			if s.cfg.Audit.Failure() != nil {
+				return 0
+			}
+			return 1
+		}),
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering metrics: %w", err)

@@ -28,7 +28,8 @@ var breaks = map[string]struct {
 	code exchange.Reason
 	do   func(p *world, a *attempt)
 }{
-	"NOT_FOUND": {"", func(_ *world, a *attempt) { a.path = "/nowhere" }},
+	"AUDIT_UNAVAILABLE": {"", func(p *world, _ *attempt) { p.breakAudit() }},
+	"NOT_FOUND":         {"", func(_ *world, a *attempt) { a.path = "/nowhere" }},
 	"SERVER_SECRET_IN_BROWSER": {"", func(_ *world, a *attempt) {
 		a.headers = append(a.headers, "Sec-Fetch-Site", "cross-site", "X-Server-Secret", "x")
 	}},

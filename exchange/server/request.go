@@ -147,6 +147,11 @@ func (r *Request) setHeaders() {
 func (r *Request) serve() (err error) {
 	defer r.onPanic(func(e error) { err = e })
 	e := r.endpoint
+	if e.method != http.MethodGet { // documents have no audit event
+		if err := r.server.cfg.Audit.Ready(); err != nil {
+			return exchange.Refuse(exchange.ReasonAuditUnavailable, err)
+		}
+	}
 	if e.handle == nil {
 		return exchange.Refuse(exchange.ReasonNotFound, nil)
 	}
@@ -185,7 +190,9 @@ func (r *Request) conclude(err error) (reason exchange.Reason) {
 		r.server.cfg.Limits.Failed(r.addr, r.Now)
 	}
 	if r.event.Name != "" {
-		r.record(reason, err)
+		if failed := r.record(reason, err); failed != nil {
+			reason = r.refuse(exchange.Refuse(exchange.ReasonAuditUnavailable, failed))
+		}
 	}
 	return reason
 }
@@ -198,8 +205,9 @@ func isGuess(status int, reason exchange.Reason) bool {
 	return refused && reason != exchange.ReasonOriginNotAllowed
 }
 
-// record writes the audit event of the decision.
-func (r *Request) record(reason exchange.Reason, err error) {
+// record writes the audit event of the decision. With an error the caller must not
+// learn of the decision.
+func (r *Request) record(reason exchange.Reason, err error) error {
 	e, t := &r.event, &r.Token.Trail
 	e.Time, e.RequestID, e.Address = r.Now, r.ID, r.addr
 	if t.Client != "" {
@@ -216,7 +224,7 @@ func (r *Request) record(reason exchange.Reason, err error) {
 			e.Err = exchange.AsError(err).Error()
 		}
 	}
-	r.server.cfg.Audit.Write(e)
+	return r.server.cfg.Audit.Write(e)
 }
 
 // send writes the response. net/http sets the Content-Length of a short one,
