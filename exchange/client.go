@@ -82,7 +82,17 @@ type Client struct {
 	// RefreshIdle and RefreshAbsolute limit sessions. Defaults 720h and 2160h.
 	RefreshIdle     Duration `json:"refreshIdle,omitzero" yaml:"refreshIdle,omitempty"`
 	RefreshAbsolute Duration `json:"refreshAbsolute,omitzero" yaml:"refreshAbsolute,omitempty"`
+	// RefreshGrace is how long a used refresh token yields its unused successor
+	// again, up to 24h: its client may have lost the response. Default DefaultGrace.
+	RefreshGrace Duration `json:"refreshGrace,omitzero" yaml:"refreshGrace,omitempty"`
 }
+
+// DefaultGrace and MaxGrace are the default and the limit of
+// [Client.RefreshGrace].
+const (
+	DefaultGrace = time.Minute
+	MaxGrace     = 24 * time.Hour
+)
 
 // Wallets configures the messages that wallets sign (EIP-4361, CAIP-122).
 type Wallets struct {
@@ -160,6 +170,9 @@ func (c *Client) Idle() time.Duration { return c.RefreshIdle.Or(30 * 24 * time.H
 
 // Absolute returns the longest lifetime of a session.
 func (c *Client) Absolute() time.Duration { return c.RefreshAbsolute.Or(90 * 24 * time.Hour) }
+
+// Grace returns how long a used refresh token yields its unused successor again.
+func (c *Client) Grace() time.Duration { return c.RefreshGrace.Or(DefaultGrace) }
 
 // MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grant string) bool {

@@ -73,6 +73,7 @@ type Tokens struct {
 	AccessToken  string
 	RefreshToken string // empty if no session is stored
 	Expires      time.Time
+	Repeated     bool // a refresh issued RefreshToken before, and it is unused
 }
 
 // Revocation revokes everything of a kind that was created at or before a time:

@@ -157,7 +157,7 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
 	p.Users = users.New(c.Engine, records)
-	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer})
+	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer, Grace: p.grace})
 	p.replays = replay.New(c.Engine, records)
 	p.KeyLogins = keylogin.New(c.Engine, keylogin.Config{
 		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.replays, Users: p.Users,
@@ -168,6 +168,15 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 	})
 	p.Invoices = checkout.New(c.Engine, records)
 	return nil
+}
+
+// grace returns how long a client's used refresh tokens may be repeated, as it is
+// registered today.
+func (p *Parts) grace(client string) time.Duration {
+	if c := p.Registry.Snapshot().Client(client); c != nil {
+		return c.Client.Grace()
+	}
+	return exchange.DefaultGrace
 }
 
 func (p *Parts) wireGrants(c Config) {

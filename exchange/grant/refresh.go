@@ -31,6 +31,11 @@ func (e *Endpoint) refreshToken(ctx context.Context, req *Request, now time.Time
 	if err != nil {
 		return nil, err
 	}
+	if tokens.Repeated {
+		req.Trail.Check(exchange.Check{
+			Name: "refresh_token", Want: "the current token, or its predecessor while the current one is unused", Got: "the predecessor", Passed: true,
+		})
+	}
 	resp := newResponse(tokens, t, now)
 	resp.User = user
 	return resp, nil

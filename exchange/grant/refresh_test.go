@@ -282,6 +282,47 @@ func TestReuseByClientRevokesSession(t *testing.T) {
 	w.refused(w.refresh("spa", after.RefreshToken), exchange.ReasonSessionEnded)
 }
 
+// The grace is the client's, as it is registered when the token comes again. The
+// trail tells that it did.
+func TestGraceIsThatOfTheClient(t *testing.T) {
+	for _, tc := range []struct {
+		grace, after time.Duration
+		good         bool
+	}{
+		{0, time.Minute, true},
+		{0, time.Minute + 1, false},
+		{24 * time.Hour, 24 * time.Hour, true},
+		{24 * time.Hour, 24*time.Hour + 1, false},
+		{time.Second, 2 * time.Second, false},
+	} {
+		t.Run(fmt.Sprintf("%s after %s", tc.grace, tc.after), func(t *testing.T) {
+			w := newWorld(t)
+			created, _ := w.granted(w.exchange("spa"))
+			first := w.refresh("spa", created.RefreshToken)
+			next, _ := w.granted(first)
+			w.changeClient("spa", func(c *exchange.Client) { c.RefreshGrace = exchange.Duration(tc.grace) })
+			w.now = w.now.Add(tc.after)
+			again := w.refresh("spa", created.RefreshToken)
+			resp, err := w.token(again)
+			if !tc.good {
+				if err == nil || exchange.AsError(err).Reason != exchange.ReasonRefreshTokenReused {
+					t.Errorf("got %v", err)
+				}
+				return
+			}
+			if err != nil || resp.RefreshToken != next.RefreshToken {
+				t.Fatalf("another successor, %v", err)
+			}
+			tells := func(r *grant.Request) bool {
+				return slices.ContainsFunc(r.Trail.Checks, func(c exchange.Check) bool { return c.Name == "refresh_token" })
+			}
+			if tells(first) || !tells(again) {
+				t.Errorf("trails %v, %v", first.Trail.Checks, again.Trail.Checks)
+			}
+		})
+	}
+}
+
 // A key that its issuer no longer publishes revokes nothing.
 func TestRefreshSurvivesIssuerKeyRotation(t *testing.T) {
 	w := newWorld(t)

@@ -36,6 +36,7 @@ func lintClient(c *exchange.Client) []exchange.Problem {
 	l.within("accessTokenLifetime", c.AccessTokenLifetime, time.Minute, time.Hour)
 	l.within("refreshIdle", c.RefreshIdle, time.Minute, 365*24*time.Hour)
 	l.within("refreshAbsolute", c.RefreshAbsolute, time.Minute, 365*24*time.Hour)
+	l.within("refreshGrace", c.RefreshGrace, time.Second, exchange.MaxGrace)
 	if c.Idle() > c.Absolute() {
 		l.Add("refreshIdle", "%s is longer than refreshAbsolute, which is %s", exchange.Duration(c.Idle()), exchange.Duration(c.Absolute()))
 	}

@@ -58,6 +58,9 @@ func TestLintClient(t *testing.T) {
 
 		{"short access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(time.Second) }, one("accessTokenLifetime", "1m to 1h")},
 		{"long access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(61 * time.Minute) }, one("accessTokenLifetime", "1h1m is out of bounds")},
+		{"grace", func(c *exchange.Client) { c.RefreshGrace = exchange.Duration(24 * time.Hour) }, nil},
+		{"long grace", func(c *exchange.Client) { c.RefreshGrace = exchange.Duration(24*time.Hour + 1) }, one("refreshGrace", "1s to 24h")},
+		{"negative grace", func(c *exchange.Client) { c.RefreshGrace = -1 }, one("refreshGrace", "1s to 24h")},
 		{"idle beyond absolute", func(c *exchange.Client) { c.RefreshAbsolute = exchange.Duration(time.Hour) }, one("refreshIdle", "720h is longer than refreshAbsolute, which is 1h")},
 		{"both short", func(c *exchange.Client) {
 			c.RefreshAbsolute, c.RefreshIdle = exchange.Duration(time.Hour), exchange.Duration(time.Minute)

@@ -219,7 +219,7 @@ func (s *Store) introspectRefresh(ctx context.Context, id string, generation uin
 	if err != nil {
 		return Introspection{}, err
 	}
-	if u := r.Rotation.use(generation, s.grace, now); u != current && u != repeated {
+	if u := s.use(r, generation, now); u != current && u != repeated {
 		return Introspection{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it was exchanged"))
 	}
 	sess := &r.Session

@@ -80,14 +80,25 @@ func TestIntrospect(t *testing.T) {
 			t.Errorf("%s: %v\n%s\nwant\n%s", tt.name, err, b, tt.want)
 		}
 	}
-	if _, err := w.refresh(tokens.RefreshToken, start); err != nil {
-		t.Fatal(err)
-	}
-	for after, active := range map[time.Duration]bool{w.grace: true, w.grace + 1: false} {
+	// A spent token is active while it would be accepted again.
+	_, unbound := w.start(start)
+	for _, spent := range []struct {
+		token  string
+		after  time.Duration
+		active bool
+	}{
+		{unbound.RefreshToken, exchange.DefaultGrace, true},
+		{unbound.RefreshToken, exchange.DefaultGrace + 1, false},
+		{tokens.RefreshToken, 24 * time.Hour, true},
+		{tokens.RefreshToken, idle, false},
+	} {
+		if _, err := w.refresh(spent.token, start); err != nil {
+			t.Fatal(err)
+		}
 		before := w.dump()
-		in, err := w.Introspect(t.Context(), tokens.RefreshToken, start.Add(after))
-		if err != nil || in.Active != active {
-			t.Errorf("spent for %s: active %v, %v", after, in.Active, err)
+		in, err := w.Introspect(t.Context(), spent.token, start.Add(spent.after))
+		if err != nil || in.Active != spent.active {
+			t.Errorf("spent for %s: active %v, %v", spent.after, in.Active, err)
 		}
 		if cmp.Diff(before, w.dump()) != "" {
 			t.Error("introspection changed something")

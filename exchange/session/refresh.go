@@ -53,23 +53,34 @@ type use int
 
 const (
 	current  use = iota // rotates the token
-	repeated            // the predecessor, within the grace: yields its successor again
+	repeated            // the predecessor of an unused token: yields that one again
 	reused              // revokes the session
 	ahead               // of the store, which was restored from a backup
 )
 
-// use compares a presented generation with the valid one. The clocks of two
-// requests, or of two nodes, can differ by less than the grace either way.
-func (r rotation) use(generation uint64, grace time.Duration, now time.Time) use {
-	switch {
-	case generation == r.Generation:
+// use compares a presented generation with the valid one. The predecessor of the
+// valid token may come again, since the valid one is unused: its response may have
+// been lost.
+func (s *Store) use(r *record, generation uint64, now time.Time) use {
+	switch at := r.Rotation.Generation; {
+	case generation == at:
 		return current
-	case generation > r.Generation:
+	case generation > at:
 		return ahead
-	case generation+1 == r.Generation && now.Sub(r.Rotated).Abs() <= grace:
+	case generation+1 == at && s.forgives(r, now):
 		return repeated
 	}
 	return reused
+}
+
+// forgives reports whether the predecessor of a session's token may still be
+// repeated. That of a session bound to a key may as long as the session lasts: a
+// thief would need the key. Otherwise a thief of the predecessor gets a token that
+// works until its client refreshes, so the time is bounded (RFC 9700 §4.14.2). The
+// clocks of two requests, or of two nodes, can differ by less than the grace
+// either way.
+func (s *Store) forgives(r *record, now time.Time) bool {
+	return r.Session.JKT != "" || now.Sub(r.Rotation.Rotated).Abs() <= s.grace(r.Session.Client)
 }
 
 // Evaluate returns what today's rules grant a session: the content of its access
@@ -92,9 +103,10 @@ func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, ev
 		return exchange.Tokens{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it is not a refresh token of this server"))
 	}
 	var t *exchange.AccessToken
+	var rotated bool
 	// After a conflict the generation is larger: the token is repeated or reused.
 	err := storage.Retry(ctx, attempts, func() (err error) {
-		t, err = s.rotate(ctx, id, generation, now, evaluate)
+		t, rotated, err = s.rotate(ctx, id, generation, now, evaluate)
 		return err
 	})
 	if err != nil {
@@ -104,36 +116,36 @@ func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, ev
 	if err != nil {
 		return exchange.Tokens{}, err
 	}
-	return exchange.Tokens{AccessToken: access, RefreshToken: s.refreshToken(id, generation+1), Expires: t.Expires}, nil
+	return exchange.Tokens{
+		AccessToken: access, RefreshToken: s.refreshToken(id, generation+1), Expires: t.Expires, Repeated: !rotated,
+	}, nil
 }
 
-// rotate makes generation's successor the valid one, unless it is.
-func (s *Store) rotate(ctx context.Context, id string, generation uint64, now time.Time, evaluate Evaluate) (*exchange.AccessToken, error) {
+// rotate makes generation's successor the valid one. It is so already if the
+// generation is repeated; then rotated is false.
+func (s *Store) rotate(ctx context.Context, id string, generation uint64, now time.Time, evaluate Evaluate) (t *exchange.AccessToken, rotated bool, err error) {
 	row, err := s.load(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r := &row.Value
 	if err := s.checkActive(ctx, r, now); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	use := r.Rotation.use(generation, s.grace, now)
+	use := s.use(r, generation, now)
 	if use == ahead {
-		return nil, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
+		return nil, false, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
 			fmt.Errorf("generation %d of session %s, which is at %d", generation, id, r.Rotation.Generation))
 	}
 	t, idle, err := evaluate(&r.Session)
 	if use == reused && !ofAnotherClient(err) {
-		return nil, s.revokeReused(ctx, r, generation, now)
+		return nil, false, s.revokeReused(ctx, r, generation, now)
 	}
 	if err == nil {
 		err = s.fit(t, r, idle, now)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if use == repeated {
-		return t, nil
+	if err != nil || use == repeated {
+		return t, false, err
 	}
 	next := rotation{Generation: generation + 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), r.Session.NotAfter)}
 	w, err := s.sessions.Replace(row, record{r.Session, next})
@@ -141,9 +153,9 @@ func (s *Store) rotate(ctx context.Context, id string, generation uint64, now ti
 		err = s.engine.Commit(ctx, w)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rotating refresh token: %w", err)
+		return nil, false, fmt.Errorf("rotating refresh token: %w", err)
 	}
-	return t, nil
+	return t, true, nil
 }
 
 // ofAnotherClient reports whether err of an Evaluate means that the session is

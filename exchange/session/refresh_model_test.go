@@ -26,7 +26,7 @@ func (m *model) present(t *rapid.T, generation int) {
 	good := len(m.tokens)
 	got, err := m.w.refresh(m.tokens[generation-1], m.now)
 	var want exchange.Reason
-	repeated := generation == good-1 && m.now.Sub(m.rotated) <= m.w.grace
+	repeated := generation == good-1 && m.now.Sub(m.rotated) <= exchange.DefaultGrace
 	switch {
 	case m.ended:
 		want = exchange.ReasonSessionEnded
@@ -61,7 +61,7 @@ func TestRefreshModel(t *testing.T) {
 				m.present(t, rapid.IntRange(max(1, len(m.tokens)-2), len(m.tokens)).Draw(t, "generation"))
 			},
 			"seconds": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 31).Draw(t, "seconds")) * time.Second)
+				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 61).Draw(t, "seconds")) * time.Second)
 			},
 			"days": func(t *rapid.T) {
 				if m.now.Sub(start) < 50*24*time.Hour { // the absolute limit has its own test

@@ -42,35 +42,50 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// Invariant 8: a spent token yields the same successor within the grace, and
-// revokes the session after it. Rows differ in what is presented, and when.
+// Invariant 8: while its successor is unused, a spent token yields it again within
+// the grace of its client, or without limit of time if the session is bound to a
+// key; otherwise it revokes the session. Rows differ in what is presented, and when.
 func TestSpentTokenWithinAndAfterGrace(t *testing.T) {
-	const grace = defaultGrace
+	const grace, day = time.Minute, 24 * time.Hour
 	tests := []struct {
 		name  string
 		which int           // generation presented; the session is at 3
 		after time.Duration // its last rotation
 		want  exchange.Reason
 		ends  bool
+		edit  func(*world, *exchange.Session)
 	}{
-		{"the valid one", 3, time.Hour, "", false},
-		{"its predecessor at once", 2, 0, "", false},
-		{"its predecessor at the end of the grace", 2, grace, "", false},
-		{"its predecessor after the grace", 2, grace + 1, exchange.ReasonRefreshTokenReused, true},
-		{"its predecessor by a clock a little behind", 2, -time.Second, "", false},
-		{"its predecessor by a clock far behind", 2, -grace - 1, exchange.ReasonRefreshTokenReused, true},
-		{"an older one within the grace", 1, time.Second, exchange.ReasonRefreshTokenReused, true},
-		{"one that was not issued yet", 4, time.Second, exchange.ReasonRefreshTokenInvalid, false},
-		{"one before the first", 0, time.Second, exchange.ReasonRefreshTokenReused, true},
+		{"the valid one", 3, time.Hour, "", false, nil},
+		{"its predecessor at once", 2, 0, "", false, nil},
+		{"its predecessor at the end of the grace", 2, grace, "", false, nil},
+		{"its predecessor after the grace", 2, grace + 1, exchange.ReasonRefreshTokenReused, true, nil},
+		{"its predecessor by a clock a little behind", 2, -time.Second, "", false, nil},
+		{"its predecessor by a clock far behind", 2, -grace - 1, exchange.ReasonRefreshTokenReused, true, nil},
+		{"an older one within the grace", 1, time.Second, exchange.ReasonRefreshTokenReused, true, nil},
+		{"one that was not issued yet", 4, time.Second, exchange.ReasonRefreshTokenInvalid, false, nil},
+		{"one before the first", 0, time.Second, exchange.ReasonRefreshTokenReused, true, nil},
+		{"its predecessor within the client's grace", 2, day, "", false, graceOf(day)},
+		{"its predecessor after the client's grace", 2, day + 1, exchange.ReasonRefreshTokenReused, true, graceOf(day)},
+		{"its predecessor after a short grace", 2, 2 * time.Second, exchange.ReasonRefreshTokenReused, true, graceOf(time.Second)},
+		{"an older one within the client's grace", 1, time.Second, exchange.ReasonRefreshTokenReused, true, graceOf(day)},
+		{"its predecessor, bound to a key, after days", 2, 20 * day, "", false, bindToKey},
+		{"its predecessor, bound to a key, by a clock far behind", 2, -day, "", false, bindToKey},
+		{"an older one, bound to a key", 1, time.Second, exchange.ReasonRefreshTokenReused, true, bindToKey},
+		{"its predecessor, bound to a key, once the session expired", 2, idle, exchange.ReasonRefreshTokenExpired, false, bindToKey},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			s, tokens := w.start(start)
+			w, s := newWorld(t), aSession(start)
+			if tt.edit != nil {
+				tt.edit(w, s)
+			}
+			tokens, err := w.Create(t.Context(), s, aToken(start), idle, true, start)
+			if err != nil {
+				t.Fatal(err)
+			}
 			rotated := start
 			for range 2 {
 				rotated = rotated.Add(time.Hour)
-				var err error
 				if tokens, err = w.refresh(tokens.RefreshToken, rotated); err != nil {
 					t.Fatal(err)
 				}
@@ -87,10 +102,16 @@ func TestSpentTokenWithinAndAfterGrace(t *testing.T) {
 			if tt.want == "" && tt.which == 2 && got.RefreshToken != tokens.RefreshToken {
 				t.Error("another successor")
 			}
+			if err == nil && got.Repeated != (tt.which == 2) {
+				t.Errorf("repeated: %v", got.Repeated)
+			}
 			if tt.which != 3 && !tt.ends && (w.commits.Load() != commits || cmp.Diff(before, w.dump()) != "") {
 				t.Error("something changed")
 			}
 			w.reopen()
+			if tt.want == exchange.ReasonRefreshTokenExpired {
+				return
+			}
 			good := tokens.RefreshToken
 			if tt.which == 3 {
 				good = got.RefreshToken
@@ -105,6 +126,12 @@ func TestSpentTokenWithinAndAfterGrace(t *testing.T) {
 		})
 	}
 }
+
+func graceOf(grace time.Duration) func(*world, *exchange.Session) {
+	return func(w *world, s *exchange.Session) { w.graces[s.Client] = grace }
+}
+
+func bindToKey(_ *world, s *exchange.Session) { s.JKT = "thumb" }
 
 // Invariant 7: of 64 requests that present one token at once, one rotates it. The
 // others get the same successor, since the client is the same.
@@ -144,7 +171,7 @@ func TestRotationHasOneWinner(t *testing.T) {
 	}
 
 	// After the grace any of them revokes the session, and no other session.
-	late := now.Add(w.grace + 1)
+	late := now.Add(exchange.DefaultGrace + 1)
 	for range got {
 		wg.Go(func() {
 			if _, err := w.refresh(tokens.RefreshToken, late); err == nil {
@@ -171,15 +198,15 @@ func TestGraceSurvivesReopening(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.reopen()
-	again, err := w.refresh(first.RefreshToken, now.Add(w.grace))
+	again, err := w.refresh(first.RefreshToken, now.Add(exchange.DefaultGrace))
 	if err != nil || again.RefreshToken != second.RefreshToken {
 		t.Fatalf("after reopening: another successor, %v", err)
 	}
-	if _, err := w.refresh(first.RefreshToken, now.Add(w.grace+1)); reason(t, err) != exchange.ReasonRefreshTokenReused {
+	if _, err := w.refresh(first.RefreshToken, now.Add(exchange.DefaultGrace+1)); reason(t, err) != exchange.ReasonRefreshTokenReused {
 		t.Fatalf("after the grace: %v", err)
 	}
 	w.reopen()
-	if _, err := w.refresh(second.RefreshToken, now.Add(w.grace+2)); reason(t, err) != exchange.ReasonSessionEnded {
+	if _, err := w.refresh(second.RefreshToken, now.Add(exchange.DefaultGrace+2)); reason(t, err) != exchange.ReasonSessionEnded {
 		t.Errorf("the revocation did not last: %v", err)
 	}
 }

@@ -13,22 +13,19 @@ import (
 	"cambio/storage"
 )
 
-// defaultGrace is how long the predecessor of a refresh token still yields it.
-const defaultGrace = 30 * time.Second
-
 // Config configures a Store.
 type Config struct {
 	// Issuer is the URL of this server: iss of the tokens (RFC 8414 §2).
 	Issuer string
-	// Grace is how long a spent refresh token yields its successor again.
-	// Default 30s.
-	Grace time.Duration
+	// Grace returns how long a spent refresh token of a client yields its unused
+	// successor again; [exchange.Client.Grace]. Default: exchange.DefaultGrace.
+	Grace func(client string) time.Duration
 }
 
 // Store holds the sessions of a storage engine. It is safe for concurrent use.
 type Store struct {
 	issuer string
-	grace  time.Duration
+	grace  func(client string) time.Duration
 	ring   *keys.Ring
 	mac    []byte // key of refresh tokens
 
@@ -49,8 +46,8 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 		revocations:   storage.NewTable[revocation](e, "marks", records),
 		revokedTokens: storage.NewTable[struct{}](e, "revoked", records),
 	}
-	if s.grace == 0 {
-		s.grace = defaultGrace
+	if s.grace == nil {
+		s.grace = func(string) time.Duration { return exchange.DefaultGrace }
 	}
 	return s
 }

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -27,7 +28,8 @@ type world struct {
 	*Store
 	t       testing.TB
 	path    string
-	commits atomic.Int64 // that succeeded
+	commits atomic.Int64             // that succeeded
+	graces  map[string]time.Duration // of clients; others have the default
 	close   func() error
 }
 
@@ -47,7 +49,7 @@ func (c counting) Commit(ctx context.Context, w ...storage.Write) error {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "cambio.db")}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "cambio.db"), graces: map[string]time.Duration{}}
 	w.open()
 	return w
 }
@@ -67,7 +69,10 @@ func (w *world) open() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.Store = New(counting{e, &w.commits}, ring, Config{Issuer: issuer})
+	w.Store = New(counting{e, &w.commits}, ring, Config{
+		Issuer: issuer,
+		Grace:  func(client string) time.Duration { return cmp.Or(w.graces[client], exchange.DefaultGrace) },
+	})
 }
 
 func (w *world) reopen() {

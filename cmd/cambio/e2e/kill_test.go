@@ -73,7 +73,7 @@ func loadUntilKilled(t *testing.T, s *server, tokens []string) (acknowledged []l
 }
 
 // continues reports whether the session continues from what its client knows. The
-// grace of 30 s survives the crash: a rotated token yields the same successor.
+// grace of 60 s survives the crash: a rotated token yields the same successor.
 func continues(t *testing.T, s *server, l lineage) bool {
 	t.Helper()
 	if l.second == "" { // no client knows whether that refresh was committed
