@@ -182,6 +182,8 @@ type Form struct {
 	clientSecret  string
 	assertion     string // client_assertion (RFC 7521 §4.2)
 	assertionType string
+
+	identity [][]byte // names and values of the parameters, see [Request.identity]
 }
 
 // readForm reads the body as a form. A parameter without a value is as if it were
@@ -195,6 +197,7 @@ func (r *Request) readForm() error {
 		if p.Value == "" {
 			continue
 		}
+		r.identify(p)
 		if into := r.field(p.Name); into != nil {
 			*into = p.Value
 			continue
@@ -204,6 +207,17 @@ func (r *Request) readForm() error {
 		}
 	}
 	return nil
+}
+
+// identify makes a parameter part of the request's identity, where that is needed.
+func (r *Request) identify(p form.Parameter) {
+	switch p.Name {
+	case "client_secret", "client_assertion", "client_assertion_type":
+	default:
+		if r.HasKey() {
+			r.form.identity = append(r.form.identity, []byte(p.Name), []byte(p.Value))
+		}
+	}
 }
 
 // field returns where the value of a parameter goes that is one text.

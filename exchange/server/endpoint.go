@@ -31,8 +31,8 @@ type Endpoint struct {
 	ByAudience bool
 	// Browsers lets pages of registered origins call.
 	Browsers bool
-	// NeverReplayed ignores an Idempotency-Key: the endpoint changes nothing, and
-	// its response is as of now.
+	// NeverReplayed ignores an Idempotency-Key: the endpoint changes nothing that a
+	// repetition would change again, and its response is as of now.
 	NeverReplayed bool
 	// OnlyRefusals leaves success out of the audit log.
 	OnlyRefusals bool
@@ -207,7 +207,7 @@ func (r *Request) serveBody() error {
 	if err := r.readBody(); err != nil {
 		return err
 	}
-	if r.endpoint.Caller != FormClient { // the RFCs' endpoints have retries of their own
+	if r.endpoint.Caller != FormClient || !r.endpoint.NeverReplayed { // revocation and introspection know no key
 		if err := r.readIdempotencyKey(); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -14,9 +13,9 @@ import (
 	"cambio/exchange/idempotency"
 )
 
-// A request to a JSON endpoint may have an Idempotency-Key, a text that its client
-// made up for it (draft-ietf-httpapi-idempotency-key-header §2). The same request
-// with the same key gets the response that the first one got.
+// A request to the token endpoint or a JSON endpoint may have an Idempotency-Key, a
+// text that its client made up for it (draft-ietf-httpapi-idempotency-key-header
+// §2). The same request with the same key gets the response that the first one got.
 
 // maxWork bounds the work for a request with an Idempotency-Key, which goes on if
 // its caller leaves. With the time in the queue it is shorter than a lease.
@@ -57,8 +56,8 @@ func (r *Request) lookup() (replayed bool, err error) {
 	if r.idempotency.key == "" || r.endpoint.NeverReplayed {
 		return false, nil
 	}
-	if r.Caller.Client == nil {
-		return false, errors.New("a request with an Idempotency-Key has no client")
+	if r.Caller.Client == nil { // keys of different clients are independent
+		return false, Refused(exchange.ReasonParameterInvalid, "Idempotency-Key needs client_id: a key is the client's own")
 	}
 	stored, lease, err := r.server.cfg.LookupResponse(r.Context(), idempotency.Request{
 		ID: r.ID, Client: r.Client().ID, Key: r.idempotency.key, Fingerprint: r.identity(), Durable: r.Caller.Authenticated,
@@ -75,10 +74,16 @@ func (r *Request) lookup() (replayed bool, err error) {
 	return false, nil
 }
 
-// identity returns the parts of a request that make another one the same.
+// identity returns the parts of a request that make another one the same. Of a form
+// these are its parameters except the client's credential, which has been verified,
+// and which a client may have to make anew (RFC 7523 §3).
 func (r *Request) identity() [][]byte {
 	h := r.http
-	return [][]byte{[]byte(h.Method), []byte(h.URL.Path), []byte(strings.Join(h.Header["X-Client-Session-Id"], ",")), r.in}
+	parts := [][]byte{[]byte(h.Method), []byte(h.URL.Path), []byte(strings.Join(h.Header["X-Client-Session-Id"], ","))}
+	if r.endpoint.Caller != FormClient {
+		return append(parts, r.in)
+	}
+	return append(parts, r.form.identity...)
 }
 
 // replay makes a stored response that of this request, if it still may be. A
@@ -104,8 +109,10 @@ func (r *Request) replay(stored *idempotency.Response) (bool, error) {
 // unused.
 func (r *Request) tokensUnused(stored *idempotency.Response) (bool, error) {
 	var tokens struct {
-		AccessToken  string `json:"accessToken"`
-		RefreshToken string `json:"refreshToken"`
+		AccessToken   string `json:"accessToken"`
+		RefreshToken  string `json:"refreshToken"`
+		AccessToken6  string `json:"access_token"` // RFC 6749 §5.1
+		RefreshToken6 string `json:"refresh_token"`
 	}
 	if stored.Status != http.StatusOK {
 		return true, nil
@@ -113,12 +120,11 @@ func (r *Request) tokensUnused(stored *idempotency.Response) (bool, error) {
 	if err := json.Unmarshal([]byte(stored.Body), &tokens); err != nil {
 		return false, err
 	}
-	token := cmp.Or(tokens.RefreshToken, tokens.AccessToken)
+	token := cmp.Or(tokens.RefreshToken, tokens.RefreshToken6, tokens.AccessToken, tokens.AccessToken6)
 	if token == "" {
 		return true, nil
 	}
-	found, err := r.server.cfg.Sessions.Introspect(r.Context(), token, r.Now)
-	return found.Active, err
+	return r.server.cfg.Sessions.Unused(r.Context(), token, r.Now)
 }
 
 // storeResponse stores the response for repeated requests, or lets the next one

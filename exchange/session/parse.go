@@ -20,7 +20,7 @@ import (
 // IssuedAt is to the millisecond if the token has no session. The error is an
 // *exchange.Error or the store's.
 func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*exchange.AccessToken, error) {
-	t, err := s.read(accessToken)
+	t, err := s.read(accessToken, typeAccess)
 	if err != nil {
 		return nil, err
 	}
@@ -38,9 +38,10 @@ func (s *Store) Parse(ctx context.Context, accessToken string, now time.Time) (*
 // this server; Parse validates it.
 func (s *Store) Recognizes(token string) bool { return s.ring.Recognizes(token, typeAccess) }
 
-// read verifies a token's signature and decodes it. It does not look at its times.
-func (s *Store) read(accessToken string) (*exchange.AccessToken, error) {
-	payload, err := s.ring.Verify(accessToken, typeAccess)
+// read verifies a token's signature and type and decodes it. It does not look at its
+// times.
+func (s *Store) read(token, typ string) (*exchange.AccessToken, error) {
+	payload, err := s.ring.Verify(token, typ)
 	if err != nil {
 		return nil, exchange.Refuse(reasonOf(err), err)
 	}
@@ -207,18 +208,31 @@ func (s *Store) Introspect(ctx context.Context, token string, now time.Time) (In
 	return out, nil
 }
 
+// Unused reports whether a token of this server is valid now and, if it is a refresh
+// token, was never exchanged: unlike Introspect, it does not accept one that only
+// the grace still accepts. An error is the store's.
+func (s *Store) Unused(ctx context.Context, token string, now time.Time) (bool, error) {
+	if id, generation, ok := s.readRefresh(token); ok {
+		row, err := s.loadActive(ctx, id, now)
+		return err == nil && generation == row.Value.Rotation.Generation, storeError(err)
+	}
+	if s.ring.Recognizes(token, typeID) {
+		t, err := s.read(token, typeID)
+		return err == nil && now.Before(t.Expires), storeError(err)
+	}
+	_, err := s.Parse(ctx, token, now)
+	return err == nil, storeError(err)
+}
+
 // introspectRefresh describes a refresh token that Refresh would accept. Scope
 // and audience are those that the session was created with: what today's rules
 // grant of them is only known when the token is exchanged.
 func (s *Store) introspectRefresh(ctx context.Context, id string, generation uint64, now time.Time) (Introspection, error) {
-	row, err := s.load(ctx, id)
-	r := &row.Value
-	if err == nil {
-		err = s.checkActive(ctx, r, now)
-	}
+	row, err := s.loadActive(ctx, id, now)
 	if err != nil {
 		return Introspection{}, err
 	}
+	r := &row.Value
 	if u := s.use(r, generation, now); u != current && u != repeated {
 		return Introspection{}, exchange.Refuse(exchange.ReasonRefreshTokenInvalid, errors.New("it was exchanged"))
 	}

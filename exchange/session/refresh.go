@@ -124,14 +124,11 @@ func (s *Store) Refresh(ctx context.Context, presented string, now time.Time, ev
 // rotate makes generation's successor the valid one. It is so already if the
 // generation is repeated; then rotated is false.
 func (s *Store) rotate(ctx context.Context, id string, generation uint64, now time.Time, evaluate Evaluate) (t *exchange.AccessToken, rotated bool, err error) {
-	row, err := s.load(ctx, id)
+	row, err := s.loadActive(ctx, id, now)
 	if err != nil {
 		return nil, false, err
 	}
 	r := &row.Value
-	if err := s.checkActive(ctx, r, now); err != nil {
-		return nil, false, err
-	}
 	use := s.use(r, generation, now)
 	if use == ahead {
 		return nil, false, exchange.Refuse(exchange.ReasonRefreshTokenInvalid,
@@ -170,6 +167,15 @@ func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error
 	row, err := s.sessions.Get(ctx, id)
 	if errors.Is(err, storage.ErrNotFound) {
 		err = exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s no longer exists", id))
+	}
+	return row, err
+}
+
+// loadActive is load of a session that was not revoked and has not expired.
+func (s *Store) loadActive(ctx context.Context, id string, now time.Time) (storage.Row[record], error) {
+	row, err := s.load(ctx, id)
+	if err == nil {
+		err = s.checkActive(ctx, &row.Value, now)
 	}
 	return row, err
 }

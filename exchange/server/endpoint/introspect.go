@@ -13,7 +13,7 @@ import (
 func (cfg Config) introspect() server.Endpoint {
 	return server.Endpoint{
 		Name: "introspect", Path: server.IntrospectPath, Event: "introspect",
-		Caller: server.FormClient, Confidential: true, OnlyRefusals: true,
+		Caller: server.FormClient, Confidential: true, NeverReplayed: true, OnlyRefusals: true,
 		Steps: server.Steps[string, []byte]{
 			Read:  readToken,
 			Check: checkToken,

@@ -10,7 +10,7 @@ import (
 // token_type_hint is ignored, as §2.1 allows, since a token shows what it is.
 func (cfg Config) revoke() server.Endpoint {
 	return server.Endpoint{
-		Name: "revoke", Path: server.RevokePath, Event: "revoke", Caller: server.FormClient, Browsers: true,
+		Name: "revoke", Path: server.RevokePath, Event: "revoke", Caller: server.FormClient, NeverReplayed: true, Browsers: true,
 		Steps: server.Steps[string, session.RevokedToken]{
 			Read:  readToken,
 			Check: checkToken,
