@@ -29,7 +29,7 @@ var (
 	// The engine goes on serving, and later commits may succeed.
 	ErrFull error = unavailable("disk is full")
 	// ErrCorrupt means that a record is not what was written: its MAC differs.
-	ErrCorrupt = errors.New("record is corrupt")
+	ErrCorrupt error = unavailable("record is corrupt")
 	// ErrLocked means that another process has the store open.
 	ErrLocked = errors.New("in use by another process")
 	// ErrFailed means that an earlier commit may or may not have been written.

@@ -17,12 +17,29 @@ type counted struct {
 	storage.Engine
 	commits atomic.Int64
 	panics  atomic.Bool
+	reads   atomic.Pointer[func(table string) error]
+	writes  atomic.Pointer[func(table string) error]
+}
+
+// Get reads, unless c.reads returns an error for the table.
+func (c *counted) Get(ctx context.Context, table, key string) ([]byte, error) {
+	if f := c.reads.Load(); f != nil {
+		if err := (*f)(table); err != nil {
+			return nil, err
+		}
+	}
+	return c.Engine.Get(ctx, table, key)
 }
 
 func (c *counted) Commit(ctx context.Context, writes ...storage.Write) error {
 	c.commits.Add(1)
 	if c.panics.Load() {
 		panic("commit")
+	}
+	if f := c.writes.Load(); f != nil && len(writes) > 0 {
+		if err := (*f)(writes[0].Table); err != nil {
+			return err
+		}
 	}
 	return c.Engine.Commit(ctx, writes...)
 }
