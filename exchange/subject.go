@@ -66,6 +66,9 @@ type Proof struct {
 	// signature: its jti, or a hash of header.payload if it has none. The commit
 	// that creates the session spends it.
 	Replay string
+	// ReplayEnd is when Replay may be forgotten. A jti outlives the token: no other
+	// token with it, whatever its exp, is accepted until then.
+	ReplayEnd time.Time
 	// Challenge is the ID of the challenge that the proof responds to, if any. The
 	// commit that accepts the login spends it.
 	Challenge string

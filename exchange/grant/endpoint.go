@@ -69,10 +69,10 @@ type Sessions interface {
 	SignIDToken(t *exchange.AccessToken) (string, error)
 }
 
-// Replays marks single-use tokens as used: the write goes into the commit that
-// uses the token, and fails if it was used before.
+// Replays marks single-use tokens as used until end: the writes go into the commit
+// that uses the token, which conflicts if it was used before.
 type Replays interface {
-	Once(ctx context.Context, kind, id string, expires, now time.Time) (storage.Write, error)
+	Once(ctx context.Context, kind, id string, end, now time.Time) ([]storage.Write, error)
 }
 
 // Challenges spends the challenge of a proof. The writes go into the commit that

@@ -134,11 +134,9 @@ func (e *Endpoint) useTokens(ctx context.Context, v *verified, now time.Time) ([
 func (e *Endpoint) useToken(ctx context.Context, s *exchange.Subject, now time.Time) (writes []storage.Write, err error) {
 	if s.Proof.Replay != "" {
 		id := string(exchange.LengthPrefixed(s.Issuer, s.Proof.Replay))
-		w, err := e.cfg.Replays.Once(ctx, "subject token", id, s.Proof.Expires, now)
-		if err != nil {
+		if writes, err = e.cfg.Replays.Once(ctx, "subject token", id, s.Proof.ReplayEnd, now); err != nil {
 			return nil, err
 		}
-		writes = append(writes, w)
 	}
 	if s.Proof.Challenge != "" {
 		w, err := e.cfg.Challenges.Spend(ctx, s.Proof.Challenge, now)

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cambio/exchange"
 	"cambio/exchange/session"
@@ -99,4 +100,57 @@ func (w *world) list() []session.Info {
 	page, _, err := w.sessions.List(ctx, session.Filter{Limit: 1000})
 	must(w, err)
 	return page
+}
+
+// A single-use token is identified by its issuer and its jti: another token with the
+// same jti is spent too, whatever its exp is and whether records were swept, for as
+// long as it could have been issued before. Rows differ in the second token.
+func TestSpentTokenIsIdentifiedByJTI(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		after  time.Duration // the first use; records are swept then
+		issuer string
+		change []any // of the second token's claims
+		want   exchange.Reason
+	}{
+		{"the same exp", 0, "one", nil, exchange.ReasonSubjectTokenReplayed},
+		{"a later exp", 0, "one", []any{"exp", time.Hour}, exchange.ReasonSubjectTokenReplayed},
+		{"an earlier exp", 0, "one", []any{"exp", time.Minute}, exchange.ReasonSubjectTokenReplayed},
+		{"a fraction of a second", 0, "one", []any{"exp", 90500 * time.Millisecond}, exchange.ReasonSubjectTokenReplayed},
+		{"another subject", 0, "one", []any{"sub", "bob"}, exchange.ReasonSubjectTokenReplayed},
+		{"a later exp, after the first one expired", time.Hour, "one", []any{"exp", 23 * time.Hour}, exchange.ReasonSubjectTokenReplayed},
+		{"another jti", 0, "one", []any{"jti", "second"}, ""},
+		{"another issuer's", 0, "other", nil, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.changeIssuer("one", func(i *exchange.Issuer) { i.SingleUse = true })
+			w.changeIssuer("other", func(i *exchange.Issuer) { i.SingleUse = true })
+			spa := w.registry.Snapshot().Client("spa")
+			first := w.claims("spa", "jti", "first", "iat", w.now.Unix(), "exp", w.now.Add(5*time.Minute).Unix())
+			w.granted(presenting(spa, w.issuer.Sign(first)))
+			issuer, second := w.issuer, edited(w.issuer.Claims("alice", "spa"), []any{
+				"jti", "first", "iat", w.now.Unix(), "exp", w.now.Add(5 * time.Minute).Unix(),
+			})
+			if tc.issuer == "other" {
+				issuer, second["iss"] = w.other, w.other.URL
+			}
+			for i := 0; i < len(tc.change); i += 2 {
+				second[tc.change[i].(string)] = tc.change[i+1]
+				if d, ok := tc.change[i+1].(time.Duration); ok {
+					second["exp"] = float64(w.now.Add(d).UnixMilli()) / 1000
+				}
+			}
+			w.now = w.now.Add(tc.after)
+			if _, err := w.replays.Sweep(ctx, w.now, 256); err != nil {
+				t.Fatal(err)
+			}
+			req := presenting(spa, issuer.Sign(second))
+			if tc.want == "" {
+				w.granted(req)
+				return
+			}
+			w.refused(req, tc.want)
+		})
+	}
 }

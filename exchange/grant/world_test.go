@@ -16,6 +16,7 @@ import (
 	"cambio/exchange/checkout"
 	"cambio/exchange/grant"
 	"cambio/exchange/registry"
+	"cambio/exchange/replay"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/users"
@@ -67,6 +68,7 @@ type world struct {
 	sessions *session.Store
 	subjects *subject.Verifier
 	invoices *checkout.Invoices
+	replays  *replay.Store
 	endpoint *grant.Endpoint
 	manifest exchange.Manifest
 }
@@ -91,6 +93,7 @@ func newWorld(t testing.TB, opts ...jwkstest.Option) *world {
 	t.Cleanup(parts.Close)
 	w.registry, w.users, w.sessions = parts.Registry, parts.Users, parts.Sessions
 	w.subjects, w.invoices, w.endpoint = parts.Subjects, parts.Invoices, parts.Grants
+	w.replays = replay.New(w.engine, parts.Keys.Derive("records"))
 	w.manifest = w.initialManifest()
 	_, problems, err := w.registry.Apply(ctx, w.manifest, true, w.now, nil)
 	if must(t, err); len(problems) > 0 {

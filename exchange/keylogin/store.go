@@ -154,7 +154,7 @@ func (s *Store) SpendSignature(ctx context.Context, req Request, now time.Time) 
 func (s *Store) commitSigned(ctx context.Context, req Request, now time.Time, writes ...storage.Write) error {
 	if !req.SignatureSpent {
 		id := base64.RawURLEncoding.EncodeToString(digest(string(exchange.LengthPrefixed(req.Signer, string(req.Signature)))))
-		use, err := s.cfg.Replays.OnceFor(ctx, "request signature", id, signatureMemory, now)
+		use, err := s.cfg.Replays.Once(ctx, "request signature", id, now.Add(signatureMemory), now)
 		if err != nil && exchange.AsError(err).Reason == exchange.ReasonSubjectTokenReplayed {
 			return exchange.Refuse(exchange.ReasonRequestReplayed, err)
 		}

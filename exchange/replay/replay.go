@@ -2,8 +2,8 @@
 // that issue them for one use, client assertions (RFC 7523 §3) and signatures of
 // requests. Identifiers are stored as hashes.
 //
-// A use is recorded in the commit that depends on it: [Store.Once] returns a
-// write and does not commit, so of concurrent uses exactly one commits.
+// A use is recorded in the commit that depends on it: [Store.Once] returns writes and
+// does not commit, so of concurrent uses exactly one commits.
 package replay
 
 import (
@@ -19,11 +19,11 @@ import (
 	"cambio/storage"
 )
 
-// Retention is how long a record is kept after the expiry in its key. A token is
-// accepted for a clock skew of at most 5 minutes after it has expired.
+// Retention is how long a use is remembered after its end. A token is accepted for a
+// clock skew of at most 5 minutes after it has expired.
 const Retention = 10 * time.Minute
 
-// Store records uses until what was used has expired. Its methods are safe for
+// Store records uses until what was used cannot be accepted any more. Its methods are safe for
 // concurrent use.
 type Store struct {
 	engine storage.Engine
@@ -32,53 +32,46 @@ type Store struct {
 
 // use is a record; its presence is what counts.
 type use struct {
-	Kind string    `json:"kind"`
-	At   time.Time `json:"at"`
+	Kind string    `json:"kind,omitempty"`
+	At   time.Time `json:"at,omitzero"`
 }
+
+// A use has two records: one by which it is found, whatever its end, and one by
+// which it is swept, whose key is its end and the name of the first.
+const found = "id." // sorts after every time
 
 // New returns a Store in e whose records have a MAC by key.
 func New(e storage.Engine, key []byte) *Store {
 	return &Store{engine: e, table: storage.NewTable[use](e, "replays", key)}
 }
 
-// Once returns the write that records the use of id among the identifiers of its
-// kind. If the use is recorded already, it returns an *exchange.Error with
-// exchange.ReasonSubjectTokenReplayed; if another use is recorded first, the
-// commit of the write fails with storage.ErrConflict.
+// Once returns the writes that record the use of id among the identifiers of its
+// kind until end. If a use is recorded already, whatever its end was, it returns an
+// *exchange.Error with exchange.ReasonSubjectTokenReplayed; if another use is
+// recorded first, the commit of the writes fails with storage.ErrConflict.
 //
-// expires must be the expiry that the thing itself states. It is part of the
-// record's key, whose order is that of expiry, so an expiry computed from a
-// configurable tolerance would make used things fresh when the tolerance changes.
-func (s *Store) Once(ctx context.Context, kind, id string, expires, now time.Time) (storage.Write, error) {
-	key := storage.TimePrefix(expires) + hash(kind, id)
-	switch _, err := s.table.Get(ctx, key); {
+// Nothing that id identifies may be accepted later than [Retention] after end.
+func (s *Store) Once(ctx context.Context, kind, id string, end, now time.Time) ([]storage.Write, error) {
+	name := hash(kind, id)
+	switch _, err := s.table.Get(ctx, found+name); {
 	case err == nil:
-		return storage.Write{}, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, fmt.Errorf("%s: used before", kind))
+		return nil, exchange.Refuse(exchange.ReasonSubjectTokenReplayed, fmt.Errorf("%s: used before", kind))
 	case !errors.Is(err, storage.ErrNotFound):
-		return storage.Write{}, fmt.Errorf("looking up a used %s: %w", kind, err)
+		return nil, fmt.Errorf("looking up a used %s: %w", kind, err)
 	}
-	return s.table.Insert(key, use{Kind: kind, At: now.UTC()})
-}
-
-// OnceFor is [Store.Once] for a thing without an expiry of its own. The use is
-// remembered for at least the time given and at most twice as long: it is
-// recorded for the current period of that length and for the next, and a later
-// use within the time falls into one of the two.
-func (s *Store) OnceFor(ctx context.Context, kind, id string, atLeast time.Duration, now time.Time) ([]storage.Write, error) {
-	end := now.Truncate(atLeast).Add(atLeast)
-	current, err := s.Once(ctx, kind, id, end, now)
+	first, err := s.table.Insert(found+name, use{Kind: kind, At: now.UTC()})
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.Once(ctx, kind, id, end.Add(atLeast), now)
-	return []storage.Write{current, next}, err
+	sweep, err := s.table.Put(storage.TimePrefix(end)+name, use{})
+	return []storage.Write{first, sweep}, err
 }
 
 // Spend is [Store.Once] in a commit of its own.
-func (s *Store) Spend(ctx context.Context, kind, id string, expires, now time.Time) error {
-	w, err := s.Once(ctx, kind, id, expires, now)
+func (s *Store) Spend(ctx context.Context, kind, id string, end, now time.Time) error {
+	w, err := s.Once(ctx, kind, id, end, now)
 	if err == nil {
-		err = s.engine.Commit(ctx, w)
+		err = s.engine.Commit(ctx, w...)
 	}
 	if errors.Is(err, storage.ErrConflict) {
 		return exchange.Refuse(exchange.ReasonSubjectTokenReplayed, fmt.Errorf("%s: used concurrently", kind))
@@ -86,10 +79,36 @@ func (s *Store) Spend(ctx context.Context, kind, id string, expires, now time.Ti
 	return err
 }
 
-// Sweep deletes the records of what expired more than [Retention] ago, in commits
-// of at most batch records, and returns their number.
+// Sweep deletes the records of uses that ended more than [Retention] ago, in commits
+// of at most batch uses, and returns the number of uses.
 func (s *Store) Sweep(ctx context.Context, now time.Time, batch int) (int, error) {
-	return s.table.Sweep(ctx, storage.TimePrefix(now.Add(-Retention)), batch)
+	before := storage.TimePrefix(now.Add(-Retention))
+	for n := 0; ; {
+		writes, err := s.ended(ctx, before, batch)
+		if err == nil {
+			err = s.engine.Commit(ctx, writes...)
+		}
+		if err != nil {
+			return n, fmt.Errorf("sweeping uses: %w", err)
+		}
+		if n += len(writes) / 2; len(writes) < 2*batch {
+			return n, nil
+		}
+	}
+}
+
+// ended returns the deletions of at most batch uses that ended before a time. What a
+// corrupt record says does not matter: its key is that of an ended use.
+func (s *Store) ended(ctx context.Context, before string, batch int) ([]storage.Write, error) {
+	var writes []storage.Write
+	for row, err := range s.table.Scan(ctx, "", before, batch) {
+		if err != nil && row.Key == "" {
+			return nil, err
+		}
+		_, name, _ := strings.Cut(row.Key, ".")
+		writes = append(writes, s.table.Remove(row.Key), s.table.Remove(found+name))
+	}
+	return writes, nil
 }
 
 func hash(parts ...string) string {

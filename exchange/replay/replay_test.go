@@ -35,7 +35,7 @@ func spend(t *testing.T, e storage.Engine, kind, id string, expires time.Time) b
 	t.Helper()
 	w, err := New(e, key).Once(ctx, kind, id, expires, now)
 	if err == nil {
-		err = e.Commit(ctx, w)
+		err = e.Commit(ctx, w...)
 	}
 	if refused, ok := errors.AsType[*exchange.Error](err); ok && refused.Reason == exchange.ReasonSubjectTokenReplayed {
 		return false
@@ -56,6 +56,8 @@ func TestOnceRefusesSecondUse(t *testing.T) {
 		fresh          bool
 	}{
 		{"a second time", "a", "bc", expires, false},
+		{"with a later end", "a", "bc", expires.Add(time.Hour), false},
+		{"with an earlier end", "a", "bc", now, false},
 		{"of another kind", "b", "bc", expires, true},
 		{"with the border between kind and ID elsewhere", "ab", "c", expires, true},
 		{"another", "a", "bd", expires, true},
@@ -100,7 +102,7 @@ func TestOnceHasOneWinner(t *testing.T) {
 		group.Go(func() {
 			w, err := r.Once(ctx, "a", "b", now.Add(time.Hour), now)
 			if err == nil {
-				err = e.Commit(ctx, w)
+				err = e.Commit(ctx, w...)
 			}
 			refused, ok := errors.AsType[*exchange.Error](err)
 			switch {
@@ -141,7 +143,13 @@ func TestSweepKeepsUsesForRetention(t *testing.T) {
 		}
 	}
 	if spend(t, e, "k", "later", now.Add(time.Second)) {
-		t.Error("a use was deleted less than the retention after its expiry")
+		t.Error("a use was deleted less than the retention after its end")
+	}
+	if n, err := r.Sweep(ctx, now.Add(Retention+2*time.Second), 256); err != nil || n != 1 {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	for r, err := range e.Scan(ctx, "replays", "", "", 0) {
+		t.Errorf("%s is left, %v", r.Key, err)
 	}
 }
 

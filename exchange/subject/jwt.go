@@ -63,7 +63,11 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, r.key, expires, audience
 	if registered.SingleUse {
-		p.Replay = replayID(claims, jws.SigningInput())
+		p.Replay, p.ReplayEnd = replayID(claims, jws.SigningInput()), expires
+		// Every token with the same jti that was issued before now expires by then.
+		if last := now.Add(registered.MaxLifetime.Or(defaultMaxLifetime)); last.After(expires) && claims["jti"] != nil {
+			p.ReplayEnd = last
+		}
 	}
 	return subject, issuer
 }
