@@ -29,7 +29,8 @@
 //   - An invalid signature never leads to a fetch.
 //   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
 //     to be down. A key that the issuer withdraws is removed by the next fetch.
-//   - Fetches go out through package egress.
+//   - Fetches go out through package egress. Files of the server itself are never
+//     read for them, and a bearer token goes to the registered host only.
 //   - One bad key does not spoil the others of its set, and a member that is not
 //     needed does not spoil its key: without anchors and pins a key is its numbers.
 //   - Verify reads the keys behind one atomic pointer, and a Set that is not used
@@ -41,9 +42,14 @@
 // MaxAge; and when a token names a kid that they do not have. The cool-down is
 // counted from the start of the last fetch. A fetch because of the keys' age does
 // not delay the first unknown kid after it, so that an issuer may rotate at any
-// time; a fetch because of an unknown kid delays the next one. Within that
-// cool-down a new kid is [KeyNotFound] (or [Unavailable], if the fetch failed),
-// with the time to wait in RetryAfter.
+// time; a fetch because of an unknown kid delays the next one. The caller
+// whose fetch did not bring its kid is told [KeyNotFound]. Others with a new kid
+// within that cool-down are told [Unavailable] and the time to wait: whether the
+// issuer has the key is not known then, and not their fault.
+//
+// A set without a usable key is a failed fetch. At most 256 callers wait for the
+// keys of one issuer, without a place among the requests in flight; the next is told
+// Unavailable at once.
 //
 // After a failed fetch, held keys stay in use and are fetched again in the
 // background once per cool-down. After two cool-downs without a fetch the failure

@@ -20,6 +20,9 @@ const (
 	Overloaded           Kind = "overloaded"  // the context ended while Options.Verifying was full
 )
 
+// CheckKeys is the check of an Unavailable that concerns all keys, not one kid.
+const CheckKeys = "keys"
+
 // Error is the reason why a token was not verified: the check that failed, what
 // it wanted and what it got. It never repeats more of a token than 128 bytes of
 // one header parameter.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"cambio/jwks/egress"
 	"cambio/jwks/jwkstest"
 )
 
@@ -94,12 +95,16 @@ func TestConcurrentUnknownKIDsShareOneFetch(t *testing.T) {
 	good := i.Sign(i.Claims("alice", "app"))
 	flood := func() {
 		var wg sync.WaitGroup
-		var found atomic.Int32
+		var found, told atomic.Int32
 		for worker := range 100 {
 			wg.Go(func() {
 				for n := range 100 {
 					_, err := parseAndVerify(t.Context(), set, forgedKID(100*worker+n), time.Now())
-					if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KeyNotFound {
+					switch kindOf(err) {
+					case KeyNotFound:
+						told.Add(1)
+					case Unavailable:
+					default:
 						found.Add(1)
 					}
 				}
@@ -108,6 +113,9 @@ func TestConcurrentUnknownKIDsShareOneFetch(t *testing.T) {
 		wg.Wait()
 		if n := found.Load(); n != 0 {
 			t.Errorf("%d of 10,000 unknown kids were not refused as such", n)
+		}
+		if n := told.Load(); n > 1 { // that whose caller began the fetch
+			t.Errorf("%d of 10,000 callers were told that the issuer has no such key", n)
 		}
 	}
 	flood()
@@ -126,14 +134,25 @@ func TestConcurrentUnknownKIDsShareOneFetch(t *testing.T) {
 func TestUnknownKIDsCauseOneFetchPerCooldown(t *testing.T) {
 	i, c := jwkstest.New(t), &clock{}
 	set := discovered(t, i, c)
+	told, next := 0, time.Time{}
 	const every = 360 * time.Millisecond // 10,000 in an hour
 	for n := range 10_000 {
 		_, err := parseAndVerify(t.Context(), set, forgedKID(n), time.Now())
-		wantKind(t, err, KeyNotFound)
+		e, ok := errors.AsType[*Error](err)
+		switch {
+		case ok && e.Kind == KeyNotFound:
+			told++
+			next = c.now().Add(30 * time.Second)
+		case !ok || e.Kind != Unavailable || e.RetryAfter != max(time.Second, next.Sub(c.now())):
+			t.Fatalf("%v, retry after %s, want %s", err, e.RetryAfter, next.Sub(c.now()))
+		}
 		c.advance(every)
 	}
 	if got := i.Fetches(); got < 100 || got > 121 {
 		t.Fatalf("%d fetches in an hour, want at most one for each 30 s", got)
+	}
+	if fetches := i.Fetches(); told > fetches {
+		t.Errorf("%d callers were told that the issuer has no such key, with %d fetches", told, fetches)
 	}
 }
 
@@ -188,7 +207,7 @@ func TestNewKeyCountsFromItsFirstToken(t *testing.T) {
 	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
 	i.Rotate()
 	early := verify(t, set, i.Sign(i.Claims("alice", "app")))
-	wantKind(t, early, KeyNotFound)
+	wantKind(t, early, Unavailable)
 	if e, _ := errors.AsType[*Error](early); e.RetryAfter != 30*time.Second {
 		t.Errorf("retry after %s, want the rest of the cool-down", e.RetryAfter)
 	}
@@ -332,6 +351,77 @@ func TestKeysServeWhileAnOutageIsProbed(t *testing.T) {
 	if set.fetcher.last.Load().ended() {
 		t.Error("want the keys to serve while the fetch lasts")
 	}
+}
+
+// The issuer publishes the key a minute after it signs with it: its fault, and told to
+// one caller for each fetch at most.
+func TestKeyThatIsPublishedLateIsTheIssuersFault(t *testing.T) {
+	i, c := jwkstest.New(t), &clock{}
+	set := discovered(t, i, c)
+	wantKind(t, verify(t, set, i.Sign(i.Claims("alice", "app"))), "")
+	held := i.JWKS()
+	i.Rotate()
+	i.Serve(func(w http.ResponseWriter, _ *http.Request) { w.Write(held) })
+	token := i.Sign(i.Claims("alice", "app"))
+	var told, later atomic.Int32
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			_, err := parseAndVerify(t.Context(), set, token, time.Now())
+			e, _ := errors.AsType[*Error](err)
+			switch {
+			case e == nil || e.RetryAfter != 30*time.Second:
+				t.Errorf("%v, want to be told to come back in 30 s", err)
+			case e.Kind == KeyNotFound:
+				told.Add(1)
+			case e.Kind == Unavailable:
+				later.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if told.Load() != 1 || later.Load() != 39 {
+		t.Errorf("%d were told that there is no such key, and %d to come back", told.Load(), later.Load())
+	}
+	i.Recover()
+	c.advance(30 * time.Second)
+	wantKind(t, verify(t, set, token), "")
+}
+
+// Those who wait give up their places, and are bounded.
+func TestCallersThatWaitAreBounded(t *testing.T) {
+	i := jwkstest.New(t)
+	release := make(chan struct{})
+	i.Serve(func(w http.ResponseWriter, _ *http.Request) { <-release; w.Write(i.JWKS()) })
+	set := discovered(t, i, &clock{})
+	good := i.Sign(i.Claims("alice", "app"))
+	var held atomic.Int32
+	left := make(chan struct{}, maxWaiting)
+	ctx := egress.WithPlace(t.Context(), func() func() {
+		held.Add(-1)
+		left <- struct{}{}
+		return func() { held.Add(1) }
+	})
+	results := make(chan error, maxWaiting)
+	for range maxWaiting {
+		go func() { _, err := parseAndVerify(ctx, set, good, time.Now()); results <- err }()
+		<-left
+	}
+	if got := held.Load(); got != -maxWaiting {
+		t.Errorf("%d callers gave up their places, want all", -got)
+	}
+	err := verify(t, set, good)
+	if e, _ := errors.AsType[*Error](err); kindOf(err) != Unavailable || e.RetryAfter != 30*time.Second {
+		t.Errorf("one more: %v, want to be told at once to come back", err)
+	}
+	close(release)
+	for range maxWaiting {
+		wantKind(t, <-results, "")
+	}
+	if held.Load() != 0 {
+		t.Errorf("%d places were not taken again", -held.Load())
+	}
+	wantFetches(t, i, 1)
 }
 
 func TestCallerThatStopsWaitingEndsNoFetch(t *testing.T) {

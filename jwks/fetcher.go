@@ -3,9 +3,12 @@ package jwks
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cambio/jwks/egress"
 )
 
 // fetcher decides when keys are fetched: one fetch at a time, none before the
@@ -22,6 +25,8 @@ type fetcher struct {
 
 	last    atomic.Pointer[fetch] // nil before the first
 	failing bool                  // the last fetch that ended failed; of the fetch under way
+
+	waiters *egress.Waiters
 
 	mu      sync.Mutex // held to start a fetch, not while it lasts
 	closed  bool
@@ -49,12 +54,16 @@ const (
 	forKey              // a token names a key that is not among them
 )
 
+// maxWaiting bounds the callers that wait for the keys of one issuer: those beyond it
+// are told to come back, and take nothing from callers of other issuers.
+const maxWaiting = 256
+
 func newFetcher(src Source, opts Options, t *trust, publish func(*keySet)) (*fetcher, error) {
 	load, err := newLoader(src, opts)
 	if err != nil {
 		return nil, err
 	}
-	f := &fetcher{opts: opts, name: cmp.Or(opts.Name, src.Issuer, src.JWKSURL, src.CertificatesURL), load: load, trust: t, publish: publish}
+	f := &fetcher{opts: opts, waiters: egress.NewWaiters(maxWaiting), name: cmp.Or(opts.Name, src.Issuer, src.JWKSURL, src.CertificatesURL), load: load, trust: t, publish: publish}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f, nil
 }
@@ -106,41 +115,54 @@ func (fe *fetch) ended() bool {
 }
 
 // wait waits for the fetch under way, or for a new one if the cool-down permits
-// it; otherwise it returns the result of the last. A caller that stops waiting
-// does not stop the fetch, for others wait for it too.
-func (f *fetcher) wait(ctx context.Context, c cause) error {
-	fe := f.begin(c, f.opts.Now())
-	select {
-	case <-fe.done:
-	case <-ctx.Done():
-		return &Error{Kind: Unavailable, Check: "keys", Err: context.Cause(ctx)}
+// it, which it reports as began; otherwise it returns the result of the last. A
+// caller that stops waiting does not stop the fetch, for others wait for it too.
+func (f *fetcher) wait(ctx context.Context, c cause) (began bool, err error) {
+	fe, began := f.begin(c, f.opts.Now())
+	if err := f.attend(ctx, fe); err != nil {
+		return began, &Error{Kind: Unavailable, Check: CheckKeys, RetryAfter: f.retryAfter(), Err: err}
 	}
-	if fe.err == nil {
-		return nil
-	}
-	return &Error{Kind: Unavailable, Check: "keys", RetryAfter: f.retryAfter(), Err: fe.err}
+	return began, nil
 }
 
-// begin returns the fetch to wait for. It starts one unless one is under way or
-// the cool-down since the last has not passed.
-func (f *fetcher) begin(c cause, now time.Time) *fetch {
+// attend returns the error of a fetch once it has ended. For the time of the wait
+// the caller holds no place among the requests in flight.
+func (f *fetcher) attend(ctx context.Context, fe *fetch) error {
+	if !fe.ended() {
+		end, ok := f.waiters.Begin(ctx, f.name)
+		if !ok {
+			return fmt.Errorf("%d callers wait for them already", maxWaiting)
+		}
+		defer end()
+	}
+	select {
+	case <-fe.done:
+		return fe.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// begin returns the fetch to wait for. It starts one, which it reports as began,
+// unless one is under way or the cool-down since the last has not passed.
+func (f *fetcher) begin(c cause, now time.Time) (fe *fetch, began bool) {
 	if fe := f.last.Load(); fe != nil && f.blocks(fe, c, now) {
-		return fe
+		return fe, false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fe := f.last.Load(); fe != nil && f.blocks(fe, c, now) {
-		return fe
+		return fe, false
 	}
-	fe := &fetch{start: now, cause: c, retry: f.down(now), done: make(chan struct{})}
+	fe = &fetch{start: now, cause: c, retry: f.down(now), done: make(chan struct{})}
 	if f.closed {
 		fe.err = errClosed
 		close(fe.done)
-		return fe
+		return fe, true
 	}
 	f.last.Store(fe)
 	f.running.Go(func() { f.run(fe) })
-	return fe
+	return fe, true
 }
 
 // blocks reports whether the last fetch keeps another one from starting at now.
@@ -152,13 +174,14 @@ func (f *fetcher) blocks(last *fetch, c cause, now time.Time) bool {
 	return !sooner && now.Sub(last.start) < f.opts.Cooldown
 }
 
-// retryAfter returns the time until another fetch may start.
+// retryAfter returns the time until another fetch may start, at least a second: a
+// fetch may last longer than the cool-down.
 func (f *fetcher) retryAfter() time.Duration {
 	last := f.last.Load()
 	if last == nil {
 		return 0
 	}
-	return max(0, f.opts.Cooldown-f.opts.Now().Sub(last.start))
+	return max(time.Second, f.opts.Cooldown-f.opts.Now().Sub(last.start))
 }
 
 func (f *fetcher) run(fe *fetch) {

@@ -154,12 +154,17 @@ func (s *Set) find(ctx context.Context, h header) ([]*key, error) {
 
 // fetchAndFind fetches because of a key that is not held. The first fetch
 // it waits for may have begun, for another reason, before the key was published;
-// then it waits for a second one.
+// then it waits for a second one. Only the caller whose own fetch did not bring the
+// key knows that the issuer has none: for others the key may be published since the
+// last fetch, and that no fetch is permitted yet is not the token's fault.
 func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err error) {
+	fetched := false
 	for range 2 {
-		if err := s.fetcher.wait(ctx, forKey); err != nil {
+		var began bool
+		if began, err = s.fetcher.wait(ctx, forKey); err != nil {
 			return nil, err
 		}
+		fetched = fetched || began
 		if keys, err = s.keys.Load().find(h, s.allowMissingKID); err == nil {
 			return keys, nil
 		}
@@ -169,6 +174,9 @@ func (s *Set) fetchAndFind(ctx context.Context, h header) (keys []*key, err erro
 	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind == KeyNotFound {
 		e.RetryAfter = s.fetcher.retryAfter()
+		if !fetched {
+			e.Kind = Unavailable
+		}
 	}
 	return nil, err
 }
@@ -236,7 +244,7 @@ func (s *Set) current(ctx context.Context) (*keySet, error) {
 	if s.fetcher == nil || s.fetcher.fresh(ks) {
 		return ks, nil
 	}
-	err := s.fetcher.wait(ctx, forAge)
+	_, err := s.fetcher.wait(ctx, forAge)
 	if err == nil {
 		return s.keys.Load(), nil
 	}

@@ -40,6 +40,9 @@ func (v *Verifier) ClientAssertion(ctx context.Context, client *exchange.Compile
 		return "", time.Time{}, r.Err
 	}
 	claims := r.signedClaims(ctx, client.Keys, assertion.jws, "", assertionTypes, now)
+	if r.Refused() && namesUnknownKey(r.Err) {
+		r.Err = exchange.Refuse(r.Reason, r.Err.Err)
+	}
 	if r.Refused() && assertion.err == nil && !triedKeys(r.Err) {
 		_, _ = verify(ctx, v.decoy, assertion.jws, now) // for its time: r has refused
 	}
@@ -57,7 +60,15 @@ func (v *Verifier) ClientAssertion(ctx context.Context, client *exchange.Compile
 // triedKeys reports whether a refusal came from keys that fit the token.
 func triedKeys(err error) bool {
 	e, ok := errors.AsType[*jwks.Error](err)
-	return !ok || e.Kind != jwks.KeyNotFound && e.Kind != jwks.AlgorithmNotAccepted
+	return !ok || e.Kind != jwks.KeyNotFound && e.Kind != jwks.AlgorithmNotAccepted && !namesUnknownKey(err)
+}
+
+// namesUnknownKey reports whether a refusal is for a kid that may be known after the
+// next fetch. That is an issuer's trouble, but of a client it would tell that the
+// client exists.
+func namesUnknownKey(err error) bool {
+	e, ok := errors.AsType[*jwks.Error](err)
+	return ok && e.Kind == jwks.Unavailable && e.Check != jwks.CheckKeys
 }
 
 //go:embed decoy.pem
