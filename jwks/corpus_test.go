@@ -201,6 +201,8 @@ func (f *forge) headers() []badToken {
 		{"b64 true", `{"alg":"ES256","b64":true,` + kid + `}`, Malformed},
 		{"b64 false", `{"alg":"ES256","b64":false,` + kid + `}`, Malformed},
 		{"zip", `{"alg":"ES256","zip":"DEF",` + kid + `}`, Malformed},
+		{"zip in lower case", `{"alg":"ES256","zip":"def",` + kid + `}`, Malformed},
+		{"zip that is no compression, with enc", `{"alg":"ES256","zip":"RS256","enc":"A128GCM",` + kid + `}`, Malformed},
 		{"enc", `{"alg":"ES256","enc":"A256GCM",` + kid + `}`, Malformed},
 		{"cty JWT", `{"alg":"ES256","cty":"JWT",` + kid + `}`, TypeNotAccepted},
 		{"cty jwt", `{"alg":"ES256","cty":"jwt",` + kid + `}`, TypeNotAccepted},
@@ -414,6 +416,10 @@ func TestGoodHeaders(t *testing.T) {
 		`{"alg":"\u0045S256",` + kid + `}`,
 		`{"alg":"ES256","x":{"y":[1,2,{"z":null}]},` + kid + `}`,
 		`{"alg":"ES256","cty":"json",` + kid + `}`,
+		`{"alg":"ES256","zip":"RS256",` + kid + `}`, // as LinkedIn writes it
+		`{"alg":"ES256","zip":"",` + kid + `}`,
+		`{"alg":"ES256","zip":null,` + kid + `}`,
+		`{"alg":"ES256","zip":{"x":1},` + kid + `}`,
 		`{"alg":"ES256","jku":"https://evil.example","x5u":7,"x5c":[],"jwk":null,` + kid + `}`,
 	} {
 		if _, err := parseAndVerify(t.Context(), set, f.signed(header), time.Now()); err != nil {

@@ -388,7 +388,7 @@ func TestKeyThatIsPublishedLateIsTheIssuersFault(t *testing.T) {
 	wantKind(t, verify(t, set, token), "")
 }
 
-// Those who wait give up their places, and are bounded.
+// Callers that wait give up their places, and are bounded.
 func TestCallersThatWaitAreBounded(t *testing.T) {
 	i := jwkstest.New(t)
 	release := make(chan struct{})

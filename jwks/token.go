@@ -172,10 +172,21 @@ func (h *header) read(name string, r *strictjson.Reader) (err error) {
 		// Nothing critical is understood here (RFC 7515 §4.1.11), and b64 in
 		// any place changes what the payload is (RFC 7797 §3).
 		err = malformed(name, "its absence")
-	case "zip", "enc":
+	case "enc":
 		err = malformed(name, "its absence: the token must be a JWS")
+	case "zip":
+		err = checkCompression(r)
 	}
 	return err
+}
+
+// checkCompression refuses a payload that a reader of JWEs would decompress (RFC 7516
+// §4.1.3). Any other zip means nothing in a JWS, and the payload is read as it is.
+func checkCompression(r *strictjson.Reader) error {
+	if r.Kind() == '"' && strings.EqualFold(r.String(), "DEF") {
+		return malformed("zip", "no compression")
+	}
+	return nil
 }
 
 // checkContentType refuses a nested JWT: its claims are not those that were
