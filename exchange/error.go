@@ -141,6 +141,7 @@ func (r *Recorder) Check(c Check) bool {
 	if r.Refused() {
 		return false
 	}
+	own := c.Reason
 	if r.Reason != "" {
 		c.Reason = r.Reason
 	}
@@ -148,6 +149,9 @@ func (r *Recorder) Check(c Check) bool {
 	r.Checks = append(r.Checks, c)
 	if !c.Passed && !c.Audit {
 		r.Err = c.Refusal()
+		if own != "" && own != c.Reason {
+			r.Err.Err = Refuse(own, r.Err.Err)
+		}
 	}
 	return !r.Refused()
 }

@@ -61,7 +61,7 @@ func (s *Store) newCode(ctx context.Context, row storage.Row[login], address str
 	address = cmp.Or(address, v.Email)
 	switch {
 	case !v.Expires.After(now):
-		return Code{}, invalid("the request has expired")
+		return Code{}, expired("the request has expired")
 	case address == "":
 		return Code{}, &exchange.Error{Reason: exchange.ReasonParameterMissing, Description: "emailAddress is missing"}
 	case v.Codes >= maxCodes:
@@ -228,7 +228,7 @@ func (s *Store) VerifyToken(ctx context.Context, client *exchange.Client, id, to
 	}
 	switch v := &row.Value; {
 	case !v.Expires.After(now):
-		return Verified{}, invalid("the request has expired")
+		return Verified{}, expired("the request has expired")
 	case !equal(v.Token, digest(token)):
 		return Verified{}, invalid("the token is not that of the request, or was used")
 	case !verifies(verifier, v.CodeChallenge):

@@ -283,6 +283,11 @@ func digest(secret string) []byte {
 // equal compares hashes. An empty hash never matches.
 func equal(a, b []byte) bool { return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1 }
 
+// expired refuses the proof of a request whose ID was right.
+func expired(why string) error {
+	return exchange.Refuse(exchange.ReasonChallengeInvalid, exchange.Refuse(exchange.ReasonRequestExpired, errors.New(why)))
+}
+
 func invalid(format string, args ...any) error {
 	return exchange.Refuse(exchange.ReasonChallengeInvalid, fmt.Errorf(format, args...))
 }

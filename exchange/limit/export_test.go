@@ -1,4 +1,4 @@
 package limit
 
-// Known returns the number of addresses that are remembered.
+// Known returns the number of keys that are remembered.
 func (l *Limiter) Known() int64 { return l.known.Load() }

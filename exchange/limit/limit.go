@@ -1,13 +1,14 @@
-// Package limit bounds what callers may use. A [Limiter] slows down callers that
-// fail: after a burst of failures an address gets one attempt a minute. Successful
-// callers are never slowed down, and nothing is remembered about them. A [Gate]
-// bounds the requests in flight.
+// Package limit bounds what callers may use. A [Limiter] counts failures: once a
+// caller has had its burst of them, one a minute is told its reason and the others
+// are to wait. It knows nothing of successes, so a valid proof is never refused for
+// the failures of others. A [Gate] bounds the requests in flight.
 //
 // The state of a Limiter is in memory and bounded: many addresses of an attacker cost a fixed
 // amount of memory, and a restart forgives all failures.
 package limit
 
 import (
+	"crypto/sha256"
 	"hash/maphash"
 	"net/netip"
 	"sync"
@@ -15,23 +16,38 @@ import (
 	"time"
 )
 
-// Config configures a [Limiter]. Its zero value allows 10 failures, then one
-// attempt a minute.
+// Config configures a [Limiter]. Its zero value allows 10 failures, then one a
+// minute.
 type Config struct {
-	// Burst is how many failures an address may have at once. Default 10.
+	// Burst is how many failures a key may have at once. Default 10.
 	Burst int
 	// Interval is the time after which one failure is forgiven. Default 1m.
 	Interval time.Duration
-	// Addresses is how many are remembered, default 65536 (about 4 MiB). When
-	// more fail at once, those nearest to being forgiven are forgotten.
-	Addresses int
+	// Keys is how many are remembered, default 65536 (about 8 MiB). When more
+	// fail at once, those nearest to being forgiven are forgotten.
+	Keys int
+}
+
+// Key identifies what failures are counted by: an address or a credential.
+type Key struct {
+	addr       netip.Addr
+	credential [16]byte // a hash, so that a long name takes no memory
+}
+
+// Address returns the key of a caller's address: an IPv4 address itself, and the /64
+// of an IPv6 address without its zone, which is what one subscriber has.
+func Address(addr netip.Addr) Key { return Key{addr: Bucket(addr)} }
+
+// Credential returns the key of what a caller guesses at, by its public name.
+func Credential(name string) Key {
+	sum := sha256.Sum256([]byte(name))
+	return Key{credential: [16]byte(sum[:16])}
 }
 
 const shards = 64
 
-// Limiter counts failures by [Bucket]. It is safe for concurrent use: callers of
-// different addresses rarely share a lock, and none is taken while no address has
-// failures.
+// Limiter counts failures by [Key]. It is safe for concurrent use: different keys
+// rarely share a lock.
 type Limiter struct {
 	interval time.Duration
 	full     time.Duration // what a burst of failures adds up to
@@ -43,7 +59,7 @@ type Limiter struct {
 
 type shard struct {
 	sync.Mutex
-	until map[netip.Addr]time.Time // address → when all its failures are forgiven
+	until map[Key]time.Time // key → when all its failures are forgiven
 }
 
 // New returns a Limiter without failures.
@@ -54,57 +70,41 @@ func New(cfg Config) *Limiter {
 	if cfg.Interval <= 0 {
 		cfg.Interval = time.Minute
 	}
-	if cfg.Addresses <= 0 {
-		cfg.Addresses = 1 << 16
+	if cfg.Keys <= 0 {
+		cfg.Keys = 1 << 16
 	}
 	l := &Limiter{
 		interval: cfg.Interval,
 		full:     time.Duration(cfg.Burst) * cfg.Interval,
-		perShard: max(1, cfg.Addresses/shards),
+		perShard: max(1, cfg.Keys/shards),
 		seed:     maphash.MakeSeed(),
 	}
 	for i := range l.shard {
-		l.shard[i].until = make(map[netip.Addr]time.Time)
+		l.shard[i].until = make(map[Key]time.Time)
 	}
 	return l
 }
 
-// Allow reports whether addr may make an attempt, and otherwise how long it must
-// wait. An attempt costs nothing; only Failed does.
-func (l *Limiter) Allow(addr netip.Addr, now time.Time) (retryAfter time.Duration, ok bool) {
-	if l.known.Load() == 0 {
-		return 0, true
-	}
-	addr = Bucket(addr)
-	s := l.of(addr)
-	s.Lock()
-	until, failed := s.until[addr]
-	s.Unlock()
-	if !failed {
-		return 0, true
-	}
-	wait := until.Sub(now) - (l.full - l.interval)
-	return max(wait, 0), wait <= 0
-}
-
-// Failed counts a failure of addr. Attempts that were in flight together all
-// count, up to the waiting time of a second burst.
-func (l *Limiter) Failed(addr netip.Addr, now time.Time) {
-	addr = Bucket(addr)
-	s := l.of(addr)
+// Fail counts a failure of key. If key is over its limit, it counts nothing and
+// returns how long it takes until the next failure would be counted.
+func (l *Limiter) Fail(key Key, now time.Time) (retryAfter time.Duration, over bool) {
+	s := l.of(key)
 	s.Lock()
 	defer s.Unlock()
-	until, found := s.until[addr]
+	until, found := s.until[key]
 	if !found {
 		l.makeRoom(s, now)
 		l.known.Add(1)
-		until = now
 	}
 	left := max(until.Sub(now), 0) + l.interval
-	s.until[addr] = now.Add(min(left, 2*l.full))
+	if left > l.full {
+		return left - l.full, true
+	}
+	s.until[key] = now.Add(left)
+	return 0, false
 }
 
-// Sweep deletes forgiven addresses, which otherwise stay until room is needed.
+// Sweep deletes forgiven keys, which otherwise stay until room is needed.
 func (l *Limiter) Sweep(now time.Time) {
 	for i := range l.shard {
 		l.shard[i].sweep(l, now)
@@ -114,16 +114,14 @@ func (l *Limiter) Sweep(now time.Time) {
 func (s *shard) sweep(l *Limiter, now time.Time) {
 	s.Lock()
 	defer s.Unlock()
-	for addr, until := range s.until {
+	for key, until := range s.until {
 		if !until.After(now) {
-			l.drop(s, addr)
+			l.drop(s, key)
 		}
 	}
 }
 
-// Bucket returns the address under which a caller's failures count: an IPv4
-// address itself, and the /64 of an IPv6 address without its zone, which is what
-// one subscriber has.
+// Bucket returns the address under which a caller's failures count.
 func Bucket(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
 	if !addr.Is6() {
@@ -136,12 +134,12 @@ func Bucket(addr netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-func (l *Limiter) of(addr netip.Addr) *shard {
-	return &l.shard[maphash.Comparable(l.seed, addr)%shards]
+func (l *Limiter) of(key Key) *shard {
+	return &l.shard[maphash.Comparable(l.seed, key)%shards]
 }
 
-func (l *Limiter) drop(s *shard, addr netip.Addr) {
-	delete(s.until, addr)
+func (l *Limiter) drop(s *shard, key Key) {
+	delete(s.until, key)
 	l.known.Add(-1)
 }
 
@@ -152,12 +150,12 @@ func (l *Limiter) makeRoom(s *shard, now time.Time) {
 		return
 	}
 	const sample = 16
-	var nearest netip.Addr
+	var nearest Key
 	var when time.Time
 	seen := 0
-	for addr, until := range s.until {
+	for key, until := range s.until {
 		if seen == 0 || until.Before(when) {
-			nearest, when = addr, until
+			nearest, when = key, until
 		}
 		if seen++; seen == sample || !until.After(now) {
 			break

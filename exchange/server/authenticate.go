@@ -185,7 +185,7 @@ func (r *Request) accept(caller Caller) error {
 // secret's ID. The secret is checked first, so that a caller without a valid one
 // cannot probe the networks.
 func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials) (id string, err error) {
-	id = r.secretID(client, cred.secret)
+	id = r.secretID(client, cred)
 	if client == nil {
 		return "", denied("there is no such client")
 	}
@@ -208,13 +208,15 @@ func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials)
 	return id, nil
 }
 
-// secretID returns the ID of the client's secret that equals secret, empty if there
-// is none. It takes as long for an unknown client, which has no secrets.
-func (r *Request) secretID(client *exchange.CompiledClient, secret string) string {
+// secretID returns the ID of the client's secret that equals the presented one, empty
+// if there is none. It takes as long for an unknown client, which has no secrets, and
+// a wrong secret counts against its ID as against a known one's.
+func (r *Request) secretID(client *exchange.CompiledClient, cred credentials) string {
+	r.credential = cred.id
 	if client == nil {
 		client = &exchange.CompiledClient{Client: &exchange.Client{}}
 	}
-	return r.server.cfg.CheckSecret(client.Client, secret, r.Now)
+	return r.server.cfg.CheckSecret(client.Client, cred.secret, r.Now)
 }
 
 // checkAssertion verifies a client assertion (RFC 7523 §3) and spends its jti.
@@ -226,7 +228,7 @@ func (r *Request) checkAssertion(client *exchange.CompiledClient, assertion *sub
 	}
 	err = s.cfg.Spend(r.Context(), "client assertion", strconv.Quote(client.Client.ID)+jti, expires, r.Now)
 	if err != nil && exchange.AsError(err).Reason == exchange.ReasonSubjectTokenReplayed {
-		return denied("the assertion was used before")
+		return exchange.Refuse(exchange.ReasonClientAuthenticationFailed, err)
 	}
 	return err
 }

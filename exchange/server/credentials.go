@@ -204,9 +204,7 @@ func isBasic(authorization string) bool {
 // refuseSecretFromBrowser refuses a secret without telling the caller whether it is
 // valid. The audit event names it, so that the operator revokes it.
 func (r *Request) refuseSecretFromBrowser() error {
-	if err := r.checkAddress(); err != nil {
-		return err
-	}
+	r.countsFailure = true
 	r.event.Name = r.endpoint.Event
 	return exchange.Refuse(exchange.ReasonServerSecretInBrowser, r.identifySecret())
 }
@@ -218,7 +216,7 @@ func (r *Request) identifySecret() error {
 		return err
 	}
 	client := r.clients.Client(cred.id)
-	id := r.secretID(client, cred.secret)
+	id := r.secretID(client, cred)
 	if client == nil {
 		return errors.New("a browser sent a secret of an unknown client")
 	}

@@ -10,20 +10,20 @@
 //  1. path and method
 //  2. no server secret from a browser
 //  3. the origin: registered, and none where browsers may not call
-//  4. the failures of the caller's address
-//  5. the body: nothing in the query, media type, size, Idempotency-Key
-//  6. a place among the requests in flight; the body is read before, so that
+//  4. the body: nothing in the query, media type, size, Idempotency-Key
+//  5. a place among the requests in flight; the body is read before, so that
 //     slow senders hold none
-//  7. Read: the parameters
-//  8. the client: authentication, and its origins
-//  9. no DPoP proof, where tokens are requested
-//  10. Check: what depends on the client
-//  11. a stored response for the same Idempotency-Key
-//  12. Run and Write
+//  6. Read: the parameters
+//  7. the client: authentication, and its origins
+//  8. no DPoP proof, where tokens are requested
+//  9. Check: what depends on the client
+//  10. a stored response for the same Idempotency-Key
+//  11. Run and Write
+//  12. the limit of failures, which hides the reason of a refusal
 //  13. the audit event, the stored response, the metrics, and the response
 //
 // A bearer token and the signature of a request are verified before its
-// parameters are read: step 8 then precedes step 7.
+// parameters are read: step 7 then precedes step 6.
 //
 // Nothing is sent before step 13, so that a panic still has a clean response, and
 // the audit event is taken before the caller learns of the decision.

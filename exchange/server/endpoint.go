@@ -197,13 +197,11 @@ func (r *Request) refuseDPoP() error {
 	return Refused(exchange.ReasonParameterInvalid, "DPoP is not supported: tokens are Bearer tokens, ask without a DPoP header")
 }
 
-// serveBody serves a request with a body: steps 4 to 6 of the package comment, then
+// serveBody serves a request with a body: steps 4 and 5 of the package comment, then
 // those of the endpoint. A failure from here on counts against the caller's address.
 func (r *Request) serveBody() error {
 	s := r.server
-	if err := r.checkAddress(); err != nil {
-		return err
-	}
+	r.countsFailure = true
 	if err := r.readBody(); err != nil {
 		return err
 	}
@@ -220,16 +218,6 @@ func (r *Request) serveBody() error {
 	r.http = r.http.WithContext(egress.WithPlace(r.Context(), place.GiveUp))
 	r.event.Name = r.endpoint.Event
 	return r.endpoint.handle(r)
-}
-
-// checkAddress slows down an address that has failed too often.
-func (r *Request) checkAddress() error {
-	wait, ok := r.server.cfg.Limits.Allow(r.addr, r.Now)
-	if !ok {
-		return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait}
-	}
-	r.countsFailure = true
-	return nil
 }
 
 // Paths that the discovery document names, relative to the issuer's.

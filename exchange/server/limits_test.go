@@ -19,26 +19,26 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/grant"
 	"cambio/exchange/server"
+	"cambio/jwks/jwkstest"
 )
 
-func TestTenFailedExchangesThenOneAMinute(t *testing.T) {
+func TestTenFailuresThenOneAMinute(t *testing.T) {
 	p := newWorld(t)
 	attempt := func(token string) answer {
 		return p.form("/oauth/token", exchangeParams(token, "client_id", "web"), "Origin", page)
 	}
-	for range 20 {
-		p.want(attempt(p.idToken()), 200, "")
-	}
 	for range 10 {
 		p.want(attempt("x"), 400, exchange.ReasonSubjectTokenMalformed)
 	}
-	a := attempt(p.idToken())
-	p.want(a, 429, exchange.ReasonTooManyFailures)
-	if a.header.Get("Retry-After") != "60" || a.header.Get("Access-Control-Allow-Origin") != page {
-		t.Errorf("headers are %v", a.header)
+	for range 40 {
+		a := attempt("x")
+		p.want(a, 429, exchange.ReasonTooManyFailures)
+		if a.header.Get("Retry-After") != "60" || a.header.Get("Access-Control-Allow-Origin") != page {
+			t.Errorf("headers are %v", a.header)
+		}
 	}
 	for _, path := range []string{"/oauth/revoke", "/oauth/introspect"} {
-		p.want(p.form(path, []string{"token", "x", "client_id", "web"}), 429, exchange.ReasonTooManyFailures)
+		p.want(p.form(path, []string{"token", "x", "client_id", "unknown"}), 429, exchange.ReasonTooManyFailures)
 	}
 	for _, path := range []string{"/auth/external/exchange", "/auth/refresh", "/auth/logout", "/auth/external/verify"} {
 		p.want(p.post(path, `{}`), 429, exchange.ReasonTooManyFailures)
@@ -48,28 +48,210 @@ func TestTenFailedExchangesThenOneAMinute(t *testing.T) {
 	}
 	p.pass(time.Minute)
 	p.want(attempt("x"), 400, exchange.ReasonSubjectTokenMalformed)
-	p.want(attempt(p.idToken()), 429, exchange.ReasonTooManyFailures)
-	p.pass(time.Minute)
-	p.want(attempt(p.idToken()), 200, "")
+	p.want(attempt("x"), 429, exchange.ReasonTooManyFailures)
+}
+
+// However many failures an address has, a valid proof from it is granted: others may
+// share it.
+func TestNoValidProofIsRefusedForOthers(t *testing.T) {
+	basic := func(p *world) []string { return []string{"Authorization", basicAuth("basic", p.secretOf("basic"))} }
+	refresh := func(p *world) func() answer {
+		a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"))
+		return func() answer {
+			a = p.form("/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", a.str("refresh_token"), "client_id", "web"})
+			return a
+		}
+	}
+	for _, row := range []struct {
+		name string
+		good func(p *world) func() answer
+	}{
+		{"an exchange", func(p *world) func() answer {
+			return func() answer { return p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")) }
+		}},
+		{"a refresh", refresh},
+		{"a refresh at the JSON endpoint", func(p *world) func() answer {
+			a := p.post("/auth/external/exchange", `{"token":"`+p.idToken()+`"}`, "X-API-Key", "web")
+			token := a.str("refreshToken")
+			return func() answer {
+				a := p.post("/auth/refresh", `{"refreshToken":"`+token+`"}`, "X-API-Key", "web")
+				token = a.str("refreshToken")
+				return a
+			}
+		}},
+		{"client credentials", func(p *world) func() answer {
+			auth := basicAuth("machine", p.newSecret("machine"))
+			return func() answer {
+				return p.form("/oauth/token", []string{"grant_type", "client_credentials"}, "Authorization", auth)
+			}
+		}},
+		{"an introspection", func(p *world) func() answer {
+			return func() answer { return p.form("/oauth/introspect", []string{"token", "x"}, basic(p)...) }
+		}},
+		{"a session of a backend", func(p *world) func() answer {
+			m := p.manifest()
+			m.Clients[2].Proofs = []string{"user-assertion"}
+			p.apply(m)
+			return func() answer {
+				return p.post("/auth/external/session", `{"externalUserId":"42"}`, "X-API-Key", "basic", "X-Server-Secret", p.secretOf("basic"))
+			}
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newWorld(t)
+			good := row.good(p)
+			for range 30 {
+				p.form("/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", "x", "client_id", "web"})
+				p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth("basic", "guess"))
+				p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth("machine", "guess"))
+			}
+			p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "web")), 429, exchange.ReasonTooManyFailures)
+			for range 3 {
+				p.want(good(), 200, "")
+			}
+		})
+	}
+}
+
+// Wrong secrets of a client count together, wherever they come from, as those of a
+// client that does not exist do.
+func TestSecretsAreLimitedByClient(t *testing.T) {
+	for _, client := range []string{"basic", "unknown"} {
+		t.Run(client, func(t *testing.T) {
+			p := newWorld(t, trustLoopback)
+			guess := func(client string, address int) answer {
+				return p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth(client, "guess"), "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", address))
+			}
+			for i := range 10 {
+				p.want(guess(client, i), 401, exchange.ReasonClientAuthenticationFailed)
+			}
+			p.want(guess(client, 10), 429, exchange.ReasonTooManyFailures)
+			p.want(guess("machine", 11), 401, exchange.ReasonClientAuthenticationFailed)
+			auth := basicAuth("basic", p.secretOf("basic"))
+			p.want(p.form("/oauth/token", exchangeParams(p.idToken()), "Authorization", auth, "X-Forwarded-For", "192.0.2.1"), 200, "")
+		})
+	}
 }
 
 // A refusal to a client that has authenticated does not count: the
-// expired tokens of some of its users must not lock out the others.
+// expired tokens of some of its users must not hide what is wrong with the others'.
 func TestFailuresOfProvenClientsDoNotCount(t *testing.T) {
 	p := newWorld(t)
 	auth := []string{"Authorization", basicAuth("basic", p.secretOf("basic"))}
 	for range 20 {
 		p.want(p.form("/oauth/token", exchangeParams("x"), auth...), 400, exchange.ReasonSubjectTokenMalformed)
 	}
-	p.want(p.form("/oauth/token", exchangeParams(p.idToken()), auth...), 200, "")
 	for range 10 {
 		p.want(p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth("basic", "guess")), 401, exchange.ReasonClientAuthenticationFailed)
 	}
-	p.want(p.form("/oauth/token", exchangeParams(p.idToken()), auth...), 429, exchange.ReasonTooManyFailures)
+	p.want(p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth("basic", "guess")), 429, exchange.ReasonTooManyFailures)
+	p.want(p.form("/oauth/token", exchangeParams("x"), auth...), 400, exchange.ReasonSubjectTokenMalformed)
+}
+
+// A genuine proof that has expired or was used is no guess, and neither is a failure
+// of the issuer. Neither counts, and neither is hidden by the failures of others.
+func TestRefusalsThatAreNoGuesses(t *testing.T) {
+	token := func(edit func(claims map[string]any)) func(p *world) func() answer {
+		return func(p *world) func() answer {
+			claims := p.issuer.Claims("alice", "web")
+			edit(claims)
+			text := p.issuer.Sign(claims)
+			return func() answer { return p.form("/oauth/token", exchangeParams(text, "client_id", "web")) }
+		}
+	}
+	for _, row := range []struct {
+		name string
+		make func(p *world) func() answer
+		code exchange.Reason
+	}{
+		{"an expired ID token", token(func(c map[string]any) { c["exp"] = c["iat"].(int64) - 3600 }), exchange.ReasonSubjectTokenExpired},
+		{"an ID token of the future", token(func(c map[string]any) { c["nbf"] = c["iat"].(int64) + 600 }), exchange.ReasonSubjectTokenNotYetValid},
+		{"a spent ID token", func(p *world) func() answer {
+			m := p.manifest()
+			m.Issuers[0].SingleUse = true
+			p.apply(m)
+			text := p.idToken()
+			attempt := func() answer { return p.form("/oauth/token", exchangeParams(text, "client_id", "web")) }
+			p.want(attempt(), 200, "")
+			return attempt
+		}, exchange.ReasonSubjectTokenReplayed},
+		{"the refresh token of an ended session", func(p *world) func() answer {
+			token := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")).str("refresh_token")
+			p.want(p.post("/auth/logout", `{"refreshToken":"`+token+`"}`, "X-API-Key", "web"), 200, "")
+			return func() answer {
+				return p.form("/oauth/token", []string{"grant_type", "refresh_token", "refresh_token", token, "client_id", "web"})
+			}
+		}, exchange.ReasonSessionEnded},
+		{"a spent client assertion", func(p *world) func() answer {
+			claims := p.issuer.Claims("jwt", publicURL)
+			claims["iss"], claims["jti"] = "jwt", "once"
+			claims["exp"] = claims["iat"].(int64) + 60
+			params := []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", p.issuer.Sign(claims)}
+			attempt := func() answer { return p.form("/oauth/token", exchangeParams(p.idToken(), params...)) }
+			p.want(attempt(), 200, "")
+			return attempt
+		}, exchange.ReasonClientAuthenticationFailed},
+		{"an expired client assertion", func(p *world) func() answer {
+			claims := p.issuer.Claims("jwt", publicURL)
+			claims["iss"], claims["jti"], claims["exp"] = "jwt", "once", claims["iat"].(int64)-3600
+			params := []string{"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", p.issuer.Sign(claims)}
+			return func() answer { return p.form("/oauth/token", exchangeParams(p.idToken(), params...)) }
+		}, exchange.ReasonClientAuthenticationFailed},
+		{"a key that may have been published since the last fetch", func(p *world) func() answer {
+			p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 200, "")
+			unknown := p.issuer.Sign(p.issuer.Claims("alice", "web"), jwkstest.WithKID("new"))
+			attempt := func() answer { return p.form("/oauth/token", exchangeParams(unknown, "client_id", "web")) }
+			p.want(attempt(), 400, exchange.ReasonKeyNotFound) // the issuer was asked
+			return func() answer {
+				a := attempt()
+				if after := a.header.Get("Retry-After"); after != "30" {
+					p.Errorf("Retry-After is %q, want the rest of the cool-down", after)
+				}
+				return a
+			}
+		}, exchange.ReasonIssuerUnavailable},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newWorld(t)
+			attempt := row.make(p)
+			for range 15 {
+				p.want(attempt(), row.code.Response().Status, row.code)
+			}
+			for p.form("/oauth/token", exchangeParams("x", "client_id", "web")).status != 429 {
+			}
+			p.want(attempt(), row.code.Response().Status, row.code)
+		})
+	}
+}
+
+func trustLoopback(cfg *server.Config) {
+	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+}
+
+// An unknown key of one issuer is no caller's fault: users of others are not slowed
+// down, and once it is published its tokens are accepted.
+func TestUnknownKeysCountAgainstNoCaller(t *testing.T) {
+	p := newWorld(t)
+	p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 200, "")
+	early := p.issuer.Sign(p.issuer.Claims("alice", "web"), jwkstest.WithKID("new"))
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			a := p.form("/oauth/token", exchangeParams(early, "client_id", "web"))
+			after := a.header.Get("Retry-After")
+			if a.status != 400 && (a.status != 503 || after != "30") {
+				t.Errorf("got %d %s, Retry-After %s", a.status, a.text, after)
+			}
+		})
+	}
+	all.Wait()
+	p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "web")), 400, exchange.ReasonSubjectTokenMalformed)
+	p.pass(time.Minute)
+	p.issuer.Rotate()
+	p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 200, "")
 }
 
 func TestWhoseFailuresCountTogether(t *testing.T) {
-	trust := func(cfg *server.Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
 	fail := func(p *world, from string) {
 		for range 10 {
 			p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "X-Forwarded-For", from)
@@ -90,11 +272,11 @@ func TestWhoseFailuresCountTogether(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			var options []func(*server.Config)
 			if row.trusted {
-				options = append(options, trust)
+				options = append(options, trustLoopback)
 			}
 			p := newWorld(t, options...)
 			fail(p, row.failing)
-			a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "X-Forwarded-For", row.other)
+			a := p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "X-Forwarded-For", row.other)
 			if (a.status == 429) != row.shared {
 				t.Errorf("got %d %s", a.status, a.text)
 			}

@@ -33,12 +33,7 @@ var breaks = map[string]struct {
 	"SERVER_SECRET_IN_BROWSER": {"", func(_ *world, a *attempt) {
 		a.headers = append(a.headers, "Sec-Fetch-Site", "cross-site", "X-Server-Secret", "x")
 	}},
-	"ORIGIN_NOT_ALLOWED": {"", func(_ *world, a *attempt) { a.headers = append(a.headers, "Origin", evil) }},
-	"TOO_MANY_FAILURES": {"", func(p *world, _ *attempt) {
-		for range 10 {
-			p.post("/auth/external/exchange", `{}`)
-		}
-	}},
+	"ORIGIN_NOT_ALLOWED":       {"", func(_ *world, a *attempt) { a.headers = append(a.headers, "Origin", evil) }},
 	"MEDIA_TYPE_NOT_SUPPORTED": {"", func(_ *world, a *attempt) { a.media = "text/plain" }},
 	"OVERLOADED":               {"", (*world).fill},
 	"PARAMETER_MISSING":        {"", func(_ *world, a *attempt) { delete(a.members, "token") }},

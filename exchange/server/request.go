@@ -41,6 +41,7 @@ type Request struct {
 	proved        bool // what was asked for has succeeded and shows a proof
 	idempotency   idempotencyState
 	countsFailure bool        // a failure counts against the address
+	credential    string      // name of the secret that the caller presented; empty: none
 	event         audit.Event // without a name none is written
 
 	status int
@@ -183,26 +184,16 @@ func (r *Request) conclude(err error) (reason exchange.Reason) {
 		r.event.Reason, r.event.Err = reason, r.NotGranted.Error()
 	}
 	if err != nil {
+		err = r.limit(err)
 		reason = r.refuse(err)
 	}
 	r.shareWithOrigin(reason)
-	if r.countsFailure && !r.Caller.Authenticated && isGuess(r.status, reason) {
-		r.server.cfg.Limits.Failed(r.addr, r.Now)
-	}
 	if r.event.Name != "" {
 		if failed := r.record(reason, err); failed != nil {
 			reason = r.refuse(exchange.Refuse(exchange.ReasonAuditUnavailable, failed))
 		}
 	}
 	return reason
-}
-
-// isGuess reports whether a response can be that of a guess. A page of a foreign
-// origin can make a browser send anything, so that does not count against the
-// address of the browser's user.
-func isGuess(status int, reason exchange.Reason) bool {
-	refused := status == http.StatusBadRequest || status == http.StatusUnauthorized || status == http.StatusForbidden
-	return refused && reason != exchange.ReasonOriginNotAllowed
 }
 
 // record writes the audit event of the decision. With an error the caller must not

@@ -166,7 +166,8 @@ func ofAnotherClient(err error) bool {
 func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error) {
 	row, err := s.sessions.Get(ctx, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		err = exchange.Refuse(exchange.ReasonRefreshTokenInvalid, fmt.Errorf("session %s no longer exists", id))
+		err = exchange.Refuse(exchange.ReasonRefreshTokenInvalid, // the token is genuine
+			exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("session %s no longer exists", id)))
 	}
 	return row, err
 }

@@ -241,7 +241,8 @@ func (s *Store) active(ctx context.Context, key string, now time.Time) (storage.
 	case err != nil:
 		return row, err
 	case !now.Before(row.Value.expires()):
-		return storage.Row[record]{}, invalidSession("it has expired")
+		return storage.Row[record]{}, exchange.Refuse(exchange.ReasonClientSessionInvalid,
+			exchange.Refuse(exchange.ReasonSessionEnded, errors.New("client session: it has expired")))
 	}
 	return row, nil
 }

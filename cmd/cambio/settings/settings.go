@@ -105,8 +105,9 @@ type Keys struct {
 // Limits bounds concurrent requests and repeated failures.
 type Limits struct {
 	MaxInFlight int `yaml:"maxInFlight" env:"MAX_IN_FLIGHT"`
-	// Failures is how often an address may fail before it is limited to one attempt
-	// per minute. A higher value allows more guesses.
+	// Failures is how often an address may fail, and a client's secret may be wrong,
+	// before all but one refusal per minute become TOO_MANY_FAILURES. A higher value
+	// tells a guesser more.
 	Failures int `yaml:"failures" env:"FAILURES"`
 }
 
