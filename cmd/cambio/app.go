@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/signal"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -235,6 +236,10 @@ All settings, with their defaults:
 			if err != nil {
 				return err
 			}
+			// A reader of standard output or error that left is an error of the write
+			// there, and does not end the server.
+			signal.Ignore(syscall.SIGPIPE)
+			c.err = newLogWriter(c.err)
 			return run(ctx, cfg, c.out, c.err, func(_, _ net.Addr) {})
 		})
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file` (default: none)")

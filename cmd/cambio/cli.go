@@ -40,7 +40,11 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
-	return c.report(root.ExecuteContext(ctx))
+	code := c.report(root.ExecuteContext(ctx))
+	if w, ok := c.err.(*logWriter); ok {
+		w.close()
+	}
+	return code
 }
 
 func (c *cli) root() *cobra.Command {

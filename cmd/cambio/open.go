@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -34,12 +33,14 @@ import (
 // app is an opened server: its parts, and what must be closed.
 type app struct {
 	*assembly.Parts
-	cfg     settings.Config
-	log     *slog.Logger
-	engine  *bolt.Engine
-	mail    *mail.Sender // nil if no SMTP server is configured
-	audit   *audit.Log
-	closers []func() error // in the order of opening
+	cfg    settings.Config
+	log    *slog.Logger
+	engine *bolt.Engine
+	mail   *mail.Sender // nil if no SMTP server is configured
+	audit  *audit.Log
+	// auditFile is nil where audit events go to standard output.
+	auditFile *audit.File
+	closers   []func() error // in the order of opening
 }
 
 // open opens the files that the settings name, wires the parts and applies the
@@ -111,13 +112,13 @@ func storeHint(err error) string {
 func (a *app) openAudit(stdout io.Writer) error {
 	out := stdout
 	if name := a.cfg.Audit.File; name != "" {
-		f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		f, err := audit.OpenFile(name)
 		if err != nil {
-			return fmt.Errorf("opening the audit log: %w", err)
+			return err
 		}
-		out, a.closers = f, append(a.closers, f.Close)
+		out, a.auditFile, a.closers = f, f, append(a.closers, f.Close)
 	}
-	a.audit = audit.New(out, audit.Config{Logger: a.log})
+	a.audit = audit.New(out, audit.Config{Logger: a.log, Lossy: a.cfg.Audit.OnFailure == settings.AuditContinue})
 	a.closers = append(a.closers, a.audit.Close)
 	return nil
 }

@@ -14,13 +14,14 @@ import (
 // server is a `cambio serve` of a test, with its own folder.
 type server struct {
 	*process
-	t     *testing.T
-	url   string // public; the issuer of its tokens
-	admin string
-	dir   string
-	env   []string
-	http  *http.Client
-	seen  secrets
+	t      *testing.T
+	url    string // public; the issuer of its tokens
+	admin  string
+	dir    string
+	env    []string
+	http   *http.Client
+	stdout *os.File // of the next restart; nil collects it
+	seen   secrets
 }
 
 // start runs a server by a configuration file, with settings in its
@@ -82,7 +83,7 @@ func (s *server) restart() {
 	if s.process != nil {
 		before = s.out.String()
 	}
-	s.process = run(s.t, s.dir, s.env, binary, "serve", "-c", "cambio.yaml")
+	s.process = runTo(s.t, s.stdout, s.dir, s.env, binary, "serve", "-c", "cambio.yaml")
 	s.out.Write([]byte(before))
 	await(s.t, "the server to be ready", func() bool {
 		if s.ended() {

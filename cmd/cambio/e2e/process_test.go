@@ -47,9 +47,18 @@ func (o *output) String() string {
 // less the settings of a Cambio that runs on this machine.
 func run(t *testing.T, dir string, env []string, name string, args ...string) *process {
 	t.Helper()
+	return runTo(t, nil, dir, env, name, args...)
+}
+
+// runTo is run with a standard output of the test's choice.
+func runTo(t *testing.T, stdout *os.File, dir string, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: exec.Command(name, args...), printed: &output{}, out: &output{}, done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = dir, append(environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.printed, p.out
+	if stdout != nil {
+		p.cmd.Stdout = stdout
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ func (c *Config) problems() []exchange.Problem {
 	for i, host := range c.AdminHosts {
 		p.noteIf(host == "" || strings.ContainsAny(host, "/*@ "), fmt.Sprintf("$.adminHosts[%d]", i), "want a host name or address, without scheme or wildcard")
 	}
+	p.oneOf("$.audit.onFailure", c.Audit.OnFailure, AuditRefuse, AuditContinue)
 	p.oneOf("$.log.format", c.Log.Format, "text", "json")
 	p.oneOf("$.keys.algorithm", c.Keys.Algorithm, "ES256", "RS256", "EdDSA", "Ed25519")
 	p.noteIf(time.Duration(c.Keys.RotateEvery) < time.Hour, "$.keys.rotateEvery", "want at least 1h")

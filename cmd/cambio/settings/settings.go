@@ -88,7 +88,16 @@ type TLS struct {
 // File learns which user logged in when; it holds no token.
 type Audit struct {
 	File string `yaml:"file" env:"FILE"` // appended to; default standard output
+	// OnFailure says what happens while they cannot be written. An attacker who can
+	// fill the disk stops all logins by refuse, and hides them by continue.
+	OnFailure string `yaml:"onFailure" env:"ON_FAILURE"` // refuse or continue
 }
+
+// Values of Audit.OnFailure.
+const (
+	AuditRefuse   = "refuse"   // requests that would be audited get 503
+	AuditContinue = "continue" // they are served, and events may be lost
+)
 
 // Log configures the operator's log, on standard error.
 type Log struct {
@@ -172,6 +181,7 @@ func (c Config) withDefaults() Config {
 	if len(c.KeyEncryptionKey) == 0 {
 		c.KeyEncryptionKeyFile = cmp.Or(c.KeyEncryptionKeyFile, filepath.Join(beside, "cambio.kek"))
 	}
+	c.Audit.OnFailure = cmp.Or(c.Audit.OnFailure, AuditRefuse)
 	c.Log.Format = cmp.Or(c.Log.Format, "text")
 	c.Keys.Algorithm = cmp.Or(c.Keys.Algorithm, "ES256")
 	c.Keys.RotateEvery = cmp.Or(c.Keys.RotateEvery, exchange.Duration(720*time.Hour))
