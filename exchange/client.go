@@ -94,25 +94,6 @@ const (
 	MaxGrace     = 24 * time.Hour
 )
 
-// Wallets configures the messages that wallets sign (EIP-4361, CAIP-122).
-type Wallets struct {
-	// Domain is the host, and port if any, of the page that requests the signature.
-	// URI is the resource that the login is for.
-	Domain string `json:"domain" yaml:"domain"`
-	URI    string `json:"uri" yaml:"uri"`
-	// Statement is shown to the user; one line.
-	Statement string `json:"statement,omitempty" yaml:"statement,omitempty"`
-	// Chains are the accepted chains by their CAIP-2 identifiers: eip155:1,
-	// solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp, xrpl:0. The first of a namespace
-	// is its default.
-	Chains []string `json:"chains" yaml:"chains"`
-	// RPC maps a CAIP-2 identifier to the URL of a JSON-RPC endpoint that is trusted
-	// to verify the signatures of contract wallets (EIP-1271). Without one they are
-	// refused. Plain http is accepted only on loopback and private networks. An API
-	// key in the URL is stored in the clear and shown to operators.
-	RPC map[string]string `json:"rpc,omitempty" yaml:"rpc,omitempty"`
-}
-
 // ClientSecret is a stored client secret.
 type ClientSecret struct {
 	ID      string    `json:"id"`

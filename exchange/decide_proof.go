@@ -42,6 +42,14 @@ func (d *decider) subjectAudience(proof string, audience []string) {
 	})
 }
 
+// AnyEVMChain is the chain of an account that signs by its own key: the same key has
+// the same address on every EVM chain, so it is one subject on all of them. It is a
+// CAIP-2 identifier that no chain has. A contract belongs to the chain that it is
+// on.
+const AnyEVMChain = evmNamespace + "0"
+
+const evmNamespace = "eip155:"
+
 // chain checks that a wallet's account, a CAIP-10 identifier, is on one of the
 // client's chains.
 func (d *decider) chain(proof, account string) {
@@ -55,8 +63,16 @@ func (d *decider) chain(proof, account string) {
 	chain := account[:max(0, strings.LastIndexByte(account, ':'))]
 	d.Check(Check{
 		Name: "client.wallets.chains", Want: joined(chains), Got: chain,
-		Passed: slices.Contains(chains, chain), Reason: ReasonWalletNotSupported,
+		Passed: onChain(chain, chains), Reason: ReasonWalletNotSupported,
 	})
+}
+
+// onChain reports whether an account of a chain is on one of chains.
+func onChain(chain string, chains []string) bool {
+	if chain == AnyEVMChain {
+		return slices.ContainsFunc(chains, func(id string) bool { return strings.HasPrefix(id, evmNamespace) })
+	}
+	return slices.Contains(chains, chain)
 }
 
 // tokenAudience returns the audience in an issuer's verified claims.

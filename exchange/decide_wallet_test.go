@@ -18,6 +18,10 @@ func TestWalletChainMustBeRegistered(t *testing.T) {
 		{"on the client's chain", account, func(*exchange.Client) {}, ""},
 		{"on another", "eip155:10:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
 		{"on one whose name begins alike", "eip155:11:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
+		{"on all EVM chains", "eip155:0:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, ""},
+		{"on all EVM chains of another client", "eip155:0:0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(c *exchange.Client) {
+			c.Wallets.Chains = c.Wallets.Chains[1:]
+		}, exchange.ReasonWalletNotSupported},
 		{"on none", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", func(*exchange.Client) {}, exchange.ReasonWalletNotSupported},
 		{"after the chain was removed", account, func(c *exchange.Client) {
 			c.Wallets.Chains = slices.DeleteFunc(c.Wallets.Chains, func(id string) bool { return id == "eip155:1" })

@@ -183,7 +183,7 @@ func (p *Parts) wireGrants(c Config) {
 	p.contracts = wallet.NewContracts()
 	p.Subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return p.Registry.Snapshot() }, FirstParty: p.Sessions, OwnIssuer: c.Issuer,
-		Wallets: p.walletLogins, Contracts: p.contracts, Requests: p.KeyLogins,
+		Wallets: p.walletLogins, Contracts: p.contracts, Links: p.Users, Requests: p.KeyLogins,
 		Verifying: c.JWKS.Verifying,
 	})
 	p.Grants = grant.New(grant.Config{

@@ -88,7 +88,10 @@ func (l *linter) wallets(c *exchange.Client) {
 	if w == nil {
 		return
 	}
-	l.authority("wallets.domain", w.Domain)
+	if w.Domain != "" || len(w.Domains) == 0 {
+		l.authority("wallets.domain", w.Domain)
+	}
+	l.each("wallets.domains", w.Domains, l.authority)
 	l.page("wallets.uri", w.URI, "a URL such as https://app.example.com/login")
 	l.statement("wallets.statement", w.Statement)
 	if len(w.Chains) == 0 {
@@ -129,7 +132,7 @@ func (l *linter) chain(path, id string) {
 	switch namespace {
 	case "eip155", "xrpl":
 		number := reference != "" && strings.Trim(reference, "0123456789") == "" && (reference == "0" || reference[0] != '0')
-		if !number || len(reference) > longest {
+		if !number || len(reference) > longest || id == exchange.AnyEVMChain {
 			l.Add(path, "%s must be %s: and the chain's number, such as eip155:1 or xrpl:0", exchange.Quote(id), namespace)
 		}
 	case "solana":

@@ -105,11 +105,22 @@ func (r *Request) authenticateSignature() error {
 	return nil
 }
 
-// authenticateClientSession finds the session of X-Client-Session-Id. Possession
-// of the ID authorizes the call on the client's behalf; a browser's must come from
-// one of its origins.
+// clientSessionIDs returns the values of Client-Session-Id headers, under any
+// vendor's name (X-Acme-Client-Session-Id).
+func (r *Request) clientSessionIDs() (ids []string) {
+	for name, values := range r.http.Header {
+		if vendor, ok := strings.CutSuffix(name, "Client-Session-Id"); ok && (vendor == "" || strings.HasSuffix(vendor, "-")) {
+			ids = append(ids, values...)
+		}
+	}
+	return ids
+}
+
+// authenticateClientSession finds the session of the one Client-Session-Id.
+// Possession of the ID authorizes the call on the client's behalf; a browser's must
+// come from one of its origins.
 func (r *Request) authenticateClientSession() error {
-	ids := r.http.Header["X-Client-Session-Id"]
+	ids := r.clientSessionIDs()
 	if len(ids) != 1 {
 		return exchange.Refuse(exchange.ReasonClientSessionInvalid, fmt.Errorf("want one X-Client-Session-Id, got %d", len(ids)))
 	}

@@ -97,6 +97,10 @@ func (r *Request) Context() context.Context { return r.http.Context() }
 // Client returns the client that Caller found.
 func (r *Request) Client() *exchange.Client { return r.Caller.Client.Client }
 
+// Origin returns the origin of the page that sent the request, empty outside
+// browsers.
+func (r *Request) Origin() string { return r.origin }
+
 // Header values that many responses share. They must not be changed.
 var (
 	noStore     = []string{"no-store"}

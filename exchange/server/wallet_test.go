@@ -43,11 +43,12 @@ func shop(t *testing.T) (p *world, secret string) {
 	p = newWorld(t, patient)
 	m := p.manifest()
 	client := exchange.Client{
-		ID: "shop", Auth: exchange.AuthSecretBasic, Origins: []string{page}, Proofs: []string{"wallet-signature", "user-assertion"},
+		ID: "shop", Auth: exchange.AuthSecretBasic, Origins: []string{page, "https://www.app.example", "https://third.example"}, Proofs: []string{"wallet-signature", "user-assertion"},
 		Scopes: []string{"read"}, DefaultScopes: []string{"read"}, Audiences: []string{api}, RefreshTokens: true, PageRefresh: true,
 		Wallets: &exchange.Wallets{
 			Domain: "app.example", URI: page + "/login", Statement: "Log in.",
-			Chains: []string{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "eip155:1"},
+			Domains: []string{"www.app.example"},
+			Chains:  []string{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "eip155:1", "eip155:10"},
 		},
 	}
 	m.Clients = append(m.Clients, client)
@@ -279,6 +280,11 @@ func TestWalletRequests(t *testing.T) {
 		{"with a flag for a chain", startPath, start(`,"chainId":true`), in, 400, exchange.ReasonParameterInvalid},
 		{"without session", startPath, start(""), nil, 401, exchange.ReasonClientSessionInvalid},
 		{"with two", startPath, start(""), append([]string{"X-Client-Session-Id", session}, in...), 401, exchange.ReasonClientSessionInvalid},
+		{"under a vendor's name", startPath, start(""), []string{"Acme-Client-Session-Id", session}, 200, ""},
+		{"under a vendor's name with X", startPath, start(""), []string{"x-acme-client-session-id", session}, 200, ""},
+		{"without any prefix", startPath, start(""), []string{"Client-Session-Id", session}, 200, ""},
+		{"under two names", startPath, start(""), append([]string{"Acme-Client-Session-Id", session}, in...), 401, exchange.ReasonClientSessionInvalid},
+		{"under a name that ends alike", startPath, start(""), []string{"XClient-Session-Id", session}, 401, exchange.ReasonClientSessionInvalid},
 		{"with an unknown one", startPath, start(""), []string{"X-Client-Session-Id", session[:len(session)-1] + "x"}, 401, exchange.ReasonClientSessionInvalid},
 		{"from another client's page", startPath, start(""), append([]string{"Origin", otherPage}, in...), 403, exchange.ReasonOriginNotAllowed},
 		{"from a page of no client", startPath, start(""), append([]string{"Origin", evil}, in...), 403, exchange.ReasonOriginNotAllowed},

@@ -25,6 +25,9 @@ type Config struct {
 	// signatures of contract wallets. Default: no wallet signature is accepted.
 	Wallets   Wallets
 	Contracts Contracts
+	// Links finds users of earlier versions, whose wallets are linked by their
+	// chains. Default: there are none.
+	Links Links
 	// Requests checks the proofs of logins by auth key. Default: none is accepted.
 	Requests Requests
 	// Verifying is that of the clients' jwks.Options. Default: no bound.

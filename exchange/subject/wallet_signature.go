@@ -21,8 +21,15 @@ type Wallets interface {
 	CountFailure(ctx context.Context, c walletlogin.Challenge, now time.Time) error
 }
 
+// Links are the links of subjects to users.
+type Links interface {
+	// Linked reports whether an issuer's subject is linked to a user.
+	Linked(ctx context.Context, issuer, subject string) (bool, error)
+}
+
 // Contracts validates a signature by the contract at an account's address, through
-// the JSON-RPC endpoint at url (EIP-1271). Errors wrap those of package wallet.
+// the JSON-RPC endpoint at url (EIP-1271, EIP-6492). Errors wrap those of package
+// wallet.
 type Contracts interface {
 	Verify(ctx context.Context, url string, a wallet.Account, message, signature string) error
 }
@@ -31,9 +38,10 @@ type Contracts interface {
 // {challengeId, walletAddress, signature, publicKey?, walletType?}.
 //
 // The subject is the account by its CAIP-10 identifier, in the client's own
-// namespace. The user is that of the client session, if the backend that opened
-// it named one or another account was proven in it before. The proof's key is the
-// client secret that opened the session.
+// namespace; an EVM account that signed by its own key is on
+// exchange.AnyEVMChain. The user is that of the client session, if the backend that
+// opened it named one or another subject was proven in it before. The proof's key is
+// the client secret that opened the session.
 func (v *Verifier) walletSignature(ctx context.Context, r *recorder, token exchange.SubjectToken, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer) {
 	client := r.presenter(token)
 	if client == nil {
@@ -46,15 +54,49 @@ func (v *Verifier) walletSignature(ctx context.Context, r *recorder, token excha
 		return nil, issuer
 	}
 	r.sameWallet(c.Account, w)
-	v.accountSignature(ctx, r, client, c, wallet.Proof{Signature: w.Signature, PublicKey: w.PublicKey}, now)
+	byKey := v.accountSignature(ctx, r, client, c, wallet.Proof{Signature: w.Signature, PublicKey: w.PublicKey}, now)
+	id := v.walletSubject(ctx, r, client, c.Account, byKey)
 	if r.Refused() {
 		return nil, issuer
 	}
 	token.Credential = c.Session.Credential
-	s := r.firstPartySubject(issuer, exchange.FirstPartyClaims(c.Account.String(), "", false, ""), token)
-	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = c.Name, now.Unix(), []string{"pop"} // RFC 8176 §2
-	s.Identities = sessionIdentities(client, c)
+	s := r.firstPartySubject(issuer, exchange.FirstPartyClaims(id, "", false, ""), token)
+	s.Proof.Challenge, s.Proof.AuthTime, s.Proof.AMR = c.ProvenAs(id), now.Unix(), []string{"pop"} // RFC 8176 §2
+	s.Identities = sessionIdentities(client, c, id)
 	return s, issuer
+}
+
+// walletSubject returns the subject of an account. A contract is a subject of its
+// chain. A key that signs for an EVM account is that account's on every chain, so
+// the account is one subject.
+//
+// Users of earlier versions were linked by the chain of their login. They keep
+// these links, which find them from every chain of the client: that of this login
+// first, so that a key with users on several chains is on each the one that it was.
+func (v *Verifier) walletSubject(ctx context.Context, r *recorder, client *exchange.Client, a wallet.Account, byKey bool) string {
+	if r.Refused() || !byKey || a.Type() != wallet.EVM {
+		return a.String()
+	}
+	onAny := exchange.AnyEVMChain + ":" + a.Address
+	if v.cfg.Links == nil {
+		return onAny
+	}
+	names := []string{a.String(), onAny}
+	for _, id := range client.Wallets.Chains {
+		if chain, err := wallet.ParseChain(id); err == nil && chain.Type() == wallet.EVM && chain != a.Chain {
+			names = append(names, wallet.Account{Chain: chain, Address: a.Address}.String())
+		}
+	}
+	for _, name := range names {
+		linked, err := v.cfg.Links.Linked(ctx, exchange.Namespace(exchange.TypeWalletSignature, client.ID), name)
+		if err != nil {
+			r.Fail(exchange.Check{Name: "link", Want: "the user of the account"}, err)
+		}
+		if linked || err != nil {
+			return name
+		}
+	}
+	return onAny
 }
 
 // walletProof returns the decoded proof.
@@ -83,7 +125,7 @@ func (v *Verifier) walletChallenge(ctx context.Context, r *recorder, id string, 
 
 // sameWallet requires the wallet for which the challenge was made.
 func (r *recorder) sameWallet(a wallet.Account, w exchange.WalletSignature) {
-	canonical, _ := wallet.ParseAddress(a.Type(), w.WalletAddress) // an invalid address is empty
+	canonical, _ := wallet.AddressOn(a.Chain, w.WalletAddress) // an invalid address is empty
 	r.Check(exchange.Check{
 		Name: "walletAddress", Want: a.Address, Got: w.WalletAddress,
 		Passed: canonical == a.Address, Reason: exchange.ReasonParameterInvalid, Message: "walletAddress is not that of the challenge",
@@ -95,56 +137,63 @@ func (r *recorder) sameWallet(a wallet.Account, w exchange.WalletSignature) {
 	})
 }
 
-// accountSignature verifies the signature, and counts one that is not the
-// account's.
-func (v *Verifier) accountSignature(ctx context.Context, r *recorder, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof, now time.Time) {
+// accountSignature verifies the signature, counts one that is not the account's,
+// and reports whether the account's key made it.
+func (v *Verifier) accountSignature(ctx context.Context, r *recorder, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof, now time.Time) (byKey bool) {
 	if r.Refused() {
-		return
+		return false
 	}
-	err := v.verifyAccount(ctx, client, c, p)
+	byKey, err := v.verifyAccount(ctx, client, c, p)
 	if err != nil && exchange.AsError(err).Reason == exchange.ReasonWalletSignatureInvalid {
 		if failed := v.cfg.Wallets.CountFailure(ctx, c, now); failed != nil {
 			err = failed
 		}
 	}
 	r.challenge("signature", "that of "+c.Account.String()+" over the challenge", err)
+	return byKey
 }
 
 // verifyAccount verifies with the account's key and, if that did not sign, by the
 // contract at its address, if the operator registered an RPC endpoint for the
-// chain.
-func (v *Verifier) verifyAccount(ctx context.Context, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof) error {
+// chain. It reports whether the key signed.
+func (v *Verifier) verifyAccount(ctx context.Context, client *exchange.Client, c walletlogin.Challenge, p wallet.Proof) (byKey bool, _ error) {
 	err := wallet.Verify(c.Account, c.Message, p)
+	if err == nil {
+		return true, nil
+	}
 	url := client.Wallets.RPC[c.Account.Chain.String()]
-	if url != "" && errors.Is(err, wallet.ErrSignature) {
+	if url != "" {
 		err = v.cfg.Contracts.Verify(ctx, url, c.Account, c.Message, p.Signature)
 	}
 	switch {
 	case err == nil:
-		return nil
+		return false, nil
 	case errors.Is(err, wallet.ErrUnavailable):
-		return exchange.Refuse(exchange.ReasonChainUnavailable, err)
+		return false, &exchange.Error{Reason: exchange.ReasonChainUnavailable, RetryAfter: chainRetry, Err: err}
 	case errors.Is(err, wallet.ErrUndeployed):
-		return &exchange.Error{
+		return false, &exchange.Error{
 			Reason: exchange.ReasonWalletNotSupported, Err: err,
-			Description: "contract wallets that are not deployed yet (EIP-6492) are not supported",
+			Description: "contract wallets (EIP-6492) are not supported on " + c.Account.Chain.String(),
 		}
 	}
 	refused := exchange.Refuse(exchange.ReasonWalletSignatureInvalid, err)
 	if url == "" && c.Account.Type() == wallet.EVM {
 		refused.Description = "the signature is not that of the wallet's key; contract wallets (EIP-1271) are not supported on " + c.Account.Chain.String()
 	}
-	return refused
+	return false, refused
 }
+
+// chainRetry is when a chain that did not respond may be asked again.
+const chainRetry = 5 * time.Second
 
 // sessionIdentities returns the identities by which the client session finds the
 // user.
-func sessionIdentities(client *exchange.Client, c walletlogin.Challenge) []exchange.Identity {
+func sessionIdentities(client *exchange.Client, c walletlogin.Challenge, subject string) []exchange.Identity {
 	var found []exchange.Identity
 	if id := c.Session.ExternalUserID; id != "" {
 		found = append(found, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeUserAssertion, client.ID), ID: id, FindsUser: true})
 	}
-	if first := c.Session.Account; first != "" && first != c.Account.String() {
+	if first := c.Session.Account; first != "" && first != subject {
 		found = append(found, exchange.Identity{Issuer: exchange.Namespace(exchange.TypeWalletSignature, client.ID), ID: first, FindsUser: true})
 	}
 	return found

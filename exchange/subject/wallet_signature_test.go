@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -174,7 +175,7 @@ func TestWalletSignatureWithOneFaultIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if issuer.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != c.Account.String() || s.Proof.Challenge != c.Name || s.Proof.Key != "s1" ||
+			if issuer.Issuer.ID != "wallet:shop" || s.Issuer != "wallet:shop" || s.ID != "eip155:0:"+c.Account.Address || s.Proof.Challenge != c.ProvenAs(s.ID) || s.Proof.Key != "s1" ||
 				s.Proof.AuthTime != p.now.Unix() || len(s.Identities) > 0 || s.Email != "" {
 				t.Errorf("subject %+v", s)
 			}
@@ -209,8 +210,8 @@ func TestThreeBadSignaturesEndChallenge(t *testing.T) {
 	}
 }
 
-// The session identifies the user by the ID that its backend named, and by the
-// account that was proven in it first.
+// The session identifies the user by the ID that its backend named. An account that
+// signs by its key is one subject on all chains, so none was proven before it.
 func TestWalletSessionIdentifiesUser(t *testing.T) {
 	p, key := newWalletFixture(t), keyOf(1)
 	address := addressOf(t, key)
@@ -219,13 +220,12 @@ func TestWalletSessionIdentifiesUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	alice := exchange.Identity{Issuer: "client:shop", ID: "alice", FindsUser: true}
-	first := exchange.Identity{Issuer: "wallet:shop", ID: "eip155:1:" + address, FindsUser: true}
 	for i, row := range []struct {
 		chain string
 		want  []exchange.Identity
 	}{
 		{"1", []exchange.Identity{alice}},
-		{"10", []exchange.Identity{alice, first}},
+		{"10", []exchange.Identity{alice}},
 		{"1", []exchange.Identity{alice}},
 	} {
 		c := p.started(t, o.ID, address, row.chain)
@@ -235,6 +235,98 @@ func TestWalletSessionIdentifiesUser(t *testing.T) {
 		}
 		if !reflect.DeepEqual(s.Identities, row.want) {
 			t.Errorf("proof %d: also %+v, want %+v", i, s.Identities, row.want)
+		}
+		writes, err := replay.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
+		if err == nil {
+			err = p.engine.Commit(t.Context(), writes...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// linked are linked subjects of wallet:shop.
+type linked []string
+
+func (l linked) Linked(_ context.Context, issuer, subject string) (bool, error) {
+	return issuer == "wallet:shop" && slices.Contains(l, subject), nil
+}
+
+// An account that signs by its key is one subject on every chain of the client. A
+// contract, and a user that an earlier version linked by the chain, keep theirs.
+func TestSubjectOfAnAccount(t *testing.T) {
+	key := keyOf(1)
+	address := addressOf(t, key)
+	for _, row := range []struct {
+		name, chain string
+		contract    bool
+		linked      linked
+		want        string // chain of the subject
+	}{
+		{"on one chain", "1", false, nil, "eip155:0"},
+		{"on another", "10", false, nil, "eip155:0"},
+		{"linked on all", "10", false, linked{"eip155:0:" + address}, "eip155:0"},
+		{"linked by this chain", "1", false, linked{"eip155:1:" + address}, "eip155:1"},
+		{"linked by another chain", "10", false, linked{"eip155:1:" + address}, "eip155:1"},
+		{"linked by each chain, on one", "1", false, linked{"eip155:1:" + address, "eip155:10:" + address}, "eip155:1"},
+		{"linked by each chain, on the other", "10", false, linked{"eip155:1:" + address, "eip155:10:" + address}, "eip155:10"},
+		{"linked by this chain and on all", "1", false, linked{"eip155:1:" + address, "eip155:0:" + address}, "eip155:1"},
+		{"linked by another chain and on all", "10", false, linked{"eip155:1:" + address, "eip155:0:" + address}, "eip155:0"},
+		{"linked by a chain that is not the client's", "10", false, linked{"eip155:5:" + address}, "eip155:0"},
+		{"another account is linked", "10", false, linked{"eip155:1:" + addressOf(t, keyOf(2))}, "eip155:0"},
+		{"a contract", "10", true, nil, "eip155:10"},
+		{"a contract, the key being linked", "10", true, linked{"eip155:0:" + address, "eip155:1:" + address}, "eip155:10"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			p := newWalletFixture(t)
+			p.verifier.cfg.Links = row.linked
+			rpc := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, `{"result":"0x1626ba7e`+strings.Repeat("0", 56)+`"}`)
+			}))
+			t.Cleanup(rpc.Close)
+			p.client.Wallets.RPC = map[string]string{"eip155:10": rpc.URL}
+			o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM"}, p.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := p.started(t, o.ID, address, row.chain)
+			signature := sign(key, c.Message)
+			if row.contract {
+				signature = "0xab"
+			}
+			s, issuer, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": address, "signature": signature})
+			if err != nil || s.ID != row.want+":"+address || s.Claims["sub"] != s.ID {
+				t.Fatalf("%+v, %v, want %s", s, err, row.want)
+			}
+			if d := exchange.Decide(issuer, p.client, s, exchange.Requested{}, p.now); d.Err != nil && d.Err.Reason == exchange.ReasonWalletNotSupported {
+				t.Error(d.Err)
+			}
+		})
+	}
+}
+
+// A contract that is proven after another one in a session is found by the first.
+func TestContractsOfOneSession(t *testing.T) {
+	p, address := newWalletFixture(t), addressOf(t, keyOf(1))
+	rpc := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"result":"0x1626ba7e`+strings.Repeat("0", 56)+`"}`)
+	}))
+	t.Cleanup(rpc.Close)
+	p.client.Wallets.RPC = map[string]string{"eip155:1": rpc.URL, "eip155:10": rpc.URL}
+	o, err := p.sessions.Open(t.Context(), p.client, walletlogin.OpenRequest{SigningAddress: address, Type: "EVM"}, p.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := []exchange.Identity{{Issuer: "wallet:shop", ID: "eip155:1:" + address, FindsUser: true}}
+	for _, row := range []struct {
+		chain string
+		want  []exchange.Identity
+	}{{"1", nil}, {"10", first}, {"1", nil}} {
+		c := p.started(t, o.ID, address, row.chain)
+		s, _, _, err := p.verify(map[string]any{"challengeId": c.ID, "walletAddress": address, "signature": "0xab"})
+		if err != nil || !reflect.DeepEqual(s.Identities, row.want) {
+			t.Fatalf("on %s: %+v, %v, want %+v", row.chain, s, err, row.want)
 		}
 		writes, err := replay.Spenders{"wallet": p.sessions}.Spend(t.Context(), s.Proof.Challenge, p.now)
 		if err == nil {
@@ -260,7 +352,9 @@ func TestContractIsAskedIfKeyDidNotSign(t *testing.T) {
 		{"the contract says no", `{"result":"0xffffffff"}`, "0xab", exchange.ReasonWalletSignatureInvalid, 1},
 		{"there is no contract", `{"result":"0x"}`, "0xab", exchange.ReasonWalletSignatureInvalid, 1},
 		{"the endpoint is broken", `{`, "0xab", exchange.ReasonChainUnavailable, 1},
-		{"not deployed", yes, "0x" + strings.Repeat("6492", 16), exchange.ReasonWalletNotSupported, 0},
+		{"an empty signature", yes, "0x", "", 1},
+		{"the node says that it reverted", `{"error":{"code":-32000,"message":"execution reverted"}}`, "0xab", exchange.ReasonWalletSignatureInvalid, 1},
+		{"the wrapping of a deployment without one", yes, "0x" + strings.Repeat("6492", 16), exchange.ReasonWalletSignatureInvalid, 0},
 		{"not hexadecimal", yes, "yes", exchange.ReasonWalletSignatureInvalid, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -315,7 +409,7 @@ func FuzzWalletSignature(f *testing.F) {
 		if (err == nil) == (s == nil) {
 			t.Fatalf("%+v, %v", s, err)
 		}
-		if err == nil && s.ID != c.Account.String() {
+		if err == nil && s.ID != "eip155:0:"+c.Account.Address {
 			t.Errorf("%q is %s", text, s.ID)
 		}
 	})

@@ -29,6 +29,18 @@ func (s *Store) FindLink(ctx context.Context, issuerID, subject string) (exchang
 	return shown.Value, nil
 }
 
+// Linked reports whether an issuer's subject is linked to a user.
+func (s *Store) Linked(ctx context.Context, issuerID, subject string) (bool, error) {
+	_, err := s.links.Get(ctx, exchange.LinkKey(issuerID, subject))
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, linkFailed(issuerID, subject, err)
+	}
+	return true, nil
+}
+
 func linkFailed(issuerID, subject string, err error) error {
 	return fmt.Errorf("link of %s at issuer %q: %w", exchange.Quote(subject), issuerID, err)
 }

@@ -79,7 +79,8 @@ func TestContractAcceptsItsSignature(t *testing.T) {
 		{"its signature", "hello", long, nil},
 		{"over another message", "hullo", long, ErrSignature},
 		{"another signature", "hello", long[:200], ErrSignature},
-		{"no signature", "hello", "0x", ErrSignature},
+		{"an empty signature", "hello", "0x", ErrSignature},
+		{"no signature", "hello", "", ErrSignature},
 		{"not hexadecimal", "hello", "0xzz", ErrSignature},
 		{"too long", "hello", "0x" + strings.Repeat("ab", maxSignature+1), ErrSignature},
 	} {
@@ -89,6 +90,9 @@ func TestContractAcceptsItsSignature(t *testing.T) {
 				t.Errorf("%v, want %v", err, row.want)
 			}
 		})
+	}
+	if err := contracts(t).Verify(t.Context(), contract(t, "hello", "0x"), a, "hello", "0x"); err != nil {
+		t.Errorf("an empty signature that the contract accepts: %v", err)
 	}
 }
 
@@ -110,8 +114,28 @@ func TestEndpointsResponsesAreChecked(t *testing.T) {
 		{"the magic value alone", responds(t, 200, `{"result":"0x1626ba7e"}`), ErrSignature},
 		{"true", responds(t, 200, `{"result":"0x`+strings.Repeat("0", 63)+`1"}`), ErrSignature},
 		{"no contract", responds(t, 200, `{"result":"0x"}`), ErrSignature},
+		{"an empty text", responds(t, 200, `{"result":""}`), ErrSignature},
 		{"a revert", responds(t, 200, `{"error":{"code":3,"message":"x"}}`), ErrSignature},
-		{"a revert in words", responds(t, 200, `{"error":{"code":-32000,"message":"execution Reverted"}}`), ErrSignature},
+		{"of geth, in words", responds(t, 200, `{"error":{"code":-32000,"message":"execution Reverted"}}`), ErrSignature},
+		{"of geth, with data", responds(t, 200, `{"error":{"code":-32000,"message":"x","data":"0x08c379a0"}}`), ErrSignature},
+		{"of geth, without data", responds(t, 200, `{"error":{"code":3,"message":"execution reverted","data":"0x"}}`), ErrSignature},
+		{"of geth, an instruction", responds(t, 200, `{"error":{"code":-32000,"message":"invalid opcode: INVALID"}}`), ErrSignature},
+		{"of geth, without gas", responds(t, 200, `{"error":{"code":-32000,"message":"out of gas"}}`), ErrSignature},
+		{"of geth, a jump", responds(t, 200, `{"error":{"code":-32000,"message":"invalid jump destination"}}`), ErrSignature},
+		{"of geth, a stack", responds(t, 200, `{"error":{"code":-32000,"message":"stack underflow (0 <=> 1)"}}`), ErrSignature},
+		{"of Parity", responds(t, 200, `{"error":{"code":-32015,"message":"VM execution error.","data":"Reverted 0x"}}`), ErrSignature},
+		{"of Parity, an instruction", responds(t, 200, `{"error":{"code":-32015,"message":"VM execution error.","data":"Bad instruction fe"}}`), ErrSignature},
+		{"of Nethermind", responds(t, 200, `{"error":{"code":-32015,"message":"x","data":"BadInstruction"}}`), ErrSignature},
+		{"of Reth", responds(t, 200, `{"error":{"code":-32000,"message":"EVM error: InvalidFEOpcode"}}`), ErrSignature},
+		{"of Hardhat", responds(t, 200, `{"error":{"code":-32603,"message":"x","data":{"message":"y","data":"0x08c379a0"}}}`), ErrSignature},
+		{"of Ganache", responds(t, 200, `{"error":{"code":-32000,"message":"VM Exception while processing transaction: revert GS026"}}`), ErrSignature},
+		{"inside another error", responds(t, 200, `{"error":{"code":-32603,"message":"Internal JSON-RPC error.","data":{"originalError":{"code":3}}}}`), ErrSignature},
+		{"as a text", responds(t, 200, `{"error":"execution reverted"}`), ErrSignature},
+		{"of Besu, with status 400", responds(t, 400, `{"error":{"code":-32000,"message":"Execution reverted"}}`), ErrSignature},
+		{"with status 500", responds(t, 500, `{"error":{"code":3,"message":"execution reverted","data":"0x"}}`), ErrSignature},
+		{"an error that has no data", responds(t, 200, `{"error":{"code":-32000,"message":"header not found","data":null}}`), ErrUnavailable},
+		{"an error with other data", responds(t, 200, `{"error":{"code":-32005,"message":"daily request count exceeded","data":{"see":"https://example.com","rate":{"allowed_rps":3}}}}`), ErrUnavailable},
+		{"status 429", responds(t, 429, `{"error":{"code":429,"message":"rate limit"}}`), ErrUnavailable},
 		{"another error", responds(t, 200, `{"error":{"code":-32005,"message":"limit exceeded"}}`), ErrUnavailable},
 		{"an error beside a result", responds(t, 200, `{"result":"0x`+yes+`","error":{"code":-32005,"message":""}}`), ErrUnavailable},
 		{"no result", responds(t, 200, `{}`), ErrUnavailable},

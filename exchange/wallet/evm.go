@@ -1,6 +1,7 @@
 package wallet
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"strconv"
@@ -50,16 +51,12 @@ func messageHash(message string) []byte {
 	return keccak([]byte("\x19Ethereum Signed Message:\n" + strconv.Itoa(len(message)) + message))
 }
 
-// undeployedSuffix ends the signatures of contract wallets that are not deployed
-// (EIP-6492).
-const undeployedSuffix = "6492649264926492649264926492649264926492649264926492649264926492"
-
 func verifyEVM(address, message, signature string) error {
 	raw, err := parseSignature(signature)
 	if err != nil {
 		return wrap(ErrSignature, err)
 	}
-	if strings.HasSuffix(hex.EncodeToString(raw), undeployedSuffix) {
+	if bytes.HasSuffix(raw, undeployedSuffix) {
 		return wrap(ErrUndeployed, errors.New("the signature has the suffix of EIP-6492"))
 	}
 	key, err := recoverKey(raw, messageHash(message))
@@ -74,7 +71,7 @@ func verifyEVM(address, message, signature string) error {
 
 func parseSignature(s string) ([]byte, error) {
 	raw, ok := decodeHex(s)
-	if !ok || len(raw) == 0 {
+	if !ok {
 		return nil, errors.New("the signature is not 0x and hexadecimal digits")
 	}
 	return raw, nil

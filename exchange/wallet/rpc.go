@@ -3,84 +3,65 @@ package wallet
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
-	"time"
-
-	"cambio/jwks/egress"
 )
 
-// Bounds of calls.
-const (
-	callTimeout = 4 * time.Second
-	maxCalls    = 32       // at once
-	maxResponse = 64 << 10 // bytes
-)
+// caller is the sender of calls. Some contracts skip checks if the sender is 0,
+// the default, because that can only be a simulation. No key is known for this address.
+const caller = "0x63616d62696f63616d62696f63616d62696f6361"
 
-// Contracts verifies signatures of contract wallets (EIP-1271) through JSON-RPC
-// endpoints that operators registered. Its methods are safe for concurrent use.
-type Contracts struct {
-	client *egress.Client
-	slots  chan struct{} // one for each call in flight
-}
-
-// NewContracts returns Contracts. An endpoint may be at a public address by https,
-// and on loopback or a private network, where operators run their own nodes, by
-// http too.
-func NewContracts() *Contracts {
-	return &Contracts{
-		slots:  make(chan struct{}, maxCalls),
-		client: egress.New(egress.Options{Private: true, Timeout: callTimeout, MaxBody: maxResponse, KeepAlive: true}),
-	}
-}
-
-// Close closes idle connections.
-func (c *Contracts) Close() { c.client.Close() }
-
-// call returns the result of eth_call at the latest block. The endpoint's URL may
-// hold a key, so errors repeat only its host.
+// call returns the result of eth_call at the latest block: of the contract at to
+// or, if that is empty, of data as init code. The endpoint's URL may hold a key, so
+// errors repeat only its host.
 func (c *Contracts) call(ctx context.Context, endpoint, to string, data []byte) ([]byte, error) {
-	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"to":%q,"data":"0x%x"},"latest"]}`, to, data)
+	recipient := ""
+	if to != "" {
+		recipient = fmt.Sprintf(`"to":%q,`, to)
+	}
+	body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[{"from":%q,%s"data":"0x%x"},"latest"]}`, caller, recipient, data)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, wrap(ErrUnavailable, errors.New("malformed URL of the endpoint"))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.client.Do(req)
-	if err == nil && resp.Status != http.StatusOK {
-		err = fmt.Errorf("status %d", resp.Status)
-	}
 	if err != nil {
 		return nil, wrap(ErrUnavailable, fmt.Errorf("%s: %w", req.URL.Host, err))
 	}
-	return parseResponse(resp.Body)
+	result, err := parseResponse(resp.Body)
+	// Some nodes send an error of the contract with the status of a failed request.
+	if resp.Status != http.StatusOK && !errors.Is(err, ErrSignature) {
+		return nil, wrap(ErrUnavailable, fmt.Errorf("%s: status %d", req.URL.Host, resp.Status))
+	}
+	return result, err
 }
 
 // parseResponse returns the result in a response to eth_call. A contract that
-// reverts does not accept the signature; any other error is the endpoint's.
+// does not return does not accept the signature; any other error is the
+// endpoint's.
 func parseResponse(text []byte) ([]byte, error) {
 	var response struct {
 		Result *string
-		Error  *struct {
-			Code    int
-			Message string
-		}
+		Error  any
 	}
 	if err := json.Unmarshal(text, &response); err != nil {
 		return nil, wrap(ErrUnavailable, errors.New("the response is not JSON-RPC"))
 	}
-	const reverted = 3
-	switch e := response.Error; {
-	case e != nil && (e.Code == reverted || strings.Contains(strings.ToLower(e.Message), "revert")):
+	switch {
+	case response.Error != nil && failed(response.Error, "error"):
 		return nil, wrap(ErrSignature, errors.New("the contract reverted the call"))
-	case e != nil:
-		return nil, wrap(ErrUnavailable, fmt.Errorf("the endpoint returned error %d", e.Code))
+	case response.Error != nil:
+		return nil, wrap(ErrUnavailable, fmt.Errorf("the endpoint returned error %s", code(response.Error)))
 	case response.Result == nil:
 		return nil, wrap(ErrUnavailable, errors.New("the response has no result"))
+	}
+	if slices.Contains([]string{"", "0x0"}, *response.Result) { // spellings of an empty result
+		return nil, nil
 	}
 	result, ok := decodeHex(*response.Result)
 	if !ok {
@@ -89,57 +70,41 @@ func parseResponse(text []byte) ([]byte, error) {
 	return result, nil
 }
 
-// maxSignature is the length in bytes of the longest signature that a contract is
-// called with.
-const maxSignature = 5 << 10
-
-// Verify calls the contract at an account's address, through the JSON-RPC
-// endpoint, and checks that it accepts the signature over message (EIP-1271).
-func (c *Contracts) Verify(ctx context.Context, endpoint string, a Account, message, signature string) error {
-	raw, err := parseSignature(signature)
-	if err != nil {
-		return wrap(ErrSignature, err)
-	}
-	if len(raw) > maxSignature {
-		return wrap(ErrSignature, fmt.Errorf("it has %d bytes, more than %d", len(raw), maxSignature))
-	}
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	default:
-		return wrap(ErrUnavailable, errors.New("too many concurrent calls"))
-	}
-	result, err := c.call(ctx, endpoint, a.Address, isValidSignature(messageHash(message), raw))
-	if err != nil {
-		return err
-	}
-	return checkResult(result)
+// code returns the code of an error object.
+func code(e any) string {
+	object, _ := e.(map[string]any)
+	n, _ := object["code"].(float64)
+	return fmt.Sprint(n)
 }
 
-// magic is the selector of isValidSignature and the result that means yes.
-const magic = "\x16\x26\xba\x7e"
-
-// isValidSignature returns the call data of EIP-1271's function of that name, in
-// the contract ABI: the selector, the hash, and the bytes behind their offset and
-// length, padded to 32.
-func isValidSignature(hash, signature []byte) []byte {
-	data := append([]byte(magic), hash...)
-	for _, n := range []int{64, len(signature)} {
-		data = append(data, make([]byte, 24)...)
-		data = binary.BigEndian.AppendUint64(data, uint64(n))
+// failed reports whether a member of an error object says that the contract ran
+// and did not return. JSON-RPC does not define how: nodes have codes and words of
+// their own, in the error itself or in one inside it, and return what the contract
+// reverted with as data.
+func failed(value any, name string) bool {
+	const reverted, vmError = 3, -32015 // of geth; of Parity and Nethermind
+	switch v := value.(type) {
+	case float64:
+		return name == "code" && (v == reverted || v == vmError)
+	case string:
+		_, hexadecimal := decodeHex(v)
+		text := strings.ToLower(strings.ReplaceAll(v, " ", ""))
+		return name == "data" && hexadecimal ||
+			slices.ContainsFunc(failures, func(word string) bool { return strings.Contains(text, word) })
+	case []any:
+		return slices.ContainsFunc(v, func(element any) bool { return failed(element, name) })
+	case map[string]any:
+		for name, member := range v {
+			if failed(member, name) {
+				return true
+			}
+		}
 	}
-	data = append(data, signature...)
-	return append(data, make([]byte, (32-len(signature)%32)%32)...)
+	return false
 }
 
-// checkResult accepts magic and zeros only: a contract that repeats what it is
-// called with would return magic and the hash.
-func checkResult(result []byte) error {
-	switch {
-	case len(result) == 0:
-		return wrap(ErrSignature, errors.New("there is no contract at the address"))
-	case !bytes.Equal(result, append([]byte(magic), make([]byte, 28)...)):
-		return wrap(ErrSignature, errors.New("the contract does not accept it"))
-	}
-	return nil
+// failures are words for a contract that did not return, without spaces.
+var failures = []string{
+	"revert", "vmexecutionerror", "outofgas", "opcode", "badinstruction", "invalidjump", "badjump",
+	"stackunderflow", "stackoverflow", "stacklimit", "outofstack", "writeprotection",
 }

@@ -24,6 +24,8 @@ func parseSolana(address string) (ed25519.PublicKey, error) {
 	return raw, checkEd25519(raw)
 }
 
+// verifySolana accepts a signature over the text itself, and one over the text
+// with a header for off-chain messages.
 func verifySolana(address, message string, p Proof) error {
 	key, err := parseSolana(address)
 	if err != nil {
@@ -32,11 +34,21 @@ func verifySolana(address, message string, p Proof) error {
 	if p.PublicKey != "" && p.PublicKey != address {
 		return errors.New("publicKey is not the account's")
 	}
-	signature, err := solanaSignature(p.Signature)
+	raw, err := solanaSignature(p.Signature)
 	if err != nil {
 		return err
 	}
-	return verifyEd25519(key, message, signature)
+	if len(raw) > ed25519.SignatureSize {
+		return verifyEnvelope(key, message, raw)
+	}
+	err = verifyEd25519(key, message, raw)
+	for _, text := range offchainMessages(key, message) {
+		if err == nil {
+			break
+		}
+		err = verifyEd25519(key, text, raw)
+	}
+	return err
 }
 
 // verifyEd25519 verifies a signature by a key that checkEd25519 has accepted.
@@ -47,22 +59,19 @@ func verifyEd25519(key ed25519.PublicKey, message string, signature []byte) erro
 	return nil
 }
 
-// solanaSignature decodes the base58 of 64 bytes, which wallets send by deep link,
-// or their base64, which pages make of the bytes that an adapter returns. The
-// padding of the latter distinguishes them.
+// solanaSignature decodes base58, which wallets send by deep link, or base64,
+// which pages make of the bytes that an adapter returns. The padding of the latter
+// distinguishes them. The result is a signature or, if it is longer, an envelope.
 func solanaSignature(text string) ([]byte, error) {
-	const longest = 88 // of both encodings
+	const longest = 2 << 10 // characters of an envelope; base58 takes quadratic time
 	if len(text) > longest {
 		return nil, errors.New("the signature is too long")
 	}
-	var raw []byte
-	var err error
-	if strings.HasSuffix(text, "=") {
+	raw, err := base58.Decode(text)
+	if strings.HasSuffix(text, "=") || len(text)%4 == 0 && err != nil {
 		raw, err = base64.StdEncoding.Strict().DecodeString(text)
-	} else {
-		raw, err = base58.Decode(text)
 	}
-	if err != nil || len(raw) != ed25519.SignatureSize {
+	if err != nil || len(raw) < ed25519.SignatureSize {
 		return nil, errors.New("the signature is neither base58 nor base64 of 64 bytes")
 	}
 	return raw, nil

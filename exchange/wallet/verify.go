@@ -1,6 +1,6 @@
 // Package wallet parses accounts on blockchains, writes the messages that their
-// wallets sign to log in, and verifies signatures of EVM chains (EIP-191,
-// EIP-1271), of Solana and of the XRP Ledger.
+// wallets sign to log in, and verifies signatures of EVM chains (EIP-191, EIP-1271,
+// EIP-6492), of Solana and of the XRP Ledger.
 //
 // It stores nothing. A signature is verified over exactly the text given, with
 // keys that follow from the account's address alone. The caller chooses the
@@ -18,21 +18,22 @@ import (
 var (
 	// ErrSignature means that the signature is not the account's.
 	ErrSignature = errors.New("the signature is not the account's")
-	// ErrUndeployed means that the signature is that of a contract wallet which is
-	// not on the chain yet (EIP-6492), so there is no contract to call.
-	ErrUndeployed = errors.New("the contract wallet is not deployed")
+	// ErrUndeployed means that the signature is that of a contract wallet which may
+	// not be on the chain yet (EIP-6492), so it is no key's.
+	ErrUndeployed = errors.New("the signature is that of a contract wallet which may not be deployed")
 	// ErrUnavailable means that the contract could not be called.
 	ErrUnavailable = errors.New("the blockchain endpoint is temporarily unavailable")
 )
 
 // Proof is a wallet's signature over a message.
 type Proof struct {
-	// Signature is hex with 0x for EVM; base58 or base64 for Solana; hex for the
-	// XRP Ledger.
+	// Signature is hex with 0x for EVM; base58 or base64 for Solana, also of an
+	// off-chain message with its signature; hex for the XRP Ledger, also of a signed
+	// SignIn transaction.
 	Signature string
-	// PublicKey, in hex, is required for the XRP Ledger, whose addresses are hashes
-	// of keys. For Solana it is the address or empty. For EVM it is ignored: the
-	// key follows from the signature.
+	// PublicKey, in hex, is required for a signature of the XRP Ledger, whose
+	// addresses are hashes of keys; a SignIn transaction has it. For Solana it is the
+	// address or empty. For EVM it is ignored: the key follows from the signature.
 	PublicKey string
 }
 
@@ -84,47 +85,6 @@ var families = map[string]struct {
 // ErrAddress is wrapped by errors about malformed addresses and those of other
 // types of wallets.
 var ErrAddress = errors.New("not an address of the chain")
-
-// Chain is the CAIP-2 identifier of a chain.
-type Chain struct {
-	Namespace string // eip155, solana or xrpl
-	Reference string
-}
-
-// ParseChain parses a CAIP-2 identifier of a known namespace.
-func ParseChain(id string) (Chain, error) {
-	namespace, reference, _ := strings.Cut(id, ":")
-	c := Chain{namespace, reference}
-	valid := false
-	switch c.Type() {
-	case EVM, XRPL:
-		valid = decimal(reference)
-	case Solana: // the first 32 characters of the hash of the genesis block
-		valid = len(reference) == 32 && strings.Trim(reference, base58Digits) == ""
-	}
-	if !valid {
-		return Chain{}, errors.New("not a CAIP-2 identifier such as eip155:1")
-	}
-	return c, nil
-}
-
-const base58Digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
-// decimal reports whether s is a number without leading zeros that fits into a
-// reference (CAIP-2).
-func decimal(s string) bool {
-	const longest = 32
-	if s == "" || len(s) > longest || s != "0" && s[0] == '0' {
-		return false
-	}
-	return strings.Trim(s, "0123456789") == ""
-}
-
-// String returns the CAIP-2 identifier.
-func (c Chain) String() string { return c.Namespace + ":" + c.Reference }
-
-// Type returns the type of the chain's wallets, or "" for an unknown namespace.
-func (c Chain) Type() Type { return families[c.Namespace].typ }
 
 // Account is an account on a chain.
 type Account struct {
@@ -203,20 +163,4 @@ func (m Message) String() string {
 	}
 	b.WriteString("Request ID: " + m.RequestID)
 	return b.String()
-}
-
-// clusters is Solana's reference → the cluster's name, which Sign-In With Solana
-// uses instead.
-var clusters = map[string]string{
-	"5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp": "mainnet",
-	"4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z": "testnet",
-	"EtWTRABZaYq6iMfeYKouRu166VU2xqa1": "devnet",
-}
-
-// chainID returns the chain as messages name it.
-func (c Chain) chainID() string {
-	if name := clusters[c.Reference]; name != "" && c.Type() == Solana {
-		return name
-	}
-	return c.Reference
 }

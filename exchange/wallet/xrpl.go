@@ -44,30 +44,41 @@ func doubleSHA256(data []byte) []byte {
 	return outer[:]
 }
 
-// verifyXRPL requires the account's master key. A regular key is refused: only the
-// ledger knows that it is the account's.
+// verifyXRPL accepts a signature over the text, and a signed SignIn transaction
+// with the text in it.
 func verifyXRPL(address, message string, p Proof) error {
 	id, err := parseXRPL(address)
 	if err != nil {
 		return err
 	}
-	const size = 33
+	const longest = 144 // hexadecimal digits of a DER signature
+	if len(p.Signature) > longest {
+		return verifySignIn(id, message, p)
+	}
 	key, err := hex.DecodeString(p.PublicKey)
 	switch {
 	case p.PublicKey == "":
 		return errors.New("publicKey is missing; the address is a hash of it")
-	case err != nil || len(key) != size:
-		return errors.New("publicKey is not 66 hexadecimal digits")
-	case !bytes.Equal(accountID(key), id):
-		return errors.New("publicKey is not the account's master key")
+	case err != nil:
+		return errors.New("publicKey is not hexadecimal")
 	}
-	const longest = 144 // hexadecimal digits of a DER signature
 	signature, err := hex.DecodeString(p.Signature)
-	if err != nil || len(p.Signature) > longest {
+	if err != nil {
 		return errors.New("the signature is not hexadecimal")
 	}
-	const ed25519Prefix = 0xed
-	if key[0] != ed25519Prefix {
+	return verifyMasterKey(id, key, message, signature)
+}
+
+// verifyMasterKey requires the account's master key. A regular key is refused: only
+// the ledger knows that it is the account's.
+func verifyMasterKey(id, key []byte, message string, signature []byte) error {
+	const size, ed25519Prefix = 33, 0xed
+	switch {
+	case len(key) != size:
+		return errors.New("the public key is not 33 bytes, 66 hexadecimal digits")
+	case !bytes.Equal(accountID(key), id):
+		return errors.New("the public key is not the account's master key")
+	case key[0] != ed25519Prefix:
 		return verifySecp256k1(key, message, signature)
 	}
 	if err := checkEd25519(key[1:]); err != nil {

@@ -1,6 +1,7 @@
 package walletlogin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -21,7 +22,7 @@ const Kind = "wallet"
 // Challenge is a message that a wallet is asked to sign.
 type Challenge struct {
 	ID      string // challengeId, a secret
-	Name    string // for Proof.Challenge: identifies the challenge, but does not reveal its ID
+	Name    string // identifies the challenge, but does not reveal its ID
 	Account wallet.Account
 	Message string
 	Format  string
@@ -42,7 +43,8 @@ type current struct {
 type StartRequest struct {
 	Address string
 	Type    string // EVM, SOLANA or XRPL
-	Chain   string // CAIP-2 identifier or its reference; empty: the session's or the client's first
+	Chain   string // as wallet.NamedChain takes it; empty: the session's or the client's first
+	Origin  string // of the page that requests the signature, if any
 }
 
 // Start makes a challenge for the session of an ID. It replaces the session's
@@ -72,7 +74,7 @@ func (s *Store) start(ctx context.Context, id string, client *exchange.Client, r
 		return Challenge{}, exchange.Refuse(exchange.ReasonTooManyFailures, errors.New("too many challenges in one client session"))
 	}
 	next.Updated, next.Started = now.UTC(), next.Started+1
-	m := message(client.Wallets, account, row.Key, now)
+	m := message(client.Wallets, req.Origin, account, row.Key, now)
 	m.Expires = exchange.Earlier(m.Expires, next.expires())
 	next.Current = &current{Account: account, Nonce: m.Nonce, Message: m.String(), Expires: m.Expires}
 	if err := s.replace(ctx, row, next); err != nil {
@@ -91,9 +93,10 @@ func (s *Store) replace(ctx context.Context, row storage.Row[record], next recor
 
 // message returns a new message. Apart from the account, its fields come from the
 // server or the operator.
-func message(w *exchange.Wallets, account wallet.Account, session string, now time.Time) wallet.Message {
+func message(w *exchange.Wallets, origin string, account wallet.Account, session string, now time.Time) wallet.Message {
+	domain, uri := w.Page(origin)
 	return wallet.Message{
-		Domain: w.Domain, URI: w.URI, Statement: w.Statement, Account: account,
+		Domain: domain, URI: uri, Statement: w.Statement, Account: account,
 		Nonce: rand.Text(), IssuedAt: now, Expires: now.Add(challengeLifetime).UTC(), RequestID: session,
 	}
 }
@@ -128,18 +131,19 @@ func (r *record) account(w *exchange.Wallets, req StartRequest) (wallet.Account,
 	if typ != r.Type {
 		return wallet.Account{}, invalid("walletType is not that of the client session", nil)
 	}
-	chain, err := r.chain(w, req.Chain)
+	named, _ := wallet.SplitAccount(req.Address)
+	chain, err := r.chain(w, cmp.Or(req.Chain, named))
 	if err != nil {
 		return wallet.Account{}, err
 	}
-	account, err := wallet.ParseAccount(chain, req.Address)
+	address, err := wallet.AddressOn(chain, req.Address)
 	if err != nil {
 		return wallet.Account{}, invalid("walletAddress is not an address of type "+string(typ), err)
 	}
-	if account.Address != r.SigningAddress {
+	if address != r.SigningAddress {
 		return wallet.Account{}, invalid("walletAddress is not the signingAddress of the client session", nil)
 	}
-	return account, nil
+	return wallet.Account{Chain: chain, Address: address}, nil
 }
 
 // chain returns the requested chain, which must be one of the client's and the
@@ -147,13 +151,14 @@ func (r *record) account(w *exchange.Wallets, req StartRequest) (wallet.Account,
 func (r *record) chain(w *exchange.Wallets, requested string) (wallet.Chain, error) {
 	id := r.Network
 	if requested != "" {
-		if !strings.Contains(requested, ":") {
-			requested = namespaces[r.Type] + ":" + requested
+		chain, err := wallet.NamedChain(r.Type, requested)
+		switch {
+		case err != nil:
+			return chain, unsupported("chainId is not one of the client's chains")
+		case id != "" && chain.String() != id:
+			return chain, invalid("chainId is not the signingNetwork of the client session", nil)
 		}
-		if id != "" && requested != id {
-			return wallet.Chain{}, invalid("chainId is not the signingNetwork of the client session", nil)
-		}
-		id = requested
+		id = chain.String()
 	}
 	if id == "" {
 		chain, ok := firstChain(w, r.Type)
@@ -168,9 +173,6 @@ func (r *record) chain(w *exchange.Wallets, requested string) (wallet.Chain, err
 	}
 	return chain, nil
 }
-
-// namespaces is type → namespace (CAIP-2).
-var namespaces = map[wallet.Type]string{wallet.EVM: "eip155", wallet.Solana: "solana", wallet.XRPL: "xrpl"}
 
 // firstChain returns the first of the client's chains of a type.
 func firstChain(w *exchange.Wallets, typ wallet.Type) (wallet.Chain, bool) {
@@ -226,9 +228,15 @@ func (s *Store) withChallenge(ctx context.Context, key string, now time.Time) (s
 	return row, nil
 }
 
-// byName reads the record of a session by the name of its current challenge.
+// ProvenAs returns the name of the challenge for Proof.Challenge, with the subject
+// that the response to it proves.
+func (c *Challenge) ProvenAs(subject string) string { return c.Name + "/" + subject }
+
+// byName reads the record of a session by the name of its current challenge. What
+// follows the name is ignored.
 func (s *Store) byName(ctx context.Context, name string, now time.Time) (storage.Row[record], error) {
-	key, number, _ := strings.Cut(name, "/")
+	key, rest, _ := strings.Cut(name, "/")
+	number, _, _ := strings.Cut(rest, "/")
 	row, err := s.withChallenge(ctx, key, now)
 	if err == nil && strconv.Itoa(row.Value.Started) != number {
 		err = invalidChallenge(errors.New("it was replaced"))
@@ -257,8 +265,8 @@ func (s *Store) CountFailure(ctx context.Context, c Challenge, now time.Time) er
 	return err
 }
 
-// Spend implements replay.Spender. The first account that is proven is recorded
-// in the session.
+// Spend implements replay.Spender, for a name of [Challenge.ProvenAs]. The first
+// subject that is proven is recorded in the session.
 func (s *Store) Spend(ctx context.Context, name string, now time.Time) ([]storage.Write, error) {
 	row, err := s.byName(ctx, name, now)
 	if err != nil {
@@ -266,11 +274,18 @@ func (s *Store) Spend(ctx context.Context, name string, now time.Time) ([]storag
 	}
 	next := row.Value
 	if next.Account == "" {
-		next.Account = next.Current.Account.String()
+		next.Account = cmp.Or(subjectOf(name), next.Current.Account.String())
 	}
 	next.Current, next.Updated = nil, now.UTC()
 	w, err := s.table.Replace(row, next)
 	return []storage.Write{w}, err
+}
+
+// subjectOf returns the subject in a name of [Challenge.ProvenAs], if it has one.
+func subjectOf(name string) string {
+	_, rest, _ := strings.Cut(name, "/")
+	_, subject, _ := strings.Cut(rest, "/")
+	return subject
 }
 
 func invalidChallenge(why error) error {

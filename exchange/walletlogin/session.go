@@ -6,7 +6,6 @@
 package walletlogin
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -49,7 +48,7 @@ func New(e storage.Engine, key []byte) *Store {
 type OpenRequest struct {
 	SigningAddress string // of the wallet that is to sign
 	DepositAddress string // for the client's own use; of the same type of wallet
-	Network        string // a CAIP-2 identifier, or a network's common name
+	Network        string // as wallet.NamedChain takes it
 	Type           string // EVM, SOLANA or XRPL
 	// ExternalUserID, if any, is the client's name for the wallet's user.
 	ExternalUserID string
@@ -68,7 +67,7 @@ type Session struct {
 	SigningAddress string      `json:"signingAddress"`
 	DepositAddress string      `json:"depositAddress,omitempty"`
 	ExternalUserID string      `json:"externalUserId,omitempty"`
-	// Account is the CAIP-10 identifier of the first account that was proven.
+	// Account is the subject of the first account that was proven.
 	Account string    `json:"account,omitempty"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
@@ -144,13 +143,13 @@ func (o OpenRequest) session(client *exchange.Client) (Session, error) {
 	if err != nil {
 		return Session{}, err
 	}
-	signing, err := wallet.ParseAddress(typ, o.SigningAddress)
+	signing, err := address(typ, network, o.SigningAddress)
 	if err != nil {
 		return Session{}, invalid("signingAddress is not an address of type "+string(typ), err)
 	}
 	deposit := ""
 	if o.DepositAddress != "" {
-		if deposit, err = wallet.ParseAddress(typ, o.DepositAddress); err != nil {
+		if deposit, err = address(typ, "", o.DepositAddress); err != nil {
 			return Session{}, invalid("depositAddress is not an address of type "+string(typ), err)
 		}
 	}
@@ -163,17 +162,13 @@ func (o OpenRequest) session(client *exchange.Client) (Session, error) {
 	}, nil
 }
 
-// networks is common name → CAIP-2 identifier.
-var networks = map[string]string{
-	"ETHEREUM": "eip155:1", "OPTIMISM": "eip155:10", "BSC": "eip155:56", "POLYGON": "eip155:137",
-	"BASE": "eip155:8453", "ARBITRUM": "eip155:42161", "AVALANCHE": "eip155:43114",
-	"XRPL": "xrpl:0", "SOLANA": "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp",
-}
-
 // chain returns the type of wallet, and the chain if the session is restricted to
 // one.
 func (o OpenRequest) chain(w *exchange.Wallets) (typ wallet.Type, network string, err error) {
 	typ = wallet.Type(strings.ToUpper(o.Type))
+	if o.Network == "" && o.Type == "" {
+		o.Network, _ = wallet.SplitAccount(o.SigningAddress)
+	}
 	if o.Network == "" {
 		if o.Type == "" {
 			return "", "", refuse(exchange.ReasonParameterMissing, "signingNetwork or signingType is missing", nil)
@@ -183,7 +178,10 @@ func (o OpenRequest) chain(w *exchange.Wallets) (typ wallet.Type, network string
 		}
 		return typ, "", nil
 	}
-	chain, err := wallet.ParseChain(cmp.Or(networks[strings.ToUpper(o.Network)], o.Network))
+	chain, err := wallet.NamedChain("", o.Network)
+	if err != nil { // it may mean a chain of the type alone
+		chain, err = wallet.NamedChain(typ, o.Network)
+	}
 	if err != nil || !accepts(w, chain) {
 		return "", "", unsupported("signingNetwork is not one of the client's chains, which are " + strings.Join(w.Chains, " "))
 	}
@@ -191,6 +189,23 @@ func (o OpenRequest) chain(w *exchange.Wallets) (typ wallet.Type, network string
 		return "", "", invalid("signingType is not that of signingNetwork", nil)
 	}
 	return chain.Type(), chain.String(), nil
+}
+
+// address returns the canonical form of an address, or of a CAIP-10 identifier on
+// the network or, if there is none, on any chain of the type.
+func address(typ wallet.Type, network, text string) (string, error) {
+	chain, address := wallet.SplitAccount(text)
+	if chain == "" {
+		return wallet.ParseAddress(typ, address)
+	}
+	if network != "" {
+		chain = network
+	}
+	on, err := wallet.NamedChain(typ, chain)
+	if err != nil {
+		return "", err
+	}
+	return wallet.AddressOn(on, text)
 }
 
 // checkUser validates ExternalUserID. A client that asserts an issuer's users

@@ -80,6 +80,10 @@ func TestOpenChecksTheRequest(t *testing.T) {
 		{"by network", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1"}, nil, "", "eip155:1"},
 		{"by the network's name", OpenRequest{SigningAddress: evmAddress, Network: "polygon"}, nil, "", "eip155:137"},
 		{"by Solana's name", OpenRequest{SigningAddress: solanaAddress, Network: "SOLANA"}, nil, "", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{"by its number and its type", OpenRequest{SigningAddress: evmAddress, Network: "137", Type: "EVM"}, nil, "", "eip155:137"},
+		{"by its number in hexadecimal", OpenRequest{SigningAddress: evmAddress, Network: "0x89"}, nil, "", "eip155:137"},
+		{"by Solana's cluster", OpenRequest{SigningAddress: solanaAddress, Network: "solana:mainnet"}, nil, "", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"},
+		{"by its number alone", OpenRequest{SigningAddress: evmAddress, Network: "137"}, nil, exchange.ReasonWalletNotSupported, ""},
 		{"by both", OpenRequest{SigningAddress: evmAddress, Network: "eip155:1", Type: "EVM"}, nil, "", "eip155:1"},
 		{"with a deposit address", OpenRequest{SigningAddress: evmAddress, DepositAddress: strings.ToLower(evmAddress), Type: "EVM"}, nil, "", ""},
 		{"with a user", OpenRequest{SigningAddress: evmAddress, Type: "EVM", ExternalUserID: "alice"}, nil, "", ""},
@@ -189,7 +193,15 @@ func TestStartChecksTheAccount(t *testing.T) {
 		{"the session's chain", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM"}, nil, "eip155:1:" + evmAddress, ""},
 		{"not the session's chain", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "137"}, nil, "", exchange.ReasonParameterInvalid},
 		{"not one of its chains", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "10"}, nil, "", exchange.ReasonWalletNotSupported},
-		{"no chain", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x1"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"in hexadecimal", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x1"}, nil, "eip155:1:" + evmAddress, ""},
+		{"by its identifier, in hexadecimal", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "eip155:0x89"}, nil, "eip155:137:" + evmAddress, ""},
+		{"by the session's, in hexadecimal", OpenRequest{Network: "eip155:1"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x01"}, nil, "eip155:1:" + evmAddress, ""},
+		{"by its name", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "Polygon"}, nil, "eip155:137:" + evmAddress, ""},
+		{"by an account", OpenRequest{Type: "EVM"}, StartRequest{Address: "eip155:1:" + evmAddress, Type: "EVM"}, nil, "eip155:1:" + evmAddress, ""},
+		{"by an account on another chain", OpenRequest{Type: "EVM"}, StartRequest{Address: "eip155:1:" + evmAddress, Type: "EVM", Chain: "137"}, nil, "", exchange.ReasonParameterInvalid},
+		{"no number", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x"}, nil, "", exchange.ReasonWalletNotSupported},
+		{"a huge number", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "0x1" + strings.Repeat("0", 31)}, nil, "", exchange.ReasonWalletNotSupported},
+		{"a name of another type", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "solana"}, nil, "", exchange.ReasonWalletNotSupported},
 		{"a chain of another type", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress, Type: "EVM", Chain: "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp"}, nil, "", exchange.ReasonWalletNotSupported},
 		{"another type", OpenRequest{Type: "EVM"}, StartRequest{Address: solanaAddress, Type: "SOLANA"}, nil, "", exchange.ReasonParameterInvalid},
 		{"no type", OpenRequest{Type: "EVM"}, StartRequest{Address: evmAddress}, nil, "", exchange.ReasonParameterInvalid},
@@ -398,4 +410,57 @@ func FuzzClientSessionID(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A CAIP-10 identifier is taken for an address.
+func TestAccountsForAddresses(t *testing.T) {
+	s := newStore(t)
+	for _, row := range []struct {
+		name    string
+		request OpenRequest
+		network string
+		code    exchange.Reason
+	}{
+		{"alone", OpenRequest{SigningAddress: "eip155:1:" + evmAddress}, "eip155:1", ""},
+		{"beside its network", OpenRequest{SigningAddress: "eip155:1:" + evmAddress, Network: "1", Type: "EVM"}, "eip155:1", ""},
+		{"beside its type", OpenRequest{SigningAddress: "eip155:1:" + evmAddress, Type: "EVM"}, "", ""},
+		{"for the deposit", OpenRequest{SigningAddress: evmAddress, DepositAddress: "eip155:10:" + evmAddress, Type: "EVM"}, "", ""},
+		{"beside another network", OpenRequest{SigningAddress: "eip155:1:" + evmAddress, Network: "eip155:137"}, "", exchange.ReasonParameterInvalid},
+		{"beside another type", OpenRequest{SigningAddress: "eip155:1:" + evmAddress, Type: "SOLANA"}, "", exchange.ReasonParameterInvalid},
+		{"on a chain that is not the client's", OpenRequest{SigningAddress: "eip155:10:" + evmAddress}, "", exchange.ReasonWalletNotSupported},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			got, err := s.Open(ctx, shop(), row.request, now)
+			wantReason(t, "opened", err, row.code)
+			if err == nil && (got.SigningAddress != evmAddress || got.Network != row.network) {
+				t.Errorf("opened %+v", got)
+			}
+		})
+	}
+}
+
+// The message names the domain of the page that requests it, if it is the client's.
+func TestMessageNamesThePage(t *testing.T) {
+	client := shop()
+	client.Wallets.Domains = []string{"www.example.com", "localhost:3000"}
+	for _, row := range []struct{ name, origin, domain, uri string }{
+		{"no page", "", "shop.example.com", "https://shop.example.com/login"},
+		{"the first", "https://shop.example.com", "shop.example.com", "https://shop.example.com/login"},
+		{"another", "https://www.example.com", "www.example.com", "https://www.example.com/login"},
+		{"one with a port", "http://localhost:3000", "localhost:3000", "http://localhost:3000/login"},
+		{"another port", "http://localhost:3001", "shop.example.com", "https://shop.example.com/login"},
+		{"not the client's", "https://evil.example", "shop.example.com", "https://shop.example.com/login"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newStore(t)
+			o := opened(t, s, OpenRequest{SigningAddress: evmAddress, Type: "EVM"})
+			c, err := s.Start(ctx, o.ID, client, StartRequest{Address: evmAddress, Type: "EVM", Origin: row.origin}, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(c.Message, row.domain+" wants you to") || !strings.Contains(c.Message, "\nURI: "+row.uri+"\n") {
+				t.Errorf("the message is\n%s", c.Message)
+			}
+		})
+	}
 }

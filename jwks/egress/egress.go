@@ -53,6 +53,8 @@ type Options struct {
 	MaxBody int           // bytes of a response's body; required
 	// KeepAlive keeps idle connections, for a minute, for the next request.
 	KeepAlive bool
+	// AnyStatus reads the body of a response with any status, not only 200.
+	AnyStatus bool
 	// RootCAs verify certificates. Default: those of the system.
 	RootCAs *x509.CertPool
 }
@@ -68,7 +70,7 @@ type Client struct {
 type Response struct {
 	Status int
 	Header http.Header
-	Body   []byte // nil unless Status is 200
+	Body   []byte // nil unless Status is 200, or AnyStatus is set
 }
 
 // New returns a Client.
@@ -134,7 +136,7 @@ func (c *Client) do(req *http.Request) (*Response, error) {
 	}
 	defer resp.Body.Close()
 	out := &Response{Status: resp.StatusCode, Header: resp.Header}
-	if out.Status != http.StatusOK {
+	if out.Status != http.StatusOK && !c.opts.AnyStatus {
 		return out, nil
 	}
 	if out.Body, err = c.read(resp); err != nil {

@@ -19,7 +19,7 @@ func (cfg Config) clientSession() server.Endpoint {
 				return body.Members(
 					server.Member{Name: "signingAddress", Into: &in.SigningAddress, Required: true},
 					server.Member{Name: "depositAddress", Into: &in.DepositAddress},
-					server.Member{Name: "signingNetwork", Into: &in.Network},
+					server.Member{Name: "signingNetwork", Into: &in.Network, Number: true},
 					server.Member{Name: "signingType", Into: &in.Type},
 					server.Member{Name: "externalUserId", Into: &in.ExternalUserID},
 				)

@@ -19,6 +19,7 @@ func (cfg Config) walletStart() server.Endpoint {
 				)
 			},
 			Run: func(r *server.Request, in *walletlogin.StartRequest) (walletlogin.Challenge, error) {
+				in.Origin = r.Origin()
 				started, err := cfg.ClientSessions.Start(r.Context(), r.Caller.ClientSession.ID, r.Client(), *in, r.Now)
 				if err == nil {
 					r.Token.Trail.Subject = started.Account.String()
