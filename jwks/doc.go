@@ -29,7 +29,7 @@
 //   - An invalid signature never leads to a fetch.
 //   - Fetched keys count for MaxAge, and for MaxStale while the issuer is known
 //     to be down. A key that the issuer withdraws is removed by the next fetch.
-//   - Fetches go out through package egress. Files of the server itself are never
+//   - Fetches go out through packages document and egress. Files of the server itself are never
 //     read for them, and a bearer token goes to the registered host only.
 //   - One bad key does not spoil the others of its set, and a member that is not
 //     needed does not spoil its key: without anchors and pins a key is its numbers.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"cambio/jwks/document"
 	"cambio/jwks/jwkstest"
 )
 
@@ -105,7 +106,7 @@ func TestCertificatesOfTheIssuersServerAreRegistered(t *testing.T) {
 		want string
 	}{
 		{nil, "certificate"},
-		{[]byte("text"), "not PEM"},
+		{[]byte("text"), "no PEM certificate"},
 		{own, ""},
 	} {
 		if row.file != nil {
@@ -164,7 +165,7 @@ func TestFilesThatAreNotBearerTokens(t *testing.T) {
 	for name, want := range map[string]string{
 		writeFile(t, ""):           "holds no bearer token",
 		writeFile(t, "two\nlines"): "holds no bearer token",
-		writeFile(t, string(bytes.Repeat([]byte("a"), maxBody+1))): "at most",
+		writeFile(t, string(bytes.Repeat([]byte("a"), document.MaxBody+1))): "at most",
 		filepath.Dir(own): "not a file",
 		own:               "of the server itself",
 		own + "/x":        "not a directory",

@@ -15,8 +15,9 @@ import (
 var mayImport = map[string][]string{
 	"exchange": {}, "storage": {},
 
-	"jwks":        {"jwks/egress"},
-	"jwks/egress": {},
+	"jwks":          {"jwks/document", "jwks/egress"},
+	"jwks/document": {"jwks/egress"},
+	"jwks/egress":   {},
 
 	"jwks/strictjson":     {},
 	"storage/bolt":        {"storage"},
