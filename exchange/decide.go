@@ -55,7 +55,7 @@ func Decide(issuer *CompiledIssuer, client *Client, subject *Subject, requested 
 func DecideRefresh(issuer *CompiledIssuer, client *Client, session *Session, requested Requested) Decision {
 	d := newDecider(client)
 	d.mayPresent(issuer.Issuer, session.Proof)
-	d.subjectAudience(session.Proof, tokenAudience(issuer.Issuer, session.Claims))
+	d.subjectAudience(session.Proof, issuer.Issuer.Recipient(session.Claims))
 	d.chain(session.Proof, session.Subject)
 	d.sameSubject(issuer.Rules, session)
 	d.conditions(issuer.Rules, session.Claims)

@@ -75,25 +75,6 @@ func onChain(chain string, chains []string) bool {
 	return slices.Contains(chains, chain)
 }
 
-// tokenAudience returns the audience in an issuer's verified claims.
-func tokenAudience(issuer *Issuer, claims map[string]any) []string {
-	v := claims["aud"]
-	if issuer.ClientIDClaim {
-		v = claims["client_id"]
-	}
-	if single, ok := v.(string); ok {
-		return []string{single}
-	}
-	var out []string
-	list, _ := v.([]any)
-	for _, a := range list {
-		if s, ok := a.(string); ok {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // sameSubject refuses a session if today's mapping makes another subject of its
 // claims.
 func (d *decider) sameSubject(rules Rules, session *Session) {

@@ -36,7 +36,11 @@ type Issuer struct {
 	// HeaderTypes are values of the header typ that are accepted besides JWT and
 	// none.
 	HeaderTypes []string `json:"headerTypes,omitempty" yaml:"headerTypes,omitempty"`
-	// ClientIDClaim compares the audiences with the claim client_id instead of aud.
+	// AudienceClaim names the claims that hold the recipient of a token: aud, azp,
+	// client_id. Those of them that a token has must each be one of Audiences, and it
+	// has at least one. Default: aud. An aud that is not named is compared too.
+	AudienceClaim Words `json:"audienceClaim,omitempty" yaml:"audienceClaim,omitempty"`
+	// ClientIDClaim is the earlier spelling of an AudienceClaim of client_id.
 	ClientIDClaim bool `json:"clientIdClaim,omitempty" yaml:"clientIdClaim,omitempty"`
 	// ClockSkew is the tolerance for nbf, iat and exp. Default 60s, at most 5m.
 	ClockSkew Duration `json:"clockSkew,omitzero" yaml:"clockSkew,omitempty"`
@@ -195,6 +199,37 @@ func (i *Issuer) Accepts(tokenType string) bool {
 		return known && slices.Contains(i.TokenTypes, word)
 	}
 	return tokenType == TypeIDToken || tokenType == TypeJWT
+}
+
+// AudienceClaims returns the claims that hold the recipient of a token.
+func (i *Issuer) AudienceClaims() []string {
+	switch {
+	case len(i.AudienceClaim) > 0:
+		return i.AudienceClaim
+	case i.ClientIDClaim:
+		return []string{"client_id"}
+	}
+	return []string{"aud"}
+}
+
+// Recipient returns the recipient of a token: the value of the first of AudienceClaims
+// that its verified claims have.
+func (i *Issuer) Recipient(claims map[string]any) []string {
+	for _, name := range i.AudienceClaims() {
+		switch v := claims[name].(type) {
+		case string:
+			return []string{v}
+		case []any:
+			out := make([]string, 0, len(v))
+			for _, a := range v {
+				if s, ok := a.(string); ok {
+					out = append(out, s)
+				}
+			}
+			return out
+		}
+	}
+	return nil
 }
 
 // CompiledIssuer is an issuer with what was compiled from its registration.

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -103,6 +104,28 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// Words is a list of words. In JSON and YAML a single word may stand for a list of
+// one.
+type Words []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *Words) UnmarshalJSON(data []byte) error {
+	return w.unmarshal(len(data) > 0 && data[0] == '"', func(v any) error { return json.Unmarshal(data, v) })
+}
+
+// UnmarshalYAML reads what decode decodes.
+func (w *Words) UnmarshalYAML(decode func(any) error) error {
+	return w.unmarshal(decode(new([]string)) != nil, decode)
+}
+
+func (w *Words) unmarshal(single bool, decode func(any) error) error {
+	if !single {
+		return decode((*[]string)(w))
+	}
+	*w = make(Words, 1)
+	return decode(&(*w)[0])
 }
 
 // Earlier returns the earlier of two times; a zero time is no limit and does not

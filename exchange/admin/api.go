@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -113,13 +114,15 @@ var exactNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
 // from other sites, and links added to responses.
 func settings() huma.Config {
 	exactNames()
+	schemas := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	schemas.RegisterTypeAlias(reflect.TypeFor[exchange.Words](), reflect.TypeFor[words]())
 	strict := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info:    &huma.Info{Title: "Cambio administration", Version: "1"},
 			Components: &huma.Components{
-				Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas:         schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}},
 			},
 			Security: []map[string][]string{{"token": {}}},
@@ -129,6 +132,15 @@ func settings() huma.Config {
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{withoutValues},
 	}
+}
+
+// words describes [exchange.Words] in the schema.
+type words []string
+
+// Schema implements huma.SchemaProvider.
+func (words) Schema(huma.Registry) *huma.Schema {
+	word := &huma.Schema{Type: huma.TypeString}
+	return &huma.Schema{OneOf: []*huma.Schema{word, {Type: huma.TypeArray, Items: word}}}
 }
 
 // body is a request or a response with a body.

@@ -45,6 +45,24 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// A word stands for a list of one, as in YAML.
+func TestWordOrList(t *testing.T) {
+	f := setup(t)
+	for value, want := range map[string]string{
+		`"azp"`: "azp", `["aud","client_id"]`: "aud client_id", `[]`: "", `null`: "", `5`: "422", `{}`: "422", `[1]`: "422", `"sub"`: "422", `""`: "422",
+	} {
+		body := `{"issuers":[{"id":"clerk","url":"https://clerk.example","audiences":["app"],"audienceClaim":` + value + `}]}`
+		status, _ := f.send(t, "POST", "/v1/manifest:apply", body, nil)
+		got := fmt.Sprint(status)
+		if status == 200 {
+			got = strings.Join(f.registry.Snapshot().Issuer("clerk").Issuer.AudienceClaim, " ")
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestApplyIsAllOrNothing(t *testing.T) {
 	f := setup(t)
 	m := manifest()

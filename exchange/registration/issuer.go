@@ -107,6 +107,10 @@ func (l *linter) audiences(i *exchange.Issuer) {
 	}
 	l.each("audiences", i.Audiences, l.exact)
 	l.each("authorizedParties", i.AuthorizedParties, l.exact)
+	l.each("audienceClaim", i.AudienceClaim, func(path, name string) { l.oneOf(path, name, "aud", "azp", "client_id") })
+	if i.ClientIDClaim && len(i.AudienceClaim) > 0 {
+		l.Add("clientIdClaim", "is the earlier spelling of audienceClaim: client_id; remove it")
+	}
 }
 
 func (l *linter) tokenType(path, word string) {

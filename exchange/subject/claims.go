@@ -75,25 +75,41 @@ func (r *recorder) issuedBy(url string, claims map[string]any) {
 	})
 }
 
-// audience requires an aud that is exactly one of the issuer's audiences (RFC 7519
-// §4.1.3). Where the issuer's tokens name their recipient in client_id, that is
-// required, and an aud beside it must be accepted too.
+// audience requires each of the claims that hold the recipient to be exactly
+// one of the issuer's audiences, and one of them to be there. An aud that is not
+// among them must be accepted too (RFC 7519 §4.1.3).
 func (r *recorder) audience(issuer *exchange.Issuer, claims map[string]any) []string {
-	audience := r.strings("aud", claims)
-	if !issuer.ClientIDClaim {
-		r.accepted("aud", issuer.Audiences, audience)
-		return audience
+	names, found := issuer.AudienceClaims(), false
+	for _, name := range names {
+		if got := r.audienceClaim(name, claims); got != nil {
+			found = true
+			r.accepted(name, issuer.Audiences, got)
+		}
 	}
-	client, ok := optionalString(claims, "client_id")
+	if !found {
+		r.accepted(strings.Join(names, " or "), issuer.Audiences, nil)
+	}
+	if _, present := claims["aud"]; present && !slices.Contains(names, "aud") {
+		r.accepted("aud", issuer.Audiences, r.audienceClaim("aud", claims))
+	}
+	return issuer.Recipient(claims)
+}
+
+// audienceClaim returns a claim that is a string or, as only aud may be, an array
+// of strings; nil if it is absent.
+func (r *recorder) audienceClaim(name string, claims map[string]any) []string {
+	if name == "aud" {
+		return r.strings(name, claims)
+	}
+	if _, present := claims[name]; !present {
+		return nil
+	}
+	value, ok := optionalString(claims, name)
 	r.Check(exchange.Check{
-		Name: "client_id", Want: "a string", Got: client,
+		Name: name, Want: "a string", Got: value,
 		Passed: ok, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	})
-	r.accepted("client_id", issuer.Audiences, []string{client})
-	if audience != nil {
-		r.accepted("aud", issuer.Audiences, audience)
-	}
-	return []string{client}
+	return []string{value}
 }
 
 // strings returns a claim that is a string or an array of strings, nil if it is

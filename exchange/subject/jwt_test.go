@@ -37,6 +37,7 @@ func TestJWTWithOneFaultIsRefused(t *testing.T) {
 	named := func(id string) func(*exchange.SubjectToken) {
 		return func(s *exchange.SubjectToken) { s.IssuerID = id }
 	}
+	eitherClaim := func(i *exchange.Issuer) { i.AudienceClaim = exchange.Words{"aud", "client_id"} }
 	for _, tc := range []struct {
 		name   string
 		change change
@@ -112,6 +113,30 @@ func TestJWTWithOneFaultIsRefused(t *testing.T) {
 		{"client_id a list", change{
 			issuer: func(i *exchange.Issuer) { i.ClientIDClaim = true }, claims: map[string]any{"client_id": []any{"app"}},
 		}, bad, "client_id"},
+		{"azp for aud", change{
+			issuer: func(i *exchange.Issuer) { i.AudienceClaim = exchange.Words{"azp"} }, claims: map[string]any{"aud": nil, "azp": "app"},
+		}, "", ""},
+		{"azp of another", change{
+			issuer: func(i *exchange.Issuer) { i.AudienceClaim = exchange.Words{"azp"} }, claims: map[string]any{"aud": nil, "azp": "x"},
+		}, aud, "azp"},
+		{"azp that is only an authorized party", change{
+			issuer: func(i *exchange.Issuer) { i.AudienceClaim, i.AuthorizedParties = exchange.Words{"azp"}, []string{"x"} },
+			claims: map[string]any{"aud": nil, "azp": "x"},
+		}, aud, "azp"},
+		{"azp and an aud of another", change{
+			issuer: func(i *exchange.Issuer) { i.AudienceClaim = exchange.Words{"azp"} }, claims: map[string]any{"aud": "x", "azp": "app"},
+		}, aud, "aud"},
+		{"azp empty, and so is an audience", change{
+			issuer: func(i *exchange.Issuer) { i.AudienceClaim, i.Audiences = exchange.Words{"azp"}, []string{"", "y"} }, claims: map[string]any{"aud": nil, "azp": ""},
+		}, aud, "azp"},
+		{"aud or client_id, an ID token", change{issuer: eitherClaim, claims: map[string]any{"aud": "app"}}, "", ""},
+		{"aud or client_id, an access token", change{issuer: eitherClaim, claims: map[string]any{"aud": nil, "client_id": "app"}}, "", ""},
+		{"aud or client_id, both", change{issuer: eitherClaim, claims: map[string]any{"aud": "app", "client_id": "app-2"}}, "", ""},
+		{"aud or client_id, aud of another", change{issuer: eitherClaim, claims: map[string]any{"aud": "x", "client_id": "app"}}, aud, "aud"},
+		{"aud or client_id, client_id of another", change{issuer: eitherClaim, claims: map[string]any{"aud": "app", "client_id": "x"}}, aud, "client_id"},
+		{"aud or client_id, neither", change{issuer: eitherClaim, claims: map[string]any{"aud": nil}}, aud, "aud or client_id"},
+		{"aud or client_id, an empty aud", change{issuer: eitherClaim, claims: map[string]any{"aud": []any{}, "client_id": "app"}}, aud, "aud"},
+		{"aud or client_id, client_id null", change{issuer: eitherClaim, claims: map[string]any{"aud": nil, "client_id": json.RawMessage("null")}}, bad, "client_id"},
 		{"client_id and an aud of another", change{
 			issuer: func(i *exchange.Issuer) { i.ClientIDClaim = true }, claims: map[string]any{"aud": "x", "client_id": "app"},
 		}, aud, "aud"},

@@ -102,7 +102,7 @@ var trust = template.Must(template.New("trust").Parse(`issuers:
     keys: {allowPrivateAddresses: true} # it is on loopback
   - id: {{.Vendor}} # its tokens have no iss, and their audience is in client_id
     audiences: [{{.VendorApp}}]
-    clientIdClaim: true
+    audienceClaim: client_id
     scopes: [{{.Read}}]
     keys: {secrets: [{id: first, value: {{.VendorSecret}}}]}
 clients:

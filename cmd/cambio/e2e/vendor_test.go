@@ -112,7 +112,7 @@ func TestVendorAppSecrets(t *testing.T) {
 		s.trust(`issuers:
   - id: vendor
     audiences: ["%s"]
-    clientIdClaim: true
+    audienceClaim: client_id
     scopes: ["%s"]
     keys: {secrets: [{id: %q, value: %q}, {id: %q, value: %q}]}
 %s`, vendorApp, scope, a[27:30], a, b[27:30], b, vendorClients("vendor"))
@@ -199,7 +199,7 @@ func TestVendorCertificates(t *testing.T) {
 		issuers += fmt.Sprintf(`  - id: %[1]s
     url: https://%[1]s.vendor.example
     audiences: ["%[2]s"]
-    clientIdClaim: true
+    audienceClaim: client_id
     scopes: ["%[3]s"]
     keys: {%[4]s: "%[5]s/%[1]s/certs", allowMissingKid: true, allowPrivateAddresses: true}
 `, id, vendorApp, scope, source, vendor.URL)

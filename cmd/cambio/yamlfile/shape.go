@@ -45,6 +45,10 @@ func (s *shape) check(n ast.Node, t reflect.Type) {
 }
 
 func (s *shape) value(n ast.Node, t reflect.Type) {
+	if _, list := n.(*ast.SequenceNode); t == reflect.TypeFor[exchange.Words]() && !list {
+		s.scalar(n, t.Elem())
+		return
+	}
 	if reader, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok {
 		s.text(n, t, reader)
 		return
