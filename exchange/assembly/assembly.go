@@ -194,7 +194,7 @@ func (p *Parts) wireGrants(c Config) {
 }
 
 func (p *Parts) wireServer(c Config) error {
-	endpoints := endpoint.Config{Sessions: p.Sessions, Subjects: p.Subjects, ClientSessions: p.walletLogins, Requests: p.KeyLogins}
+	endpoints := endpoint.Config{Sessions: p.Sessions, VerifyToken: p.Grants.Verify, ClientSessions: p.walletLogins, Requests: p.KeyLogins}
 	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
 		endpoints.Mail = c.Mail
 	}

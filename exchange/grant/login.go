@@ -59,20 +59,12 @@ func (v *verified) idTokenAudience() error {
 // commitLogin resolves the user and commits what was decided, all or nothing: a
 // new user, a session, used tokens. Without any of these it commits nothing.
 func (e *Endpoint) commitLogin(ctx context.Context, v *verified, d *exchange.Decision, now time.Time) (*Response, error) {
-	create := v.client.CreatesUsers() && !v.subject.MustExist
-	user, isNew, writes, err := e.cfg.Users.Resolve(ctx, v.subject, create, now)
-	if err != nil {
-		return nil, err
-	}
-	if !isNew {
-		v.Trail.User = user.ID
-	}
-	used, err := e.useTokens(ctx, v, now)
+	user, isNew, writes, err := e.resolve(ctx, v, now)
 	if err != nil {
 		return nil, err
 	}
 	t, sess := v.accessToken(user.ID, d, now), v.session(user.ID, d, now)
-	tokens, err := e.cfg.Sessions.Create(ctx, sess, t, v.client.Idle(), sess != nil, now, append(writes, used...)...)
+	tokens, err := e.cfg.Sessions.Create(ctx, sess, t, v.client.Idle(), sess != nil, now, writes...)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,9 @@ import (
 type Config struct {
 	// Sessions revokes and introspects our tokens; package session has it.
 	Sessions sessions
-	// Subjects verifies subject tokens; package subject has it.
-	Subjects grant.Verifier
+	// VerifyToken decides about a subject token without an exchange; package grant
+	// has it.
+	VerifyToken func(ctx context.Context, req *grant.Request, now time.Time) (*exchange.Subject, error)
 	// ClientSessions opens client sessions of wallets; package walletlogin has it.
 	ClientSessions clientSessions
 	// Requests keeps requests for logins by auth key; package keylogin has it.

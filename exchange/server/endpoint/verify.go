@@ -16,8 +16,7 @@ type verified struct {
 }
 
 // verify reports to a backend whether a vendor's token is valid and what it says,
-// without a session. The token goes through the verification and the decision of
-// an exchange.
+// without a session: what an exchange of the token would decide.
 func (cfg Config) verify() server.Endpoint {
 	return server.Endpoint{
 		Name: "verify", Path: "/auth/external/verify", Event: "verify",
@@ -43,7 +42,9 @@ func (cfg Config) verify() server.Endpoint {
 }
 
 func (cfg Config) runVerify(r *server.Request, token *exchange.SubjectToken) (*verified, error) {
-	subject, err := cfg.decide(r, *token)
+	t := &r.Token
+	t.SubjectToken, t.SubjectTokenType, t.IssuerID = token.Text, token.Type, token.IssuerID
+	subject, err := cfg.VerifyToken(r.Context(), t, r.Now)
 	if err != nil {
 		refusal := exchange.AsError(err)
 		if refusal.Reason.Temporary() {
@@ -57,22 +58,6 @@ func (cfg Config) runVerify(r *server.Request, token *exchange.SubjectToken) (*v
 		return nil, fmt.Errorf("writing claims: %w", err)
 	}
 	return &verified{subject, claims}, nil
-}
-
-// decide verifies a token and decides about it. The checks are in the trail.
-func (cfg Config) decide(r *server.Request, token exchange.SubjectToken) (*exchange.Subject, error) {
-	trail := &r.Token.Trail
-	subject, issuer, err := trail.Verify(r.Context(), cfg.Subjects, token, r.Now)
-	if err != nil {
-		return nil, err
-	}
-	if issuer == nil {
-		return nil, exchange.Refuse(exchange.ReasonSubjectTokenTypeNotAccepted, nil)
-	}
-	if err := trail.RecordDecision(exchange.Decide(issuer, r.Client(), subject, exchange.Requested{}, r.Now)); err != nil {
-		return nil, err
-	}
-	return subject, nil
 }
 
 // issuedTo returns the application that a token was issued to, as far as it says so.
