@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"slices"
 	"strings"
 
 	"cambio/exchange"
@@ -49,16 +48,22 @@ func (r *Request) readBody() error {
 	if h.ContentLength > maxBody {
 		return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
 	}
-	if n := int(h.ContentLength); n >= cap(r.in) { // one byte more finds the end
-		r.in = make([]byte, 0, n+1)
+	if err := r.server.intake.begin(r); err != nil {
+		return err
 	}
-	return r.fill(h.Body)
+	err := r.fill(h.Body)
+	if r.server.intake.arrived(r) {
+		return intakeFull()
+	}
+	return err
 }
 
+// fill reads the body into a buffer that grows with what arrives: the length that
+// the header announces costs its sender nothing.
 func (r *Request) fill(body io.Reader) error {
 	for {
-		if len(r.in) == cap(r.in) {
-			r.in = slices.Grow(r.in, 1)
+		if err := r.makeRoom(); err != nil {
+			return err
 		}
 		n, err := body.Read(r.in[len(r.in):cap(r.in)])
 		r.in = r.in[:len(r.in)+n]
@@ -71,6 +76,22 @@ func (r *Request) fill(body io.Reader) error {
 			return malformed("the body could not be read")
 		}
 	}
+}
+
+// makeRoom doubles a full buffer, up to one byte more than a body may have, which
+// finds the end.
+func (r *Request) makeRoom() error {
+	if len(r.in) < cap(r.in) {
+		return nil
+	}
+	size := min(2*cap(r.in), maxBody+1)
+	if err := r.server.intake.take(r, size-cap(r.in)); err != nil {
+		return err
+	}
+	grown := make([]byte, len(r.in), size)
+	copy(grown, r.in)
+	r.in = grown
+	return nil
 }
 
 // hasType reports whether the one Content-Type is media, with any parameters:

@@ -38,6 +38,8 @@ type Request struct {
 	form     Form
 	checks   [usualChecks]exchange.Check // backs Token.Trail.Checks
 
+	intake        intakeState
+	counted       bool // by the intake
 	proved        bool // what was asked for has succeeded and shows a proof
 	idempotency   idempotencyState
 	countsFailure bool        // a failure counts against the address
@@ -66,8 +68,12 @@ type Caller struct {
 // usualChecks is the number of checks that an exchange seldom exceeds.
 const usualChecks = 24
 
+// usualBuffer is the size in bytes of the buffers of a request, which few exceed.
+// Larger ones are not kept.
+const usualBuffer = 4 << 10
+
 var requests = sync.Pool{New: func() any {
-	return &Request{in: make([]byte, 0, 4<<10), out: make([]byte, 0, 4<<10)}
+	return &Request{in: make([]byte, 0, usualBuffer), out: make([]byte, 0, usualBuffer)}
 }}
 
 func (s *Server) newRequest(w http.ResponseWriter, h *http.Request) *Request {
@@ -79,9 +85,12 @@ func (s *Server) newRequest(w http.ResponseWriter, h *http.Request) *Request {
 }
 
 // release returns the request to the pool without its content, which includes
-// tokens. A large one is dropped.
+// tokens. One with a large buffer is dropped.
 func (r *Request) release() {
-	if cap(r.in)+cap(r.out) > 32<<10 {
+	if r.counted {
+		r.server.intake.end(r)
+	}
+	if max(cap(r.in), cap(r.out)) > 2*usualBuffer {
 		return
 	}
 	clear(r.in)

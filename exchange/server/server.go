@@ -70,6 +70,10 @@ type Config struct {
 	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
 	// refused with 503. Bodies are read before, so that slow senders hold no place.
 	MaxInFlight, MaxQueued int
+	// MaxRequestMemory bounds the bytes that requests with a body take while they
+	// are read, wait or are worked on, default 128 MiB. The oldest whose body has not
+	// arrived makes room, with 503.
+	MaxRequestMemory int
 	// Ready returns the checks of /readyz. Their errors are not shown. Default: none.
 	Ready func(context.Context) []ReadyCheck
 	// Now is the clock. Default time.Now.
@@ -109,6 +113,7 @@ type Server struct {
 	preflight      cors.Middleware
 	preflightMeter *meter
 	gate           limit.Gate
+	intake         intake
 	metrics        *metrics
 	discovery      atomic.Pointer[document]
 	// assertionAudiences are our names that a client assertion may be for (RFC
@@ -126,6 +131,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.defaults()
 	s := &Server{cfg: cfg}
 	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued)
+	s.intake.most = cfg.MaxRequestMemory
 	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
 	}
@@ -150,6 +156,7 @@ func (cfg *Config) defaults() {
 	}
 	cfg.MaxInFlight = cmp.Or(max(cfg.MaxInFlight, 0), DefaultMaxInFlight)
 	cfg.MaxQueued = cmp.Or(max(cfg.MaxQueued, 0), 1024)
+	cfg.MaxRequestMemory = cmp.Or(max(cfg.MaxRequestMemory, 0), 128<<20)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []ReadyCheck { return nil }
 	}
@@ -193,5 +200,11 @@ func HTTPServer(h http.Handler) *http.Server {
 		IdleTimeout:                  2 * time.Minute,
 		MaxHeaderBytes:               16 << 10,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is refused like any other
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 100,
+			// What a client may send before an endpoint reads it.
+			MaxReceiveBufferPerStream:     64 << 10,
+			MaxReceiveBufferPerConnection: 256 << 10,
+		},
 	}
 }
