@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cambio/cmd/cambio/docs"
+	"cambio/cmd/cambio/serving"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +26,7 @@ func main() {
 	// A second signal ends the program at once. Within the first second it is
 	// ignored: timeout(1) and others signal the process and then its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
-	limitMemory(os.DirFS("/"), os.Getenv)
+	serving.LimitMemory(os.DirFS("/"), os.Getenv)
 	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ()}
 	code := c.main(ctx, os.Args[1:])
 	stop()

@@ -9,12 +9,14 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"cambio/cmd/cambio/manifest"
+	"cambio/cmd/cambio/serving"
 	"cambio/cmd/cambio/settings"
 	"cambio/exchange"
 	"cambio/exchange/admin"
@@ -165,6 +167,7 @@ func (a *app) ownFiles() []string {
 func (a *app) configure(c *server.Config) {
 	c.Limits = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
 	c.MaxInFlight = a.cfg.Limits.MaxInFlight
+	c.MaxRequestMemory = serving.RequestMemory(debug.SetMemoryLimit(-1))
 	c.TrustedProxies = a.cfg.TrustedProxies
 	c.Ready = a.ready
 }

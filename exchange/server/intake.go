@@ -22,7 +22,7 @@ type intake struct {
 	waiting list.List // of *Request whose body has not arrived, the oldest first
 }
 
-// intakeState is what a request has of the intake. The intake's lock guards it.
+// intakeState holds what the intake knows of a request; the intake's lock guards it.
 type intakeState struct {
 	taken   int           // bytes
 	waiting *list.Element // nil once the body has arrived

@@ -1,4 +1,6 @@
-package main
+// Package serving serves HTTP within what the machine gives a process: memory, and
+// open files for connections.
+package serving
 
 import (
 	"bufio"
@@ -18,9 +20,9 @@ import (
 // ends that growth where there is not that much memory.
 const gcPercent = 800
 
-// limitMemory sets Go's garbage collector for a server, as far as the environment
+// LimitMemory sets Go's garbage collector for a server, as far as the environment
 // variables GOGC and GOMEMLIMIT do not. It returns the memory limit in bytes.
-func limitMemory(root fs.FS, getenv func(string) string) int64 {
+func LimitMemory(root fs.FS, getenv func(string) string) int64 {
 	if getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
@@ -96,4 +98,10 @@ func ofMachine(root fs.FS) int64 {
 		}
 	}
 	return math.MaxInt64
+}
+
+// RequestMemory returns the share of the memory limit for requests: an eighth, within
+// 8 and 128 MiB.
+func RequestMemory(limit int64) int {
+	return int(min(max(limit/8, 8<<20), 128<<20))
 }

@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"runtime/debug"
@@ -58,11 +58,11 @@ func TestMemoryLimitOfTheEnvironmentStays(t *testing.T) {
 	root := fstest.MapFS{"proc/meminfo": {Data: []byte("MemTotal: 4194304 kB\n")}}
 	debug.SetMemoryLimit(1 << 40)
 	set := map[string]string{"GOMEMLIMIT": "1TiB", "GOGC": "100"}
-	if got := limitMemory(root, func(name string) string { return set[name] }); got != 1<<40 || debug.SetGCPercent(100) != 100 {
+	if got := LimitMemory(root, func(name string) string { return set[name] }); got != 1<<40 || debug.SetGCPercent(100) != 100 {
 		t.Errorf("the limit became %d", got)
 	}
 	clear(set)
-	if got := limitMemory(root, func(name string) string { return set[name] }); got != 2<<30 || debug.SetGCPercent(100) != gcPercent {
+	if got := LimitMemory(root, func(name string) string { return set[name] }); got != 2<<30 || debug.SetGCPercent(100) != gcPercent {
 		t.Errorf("the limit is %d", got)
 	}
 }
