@@ -73,6 +73,7 @@ const (
 	ReasonTooManyFailures                  Reason = "TOO_MANY_FAILURES"
 	ReasonOverloaded                       Reason = "OVERLOADED"
 	ReasonAuditUnavailable                 Reason = "AUDIT_UNAVAILABLE"
+	ReasonClockUnsteady                    Reason = "CLOCK_UNSTEADY"
 	ReasonStoreUnavailable                 Reason = "STORE_UNAVAILABLE"
 	ReasonInternal                         Reason = "INTERNAL"
 )
@@ -146,6 +147,7 @@ var responses = map[Reason]ErrorResponse{
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
 	ReasonAuditUnavailable:                 {TemporarilyUnavailable, 503, "decisions cannot be recorded now"},
+	ReasonClockUnsteady:                    {TemporarilyUnavailable, 503, "the server's clock cannot be trusted now"},
 	ReasonStoreUnavailable:                 {TemporarilyUnavailable, 503, "the store is temporarily unavailable"},
 	ReasonInternal:                         {ServerError, 500, "internal error"},
 }

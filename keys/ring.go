@@ -43,8 +43,11 @@ type Config struct {
 	// longest lifetime of a token, which is 60m, and the time that other nodes
 	// take to notice that it was retired. Default 90m.
 	RetireAfter time.Duration
-	Now         func() time.Time // nil means time.Now
-	Logger      *slog.Logger     // nil means slog.Default
+	// Steady reports whether the clock is trusted with the schedule, which Run then
+	// follows; Open does not. Nil means always.
+	Steady func() bool
+	Now    func() time.Time // nil means time.Now
+	Logger *slog.Logger     // nil means slog.Default
 }
 
 // schedule returns the Config's schedule with defaults.
@@ -86,6 +89,7 @@ type Ring struct {
 	secret   []byte // the root secret
 	data     sealer // for Seal and Unseal
 	now      func() time.Time
+	steady   func() bool // nil means always
 	logger   *slog.Logger
 
 	state atomic.Pointer[state]
@@ -94,7 +98,8 @@ type Ring struct {
 
 // Open reads the keys of a store, and creates them in one commit if it has none
 // yet; of several nodes that start at once on an empty store one creates them. It
-// also makes the transitions that became due while no server ran. It returns
+// also makes the transitions that became due while no server ran, unless Run does
+// that ([Config.Steady]). It returns
 // ErrWrongKEK, having changed nothing, if the store is sealed under another key,
 // and storage.ErrCorrupt if the right key does not open it.
 func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
@@ -105,7 +110,7 @@ func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening keys: %w", err)
 	}
-	r := &Ring{schedule: cfg.schedule(), engine: e, kek: kek, now: cfg.Now, logger: cfg.Logger}
+	r := &Ring{schedule: cfg.schedule(), engine: e, kek: kek, now: cfg.Now, steady: cfg.Steady, logger: cfg.Logger}
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -140,6 +145,9 @@ func (r *Ring) open(ctx context.Context, kek []byte) error {
 	}
 	if err := r.unlock(stored, kek); err != nil {
 		return err
+	}
+	if r.steady != nil {
+		return r.reread(ctx)
 	}
 	return r.Tick(ctx, r.now())
 }

@@ -52,20 +52,35 @@ func (r *Ring) Revoke(ctx context.Context, kid string, now time.Time) error {
 	return wrap("revoking signing key", err)
 }
 
-// Run ticks until ctx ends. It logs a tick that fails and keeps the keys in use.
+// Run ticks until ctx ends, at times when the clock is steady. It logs a tick that
+// fails and keeps the keys in use.
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
+		if err := r.followSchedule(ctx); err != nil && ctx.Err() == nil {
+			r.logger.ErrorContext(ctx, "cannot check the rotation of signing keys", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := r.Tick(ctx, r.now()); err != nil && ctx.Err() == nil {
-				r.logger.ErrorContext(ctx, "cannot check the rotation of signing keys", "error", err)
-			}
 		}
 	}
+}
+
+// followSchedule ticks. While the clock is not steady it only adopts the changes
+// of other nodes.
+func (r *Ring) followSchedule(ctx context.Context) error {
+	if r.steady == nil || r.steady() {
+		return r.Tick(ctx, r.now())
+	}
+	return wrap("reading signing keys", r.reread(ctx))
+}
+
+// reread adopts the stored keys, and completes them where one is missing.
+func (r *Ring) reread(ctx context.Context) error {
+	return r.update(ctx, r.now(), func(ring []member) ([]member, error) { return ring, nil })
 }
 
 // update reads, changes and commits the ring, again if another node changed it in

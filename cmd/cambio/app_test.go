@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"cambio/cmd/cambio/settings"
 )
@@ -73,26 +72,6 @@ func TestKeyEncryptionKeyIsNeverReplaced(t *testing.T) {
 			defer a.close()
 			if after := a.Keys.List(); after[0].ID != before[0].ID {
 				t.Error("the signing keys changed")
-			}
-		})
-	}
-}
-
-func TestClockJump(t *testing.T) {
-	at := clocks{wall: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), up: time.Hour}
-	for _, c := range []struct {
-		name         string
-		wall, passed time.Duration
-		want         time.Duration
-	}{
-		{"time passed", time.Minute, time.Minute, 0},
-		{"set forward", time.Hour, time.Minute, 59 * time.Minute},
-		{"set back", -time.Hour, time.Minute, -61 * time.Minute},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			now := clocks{wall: at.wall.Add(c.wall), up: at.up + c.passed}
-			if got := jump(at, now); got != c.want {
-				t.Errorf("got %v, want %v", got, c.want)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ was not understood, and nothing was tried.`, `  # try everything on this machine
 	flags.StringVar(&c.tokenFile, "admin-token-file", "", "`file` with the admin API's token (CAMBIO_ADMIN_TOKEN_FILE; default ./cambio.admin-token)")
 	flags.StringVarP(&c.output, "output", "o", "text", "`format`: text or json")
 	root.AddCommand(c.dev(), c.serve(), c.validate(), c.apply(), c.issuer(), c.client(), c.detailType(), c.invoice(),
-		c.user(), c.link(), c.unlink(), c.merge(), c.unmerge(), c.session(), c.key(), c.docs(), c.version())
+		c.user(), c.link(), c.unlink(), c.merge(), c.unmerge(), c.session(), c.key(), c.clock(), c.docs(), c.version())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	return root
 }

@@ -38,6 +38,8 @@ type Config struct {
 	Users    *users.Store
 	Sessions *session.Store
 	Keys     *keys.Ring
+	// ConfirmClock trusts the wall clock, and reports whether it was not trusted.
+	ConfirmClock func() bool
 	// Compile compiles an issuer for a preview. It registers nothing.
 	Compile func(exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem)
 	// Describe returns the keys of a compiled issuer, and fetches them if needed.
@@ -77,7 +79,7 @@ func newAPI(cfg Config) *api {
 // /openapi.json.
 func New(cfg Config) (http.Handler, error) {
 	if len(cfg.Token) < minToken || cfg.Registry == nil || cfg.Users == nil || cfg.Sessions == nil || cfg.Keys == nil ||
-		cfg.Compile == nil || cfg.Describe == nil || cfg.Audit == nil {
+		cfg.ConfirmClock == nil || cfg.Compile == nil || cfg.Describe == nil || cfg.Audit == nil {
 		return nil, errors.New("making the admin API: a required field of Config is missing, or Token is too short")
 	}
 	a := newAPI(cfg)

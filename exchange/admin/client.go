@@ -375,6 +375,11 @@ func (c *Client) RotateKeys(ctx context.Context) ([]SigningKey, error) {
 	return out.Keys, err
 }
 
+// ConfirmClock makes the server trust its wall clock at once.
+func (c *Client) ConfirmClock(ctx context.Context) error {
+	return c.post(ctx, path("clock:confirm"), nil)
+}
+
 // RevokeKey revokes a key: the tokens that it signed are invalid.
 func (c *Client) RevokeKey(ctx context.Context, id string) error {
 	return c.delete(ctx, path("keys", id))

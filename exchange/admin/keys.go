@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"net/http"
 
 	"cambio/exchange/audit"
 )
@@ -12,6 +13,7 @@ func (a *api) keys() {
 	})
 	handle(a, "rotateKeys", "POST /v1/keys:rotate", "Sign with the next key from now on", a.rotateKeys)
 	handleEmpty(a, "revokeKey", "DELETE /v1/keys/{id}", "Revoke a key; the tokens that it signed are invalid", a.revokeKey)
+	handleEmpty(a, "confirmClock", "POST /v1/clock:confirm", "Confirm that the wall clock is right", a.confirmClock)
 }
 
 func (a *api) signingKeys() keyList {
@@ -35,5 +37,13 @@ func (a *api) revokeKey(ctx context.Context, in *byID) error {
 		return missing(err, "key", in.ID)
 	}
 	a.note(ctx, audit.Event{Name: "admin.key.revoke", Key: in.ID})
+	return nil
+}
+
+func (a *api) confirmClock(ctx context.Context, _ *struct{}) error {
+	if !a.cfg.ConfirmClock() {
+		return refused(http.StatusConflict, "the clock is trusted already")
+	}
+	a.note(ctx, audit.Event{Name: "admin.clock.confirm"})
 	return nil
 }

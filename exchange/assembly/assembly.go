@@ -87,18 +87,25 @@ type Parts struct {
 	limits       *limit.Limiter
 	log          *slog.Logger
 	now          func() time.Time
+	clock        *clock
+	engine       storage.Engine
 }
 
 // New wires the parts. The caller closes them.
 func New(ctx context.Context, c Config) (_ *Parts, err error) {
 	c = c.withDefaults()
-	p := &Parts{log: c.Logger, now: c.Now}
+	p := &Parts{log: c.Logger, now: c.Now, engine: c.Engine}
 	defer func() {
 		if err != nil {
 			p.Close()
 		}
 	}()
+	c.Keys.Steady = func() bool { return p.clock.Steady() } // not called before Run
 	if p.Keys, err = keys.Open(ctx, c.Engine, c.Keys); err != nil {
+		return nil, err
+	}
+	table := storage.NewTable[lastSweep](c.Engine, "clock", p.Keys.Derive("records"))
+	if p.clock, err = newClock(ctx, table, c.Now, c.Metrics, c.reportClock); err != nil {
 		return nil, err
 	}
 	if err := p.openStores(ctx, c); err != nil {
@@ -133,15 +140,33 @@ func (c Config) withDefaults() Config {
 func (c Config) reporting() jwks.Options {
 	o := c.JWKS
 	o.Report = func(issuer string, err error) {
-		e := audit.Event{Time: c.Now(), Name: "issuer.keys", Issuer: issuer}
+		e := audit.Event{Name: "issuer.keys", Issuer: issuer}
 		if err != nil {
 			e.Reason, e.Err = exchange.ReasonIssuerUnavailable, err.Error()
 		}
-		if c.Audit != nil {
-			c.Audit.Write(&e)
-		}
+		c.note(e)
 	}
 	return o
+}
+
+// note writes an audit event of no request.
+func (c Config) note(e audit.Event) {
+	if c.Audit != nil {
+		e.Time = c.Now()
+		c.Audit.Write(&e)
+	}
+}
+
+// reportClock logs and audits what a clock found out.
+func (c Config) reportClock(event string, by time.Duration) {
+	if event == clockIsSteady {
+		c.Logger.Info("the wall clock is trusted again; expired records are deleted, and keys rotated")
+		c.note(audit.Event{Name: event})
+		return
+	}
+	c.Logger.Error("the wall clock cannot be trusted; nothing is deleted and no key rotated until it has been steady for an hour, or you confirm it: cambio clock confirm",
+		"event", event, "by", by.Round(time.Second))
+	c.note(audit.Event{Name: event, Reason: exchange.ReasonClockUnsteady, Err: "by " + by.Round(time.Second).String()})
 }
 
 // openStores opens the tables. The keys of their MACs are derived by name: another
@@ -157,7 +182,7 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
 	p.Users = users.New(c.Engine, records)
-	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer, Grace: p.grace})
+	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer, Grace: p.grace, Ahead: p.clock.Ahead})
 	p.replays = replay.New(c.Engine, records)
 	p.KeyLogins = keylogin.New(c.Engine, keylogin.Config{
 		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.replays, Users: p.Users,
@@ -207,6 +232,7 @@ func (p *Parts) wireServer(c Config) error {
 	if c.Server != nil {
 		c.Server(&cfg)
 	}
+	p.addClock(&cfg)
 	var err error
 	if p.Server, err = server.New(cfg); err != nil {
 		return err
@@ -216,12 +242,28 @@ func (p *Parts) wireServer(c Config) error {
 	return nil
 }
 
+// addClock lets /readyz say that the clock is not trusted. The server is ready all
+// the same.
+func (p *Parts) addClock(c *server.Config) {
+	others := c.Ready
+	c.Ready = func(ctx context.Context) (checks []server.ReadyCheck) {
+		if others != nil {
+			checks = others(ctx)
+		}
+		check := server.ReadyCheck{Name: "clock", Warning: true}
+		if !p.clock.Steady() {
+			check.Err = errUnsteady
+		}
+		return append(checks, check)
+	}
+}
+
 func (p *Parts) wireAdmin(c Config) error {
 	if c.Admin == nil {
 		return nil
 	}
 	cfg := admin.Config{
-		Registry: p.Registry, Users: p.Users, Sessions: p.Sessions, Keys: p.Keys, Invoices: p.Invoices,
+		Registry: p.Registry, Users: p.Users, Sessions: p.Sessions, Keys: p.Keys, Invoices: p.Invoices, ConfirmClock: p.clock.Confirm,
 		Compile: subject.CompileIssuer(c.JWKS), Describe: describe,
 		Metrics: promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}),
 		Audit:   c.Audit, Logger: c.Logger, Now: c.Now,
@@ -264,19 +306,23 @@ func (p *Parts) Run(ctx context.Context) {
 	var tasks sync.WaitGroup
 	tasks.Go(func() { p.Keys.Run(ctx) })
 	tasks.Go(func() { p.warm(ctx) })
-	tasks.Go(func() {
-		ticker := time.NewTicker(sweepEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				p.sweep(ctx, p.now())
-			}
-		}
-	})
+	tasks.Go(func() { every(ctx, clockEvery, func() { p.clock.Check() }) })
+	tasks.Go(func() { every(ctx, sweepEvery, func() { p.sweep(ctx, p.now()) }) })
 	tasks.Wait()
+}
+
+// every calls do at an interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
 }
 
 // Close stores the last uses of secrets and stops what New started. Losing the
@@ -306,10 +352,15 @@ func (p *Parts) warm(ctx context.Context) {
 	}
 }
 
-// sweep deletes expired records, and stores the last uses of secrets.
+// sweep stores the last uses of secrets and, while the clock is steady, deletes
+// expired records.
 func (p *Parts) sweep(ctx context.Context, now time.Time) {
 	p.limits.Sweep(now)
 	p.report(ctx, p.Registry.FlushUses(ctx))
+	if !p.clock.Check() {
+		return
+	}
+	p.report(ctx, p.clock.swept(ctx, p.engine))
 	_, err := p.Sessions.Sweep(ctx, now)
 	p.report(ctx, err)
 	for _, sweep := range []func(ctx context.Context, now time.Time, batch int) (int, error){

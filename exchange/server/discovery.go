@@ -120,15 +120,18 @@ func (s *Server) live(r *Request) error {
 func (s *Server) ready(r *Request) error {
 	checks := s.cfg.Ready(r.Context())
 	if s.draining.Load() {
-		checks = append(checks, ReadyCheck{"serving", errors.New("the server is stopping")})
+		checks = append(checks, ReadyCheck{Name: "serving", Err: errors.New("the server is stopping")})
 	}
 	verbose := r.http.URL.Query().Has("verbose")
 	good := true
 	for _, check := range checks {
-		good = good && check.Err == nil
+		good = good && (check.Err == nil || check.Warning)
 		if verbose {
 			mark := "[+] "
-			if check.Err != nil {
+			switch {
+			case check.Err != nil && check.Warning:
+				mark = "[!] "
+			case check.Err != nil:
 				mark = "[-] "
 			}
 			r.out = append(r.out, mark+exchange.Clip(check.Name)+"\n"...)

@@ -85,8 +85,9 @@ const DefaultMaxInFlight = 1024
 
 // ReadyCheck is the state of one part of the server.
 type ReadyCheck struct {
-	Name string
-	Err  error
+	Name    string
+	Err     error
+	Warning bool // the server is ready in spite of Err
 }
 
 // Clients are the registered clients; a registry's snapshot is one.

@@ -255,11 +255,11 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: %d %q", path, a.status, a.text)
 		}
 	}
-	if a := p.do("GET", "/readyz?verbose", ""); a.text != "[+] store\nok\n" {
+	if a := p.do("GET", "/readyz?verbose", ""); a.text != "[+] store\n[+] clock\nok\n" {
 		t.Errorf("%q", a.text)
 	}
 	broken = true
-	if a := p.do("GET", "/readyz?verbose", ""); a.status != 503 || a.text != "[-] store\nnot ready\n" {
+	if a := p.do("GET", "/readyz?verbose", ""); a.status != 503 || a.text != "[-] store\n[+] clock\nnot ready\n" {
 		t.Errorf("%d %q", a.status, a.text)
 	}
 	if a := p.do("GET", "/livez", ""); a.status != 200 {

@@ -186,26 +186,32 @@ func (s *Store) checkActive(ctx context.Context, r *record, now time.Time) error
 	if err := s.checkRevocations(ctx, creationOf(&r.Session)); err != nil {
 		return err
 	}
-	if !now.Before(r.expires()) {
-		return expiredError("session %s: last refresh %s, end %s", r.Session.ID, r.Rotation.Rotated, r.Session.NotAfter)
+	if at := r.expires(); !now.Before(at) {
+		return s.expiredError(at, now, "session %s: last refresh %s, end %s", r.Session.ID, r.Rotation.Rotated, r.Session.NotAfter)
 	}
 	return nil
 }
 
-func expiredError(format string, args ...any) error {
-	return exchange.Refuse(exchange.ReasonRefreshTokenExpired, fmt.Errorf(format, args...))
+// expiredError refuses a session that expired at a time. If it expired only by a
+// clock that may be ahead, the refusal is temporary: the client keeps the session.
+func (s *Store) expiredError(at, now time.Time, format string, args ...any) error {
+	reason := exchange.ReasonRefreshTokenExpired
+	if by := s.ahead(); by > 0 && now.Add(-by).Before(at) {
+		reason = exchange.ReasonClockUnsteady
+	}
+	return exchange.Refuse(reason, fmt.Errorf(format, args...))
 }
 
 // fit limits t to the session. idle is today's: a session that was idle for
 // longer than is allowed now has expired, whatever was allowed then.
 func (s *Store) fit(t *exchange.AccessToken, r *record, idle time.Duration, now time.Time) error {
-	if !now.Before(r.Rotation.Rotated.Add(idle)) {
-		return expiredError("session %s: idle since %s, allowed %s", r.Session.ID, r.Rotation.Rotated, idle)
+	if at := r.Rotation.Rotated.Add(idle); !now.Before(at) {
+		return s.expiredError(at, now, "session %s: idle since %s, allowed %s", r.Session.ID, r.Rotation.Rotated, idle)
 	}
 	t.Session, t.Origin, t.ID, t.IssuedAt = r.Session.ID, exchange.Origin{}, "", now
 	t.Expires = exchange.Earlier(t.Expires, r.Session.NotAfter)
 	if expired(t) {
-		return expiredError("session %s: its access token would end at %s", r.Session.ID, t.Expires)
+		return s.expiredError(t.Expires, now, "session %s: its access token would end at %s", r.Session.ID, t.Expires)
 	}
 	return nil
 }

@@ -239,6 +239,32 @@ func TestTokenAheadOfTheStoreIsInvalid(t *testing.T) {
 	}
 }
 
+// A session that expired only by a clock that may be ahead is refused for now.
+func TestExpiryByUntrustedClockIsTemporary(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		name         string
+		after, ahead time.Duration
+		want         exchange.Reason
+	}{
+		{"expired by a clock that may be ahead", 30*day + time.Hour, 2 * time.Hour, exchange.ReasonClockUnsteady},
+		{"expired by any clock", 30*day + time.Hour, time.Hour, exchange.ReasonRefreshTokenExpired},
+		{"expired by a trusted clock", 30*day + time.Hour, 0, exchange.ReasonRefreshTokenExpired},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			_, tokens := w.start(start)
+			w.ahead = tt.ahead
+			if _, err := w.refresh(tokens.RefreshToken, start.Add(tt.after)); reason(t, err) != tt.want {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if _, err := w.refresh(tokens.RefreshToken, start.Add(time.Hour)); err != nil {
+				t.Errorf("by the right clock: %v", err)
+			}
+		})
+	}
+}
+
 func TestSessionExpiresByIdleTimeAndRules(t *testing.T) {
 	const hour, day = time.Hour, 24 * time.Hour
 	tests := []struct {

@@ -20,12 +20,16 @@ type Config struct {
 	// Grace returns how long a spent refresh token of a client yields its unused
 	// successor again; [exchange.Client.Grace]. Default: exchange.DefaultGrace.
 	Grace func(client string) time.Duration
+	// Ahead returns how far the clock may be ahead of the right time. What has
+	// expired by no more is refused for now. Default 0.
+	Ahead func() time.Duration
 }
 
 // Store holds the sessions of a storage engine. It is safe for concurrent use.
 type Store struct {
 	issuer string
 	grace  func(client string) time.Duration
+	ahead  func() time.Duration
 	ring   *keys.Ring
 	mac    []byte // key of refresh tokens
 
@@ -41,10 +45,13 @@ type Store struct {
 func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 	records := r.Derive("records")
 	s := &Store{
-		issuer: cfg.Issuer, grace: cfg.Grace, ring: r, mac: r.Derive("refresh tokens"), engine: e,
+		issuer: cfg.Issuer, grace: cfg.Grace, ahead: cfg.Ahead, ring: r, mac: r.Derive("refresh tokens"), engine: e,
 		sessions:      storage.NewTable[record](e, "sessions", records),
 		revocations:   storage.NewTable[revocation](e, "marks", records),
 		revokedTokens: storage.NewTable[struct{}](e, "revoked", records),
+	}
+	if s.ahead == nil {
+		s.ahead = func() time.Duration { return 0 }
 	}
 	if s.grace == nil {
 		s.grace = func(string) time.Duration { return exchange.DefaultGrace }

@@ -31,6 +31,7 @@ type world struct {
 	commits atomic.Int64             // that succeeded
 	graces  map[string]time.Duration // of clients; others have the default
 	close   func() error
+	ahead   time.Duration // how far the clock may be ahead
 }
 
 // counting counts the commits that succeed.
@@ -72,6 +73,7 @@ func (w *world) open() {
 	w.Store = New(counting{e, &w.commits}, ring, Config{
 		Issuer: issuer,
 		Grace:  func(client string) time.Duration { return cmp.Or(w.graces[client], exchange.DefaultGrace) },
+		Ahead:  func() time.Duration { return w.ahead },
 	})
 }
 
