@@ -208,6 +208,52 @@ func TestRunRotatesOnSchedule(t *testing.T) {
 	})
 }
 
+// While the clock is not steady no key is rotated or removed, at a start neither;
+// what another node changed is adopted.
+func TestUnsteadyClockRotatesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := openStore(t)
+		var steady atomic.Bool
+		cfg := Config{KEK: kek, RotateEvery: 6 * time.Hour, PublishAhead: time.Hour, Logger: config().Logger}
+		other, err := Open(t.Context(), e, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * 24 * time.Hour)
+		cfg.Steady = steady.Load
+		r, err := Open(t.Context(), e, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { r.Run(ctx) })
+		first := other.List()[0].ID
+		time.Sleep(2 * tickEvery)
+		synctest.Wait()
+		if r.List()[0].ID != first {
+			t.Error("rotated by a clock that is not steady")
+		}
+		if err := other.Rotate(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * tickEvery)
+		synctest.Wait()
+		if got, want := r.List()[0].ID, other.List()[0].ID; got != want || got == first {
+			t.Errorf("active is %s, want %s, which an operator activated", got, want)
+		}
+		steady.Store(true)
+		time.Sleep(7 * time.Hour)
+		synctest.Wait()
+		if r.List()[0].ID == other.List()[0].ID {
+			t.Error("not rotated by a steady clock")
+		}
+		stop()
+		wg.Wait()
+		e.Close()
+	})
+}
+
 func TestNodesAdoptRotations(t *testing.T) {
 	e := openStore(t)
 	a, b := open(t, e), open(t, e)
