@@ -67,7 +67,11 @@ func (s *Store) newCode(ctx context.Context, row storage.Row[login], address str
 	case v.Codes >= maxCodes:
 		return Code{}, &exchange.Error{Reason: exchange.ReasonMailTooSoon, Description: "too many codes for this request; make another", Err: errors.New("the request has reached its limit of codes")}
 	}
-	counted, err := s.limits.countCode(ctx, address, now)
+	from, err := s.requester(ctx, &v, address, now)
+	if err != nil {
+		return Code{}, err
+	}
+	counted, err := s.limits.countCode(ctx, address, from, now)
 	if err != nil {
 		return Code{}, err
 	}
@@ -81,6 +85,20 @@ func (s *Store) newCode(ctx context.Context, row storage.Row[login], address str
 		ID: fmt.Sprintf("%s.%d.%s", row.Key, v.Codes, secret), Code: code, Address: address,
 		Expires: v.Code.Expires, ResendAfter: now.Add(spacing).UTC(), key: row.Key, n: v.Codes, at: now,
 	}, nil
+}
+
+// requester returns the login as limits count it. It reads the same for every
+// address.
+func (s *Store) requester(ctx context.Context, v *login, address string, now time.Time) (requester, error) {
+	user, err := s.user(ctx, exchange.Namespace(exchange.TypeOTP, v.Client), address, now)
+	if err != nil {
+		return requester{}, err
+	}
+	ofKey, err := s.user(ctx, exchange.Namespace(exchange.TypeOneTimeToken, v.Client), v.Key, now)
+	if err != nil {
+		return requester{}, err
+	}
+	return requester{client: v.Client, linked: user != "", ofUser: user != "" && user == ofKey}, nil
 }
 
 // CancelCode invalidates a code that could not be sent. It does not count against
@@ -197,13 +215,9 @@ func (s *Store) countAttempt(ctx context.Context, row storage.Row[login], now ti
 	if !code.Expires.After(now) || code.Tries >= maxAttempts {
 		return invalid("the code has expired, or was attempted too often")
 	}
-	writes, err := s.limits.countAttempt(ctx, code.Address, now)
-	if err != nil {
-		return err
-	}
 	code.Tries++
 	v.Code = &code
-	return s.replace(ctx, row, v, writes)
+	return s.replace(ctx, row, v, nil)
 }
 
 // Verified is the result of verifying a one-time token or a mailed code.

@@ -1,6 +1,7 @@
 package keylogin
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -207,28 +208,120 @@ func TestConcurrentCodesAreLimited(t *testing.T) {
 	}
 }
 
-// Attempts at all codes of a mailbox count together.
-func TestAttemptsCountForTheMailbox(t *testing.T) {
+// A stranger's wrong answers use up the attempts of the stranger's own login: the
+// mailbox's owner is sent a code, and verifies it, as if there had been none.
+func TestStrangersAnswersAreTheirOwn(t *testing.T) {
 	d := newFixture(t)
-	at, failures := now, 0
-	for range 3 {
-		c := d.mailed(d.opened(d.request("k")), alice, at)
-		for range 4 {
+	at := now
+	for range 2 {
+		c := d.mailed(d.opened(d.request("stranger")), alice, at)
+		for range 5 {
 			_, err := d.verify(c, wrong(c.Code), at)
-			if exchange.AsError(err).Reason == exchange.ReasonCodeWrong {
-				failures++
+			d.refused(err, exchange.ReasonCodeWrong)
+		}
+		_, err := d.verify(c, c.Code, at)
+		d.refused(err, exchange.ReasonChallengeInvalid)
+		at = at.Add(30 * time.Second)
+	}
+	c := d.mailed(d.opened(d.request("k")), alice, at)
+	for range 4 {
+		_, err := d.verify(c, wrong(c.Code), at)
+		d.refused(err, exchange.ReasonCodeWrong)
+	}
+	if p, err := d.verify(c, c.Code, at); err != nil || p.Address != alice {
+		t.Errorf("the owner verifies %+v, %v", p, err)
+	}
+}
+
+// Beyond the codes of an hour there is one more for a login whose auth key is linked
+// to the mailbox's user, and one for a client that has the mailbox linked and sent
+// none of the others.
+func TestMailboxesHaveReserves(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		links map[[2]string]string // namespace and ID → user; the ID of an auth key is its key
+		by    string               // the client that sent five codes
+		key   string               // of the further logins, which partner opens
+		more  int                  // codes that it gets
+	}{
+		{"no user", nil, "partner", "k", 0},
+		{"the mailbox's user, by its key", map[[2]string]string{{"mail:partner", alice}: "u1", {"key:partner", "k"}: "u1"}, "partner", "k", 1},
+		{"the same, after another client", map[[2]string]string{{"mail:partner", alice}: "u1", {"key:partner", "k"}: "u1"}, "second", "k", 1},
+		{"by the key of another user", map[[2]string]string{{"mail:partner", alice}: "u1", {"key:partner", "k"}: "u2"}, "partner", "k", 0},
+		{"by a new key", map[[2]string]string{{"mail:partner", alice}: "u1"}, "partner", "k", 0},
+		{"by a new key, after another client", map[[2]string]string{{"mail:partner", alice}: "u1"}, "second", "k", 1},
+		{"of another mailbox", map[[2]string]string{{"mail:partner", bob}: "u1", {"key:partner", "k"}: "u1"}, "partner", "k", 0},
+		{"linked at another client", map[[2]string]string{{"mail:second", alice}: "u1", {"key:second", "k"}: "u1"}, "second", "k", 0},
+		{"a key without its mailbox", map[[2]string]string{{"key:partner", "k"}: "u1"}, "partner", "k", 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			d := newFixture(t)
+			for id, user := range row.links {
+				if client, isKey := strings.CutPrefix(id[0], "key:"); isKey {
+					id[1] = d.Subject(client, id[1])
+				}
+				d.users.users[id] = user
 			}
+			at := now
+			send := func(client *exchange.Client, key string) error {
+				req := d.request(key)
+				req.Client = client
+				o, err := d.Open(ctx, req, at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = d.reopened().NewCode(ctx, client, o.ID, alice, at)
+				at = at.Add(30 * time.Second)
+				return err
+			}
+			flooding := map[string]*exchange.Client{"partner": d.partner, "second": d.second}[row.by]
+			for range 5 {
+				if err := send(flooding, "stranger"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d.refused(send(flooding, "stranger"), exchange.ReasonMailTooSoon)
+			for i := range 3 {
+				err := send(d.partner, row.key)
+				if i < row.more && err != nil {
+					t.Errorf("code %d of the reserve: %v", i+1, err)
+				} else if i >= row.more {
+					d.refused(err, exchange.ReasonMailTooSoon)
+				}
+			}
+			d.refused(send(flooding, "stranger"), exchange.ReasonMailTooSoon)
+			at = at.Add(time.Hour)
+			if err := send(flooding, "stranger"); err != nil {
+				t.Errorf("an hour later: %v", err)
+			}
+		})
+	}
+}
+
+// A reserve is not used within the time between two codes, and not by a code that
+// could not be sent.
+func TestReserveIsUsedByACode(t *testing.T) {
+	d := newFixture(t)
+	d.users.users[[2]string{"mail:partner", alice}] = "u1"
+	d.users.users[[2]string{"key:partner", d.Subject("partner", "k")}] = "u1"
+	at := now
+	for range 5 {
+		d.mailed(d.opened(d.request("stranger")), alice, at)
+		at = at.Add(30 * time.Second)
+	}
+	_, err := d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, alice, at.Add(-time.Second))
+	d.refused(err, exchange.ReasonMailTooSoon)
+	if wait := exchange.AsError(err).RetryAfter; wait != time.Second {
+		t.Errorf("wait %s", wait)
+	}
+	for range 2 {
+		if err := d.CancelCode(ctx, d.mailed(d.opened(d.request("k")), alice, at), at); err != nil {
+			t.Fatal(err)
 		}
 		at = at.Add(30 * time.Second)
-		if failures == 10 {
-			_, err := d.verify(c, c.Code, at)
-			d.refused(err, exchange.ReasonMailTooSoon)
-		}
 	}
-	if failures != 10 {
-		t.Errorf("%d attempts in an hour, want 10", failures)
-	}
-	_, err := d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, alice, at)
+	d.mailed(d.opened(d.request("k")), alice, at)
+	_, err = d.NewCode(ctx, d.partner, d.opened(d.request("k")).ID, alice, at.Add(30*time.Second))
 	d.refused(err, exchange.ReasonMailTooSoon)
 }
 

@@ -3,6 +3,7 @@ package keylogin
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,18 +12,27 @@ import (
 	"cambio/storage"
 )
 
-// Limits of one mailbox, across codes, logins and clients.
+// Limits of one mailbox, across logins and clients.
 const (
-	window            = time.Hour
-	spacing           = 30 * time.Second // between two codes
-	maxWindowCodes    = 5
-	maxWindowAttempts = 10 // successful ones too
+	window         = time.Hour
+	spacing        = 30 * time.Second // between two codes
+	maxWindowCodes = 5
 )
 
-// limits counts codes and attempts of each mailbox. Keys begin with an hour, so
-// that the table is swept from its start. An event is written to the records of
-// its hour and of the next, so an hour's record has all events of the window
-// that ends in it, and two concurrent events around the full hour conflict.
+// limits counts codes of each mailbox. Wrong answers count for the login alone, so
+// that a stranger's do not keep the mailbox's user out; that codes are few bounds
+// how many answers can be tried.
+//
+// A stranger can still request all codes of an hour. Two reserves remain for a login
+// that is known to be of the mailbox's user: one if its auth key is linked to that
+// user, and one if its client has the mailbox linked and requested none of the
+// codes. Without the second condition any of a client's users could tell by a sixth
+// request whether the mailbox has a user.
+//
+// Keys begin with an hour, so that the table is swept from its start. An event is
+// written to the records of its hour and of the next, so an hour's record has all
+// events of the window that ends in it, and two concurrent events around the full
+// hour conflict.
 type limits struct {
 	table storage.Table[hour]
 	name  func(address string) string // MAC
@@ -32,31 +42,55 @@ type limits struct {
 type hour struct {
 	Sent  []int64 `json:"sent,omitempty"`  // codes
 	Asked int64   `json:"asked,omitempty"` // the last code that was requested, sent or not
-	Tries []int64 `json:"tries,omitempty"` // attempts
+	// Clients is client → its last code; Reserved the last one of a linked auth key
+	// beyond the limit.
+	Clients  map[string]int64 `json:"clients,omitempty"`
+	Reserved int64            `json:"reserved,omitempty"`
+}
+
+// requester is the login for which a code is requested.
+type requester struct {
+	client string
+	linked bool // the client has the mailbox linked to a user
+	ofUser bool // the login's auth key is linked to the same user
 }
 
 // countCode returns writes that count a code for an address, or refuses as
 // exchange.ReasonMailTooSoon.
-func (l limits) countCode(ctx context.Context, address string, now time.Time) ([]storage.Write, error) {
+func (l limits) countCode(ctx context.Context, address string, from requester, now time.Time) ([]storage.Write, error) {
+	at := now.UnixMilli()
+	reserved := false // the code is of the reserve of a linked auth key
 	return l.count(ctx, address, now, func(h *hour) time.Duration {
-		wait := time.UnixMilli(h.Asked).Add(spacing).Sub(now)
-		return max(wait, untilBelow(h.Sent, maxWindowCodes, now), untilBelow(h.Tries, maxWindowAttempts, now))
-	}, func(h *hour) { h.Sent, h.Asked = append(h.Sent, now.UnixMilli()), now.UnixMilli() })
-}
-
-// countAttempt is countCode for an attempt.
-func (l limits) countAttempt(ctx context.Context, address string, now time.Time) ([]storage.Write, error) {
-	return l.count(ctx, address, now,
-		func(h *hour) time.Duration { return untilBelow(h.Tries, maxWindowAttempts, now) },
-		func(h *hour) { h.Tries = append(h.Tries, now.UnixMilli()) })
+		wait := untilBelow(h.Sent, maxWindowCodes, now)
+		_, asked := h.Clients[from.client]
+		reserved = reserved || wait > 0 && from.ofUser && h.Reserved == 0
+		if reserved || from.linked && !asked {
+			wait = 0
+		}
+		return max(wait, time.UnixMilli(h.Asked).Add(spacing).Sub(now))
+	}, func(h *hour) {
+		h.Sent, h.Asked = append(h.Sent, at), at
+		if reserved {
+			h.Reserved = at
+		}
+		if h.Clients == nil {
+			h.Clients = map[string]int64{}
+		}
+		h.Clients[from.client] = at
+	})
 }
 
 // uncountCode returns writes that remove a code counted at a time, because it was
 // not sent. The spacing to the next code remains.
 func (l limits) uncountCode(ctx context.Context, address string, at, now time.Time) ([]storage.Write, error) {
+	sent := at.UnixMilli()
 	return l.count(ctx, address, now, func(*hour) time.Duration { return 0 }, func(h *hour) {
-		if i := slices.Index(h.Sent, at.UnixMilli()); i >= 0 {
+		if i := slices.Index(h.Sent, sent); i >= 0 {
 			h.Sent = slices.Delete(h.Sent, i, i+1)
+		}
+		maps.DeleteFunc(h.Clients, func(_ string, last int64) bool { return last == sent })
+		if h.Reserved == sent {
+			h.Reserved = 0
 		}
 	})
 }
@@ -94,7 +128,11 @@ func (l limits) count(ctx context.Context, address string, now time.Time, wait f
 // dropOld drops what is older than a window.
 func (h *hour) dropOld(now time.Time) {
 	old := func(at int64) bool { return !time.UnixMilli(at).Add(window).After(now) }
-	h.Sent, h.Tries = slices.DeleteFunc(h.Sent, old), slices.DeleteFunc(h.Tries, old)
+	h.Sent = slices.DeleteFunc(h.Sent, old)
+	maps.DeleteFunc(h.Clients, func(_ string, last int64) bool { return old(last) })
+	if old(h.Reserved) {
+		h.Reserved = 0
+	}
 }
 
 // untilBelow returns the time until fewer than most of times are in the window.

@@ -136,6 +136,32 @@ func TestAddressesAreIndistinguishable(t *testing.T) {
 	}
 }
 
+// A stranger who requests all codes for a mailbox and answers them wrongly does not
+// keep its user out, nor learns whether it has one.
+func TestStrangersDoNotLockMailboxes(t *testing.T) {
+	p := newPartners(t)
+	alice := p.login("key-1", "alice@example.com")
+	p.pass(time.Hour)
+	for range 5 {
+		id, code := p.mailed("stranger", "alice@example.com")
+		for range 5 {
+			p.want(p.answer(id, wrongCode(code), ""), 400, exchange.ReasonCodeWrong)
+		}
+		p.want(p.answer(id, code, ""), 400, exchange.ReasonChallengeInvalid)
+		p.pass(30 * time.Second)
+	}
+	stranger := p.send(p.opened("stranger", false, "").str("requestId"), "alice@example.com")
+	p.want(stranger, 429, exchange.ReasonMailTooSoon)
+	id, code := p.mailed("key-1", "alice@example.com")
+	in := p.answer(id, code, "")
+	if p.want(in, 200, ""); userOf(in)["id"] != alice["id"] {
+		t.Errorf("logged in as %v, not %v", userOf(in), alice)
+	}
+	p.pass(30 * time.Second)
+	p.want(p.send(p.opened("key-1", false, "").str("requestId"), "alice@example.com"), 429, exchange.ReasonMailTooSoon)
+	p.want(p.send(p.opened("stranger", false, "").str("requestId"), "alice@example.com"), 429, exchange.ReasonMailTooSoon)
+}
+
 func TestMailRequests(t *testing.T) {
 	p := newPartners(t)
 	id := p.opened("k", false, "").str("requestId")
