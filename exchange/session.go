@@ -58,7 +58,27 @@ type AccessToken struct {
 	// Origin is set only in tokens without a session, so that revocations of an
 	// issuer, a key or a link apply to them too.
 	Origin Origin
-	Extra  map[string]any // mapped claims
+	// Order is how many revocations had been committed before the decision that it
+	// comes from began, 0 if its session has that.
+	Order uint64
+	// Parents are the access tokens of this server that it was exchanged from, the
+	// first of them first. It is revoked with each of them.
+	Parents []ParentToken
+	Extra   map[string]any // mapped claims
+}
+
+// ParentToken names an access token that another one was exchanged for, as that one
+// carries it.
+type ParentToken struct {
+	ID      string `json:"jti"`
+	Expires int64  `json:"exp"`
+	Client  string `json:"client_id"`
+	Order   uint64 `json:"seq,omitempty"`
+}
+
+// AsParent returns what tokens that t is exchanged for remember of it.
+func (t *AccessToken) AsParent() ParentToken {
+	return ParentToken{ID: t.ID, Expires: t.Expires.Unix(), Client: t.Client, Order: t.Order}
 }
 
 // Origin identifies the login that led to an access token or a session.
@@ -76,12 +96,14 @@ type Tokens struct {
 	Repeated     bool // a refresh issued RefreshToken before, and it is unused
 }
 
-// Revocation revokes everything of a kind that was created at or before a time:
-// the sessions of a user, a client, an issuer, an issuer's key or a link.
+// Revocation revokes everything of a kind that exists when it is committed: the
+// sessions of a user, a client, an issuer, an issuer's key or a link.
 type Revocation struct {
 	Kind RevocationKind `json:"kind"`
 	ID   string         `json:"id"`
-	Time time.Time      `json:"time"`
+	// Time is for operators. What is revoked does not follow from it: clocks are set
+	// back.
+	Time time.Time `json:"time"`
 }
 
 // RevocationKind is the kind of thing that a Revocation is about.

@@ -81,20 +81,27 @@ func missingSubject(err error, s SubjectName) error {
 }
 
 // revoking commits revocations together with a change. A concurrent exchange that
-// read its user before that commit and responded after it has a session that is
-// younger than the revocations, so they are then moved to a later time.
+// read its user before that commit began before it, so that its session is revoked;
+// one that read a registration before it was replaced in memory may have begun
+// after, so the revocations are then committed once more.
 func (a *api) revoking(ctx context.Context, change func([]storage.Write) error, list ...exchange.Revocation) error {
-	writes, err := a.revocationWrites(ctx, list)
-	if err == nil {
-		err = change(writes)
-	}
+	err := storage.Retry(ctx, attempts, func() error { // another revocation may be faster
+		writes, err := a.revocationWrites(ctx, list)
+		if err != nil {
+			return err
+		}
+		return change(writes)
+	})
 	if err == nil {
 		a.revokeAgain(ctx, list)
 	}
 	return err
 }
 
-// revokeAgain moves revocations to now. The change is committed already, so a
+// attempts is how often a change with revocations is tried.
+const attempts = 16
+
+// revokeAgain commits revocations once more. The change is committed already, so a
 // failure is only logged.
 func (a *api) revokeAgain(ctx context.Context, list []exchange.Revocation) {
 	now := a.now()
@@ -107,17 +114,11 @@ func (a *api) revokeAgain(ctx context.Context, list []exchange.Revocation) {
 }
 
 func (a *api) revocationWrites(ctx context.Context, list []exchange.Revocation) ([]storage.Write, error) {
-	var writes []storage.Write
 	now := a.now()
-	for _, r := range list {
-		r.Time = now
-		w, err := a.cfg.Sessions.RevocationWrite(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		writes = append(writes, w)
+	for i := range list {
+		list[i].Time = now
 	}
-	return writes, nil
+	return a.cfg.Sessions.Revocations(ctx, list...)
 }
 
 // revocations returns the revocations of what came from the issuers, clients and

@@ -226,12 +226,17 @@ func (a *api) missingSide(ctx context.Context, err error, r MergeRequest) error 
 // the user that the merge led to.
 func (a *api) unmerge(ctx context.Context, in *byID) (Unmerged, error) {
 	var list []exchange.Revocation
-	done, err := a.cfg.Users.Unmerge(ctx, in.ID, a.now(), func(links []exchange.Link) ([]storage.Write, error) {
+	also := func(links []exchange.Link) ([]storage.Write, error) {
 		list = nil
 		for _, l := range links {
 			list = append(list, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(l.Issuer, l.Subject)})
 		}
 		return a.revocationWrites(ctx, list)
+	}
+	var done Unmerged
+	err := storage.Retry(ctx, attempts, func() (err error) {
+		done, err = a.cfg.Users.Unmerge(ctx, in.ID, a.now(), also)
+		return err
 	})
 	if err != nil {
 		return Unmerged{}, missing(err, "merge", in.ID)

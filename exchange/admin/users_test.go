@@ -193,13 +193,12 @@ func TestNoSessionSurvivesAConcurrentChange(t *testing.T) {
 			f := setup(t)
 			f.apply(t, manifest())
 			alice, bob := f.login(t, "alice"), f.login(t, "bob")
-			f.step = time.Second // each time the API reads its clock
-			before := f.now
+			order, err := f.sessions.Order(t.Context()) // an exchange begins
+			must(t, err)
 			must(t, do(f, alice, bob))
-			f.step = 0
-			at := before.Add(1500 * time.Millisecond) // after its first reading, before its last
+			at := f.now
 			s := exchange.Session{User: alice.user, Client: "shop", Issuer: "google", Subject: "alice", Audience: []string{"x"}, NotAfter: at.Add(time.Hour)}
-			token := &exchange.AccessToken{User: alice.user, Client: "shop", Audience: s.Audience, Expires: at.Add(time.Hour)}
+			token := &exchange.AccessToken{User: alice.user, Client: "shop", Audience: s.Audience, Expires: at.Add(time.Hour), Order: order}
 			tokens, err := f.sessions.Create(t.Context(), &s, token, time.Hour, true, at)
 			must(t, err)
 			if in, err := f.sessions.Introspect(t.Context(), tokens.AccessToken, f.now); err != nil || in.Active {

@@ -27,7 +27,7 @@ func (e *Endpoint) clientCredentials(ctx context.Context, req *Request, now time
 	}
 	t := &exchange.AccessToken{
 		User: client.ID, Client: client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details,
-		IssuedAt: now, Expires: now.Add(client.AccessLifetime()),
+		IssuedAt: now, Expires: now.Add(client.AccessLifetime()), Order: req.order,
 	}
 	tokens, err := e.cfg.Sessions.Create(ctx, nil, t, 0, false, now)
 	if err != nil {

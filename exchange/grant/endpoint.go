@@ -65,6 +65,8 @@ type Sessions interface {
 	// that evaluate returns. It changes nothing if evaluate refuses, and calls it
 	// again after a conflict.
 	Refresh(ctx context.Context, token string, now time.Time, evaluate func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
+	// Order returns the order of revocations, to be read before a decision.
+	Order(ctx context.Context) (uint64, error)
 	// SignIDToken returns an ID token about the user of t for its client.
 	SignIDToken(t *exchange.AccessToken) (string, error)
 }
@@ -137,12 +139,31 @@ func (e *Endpoint) Token(ctx context.Context, req *Request, now time.Time) (*Res
 	if err := req.onlyTokens(g.tokens); err != nil {
 		return nil, err
 	}
+	if err := e.begin(ctx, req); err != nil {
+		return nil, exchange.AsError(err)
+	}
 	resp, err := g.serve(ctx, req, now)
 	if err != nil {
 		return nil, exchange.AsError(err)
 	}
 	req.Trail.Scopes = resp.Scopes
 	return resp, nil
+}
+
+// begin reads the order of revocations before all else that the request is decided
+// by. The client was read before that, so it is looked for once more. A session has
+// an order of its own.
+func (e *Endpoint) begin(ctx context.Context, req *Request) (err error) {
+	if req.GrantType == exchange.GrantRefreshToken {
+		return nil
+	}
+	if req.order, err = e.cfg.Sessions.Order(ctx); err != nil {
+		return err
+	}
+	if c := req.Client; c != nil && e.cfg.Registry().Client(c.Client.ID) == nil {
+		return exchange.Refuse(exchange.ReasonClientUnknown, fmt.Errorf("client %s was removed meanwhile", c.Client.ID))
+	}
+	return nil
 }
 
 // requested returns what a request asks for. resource (RFC 8707 §2) and audience

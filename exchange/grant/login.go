@@ -81,7 +81,7 @@ func (v *verified) accessToken(user string, d *exchange.Decision, now time.Time)
 	t := &exchange.AccessToken{
 		User: user, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
 		IssuedAt: now, Expires: exchange.Earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
-		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor, Order: v.order,
 	}
 	if !v.storesSession() {
 		t.Origin = exchange.Origin{Issuer: v.subject.Issuer, Key: p.Key, Link: v.subject.LinkKey()}

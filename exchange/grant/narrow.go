@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -36,8 +37,18 @@ func (e *Endpoint) narrow(ctx context.Context, v *verified, now time.Time) (*Res
 	return resp, nil
 }
 
-// reissue signs a token that another access token was exchanged for.
+// maxParents bounds how often a token can be exchanged for the next one, which
+// carries what is checked of all before it.
+const maxParents = 8
+
+// reissue signs a token that another access token was exchanged for. It is revoked
+// with that one.
 func (e *Endpoint) reissue(ctx context.Context, v *verified, t *exchange.AccessToken, now time.Time) (*Response, error) {
+	parent := v.subject.Parent
+	t.Parents, t.Order = append(slices.Clip(parent.Parents), parent.AsParent()), v.order
+	if len(t.Parents) > maxParents {
+		return nil, exchange.Refuse(exchange.ReasonSubjectTokenTypeNotAccepted, fmt.Errorf("exchanged %d times already", maxParents))
+	}
 	used, err := e.useTokens(ctx, v, now)
 	if err != nil {
 		return nil, err

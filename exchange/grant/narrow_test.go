@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -133,4 +134,91 @@ func TestNarrowingChainNeverOutlivesFirst(t *testing.T) {
 	}
 	again.Scopes = []string{"read", "write"}
 	w.refused(again, exchange.ReasonScopeNotAllowed)
+}
+
+// A token falls with each token that it was exchanged from, at introspection and as
+// a subject token, and so with the client of each; those that it came from stay.
+// Rows differ in the first token and in what is revoked.
+func TestExchangedTokensFallWithTheirParents(t *testing.T) {
+	firsts := map[string]func(w *world) string{
+		"a client's own": func(w *world) string {
+			resp, _ := w.granted(&grant.Request{
+				GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("backend"), Scopes: []string{"read"},
+			})
+			return resp.AccessToken
+		},
+		"a user's without a session": func(w *world) string {
+			resp, _ := w.granted(w.exchange("backend"))
+			return resp.AccessToken
+		},
+		"a user's with a session": func(w *world) string {
+			resp, _ := w.granted(w.exchange("spa"))
+			return resp.AccessToken
+		},
+	}
+	const generations = 4
+	for name, first := range firsts {
+		for revoked := range generations {
+			t.Run(fmt.Sprintf("%s, generation %d", name, revoked), func(t *testing.T) {
+				w := newWorld(t)
+				w.changeClient("backend", func(c *exchange.Client) { c.DefaultScopes = []string{"read"} })
+				w.change(func(m *exchange.Manifest) { m.Clients = append(m.Clients, secondBackend(m.Clients)) })
+				tokens := []string{first(w)}
+				for i := range generations - 1 {
+					resp, _ := w.granted(w.narrowing([]string{"second", "backend"}[i%2], tokens[i]))
+					tokens = append(tokens, resp.AccessToken)
+				}
+				owner, err := w.sessions.Parse(ctx, tokens[revoked], w.now)
+				must(t, err)
+				_, err = w.sessions.RevokeToken(ctx, tokens[revoked], owner.Client, w.now)
+				must(t, err)
+				for i, token := range tokens {
+					in, err := w.sessions.Introspect(ctx, token, w.now)
+					must(t, err)
+					if fallen := i >= revoked; in.Active == fallen {
+						t.Errorf("generation %d is active: %v", i, in.Active)
+					}
+				}
+				w.refused(w.narrowing("backend", tokens[generations-1]), exchange.ReasonSubjectTokenRevoked)
+			})
+		}
+	}
+}
+
+// secondBackend is a client like backend.
+func secondBackend(clients []exchange.Client) exchange.Client {
+	c := clients[slices.IndexFunc(clients, func(c exchange.Client) bool { return c.ID == "backend" })]
+	c.ID = "second"
+	return c
+}
+
+// A token that another client narrowed from a client's own falls with the removal of
+// either client.
+func TestNarrowedClientTokensFallWithEitherClient(t *testing.T) {
+	for _, removed := range []string{"backend", "second", "spa"} {
+		t.Run(removed, func(t *testing.T) {
+			w := newWorld(t)
+			w.change(func(m *exchange.Manifest) { m.Clients = append(m.Clients, secondBackend(m.Clients)) })
+			own, _ := w.granted(&grant.Request{
+				GrantType: exchange.GrantClientCredentials, Client: w.registry.Snapshot().Client("backend"), Scopes: []string{"read"},
+			})
+			narrowed, _ := w.granted(w.narrowing("second", own.AccessToken))
+			must(t, w.sessions.Revoke(ctx, exchange.Revocation{Kind: exchange.RevocationClient, ID: removed, Time: w.now}))
+			in, err := w.sessions.Introspect(ctx, narrowed.AccessToken, w.now)
+			must(t, err)
+			if want := removed == "spa"; in.Active != want {
+				t.Errorf("active %v, want %v", in.Active, want)
+			}
+		})
+	}
+}
+
+// A chain of exchanges has an end: each token carries what is checked of all before.
+func TestChainOfExchangesIsBounded(t *testing.T) {
+	w := newWorld(t)
+	resp, _ := w.wide("spa")
+	for range 8 {
+		resp, _ = w.granted(w.narrowing("spa", resp.AccessToken))
+	}
+	w.refused(w.narrowing("spa", resp.AccessToken), exchange.ReasonSubjectTokenTypeNotAccepted)
 }

@@ -48,6 +48,8 @@ type Request struct {
 	// MaxLifetime shortens the lifetime of a checkout token; 0 does not.
 	MaxLifetime time.Duration
 
+	order uint64 // of revocations, when the decision began
+
 	// Trail records the decision for the audit event, whether the request
 	// succeeds or not.
 	Trail Trail

@@ -37,8 +37,9 @@ func TestUnavailableStoreEndsNoSession(t *testing.T) {
 			p := p.in(t)
 			ask := func(token string) answer { return refresh[path](p, token) }
 			clear(tables)
+			first := begin()
 			p.store.reads.Store(&note)
-			ask(begin())
+			ask(first)
 			p.store.reads.Store(nil)
 			if !tables["sessions"] || !tables["marks"] || !tables["links"] {
 				t.Fatalf("a refresh reads %v", tables)

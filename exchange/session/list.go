@@ -112,7 +112,7 @@ func (s *Store) Find(ctx context.Context, id string) (Info, error) {
 }
 
 func (s *Store) info(ctx context.Context, r record) (Info, error) {
-	err := s.checkRevocations(ctx, creationOf(&r.Session))
+	err := s.checkRevocations(ctx, creationOf(&r))
 	_, revoked := errors.AsType[*exchange.Error](err)
 	return Info{r.Session, Status{Refreshed: r.Rotation.Rotated, Expires: r.expires(), Ended: revoked}}, storeError(err)
 }
@@ -135,6 +135,9 @@ const (
 type cursors struct {
 	mu                    sync.Mutex
 	sessions, revocations string
+	// least is the lowest order of the sessions that were read since the start of
+	// the table, and floor that of the last time the whole table was read.
+	least, floor uint64
 }
 
 // Sweep deletes records that have been of no use for a day: sessions that expired
@@ -161,9 +164,21 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time) error {
-	return sweep(ctx, s.sessions, &s.cursors.sessions, d, func(row storage.Row[record]) ([]storage.Write, error) {
+	c := &s.cursors
+	if c.sessions == "" {
+		var err error
+		if c.least, err = s.Order(ctx); err != nil {
+			return err
+		}
+	}
+	err := sweep(ctx, s.sessions, &c.sessions, d, func(row storage.Row[record]) ([]storage.Write, error) {
+		c.least = min(c.least, row.Value.Order)
 		return s.deletions(ctx, row, before)
 	})
+	if err == nil && c.sessions == "" {
+		c.floor = c.least
+	}
+	return err
 }
 
 // deletions returns the deletions of a session that expired or was revoked
@@ -171,7 +186,7 @@ func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time)
 func (s *Store) deletions(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
 	end := row.Value.expires()
 	out := []storage.Write{s.sessions.Delete(row)}
-	c := creationOf(&row.Value.Session)
+	c := creationOf(&row.Value)
 	for _, r := range c.revocations() {
 		at, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
 		if errors.Is(err, storage.ErrNotFound) {
@@ -193,23 +208,37 @@ func (s *Store) deletions(ctx context.Context, row storage.Row[record], before t
 	return out, nil
 }
 
-// sweepRevocations deletes revocations from before a time and from before the
-// creation of the oldest session: they have nothing left to revoke.
+// sweepRevocations deletes revocations from before a time that have nothing left to
+// revoke: no session was created before them, by their order.
 func (s *Store) sweepRevocations(ctx context.Context, d *deleter, before time.Time) error {
+	oldest, err := s.oldestSession(ctx, before)
+	if err != nil {
+		return err
+	}
+	return sweep(ctx, s.revocations, &s.cursors.revocations, d, func(row storage.Row[revocation]) ([]storage.Write, error) {
+		useless := row.Value.Order <= s.cursors.floor && row.Value.Time.Before(before)
+		if row.Value.Order == 0 {
+			useless = row.Value.Time.Before(oldest)
+		}
+		if useless {
+			return []storage.Write{s.revocations.Delete(row)}, nil
+		}
+		return nil, nil
+	})
+}
+
+// oldestSession returns the time in the first key of the table, or before if that
+// is earlier. It is for revocations without an order.
+func (s *Store) oldestSession(ctx context.Context, before time.Time) (time.Time, error) {
 	for oldest, err := range s.sessions.Scan(ctx, "", "", 1) {
 		if err != nil && oldest.Key == "" {
-			return err
+			return before, err
 		}
 		if created := storage.CreatedAt(oldest.Key); created.Before(before) {
 			before = created
 		}
 	}
-	return sweep(ctx, s.revocations, &s.cursors.revocations, d, func(row storage.Row[revocation]) ([]storage.Write, error) {
-		if row.Value.Time.Before(before) {
-			return []storage.Write{s.revocations.Delete(row)}, nil
-		}
-		return nil, nil
-	})
+	return before, nil
 }
 
 // sweep deletes what useless returns for the records from a cursor on, and moves

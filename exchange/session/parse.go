@@ -65,9 +65,11 @@ func reasonOf(err error) exchange.Reason {
 	return exchange.ReasonSubjectTokenSignatureInvalid
 }
 
-// checkToken refuses a token if it, its session or its origin was revoked.
+// checkToken refuses a token if it, its session or its origin was revoked, or a
+// token that it was exchanged from.
 func (s *Store) checkToken(ctx context.Context, t *exchange.AccessToken) error {
-	c := creation{user: t.User, client: t.Client, origin: t.Origin, at: t.IssuedAt}
+	chain := append(t.Parents[:len(t.Parents):len(t.Parents)], t.AsParent())
+	c := creation{user: t.User, client: chain[0].Client, origin: t.Origin, at: t.IssuedAt, order: chain[0].Order}
 	if t.Session != "" {
 		row, err := s.sessions.Get(ctx, t.Session)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -76,22 +78,32 @@ func (s *Store) checkToken(ctx context.Context, t *exchange.AccessToken) error {
 		if err != nil {
 			return err
 		}
-		c = creationOf(&row.Value.Session)
-		if t.Client != c.client { // another client, which can be revoked too, narrowed the token
-			if err := s.checkRevocations(ctx, creation{client: t.Client, at: t.IssuedAt}); err != nil {
-				return err
-			}
-		}
+		c = creationOf(&row.Value)
 	}
 	if err := s.checkRevocations(ctx, c); err != nil {
 		return err
 	}
-	_, err := s.revokedTokens.Get(ctx, revokedTokenKey(t))
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil
+	for _, link := range chain {
+		if link.Client != c.client { // another client, which can be revoked too, narrowed the token
+			if err := s.checkRevocations(ctx, creation{client: link.Client, at: t.IssuedAt, order: link.Order}); err != nil {
+				return err
+			}
+		}
+		if err := s.checkRevokedToken(ctx, link); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = exchange.Refuse(exchange.ReasonSessionEnded, errors.New("the token was revoked"))
+	return nil
+}
+
+// checkRevokedToken refuses a token that was revoked by itself.
+func (s *Store) checkRevokedToken(ctx context.Context, t exchange.ParentToken) error {
+	_, err := s.revokedTokens.Get(ctx, revokedTokenKey(t))
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err == nil:
+		return exchange.Refuse(exchange.ReasonSessionEnded, fmt.Errorf("token %.128q was revoked", t.ID))
 	}
 	return err
 }
@@ -104,12 +116,13 @@ func decode(payload []byte) (*exchange.AccessToken, error) {
 		p               exchange.Purchase
 		scope           string
 		iat, exp, since int64
+		order           int64
 	)
 	members := map[string]any{
 		"iss": &t.Issuer, "sub": &t.User, "aud": &t.Audience, "client_id": &t.Client, "scope": &scope, "sid": &t.Session,
 		"jti": &t.ID, "iat": &iat, "exp": &exp, "auth_time": &t.AuthTime, "acr": &t.ACR, "amr": &t.AMR,
 		"act": &t.Actor, "authorization_details": &t.Details, "cnf": map[string]any{"jkt": &t.JKT},
-		"origin":     map[string]any{"iss": &t.Origin.Issuer, "key": &t.Origin.Key, "link": &t.Origin.Link, "at": &since},
+		"origin":     map[string]any{"iss": &t.Origin.Issuer, "key": &t.Origin.Key, "link": &t.Origin.Link, "at": &since, "seq": &order, "parents": &t.Parents},
 		"partner_id": &p.Partner, "customer_id": &p.Customer, "invoice_id": &p.Invoice,
 	}
 	// The claims were signed by this server: their nesting needs no bound.
@@ -127,6 +140,7 @@ func decode(payload []byte) (*exchange.AccessToken, error) {
 	if err := r.End(); err != nil {
 		return nil, fmt.Errorf("reading claims: %w", err)
 	}
+	t.Order = uint64(order)
 	t.Scopes, t.IssuedAt, t.Expires = strings.Fields(scope), time.Unix(iat, 0), time.Unix(exp, 0)
 	if since != 0 {
 		t.IssuedAt = time.UnixMilli(since)
@@ -152,6 +166,14 @@ func read(r *strictjson.Reader, to any) {
 		actor := &exchange.Actor{}
 		*to = actor
 		read(r, map[string]any{"iss": &actor.Issuer, "sub": &actor.Subject, "act": &actor.Actor})
+	case *[]exchange.ParentToken:
+		for range r.Array() {
+			var p exchange.ParentToken
+			var order int64
+			read(r, map[string]any{"jti": &p.ID, "exp": &p.Expires, "client_id": &p.Client, "seq": &order})
+			p.Order = uint64(order)
+			*to = append(*to, p)
+		}
 	case map[string]any:
 		for name := range r.Object() {
 			read(r, to[name])
@@ -184,7 +206,7 @@ func (i Introspection) MarshalJSON() ([]byte, error) {
 		return b.End(), nil
 	}
 	t := i.Token
-	t.Origin = exchange.Origin{} // concerns only this server
+	t.Origin, t.Order, t.Parents = exchange.Origin{}, 0, nil // they concern only this server
 	b, err := appendAccess(b.OmitString("token_type", i.Type), &t)
 	return b.End(), err
 }

@@ -56,7 +56,7 @@ func fullRecord(t *testing.T) record {
 			t.Errorf("nothing in %s", v.Type().Field(i).Name)
 		}
 	}
-	return record{s, rotation{math.MaxUint64, now.Add(time.Second), now.Add(time.Minute)}}
+	return record{s, rotation{math.MaxUint64, now.Add(time.Second), now.Add(time.Minute)}, math.MaxInt64}
 }
 
 func drawRecord(t *rapid.T) record {
@@ -77,6 +77,7 @@ func drawRecord(t *rapid.T) record {
 			Claims: claims, AuthTime: rapid.Int64().Draw(t, "authTime"), Created: when.Draw(t, "created"), NotAfter: when.Draw(t, "notAfter"),
 		},
 		rotation{rapid.Uint64().Draw(t, "generation"), when.Draw(t, "turned"), when.Draw(t, "idleUntil")},
+		uint64(rapid.Int64Range(0, math.MaxInt64).Draw(t, "order")),
 	}
 }
 

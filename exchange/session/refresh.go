@@ -145,7 +145,7 @@ func (s *Store) rotate(ctx context.Context, id string, generation uint64, now ti
 		return t, false, err
 	}
 	next := rotation{Generation: generation + 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), r.Session.NotAfter)}
-	w, err := s.sessions.Replace(row, record{r.Session, next})
+	w, err := s.sessions.Replace(row, record{r.Session, next, r.Order})
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
 	}
@@ -183,7 +183,7 @@ func (s *Store) loadActive(ctx context.Context, id string, now time.Time) (stora
 
 // checkActive refuses a session that was revoked or has expired.
 func (s *Store) checkActive(ctx context.Context, r *record, now time.Time) error {
-	if err := s.checkRevocations(ctx, creationOf(&r.Session)); err != nil {
+	if err := s.checkRevocations(ctx, creationOf(r)); err != nil {
 		return err
 	}
 	if at := r.expires(); !now.Before(at) {
@@ -208,7 +208,7 @@ func (s *Store) fit(t *exchange.AccessToken, r *record, idle time.Duration, now 
 	if at := r.Rotation.Rotated.Add(idle); !now.Before(at) {
 		return s.expiredError(at, now, "session %s: idle since %s, allowed %s", r.Session.ID, r.Rotation.Rotated, idle)
 	}
-	t.Session, t.Origin, t.ID, t.IssuedAt = r.Session.ID, exchange.Origin{}, "", now
+	t.Session, t.Origin, t.Order, t.ID, t.IssuedAt = r.Session.ID, exchange.Origin{}, 0, "", now
 	t.Expires = exchange.Earlier(t.Expires, r.Session.NotAfter)
 	if expired(t) {
 		return s.expiredError(t.Expires, now, "session %s: its access token would end at %s", r.Session.ID, t.Expires)

@@ -17,6 +17,51 @@ const attempts = 16
 // revocation is an exchange.Revocation as it is stored, at kind/ID.
 type revocation struct {
 	Time time.Time `json:"time"`
+	// Order numbers the commits of revocations. What was created when fewer had been
+	// committed is revoked. It is 0 in a session's own revocation, and in those of
+	// earlier versions, which went by time.
+	Order uint64 `json:"order,omitempty"`
+}
+
+// order counts the commits of revocations other than sessions' own, at orderKey.
+type order struct {
+	Commits uint64 `json:"commits"`
+}
+
+const (
+	orderKey   = "commits"
+	firstOrder = 1 // before the first revocation; 0 means that none was noted
+)
+
+// Order returns the current order of revocations. A caller that decides what a
+// session or a token may do reads it before anything that it decides by, and notes
+// it in exchange.AccessToken.Order: then a revocation that is committed meanwhile,
+// whatever it changes, revokes the outcome.
+func (s *Store) Order(ctx context.Context) (uint64, error) {
+	row, err := s.orders.Get(ctx, orderKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return firstOrder, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the order of revocations: %w", err)
+	}
+	return row.Value.Commits, nil
+}
+
+// nextOrder returns the order of a commit of revocations and the write that makes
+// it so: of two such commits at once, one conflicts.
+func (s *Store) nextOrder(ctx context.Context) (uint64, storage.Write, error) {
+	row, err := s.orders.Get(ctx, orderKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		w, err := s.orders.Insert(orderKey, order{firstOrder + 1})
+		return firstOrder + 1, w, err
+	}
+	if err != nil {
+		return 0, storage.Write{}, fmt.Errorf("reading the order of revocations: %w", err)
+	}
+	next := order{row.Value.Commits + 1}
+	w, err := s.orders.Replace(row, next)
+	return next.Commits, w, err
 }
 
 func revocationKey(kind exchange.RevocationKind, id string) string { return string(kind) + "/" + id }
@@ -26,10 +71,12 @@ type creation struct {
 	session, user, client string
 	origin                exchange.Origin
 	at                    time.Time
+	order                 uint64
 }
 
-func creationOf(s *exchange.Session) creation {
-	return creation{session: s.ID, user: s.User, client: s.Client, origin: originOf(s), at: s.Created}
+func creationOf(r *record) creation {
+	s := &r.Session
+	return creation{session: s.ID, user: s.User, client: s.Client, origin: originOf(s), at: s.Created, order: r.Order}
 }
 
 // revocations returns the kinds and IDs of all that could revoke it.
@@ -48,10 +95,14 @@ func (c creation) revocations() []exchange.Revocation {
 	}, func(r exchange.Revocation) bool { return r.ID == "" })
 }
 
-// revokedBy reports whether r, which is about it, revokes it. A session is
-// created once, so the time of its own revocation does not matter.
+// revokedBy reports whether r, which is about it, revokes it: it existed when r was
+// committed, whatever the clock said then. A session is created once, so its own
+// revocation needs no order.
 func (c creation) revokedBy(kind exchange.RevocationKind, r revocation) bool {
-	return kind == exchange.RevocationSession || !c.at.After(r.Time)
+	if kind == exchange.RevocationSession || c.order < r.Order {
+		return true
+	}
+	return c.order == 0 && r.Order == 0 && !c.at.After(r.Time) // both by an earlier version
 }
 
 // checkRevocations refuses what a revocation is about.
@@ -71,23 +122,14 @@ func (s *Store) checkRevocations(ctx context.Context, c creation) error {
 	return nil
 }
 
-// Revoke stores revocations in one commit: whatever was created from the ID of
-// one at or before its time is revoked from the next request on. The time of a
-// stored revocation never moves back. A session's own revocation is never
-// rewritten; otherwise a holder of one of its tokens could cause unlimited
-// writes.
+// Revoke stores revocations in one commit: whatever of the ID of one exists by then
+// is revoked from the next request on. A session's own revocation is never
+// rewritten; otherwise a holder of one of its tokens could cause unlimited writes.
 func (s *Store) Revoke(ctx context.Context, revocations ...exchange.Revocation) error {
 	err := storage.Retry(ctx, attempts, func() error {
-		var writes []storage.Write
-		for _, r := range revocations {
-			write, err := s.laterRevocation(ctx, r)
-			if err != nil {
-				return err
-			}
-			writes = append(writes, write...)
-		}
-		if len(writes) == 0 {
-			return nil
+		writes, err := s.Revocations(ctx, revocations...)
+		if err != nil || len(writes) == 0 {
+			return err
 		}
 		return s.engine.Commit(ctx, writes...)
 	})
@@ -97,37 +139,54 @@ func (s *Store) Revoke(ctx context.Context, revocations ...exchange.Revocation) 
 	return nil
 }
 
-// laterRevocation returns the write of a revocation, or none if a stored one is
-// as late.
-func (s *Store) laterRevocation(ctx context.Context, r exchange.Revocation) ([]storage.Write, error) {
-	row, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
+// Revocations returns revocations as writes for one commit with others, so that a
+// removal and the revocations that follow from it are one change. The commit
+// conflicts if another commit of revocations is faster; the caller then calls
+// Revocations again. A corrupt revocation is replaced.
+func (s *Store) Revocations(ctx context.Context, revocations ...exchange.Revocation) ([]storage.Write, error) {
+	var writes []storage.Write
+	var order uint64
+	for _, r := range revocations {
+		if r.Kind != exchange.RevocationSession && order == 0 {
+			next, w, err := s.nextOrder(ctx)
+			if err != nil {
+				return nil, err
+			}
+			order, writes = next, append(writes, w)
+		}
+		w, err := s.revocationWrite(ctx, r, order)
+		if err != nil {
+			return nil, fmt.Errorf("reading a revocation: %w", err)
+		}
+		writes = append(writes, w...)
+	}
+	return writes, nil
+}
+
+// revocationWrite returns the write of one revocation, or none if a session is
+// revoked already. The time of a stored revocation never moves back.
+func (s *Store) revocationWrite(ctx context.Context, r exchange.Revocation, order uint64) ([]storage.Write, error) {
+	key, next := revocationKey(r.Kind, r.ID), revocation{r.Time, order}
+	if r.Kind == exchange.RevocationSession {
+		next.Order = 0
+	}
+	row, err := s.revocations.Get(ctx, key)
 	var w storage.Write
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
-		w, err = s.revocations.Insert(revocationKey(r.Kind, r.ID), revocation{r.Time})
+		w, err = s.revocations.Insert(key, next)
+	case errors.Is(err, storage.ErrCorrupt):
+		w, err = s.revocations.Put(key, next)
 	case err != nil:
-	case r.Kind == exchange.RevocationSession || !row.Value.Time.Before(r.Time):
+	case r.Kind == exchange.RevocationSession:
 		return nil, nil
 	default:
-		w, err = s.revocations.Replace(row, revocation{r.Time})
+		if row.Value.Time.After(next.Time) {
+			next.Time = row.Value.Time
+		}
+		w, err = s.revocations.Replace(row, next)
 	}
 	return []storage.Write{w}, err
-}
-
-// RevocationWrite returns a revocation as a write for a commit with others, so
-// that a removal and the revocation that follows from it are one change. It keeps
-// the time of a stored revocation that is later, and replaces a corrupt one. The
-// write has no condition: two revocations at once must not make the change fail.
-func (s *Store) RevocationWrite(ctx context.Context, r exchange.Revocation) (storage.Write, error) {
-	key := revocationKey(r.Kind, r.ID)
-	row, err := s.revocations.Get(ctx, key)
-	switch {
-	case err == nil && row.Value.Time.After(r.Time):
-		r.Time = row.Value.Time
-	case err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, storage.ErrCorrupt):
-		return storage.Write{}, fmt.Errorf("reading a revocation: %w", err)
-	}
-	return s.revocations.Put(key, revocation{r.Time})
 }
 
 // RevokedToken names the user and the session of a token that was revoked. It is
@@ -175,7 +234,7 @@ func (s *Store) RevokeToken(ctx context.Context, token, clientID string, now tim
 }
 
 func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken) (RevokedToken, error) {
-	w, err := s.revokedTokens.Put(revokedTokenKey(t), struct{}{})
+	w, err := s.revokedTokens.Put(revokedTokenKey(t.AsParent()), struct{}{})
 	if err == nil {
 		err = s.engine.Commit(ctx, w)
 	}
@@ -187,7 +246,9 @@ func (s *Store) revokeAccess(ctx context.Context, t *exchange.AccessToken) (Revo
 
 // revokedTokenKey begins with the expiry, so that a sweep finds expired records
 // at the start of the table.
-func revokedTokenKey(t *exchange.AccessToken) string { return sweepKey(t.Expires) + "/" + t.ID }
+func revokedTokenKey(t exchange.ParentToken) string {
+	return sweepKey(time.Unix(t.Expires, 0)) + "/" + t.ID
+}
 
 // sweepKey returns a text that sorts as the time does.
 func sweepKey(t time.Time) string { return fmt.Sprintf("%012d", t.Unix()) }

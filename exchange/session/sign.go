@@ -77,11 +77,32 @@ func appendAccess(b strictjson.Buffer, t *exchange.AccessToken) (_ strictjson.Bu
 	if p := t.Purchase; p != nil {
 		b = b.OmitString("partner_id", p.Partner).OmitString("customer_id", p.Customer).OmitString("invoice_id", p.Invoice)
 	}
-	if o := t.Origin; t.Session == "" && o.Issuer != "" {
-		b = b.Key("origin").Begin().String("iss", o.Issuer).OmitString("key", o.Key).OmitString("link", o.Link)
-		b = b.Int("at", t.IssuedAt.UnixMilli()).End() // iat is too coarse to compare with a revocation
+	if b, err = appendOrigin(b, t); err != nil {
+		return b, err
 	}
 	return appendCommon(b, t)
+}
+
+// appendOrigin appends what revocations of a token are about that other claims and
+// its session do not tell. Only this server reads it.
+func appendOrigin(b strictjson.Buffer, t *exchange.AccessToken) (_ strictjson.Buffer, err error) {
+	login := t.Session == "" && t.Origin.Issuer != ""
+	if !login && t.Order == 0 && len(t.Parents) == 0 {
+		return b, nil
+	}
+	b = b.Key("origin").Begin()
+	if o := t.Origin; login {
+		b = b.String("iss", o.Issuer).OmitString("key", o.Key).OmitString("link", o.Link).Int("at", t.IssuedAt.UnixMilli())
+	}
+	if t.Order != 0 {
+		b = b.Int("seq", int64(t.Order))
+	}
+	if len(t.Parents) > 0 {
+		if b, err = b.Value("parents", t.Parents); err != nil {
+			return b, err
+		}
+	}
+	return b.End(), nil
 }
 
 // appendCommon appends the claims that access and ID tokens share. aud is always

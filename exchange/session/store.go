@@ -36,6 +36,7 @@ type Store struct {
 	engine        storage.Engine
 	sessions      storage.Table[record]
 	revocations   storage.Table[revocation]
+	orders        storage.Table[order]
 	revokedTokens storage.Table[struct{}]
 	cursors       cursors
 }
@@ -48,6 +49,7 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 		issuer: cfg.Issuer, grace: cfg.Grace, ahead: cfg.Ahead, ring: r, mac: r.Derive("refresh tokens"), engine: e,
 		sessions:      storage.NewTable[record](e, "sessions", records),
 		revocations:   storage.NewTable[revocation](e, "marks", records),
+		orders:        storage.NewTable[order](e, "revocation_order", records),
 		revokedTokens: storage.NewTable[struct{}](e, "revoked", records),
 	}
 	if s.ahead == nil {
@@ -65,11 +67,18 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 // commit with writes, and adds a refresh token that is valid until idle has
 // passed; sess.NotAfter limits both tokens. Without, it stores no session and
 // commits writes if there are any; then t gets its Origin from sess, which may be
-// nil, unless t has an origin or a session already.
+// nil, unless t has an origin or a session already. Without
+// an Order, t gets the current one.
 //
 // The error is an *exchange.Error if t would expire at once, and
 // storage.ErrConflict if a condition of writes did not hold.
 func (s *Store) Create(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, stored bool, now time.Time, writes ...storage.Write) (exchange.Tokens, error) {
+	if t.Order == 0 {
+		var err error
+		if t.Order, err = s.Order(ctx); err != nil {
+			return exchange.Tokens{}, err
+		}
+	}
 	var refresh string
 	if stored {
 		w, err := s.newSession(sess, t, idle, now)
@@ -103,10 +112,11 @@ func (s *Store) newSession(sess *exchange.Session, t *exchange.AccessToken, idle
 		return storage.Write{}, fmt.Errorf("its end is %s", sess.NotAfter)
 	}
 	sess.ID, sess.Created = storage.NewID(now), now
-	t.Session, t.Origin = sess.ID, exchange.Origin{}
+	created := record{Session: *sess, Order: t.Order}
+	t.Session, t.Origin, t.Order = sess.ID, exchange.Origin{}, 0
 	t.Expires = exchange.Earlier(t.Expires, sess.NotAfter)
-	first := rotation{Generation: 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), sess.NotAfter)}
-	return s.sessions.Insert(sess.ID, record{*sess, first})
+	created.Rotation = rotation{Generation: 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), sess.NotAfter)}
+	return s.sessions.Insert(sess.ID, created)
 }
 
 // originOf returns the login that led to a session.
@@ -120,6 +130,9 @@ func originOf(s *exchange.Session) exchange.Origin {
 type record struct {
 	Session  exchange.Session `json:"session"`
 	Rotation rotation         `json:"turn"`
+	// Order is that of revocations when the session was created: it decides which of
+	// them revoke it. 0 in sessions of earlier versions.
+	Order uint64 `json:"order,omitempty"`
 }
 
 // rotation is the state of the refresh token. Generation is that of the valid
@@ -140,6 +153,9 @@ func (r *record) AppendRecord(to []byte) ([]byte, error) {
 	b, err := appendSession(strictjson.Buffer(to).Begin().Key("session"), &r.Session)
 	b = strconv.AppendUint(b.Key("turn").Begin().Key("generation"), r.Rotation.Generation, 10)
 	b = b.Time("turned", r.Rotation.Rotated).Time("idleUntil", r.Rotation.IdleUntil).End()
+	if r.Order != 0 {
+		b = b.Int("order", int64(r.Order))
+	}
 	return b.End(), err
 }
 
