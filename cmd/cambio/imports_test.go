@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"storage/storagetest": {"storage"},
 	"jwks/jwkstest":       {},
 	// The sender of mail gets an address, a name and a code, and knows no user.
-	"exchange/mail":          {},
+	"exchange/mail":          {"jwks/egress"},
 	"exchange/mail/mailtest": {},
 	"keys":                   {"storage"},
 	"exchange/wallet":        {"jwks/egress"},

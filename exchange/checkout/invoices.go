@@ -158,5 +158,5 @@ func digest(s string) string {
 }
 
 func unavailable(err error) error {
-	return exchange.Refuse(exchange.ReasonInvoicesUnavailable, err)
+	return &exchange.Error{Reason: exchange.ReasonInvoicesUnavailable, RetryAfter: webhookTimeout, Err: err}
 }

@@ -11,7 +11,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"cambio/exchange"
@@ -29,16 +28,14 @@ const (
 // webhooks sends requests to webhooks. A slow webhook delays only its own client.
 type webhooks struct {
 	public, private *egress.Client
-
-	mu      sync.Mutex
-	running map[string]int // client → requests under way
+	waiters         *egress.Waiters // for each client
 }
 
 func newWebhooks() *webhooks {
 	client := func(private bool) *egress.Client {
 		return egress.New(egress.Options{Private: private, Timeout: webhookTimeout, MaxBody: maxResponse})
 	}
-	return &webhooks{public: client(false), private: client(true), running: map[string]int{}}
+	return &webhooks{public: client(false), private: client(true), waiters: egress.NewWaiters(maxConcurrent)}
 }
 
 // request is the body of a request to a webhook.
@@ -54,10 +51,11 @@ type request struct {
 // accept verifies an invoice by the client's webhook.
 func (h *webhooks) accept(ctx context.Context, client *exchange.CompiledClient, p exchange.Purchase, requestID string, now time.Time) error {
 	id := client.Client.ID
-	if !h.begin(id) {
+	end, ok := h.waiters.Begin(ctx, id)
+	if !ok {
 		return unavailable(fmt.Errorf("%d requests to the webhook of %s are under way", maxConcurrent, id))
 	}
-	defer h.end(id)
+	defer end()
 	yes, err := h.send(ctx, client, request{
 		Client: id, Partner: p.Partner, Customer: p.Customer, Invoice: p.Invoice, Request: requestID, Time: now.UTC(),
 	})
@@ -132,22 +130,4 @@ func accepted(body []byte) (bool, error) {
 		return false, errors.New("the response has no member accepted")
 	}
 	return yes, nil
-}
-
-func (h *webhooks) begin(client string) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.running[client] >= maxConcurrent {
-		return false
-	}
-	h.running[client]++
-	return true
-}
-
-func (h *webhooks) end(client string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.running[client]--; h.running[client] == 0 {
-		delete(h.running, client)
-	}
 }

@@ -26,6 +26,8 @@ import (
 	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"cambio/jwks/egress"
 )
 
 // TLSMode is how a connection to the SMTP server is encrypted.
@@ -53,9 +55,10 @@ type Config struct {
 	// Timeout bounds one message from dialing to the server's last response. Default
 	// 10s.
 	Timeout time.Duration
-	// MaxConcurrent bounds the messages that are sent at once, default 16. Further
-	// ones wait as part of their Timeout.
-	MaxConcurrent int
+	// MaxConcurrent bounds the messages that are sent at once, default 16. MaxWaiting
+	// bounds those that wait besides, as part of their Timeout, default 240: a server
+	// that does not respond must not collect callers without end.
+	MaxConcurrent, MaxWaiting int
 }
 
 // Sender sends codes. It is safe for concurrent use.
@@ -64,6 +67,8 @@ type Sender struct {
 	from  *mail.Address
 	helo  string
 	slots chan struct{} // one for each message that is being sent
+	// waiters are the callers whose message is being sent or waits.
+	waiters *egress.Waiters
 }
 
 // New returns a Sender. It does not connect.
@@ -80,12 +85,18 @@ func New(cfg Config) (*Sender, error) {
 	if cfg.MaxConcurrent <= 0 {
 		cfg.MaxConcurrent = 16
 	}
+	if cfg.MaxWaiting <= 0 {
+		cfg.MaxWaiting = 240
+	}
 	from, err := cfg.check()
 	if err != nil {
 		return nil, err
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
-	return &Sender{cfg: cfg, from: from, helo: domain, slots: make(chan struct{}, cfg.MaxConcurrent)}, nil
+	return &Sender{
+		cfg: cfg, from: from, helo: domain, slots: make(chan struct{}, cfg.MaxConcurrent),
+		waiters: egress.NewWaiters(cfg.MaxConcurrent + cfg.MaxWaiting),
+	}, nil
 }
 
 // check validates a Config whose defaults are set, and returns the sender.
@@ -113,6 +124,21 @@ func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
+
+// Begin takes a place among the callers that wait for the server, before there is a code to
+// send, so that a caller beyond the bound is refused at once and nothing is stored
+// for it. Its caller calls end once, after SendCode. For that time a request holds no
+// place among those in flight, see [egress.WithPlace].
+func (s *Sender) Begin(ctx context.Context) (end func(), err error) {
+	end, ok := s.waiters.Begin(ctx, s.server())
+	if !ok {
+		return nil, fmt.Errorf("%d messages to %s are being sent or wait", s.cfg.MaxConcurrent+s.cfg.MaxWaiting, s.server())
+	}
+	return end, nil
+}
+
+// server returns the address of the SMTP server.
+func (s *Sender) server() string { return net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port)) }
 
 // SendCode sends a code and its lifetime to an address of the form local@domain, with
 // the name of the client that it is for. It returns nil once the server has accepted
@@ -198,8 +224,7 @@ func (s *Sender) describe(ctx context.Context, err error, code string) error {
 			text = strings.ReplaceAll(text, secret, "(hidden)")
 		}
 	}
-	server := net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port))
-	return fmt.Errorf("sending mail through %s: %s", server, text[:min(len(text), limit)])
+	return fmt.Errorf("sending mail through %s: %s", s.server(), text[:min(len(text), limit)])
 }
 
 // message is the data of the templates.

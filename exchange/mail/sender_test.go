@@ -203,6 +203,34 @@ func TestHangingServerIsBounded(t *testing.T) {
 	}
 }
 
+// As many callers wait for the server as may; the next is refused at once.
+func TestWaitingCallersAreBounded(t *testing.T) {
+	s := mailtest.New(t, mailtest.Options{})
+	cfg := config(s)
+	cfg.MaxConcurrent, cfg.MaxWaiting = 1, 2
+	sender, err := mail.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends []func()
+	for range 3 {
+		end, err := sender.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, end)
+	}
+	if _, err := sender.Begin(t.Context()); err == nil || !strings.Contains(err.Error(), "3 messages") {
+		t.Errorf("a fourth caller: %v", err)
+	}
+	ends[0]()
+	if end, err := sender.Begin(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	} else {
+		end()
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	for _, row := range []struct {
 		name   string

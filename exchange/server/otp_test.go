@@ -136,8 +136,8 @@ func TestAddressesAreIndistinguishable(t *testing.T) {
 	}
 }
 
-// A stranger who requests all codes for a mailbox and answers them wrongly does not
-// keep its user out, nor learns whether it has one.
+// Requesting all codes for a mailbox and answering them wrongly does not keep its
+// user out, nor reveals whether it has one.
 func TestStrangersDoNotLockMailboxes(t *testing.T) {
 	p := newPartners(t)
 	alice := p.login("key-1", "alice@example.com")

@@ -42,7 +42,13 @@ func shop(t *testing.T) (p *world, secret string) {
 	t.Helper()
 	p = newWorld(t, patient)
 	m := p.manifest()
-	client := exchange.Client{
+	m.Clients = append(m.Clients, shopClient())
+	p.apply(m)
+	return p, p.newSecret("shop")
+}
+
+func shopClient() exchange.Client {
+	return exchange.Client{
 		ID: "shop", Auth: exchange.AuthSecretBasic, Origins: []string{page, "https://www.app.example", "https://third.example"}, Proofs: []string{"wallet-signature", "user-assertion"},
 		Scopes: []string{"read"}, DefaultScopes: []string{"read"}, Audiences: []string{api}, RefreshTokens: true, PageRefresh: true,
 		Wallets: &exchange.Wallets{
@@ -51,9 +57,6 @@ func shop(t *testing.T) (p *world, secret string) {
 			Chains:  []string{"solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1", "eip155:1", "eip155:10"},
 		},
 	}
-	m.Clients = append(m.Clients, client)
-	p.apply(m)
-	return p, p.newSecret("shop")
 }
 
 // open opens a session of shop for a wallet; more are members of the request.

@@ -51,8 +51,10 @@ type keyRequests interface {
 }
 
 // mailer sends codes that are valid for a time, with the client's name. It returns
-// within a bounded time.
+// within a bounded time. Begin takes a place among the callers that wait for it, or
+// refuses at once; end is called after SendCode.
 type mailer interface {
+	Begin(ctx context.Context) (end func(), err error)
 	SendCode(ctx context.Context, to, client, code string, lifetime time.Duration) error
 }
 

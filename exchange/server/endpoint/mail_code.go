@@ -16,6 +16,9 @@ import (
 // one address are at least that far apart.
 const mailRetry = 30 * time.Second
 
+// mailBusy is when a caller may try again for which there was no place to wait.
+const mailBusy = 5 * time.Second
+
 // mailCodeRequest holds the members of a request for a code.
 type mailCodeRequest struct{ requestID, address string }
 
@@ -46,6 +49,11 @@ func (cfg Config) mailCode() server.Endpoint {
 
 func (cfg Config) runMailCode(r *server.Request, in *mailCodeRequest) (keylogin.Code, error) {
 	client := r.Client()
+	end, err := cfg.Mail.Begin(r.Context())
+	if err != nil {
+		return keylogin.Code{}, &exchange.Error{Reason: exchange.ReasonMailUnavailable, RetryAfter: mailBusy, Err: err}
+	}
+	defer end()
 	code, err := cfg.Requests.NewCode(r.Context(), client, in.requestID, in.address, r.Now)
 	if err != nil {
 		return code, err
@@ -70,6 +78,8 @@ func (cfg Config) send(r *server.Request, client *exchange.Client, code keylogin
 
 // noMail stands for a server without mail.
 type noMail struct{}
+
+func (noMail) Begin(context.Context) (end func(), err error) { return func() {}, nil }
 
 func (noMail) SendCode(context.Context, string, string, string, time.Duration) error {
 	return errors.New("no SMTP server is configured; set mail.host and mail.from")
