@@ -168,7 +168,7 @@ func (a *app) configure(c *server.Config) {
 	c.Limits = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
 	c.MaxInFlight = a.cfg.Limits.MaxInFlight
 	c.MaxRequestMemory = serving.RequestMemory(debug.SetMemoryLimit(-1))
-	c.TrustedProxies = a.cfg.TrustedProxies
+	c.TrustedProxies, c.ClientAddressHeader = a.cfg.TrustedProxies, a.cfg.ClientAddressHeader
 	c.Ready = a.ready
 }
 

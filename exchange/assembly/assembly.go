@@ -84,7 +84,6 @@ type Parts struct {
 	walletLogins *walletlogin.Store
 	responses    *idempotency.Store
 	contracts    *wallet.Contracts
-	limits       *limit.Limiter
 	log          *slog.Logger
 	now          func() time.Time
 	clock        *clock
@@ -237,7 +236,6 @@ func (p *Parts) wireServer(c Config) error {
 	if p.Server, err = server.New(cfg); err != nil {
 		return err
 	}
-	p.limits = cfg.Limits
 	p.Registry.OnChange(p.Server.ClientsChanged)
 	return nil
 }
@@ -355,7 +353,7 @@ func (p *Parts) warm(ctx context.Context) {
 // sweep stores the last uses of secrets and, while the clock is steady, deletes
 // expired records.
 func (p *Parts) sweep(ctx context.Context, now time.Time) {
-	p.limits.Sweep(now)
+	p.Server.Sweep(now)
 	p.report(ctx, p.Registry.FlushUses(ctx))
 	if !p.clock.Check() {
 		return

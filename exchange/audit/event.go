@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -36,6 +37,9 @@ type Event struct {
 	Address   netip.Addr
 	Checks    []exchange.Check
 	Err       string // the operator's text of the refusal
+	// Begin is when what the event ends began, and Count how many requests it stands for.
+	Begin time.Time
+	Count uint64
 	// Replays is the RequestID of the request whose stored response was returned
 	// (Idempotency-Key). Nothing was executed for this one.
 	Replays string
@@ -76,6 +80,12 @@ func (e *Event) append(line []byte) []byte {
 		b = append(key(b, "address"), '"')
 		b = e.Address.WithZone("").AppendTo(b) // a zone is any text
 		b = append(b, '"')
+	}
+	if !e.Begin.IsZero() {
+		b = b.Time("begin", e.Begin.Truncate(time.Microsecond))
+	}
+	if e.Count > 0 {
+		b = strconv.AppendUint(key(b, "count"), e.Count, 10)
 	}
 	b = checks(b, e.Checks, e.Reason)
 	if e.Err != "" {

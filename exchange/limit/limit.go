@@ -59,8 +59,26 @@ type Limiter struct {
 
 type shard struct {
 	sync.Mutex
-	until map[Key]time.Time // key → when all its failures are forgiven
+	entries map[Key]entry
+	ended   []Throttling // since the last Sweep
 }
+
+// entry holds the failures of a key.
+type entry struct {
+	until   time.Time // when all of them are forgiven
+	over    time.Time // when the first came over the limit; zero: none has
+	refused uint64    // how many came over the limit
+}
+
+// Throttling is a time in which an address was over its limit.
+type Throttling struct {
+	Address netip.Addr // as [Bucket] returns it
+	Begin   time.Time
+	Refused uint64 // failures over the limit
+}
+
+// maxEnded bounds, for each shard, the ended throttlings that wait for Sweep.
+const maxEnded = 256
 
 // New returns a Limiter without failures.
 func New(cfg Config) *Limiter {
@@ -80,44 +98,74 @@ func New(cfg Config) *Limiter {
 		seed:     maphash.MakeSeed(),
 	}
 	for i := range l.shard {
-		l.shard[i].until = make(map[Key]time.Time)
+		l.shard[i].entries = make(map[Key]entry)
 	}
 	return l
 }
 
-// Fail counts a failure of key. If key is over its limit, it counts nothing and
-// returns how long it takes until the next failure would be counted.
-func (l *Limiter) Fail(key Key, now time.Time) (retryAfter time.Duration, over bool) {
+// Verdict holds what a failure means to its key.
+type Verdict struct {
+	Over       bool          // the key is over its limit: the failure does not count
+	Began      bool          // and was not before this failure
+	RetryAfter time.Duration // if Over, the time until the next failure counts
+}
+
+// Fail counts a failure of key, or reports that key is over its limit.
+func (l *Limiter) Fail(key Key, now time.Time) Verdict {
 	s := l.of(key)
 	s.Lock()
 	defer s.Unlock()
-	until, found := s.until[key]
-	if !found {
+	e, found := s.entries[key]
+	switch {
+	case !found:
 		l.makeRoom(s, now)
 		l.known.Add(1)
+	case !e.until.After(now):
+		s.end(key, e)
+		e = entry{}
 	}
-	left := max(until.Sub(now), 0) + l.interval
-	if left > l.full {
-		return left - l.full, true
+	left := max(e.until.Sub(now), 0) + l.interval
+	if left <= l.full {
+		e.until = now.Add(left)
+		s.entries[key] = e
+		return Verdict{}
 	}
-	s.until[key] = now.Add(left)
-	return 0, false
+	began := e.over.IsZero()
+	if began {
+		e.over = now
+	}
+	e.refused++
+	s.entries[key] = e
+	return Verdict{Over: true, Began: began, RetryAfter: left - l.full}
 }
 
-// Sweep deletes forgiven keys, which otherwise stay until room is needed.
-func (l *Limiter) Sweep(now time.Time) {
+// Sweep deletes forgiven keys, which otherwise stay until room is needed. It returns
+// the throttlings of addresses that have ended since the last time.
+func (l *Limiter) Sweep(now time.Time) []Throttling {
+	var ended []Throttling
 	for i := range l.shard {
-		l.shard[i].sweep(l, now)
+		ended = append(ended, l.shard[i].sweep(l, now)...)
 	}
+	return ended
 }
 
-func (s *shard) sweep(l *Limiter, now time.Time) {
+func (s *shard) sweep(l *Limiter, now time.Time) []Throttling {
 	s.Lock()
 	defer s.Unlock()
-	for key, until := range s.until {
-		if !until.After(now) {
+	for key, e := range s.entries {
+		if !e.until.After(now) {
 			l.drop(s, key)
 		}
+	}
+	ended := s.ended
+	s.ended = nil
+	return ended
+}
+
+// end notes that the failures of a key are forgiven.
+func (s *shard) end(key Key, e entry) {
+	if !e.over.IsZero() && key.addr.IsValid() && len(s.ended) < maxEnded {
+		s.ended = append(s.ended, Throttling{key.addr, e.over, e.refused})
 	}
 }
 
@@ -139,25 +187,26 @@ func (l *Limiter) of(key Key) *shard {
 }
 
 func (l *Limiter) drop(s *shard, key Key) {
-	delete(s.until, key)
+	s.end(key, s.entries[key])
+	delete(s.entries, key)
 	l.known.Add(-1)
 }
 
 // makeRoom keeps a shard within its bound. Among a few entries it drops a
 // forgiven one, or otherwise the one nearest to that.
 func (l *Limiter) makeRoom(s *shard, now time.Time) {
-	if len(s.until) < l.perShard {
+	if len(s.entries) < l.perShard {
 		return
 	}
 	const sample = 16
 	var nearest Key
 	var when time.Time
 	seen := 0
-	for key, until := range s.until {
-		if seen == 0 || until.Before(when) {
-			nearest, when = key, until
+	for key, e := range s.entries {
+		if seen == 0 || e.until.Before(when) {
+			nearest, when = key, e.until
 		}
-		if seen++; seen == sample || !until.After(now) {
+		if seen++; seen == sample || !e.until.After(now) {
 			break
 		}
 	}

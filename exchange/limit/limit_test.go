@@ -16,24 +16,24 @@ var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func TestBurstThenOneAMinute(t *testing.T) {
 	l, a := limit.New(limit.Config{}), limit.Address(netip.MustParseAddr("192.0.2.1"))
 	for range 10 {
-		if _, over := l.Fail(a, start); over {
+		if l.Fail(a, start).Over {
 			t.Fatal("over the limit within the burst")
 		}
 	}
-	for range 40 { // what is over the limit does not count
-		if wait, over := l.Fail(a, start); !over || wait != time.Minute {
-			t.Fatalf("after 10 failures: over %v, wait %v; want over, 1m", over, wait)
+	for i := range 40 { // what is over the limit does not count
+		if v := l.Fail(a, start); !v.Over || v.RetryAfter != time.Minute || v.Began != (i == 0) {
+			t.Fatalf("failure %d after 10: %+v; want over, 1m", i+1, v)
 		}
 	}
-	if wait, over := l.Fail(a, start.Add(time.Minute-1)); !over || wait != 1 {
-		t.Errorf("before the minute had passed: over %v, wait %v", over, wait)
+	if v := l.Fail(a, start.Add(time.Minute-1)); !v.Over || v.RetryAfter != 1 {
+		t.Errorf("before the minute had passed: %+v", v)
 	}
 	now := start.Add(time.Minute)
-	if _, over := l.Fail(a, now); over {
+	if l.Fail(a, now).Over {
 		t.Fatal("over the limit after a minute")
 	}
-	if wait, over := l.Fail(a, now); !over || wait != time.Minute {
-		t.Errorf("after the one of the minute: over %v, wait %v; want over, 1m", over, wait)
+	if v := l.Fail(a, now); !v.Over || v.RetryAfter != time.Minute {
+		t.Errorf("after the one of the minute: %+v; want over, 1m", v)
 	}
 }
 
@@ -59,8 +59,8 @@ func TestFailuresCountByKey(t *testing.T) {
 			for range 10 {
 				l.Fail(row.failing, start)
 			}
-			if _, over := l.Fail(row.other, start); over != row.shared {
-				t.Errorf("the other is over the limit: %v", over)
+			if v := l.Fail(row.other, start); v.Over != row.shared {
+				t.Errorf("the other: %+v", v)
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if n := l.Known(); n > 64*32 {
 		t.Errorf("%d addresses are remembered, at most %d may be", n, 64*32)
 	}
-	if _, over := l.Fail(worst, start); !over {
+	if !l.Fail(worst, start).Over {
 		t.Error("the address with the most failures was forgotten")
 	}
 	l.Sweep(start.Add(time.Hour))
@@ -99,14 +99,14 @@ func TestFailuresNeverExceedTheRate(t *testing.T) {
 		now, counted := start, 0
 		for _, ms := range rapid.SliceOfN(rapid.IntRange(0, 180_000), 1, 200).Draw(t, "gaps in ms") {
 			now = now.Add(time.Duration(ms) * time.Millisecond)
-			wait, over := l.Fail(a, now)
-			if over != (wait > 0) || wait > time.Minute {
-				t.Fatalf("over %v with a wait of %v", over, wait)
+			v := l.Fail(a, now)
+			if v.Over != (v.RetryAfter > 0) || v.RetryAfter > time.Minute {
+				t.Fatalf("got %+v", v)
 			}
-			if over {
-				now = now.Add(wait)
-				if _, over := l.Fail(a, now); over {
-					t.Fatalf("still over the limit after the promised %v", wait)
+			if v.Over {
+				now = now.Add(v.RetryAfter)
+				if l.Fail(a, now).Over {
+					t.Fatalf("still over the limit after the promised %v", v.RetryAfter)
 				}
 			}
 			counted++
@@ -115,6 +115,40 @@ func TestFailuresNeverExceedTheRate(t *testing.T) {
 			t.Fatalf("%d failures in %v, want at most %d", counted, now.Sub(start), most)
 		}
 	})
+}
+
+// A throttling ends when all failures are forgiven, however that is noticed.
+func TestThrottlingBeginsAndEndsOnce(t *testing.T) {
+	for name, end := range map[string]func(l *limit.Limiter, a limit.Key) []limit.Throttling{
+		"a sweep": func(l *limit.Limiter, _ limit.Key) []limit.Throttling { return l.Sweep(start.Add(10 * time.Minute)) },
+		"the next failure": func(l *limit.Limiter, a limit.Key) []limit.Throttling {
+			if v := l.Fail(a, start.Add(time.Hour)); v.Over {
+				t.Errorf("got %+v", v)
+			}
+			return l.Sweep(start.Add(time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, addr := limit.New(limit.Config{}), netip.MustParseAddr("192.0.2.1")
+			a := limit.Address(addr)
+			began := 0
+			for range 15 {
+				if l.Fail(a, start).Began {
+					began++
+				}
+			}
+			if ended := l.Sweep(start.Add(10*time.Minute - 1)); began != 1 || ended != nil {
+				t.Errorf("began %d times, ended too early %v", began, ended)
+			}
+			ended := end(l, a)
+			if want := (limit.Throttling{Address: addr, Begin: start, Refused: 5}); len(ended) != 1 || ended[0] != want {
+				t.Errorf("ended %+v, want %+v", ended, want)
+			}
+			if more := l.Sweep(start.Add(48 * time.Hour)); more != nil {
+				t.Errorf("ended again: %v", more)
+			}
+		})
+	}
 }
 
 func BenchmarkFail(b *testing.B) {

@@ -3,8 +3,10 @@ package server
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"cambio/exchange"
+	"cambio/exchange/audit"
 	"cambio/exchange/limit"
 )
 
@@ -21,14 +23,35 @@ func (r *Request) limit(err error) error {
 		return err
 	}
 	limits := r.server.cfg.Limits
-	wait, over := limits.Fail(limit.Address(r.addr), r.Now)
-	if !over && r.credential != "" { // an address over its limit fills the memory no further
-		wait, over = limits.Fail(limit.Credential(r.credential), r.Now)
+	verdict := limits.Fail(limit.Address(r.addr), r.Now)
+	if verdict.Began {
+		r.server.auditThrottling(audit.Event{
+			Time: r.Now, Name: "throttle.begin", RequestID: r.ID, Address: limit.Bucket(r.addr), Reason: exchange.ReasonTooManyFailures,
+			Err: "one refusal a minute of this address is told its reason; if it is a proxy, set trustedProxies",
+		})
 	}
-	if over {
-		return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: wait, Err: exchange.AsError(err)}
+	if !verdict.Over && r.credential != "" { // an address over its limit fills the memory no further
+		verdict = limits.Fail(limit.Credential(r.credential), r.Now)
 	}
-	return err
+	if !verdict.Over {
+		return err
+	}
+	return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: verdict.RetryAfter, Err: exchange.AsError(err)}
+}
+
+// Sweep forgets failures that are forgiven, and audits the ends of throttlings. It is
+// called about once a minute.
+func (s *Server) Sweep(now time.Time) {
+	for _, t := range s.cfg.Limits.Sweep(now) {
+		s.auditThrottling(audit.Event{Time: now, Name: "throttle.end", Address: t.Address, Begin: t.Begin, Count: t.Refused})
+	}
+}
+
+// auditThrottling writes an event that no request waits for.
+func (s *Server) auditThrottling(e audit.Event) {
+	if err := s.cfg.Audit.Write(&e); err != nil {
+		s.cfg.Logger.Error("a throttling is not audited", "event", e.Name, "address", e.Address, "error", err)
+	}
 }
 
 // isGuess reports whether a refusal can answer a guess. A temporary one says nothing

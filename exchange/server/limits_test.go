@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -249,6 +250,28 @@ func TestUnknownKeysCountAgainstNoCaller(t *testing.T) {
 	p.pass(time.Minute)
 	p.issuer.Rotate()
 	p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 200, "")
+}
+
+// The operator sees when an address is slowed down, and when no more.
+func TestThrottlingIsAudited(t *testing.T) {
+	p := newWorld(t)
+	for range 15 {
+		p.form("/oauth/token", exchangeParams("x", "client_id", "web"))
+	}
+	p.pass(9 * time.Minute)
+	p.server.Sweep(p.clock())
+	p.pass(time.Minute)
+	p.server.Sweep(p.clock())
+	var seen []string
+	for _, e := range p.events() {
+		if name := e["event"].(string); strings.HasPrefix(name, "throttle") {
+			seen = append(seen, fmt.Sprint(name, " ", e["address"], " ", e["reason"], " ", e["count"]))
+		}
+	}
+	want := []string{"throttle.begin 127.0.0.1 TOO_MANY_FAILURES <nil>", "throttle.end 127.0.0.1 <nil> 5"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("got %q, want %q", seen, want)
+	}
 }
 
 func TestWhoseFailuresCountTogether(t *testing.T) {

@@ -161,6 +161,7 @@ func (r *Request) setHeaders() {
 func (r *Request) serve() (err error) {
 	defer r.onPanic(func(e error) { err = e })
 	e := r.endpoint
+	r.addr = r.address()
 	if e.method != http.MethodGet { // documents have no audit event
 		if err := r.server.cfg.Audit.Ready(); err != nil {
 			return exchange.Refuse(exchange.ReasonAuditUnavailable, err)
@@ -173,7 +174,6 @@ func (r *Request) serve() (err error) {
 		r.w.Header()["Allow"] = []string{e.allow()}
 		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
 	}
-	r.addr = address(r.http, r.server.cfg.TrustedProxies)
 	if r.sendsSecretFromBrowser() {
 		return r.refuseSecretFromBrowser()
 	}

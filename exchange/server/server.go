@@ -64,8 +64,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics is where metrics are registered. Default: nowhere.
 	Metrics prometheus.Registerer
-	// TrustedProxies may report in X-Forwarded-For the address they call for.
+	// TrustedProxies may report the address they call for, in X-Forwarded-For or, if a
+	// request has none, in Forwarded.
 	TrustedProxies []netip.Prefix
+	// ClientAddressHeader is the header that they report it in instead, such as
+	// CF-Connecting-IP; X-Forwarded-For and Forwarded are then ignored.
+	ClientAddressHeader string
 	// MaxInFlight bounds the requests that are worked on at once, default
 	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
 	// refused with 503. Bodies are read before, so that slow senders hold no place.
@@ -121,6 +125,7 @@ type Server struct {
 	// 7523 §3).
 	assertionAudiences []string
 	draining           atomic.Bool
+	warned             atomic.Int64 // when of an untrusted proxy, in Unix time
 }
 
 // New returns a Server.

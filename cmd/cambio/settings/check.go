@@ -26,6 +26,9 @@ func (c *Config) problems() []exchange.Problem {
 	p.note("$.adminListen", c.addressProblem(c.AdminListen))
 	p.noteIf(c.BehindProxy && len(c.TrustedProxies) == 0, "$.trustedProxies",
 		"is empty, but behindProxy is true; write the networks of the proxies: otherwise all callers share one address, and the failures of one limit all")
+	p.noteIf(c.ClientAddressHeader != "" && len(c.TrustedProxies) == 0, "$.clientAddressHeader",
+		"is set, but trustedProxies is empty; write the networks whose header is accepted there")
+	p.noteIf(!isHeaderName(c.ClientAddressHeader), "$.clientAddressHeader", "want the name of one header, such as CF-Connecting-IP")
 	p.noteIf((c.TLS.CertFile == "") != (c.TLS.KeyFile == ""), "$.tls", "needs both certFile and keyFile, or neither")
 	p.noteIf(len(c.KeyEncryptionKey) > 0 && c.KeyEncryptionKeyFile != "", "$.keyEncryptionKeyFile",
 		"is set, but the key itself is in "+envPrefix+"KEY_ENCRYPTION_KEY; remove one")
@@ -40,6 +43,13 @@ func (c *Config) problems() []exchange.Problem {
 	p.noteIf(c.Limits.Failures < 1 || c.Limits.Failures > 1e6, "$.limits.failures", "want 1 to 1000000")
 	p.mail(&c.Mail)
 	return p
+}
+
+// isHeaderName reports whether a text is a token (RFC 9110 §5.6.2) or empty.
+func isHeaderName(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	})
 }
 
 type problems []exchange.Problem

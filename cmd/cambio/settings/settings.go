@@ -39,10 +39,14 @@ type Config struct {
 	// BehindProxy says that a proxy terminates TLS. Without it and without TLS the
 	// server listens on loopback only.
 	BehindProxy bool `yaml:"behindProxy" env:"BEHIND_PROXY"`
-	// TrustedProxies are the networks whose X-Forwarded-For is used for limits and
-	// audit. A host in one of them can pretend to be any address.
+	// TrustedProxies are the networks whose X-Forwarded-For, or Forwarded, is used for
+	// limits and audit. A host in one of them can pretend to be any address.
 	TrustedProxies []netip.Prefix `yaml:"trustedProxies" env:"TRUSTED_PROXIES"`
-	TLS            TLS            `yaml:"tls" envPrefix:"TLS_"`
+	// ClientAddressHeader is the header that they report the address in instead. If
+	// callers can reach a trusted proxy in another way than through what writes the
+	// header, they can pretend to be any address.
+	ClientAddressHeader string `yaml:"clientAddressHeader" env:"CLIENT_ADDRESS_HEADER"`
+	TLS                 TLS    `yaml:"tls" envPrefix:"TLS_"`
 
 	AdminListen string `yaml:"adminListen" env:"ADMIN_LISTEN"`
 	// AdminTokenFile holds the bearer token of the admin API. A reader of it can

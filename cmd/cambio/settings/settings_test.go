@@ -68,6 +68,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"no failures", "limits: {failures: -1}", `limits.failures: want 1 to 1000000`},
 		{"failures whose minutes are no duration", "limits: {failures: 200000000}", `limits.failures: want 1 to 1000000`},
 		{"bad network", "trustedProxies: [10.0.0.0]", `want a network such as 10.0.0.0/8, got "10.0.0.0"`},
+		{"a header of a CDN without its networks", "clientAddressHeader: CF-Connecting-IP", `clientAddressHeader: is set, but trustedProxies is empty`},
+		{"two headers of a CDN", "trustedProxies: [10.0.0.0/8]\nclientAddressHeader: X-Real-IP CF-Connecting-IP", `clientAddressHeader: want the name of one header`},
 		{"host with scheme", "adminHosts: [https://a.example]", `adminHosts[0]`},
 		{"mail without a host", "mail: {from: a@example.com}", `mail.host: is missing`},
 		{"a mail password without a host", "mail: {passwordFile: a}", `mail.host: is missing`},
