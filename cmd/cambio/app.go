@@ -10,15 +10,17 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
+	"cambio/cmd/cambio/serving"
 	"cambio/cmd/cambio/settings"
 	"cambio/exchange/server"
 	"cambio/storage"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
 
@@ -30,12 +32,13 @@ func run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	public, err := a.listen(cfg.Listen)
+	a.newServers()
+	public, err := a.listen(cfg.Listen, a.public)
 	if err != nil {
 		return err
 	}
 	defer public.Close()
-	admin, err := a.listen(cfg.AdminListen)
+	admin, err := a.listen(cfg.AdminListen, a.admin)
 	if err != nil {
 		return err
 	}
@@ -45,8 +48,22 @@ func run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 	return a.serve(ctx, public, admin)
 }
 
+// newServers makes the servers of both listeners, and the metrics of the public one.
+func (a *app) newServers() {
+	a.public = serving.New(a.http(a.Server), serving.MaxConnections(debug.SetMemoryLimit(-1)), a.Server.MakeRoom)
+	a.admin = serving.New(a.http(a.Admin), serving.AdminConnections, nil)
+	a.metrics.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "cambio_connections", Help: "Open connections of the public listener.",
+		}, func() float64 { open, _ := a.public.Connections(); return float64(open) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "cambio_connections_dropped_total", Help: "Idle connections of the public listener that made room for others.",
+		}, func() float64 { _, dropped := a.public.Connections(); return float64(dropped) }),
+	)
+}
+
 // listen opens a listener, with TLS if that is configured.
-func (a *app) listen(address string) (net.Listener, error) {
+func (a *app) listen(address string, s *serving.Server) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, hinted(err, "another process has this port; stop it or set another address, such as CAMBIO_LISTEN=127.0.0.1:9080 CAMBIO_ADMIN_LISTEN=127.0.0.1:9081")
@@ -54,6 +71,7 @@ func (a *app) listen(address string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	l = s.Listen(l)
 	if a.cfg.TLS.CertFile == "" {
 		return l, nil
 	}
@@ -73,22 +91,38 @@ func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
 	defer tasks.Wait()
 	defer stop()
 
-	draining := newDrain(a.Server)
-	servers := map[*http.Server]net.Listener{a.http(draining): public, a.http(a.Admin): admin}
-	broken := make(chan error, len(servers))
-	for s, l := range servers {
-		go func() { broken <- s.Serve(l) }()
-	}
+	broken := make(chan error, 2)
+	go func() { broken <- a.public.Serve(public) }()
+	go func() { broken <- a.admin.Serve(admin) }()
 	var err error
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping", "cause", context.Cause(ctx).Error())
+		a.Server.Drain()
+		err = a.delay(broken)
 	case <-a.engine.Failed():
-		err = hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "responses already sent are durable; restart the server to reopen the store")
+		err = a.storeFailed()
 	case err = <-broken:
 	}
 	a.Server.Drain()
-	return errors.Join(err, a.shutdown(draining, servers))
+	return errors.Join(err, a.shutdown())
+}
+
+// delay serves on for the configured time after the signal to stop, so that load
+// balancers see /readyz and send no more.
+func (a *app) delay(broken <-chan error) error {
+	select {
+	case <-time.After(time.Duration(a.cfg.ShutdownDelay)):
+		return nil
+	case <-a.engine.Failed():
+		return a.storeFailed()
+	case err := <-broken:
+		return err
+	}
+}
+
+func (a *app) storeFailed() error {
+	return hinted(fmt.Errorf("the store: %w", storage.ErrFailed), "responses already sent are durable; restart the server to reopen the store")
 }
 
 func (a *app) http(h http.Handler) *http.Server {
@@ -98,75 +132,14 @@ func (a *app) http(h http.Handler) *http.Server {
 }
 
 // shutdown waits for open requests up to the configured timeout, and closes the
-// listeners.
-func (a *app) shutdown(draining *drain, servers map[*http.Server]net.Listener) error {
+// listeners. The admin API is served until those that began before have finished.
+func (a *app) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(a.cfg.ShutdownTimeout))
 	defer cancel()
-	draining.stop(ctx)
-	var errs error
-	for s := range servers {
-		if err := s.Shutdown(ctx); err != nil {
-			errs = errors.Join(errs, fmt.Errorf("waiting for open requests: %w", err), s.Close())
-		}
-	}
-	return errs
-}
-
-// drain separates requests that began before a stop from later ones. While it
-// waits for the former, the listener stays open and later requests are served,
-// /readyz with 503: a load balancer sees that the server is stopping, instead of
-// a refused connection.
-type drain struct {
-	next     http.Handler
-	stopping atomic.Bool
-	// before is the number of open requests that began before the stop, plus one
-	// until the stop. Once 0, it stays 0.
-	before atomic.Int64
-	done   chan struct{} // closed at 0
-}
-
-func newDrain(next http.Handler) *drain {
-	d := &drain{next: next, done: make(chan struct{})}
-	d.before.Store(1)
-	return d
-}
-
-// ServeHTTP calls next. A response to a request after the stop closes its
-// connection.
-func (d *drain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d.enter() {
-		defer d.leave()
-	} else {
-		w.Header().Set("Connection", "close")
-	}
-	d.next.ServeHTTP(w, r)
-}
-
-// enter counts a request. It reports whether the request began before the stop.
-func (d *drain) enter() bool {
-	for !d.stopping.Load() {
-		if n := d.before.Load(); n > 0 && d.before.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-	return false
-}
-
-func (d *drain) leave() {
-	if d.before.Add(-1) == 0 {
-		close(d.done)
-	}
-}
-
-// stop waits until the requests that began before it have finished, or ctx ends.
-// It is called once.
-func (d *drain) stop(ctx context.Context) {
-	d.stopping.Store(true)
-	d.leave()
-	select {
-	case <-d.done:
-	case <-ctx.Done():
-	}
+	a.public.Drain(ctx)
+	errs := make(chan error, 1)
+	go func() { errs <- a.public.Stop(ctx) }()
+	return errors.Join(a.admin.Stop(ctx), <-errs)
 }
 
 func (c *cli) serve() *cobra.Command {

@@ -42,6 +42,9 @@ type app struct {
 	audit  *audit.Log
 	// auditFile is nil where audit events go to standard output.
 	auditFile *audit.File
+	metrics   *prometheus.Registry
+	public    *serving.Server // as admin, nil before run
+	admin     *serving.Server
 	closers   []func() error // in the order of opening
 }
 
@@ -135,8 +138,8 @@ func (a *app) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = prometheus.NewRegistry()
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.Parts, err = assembly.New(ctx, assembly.Config{
 		Engine: a.engine,
 		Keys:   keys.Config{KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery)},
@@ -144,7 +147,7 @@ func (a *app) wire(ctx context.Context) error {
 		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
 		Audit:  a.audit, Mail: a.mail, Server: a.configure,
 		Admin:   func(c *admin.Config) { c.Token, c.Hosts = token, a.cfg.AdminHosts },
-		Metrics: metrics, Logger: a.log,
+		Metrics: a.metrics, Logger: a.log,
 	})
 	if errors.Is(err, keys.ErrWrongKEK) {
 		return hinted(err, bringBackKEK(a.cfg.Database))

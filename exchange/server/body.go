@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net/http"
 	"strings"
+	"time"
 
 	"cambio/exchange"
 	"cambio/exchange/server/form"
@@ -48,15 +50,31 @@ func (r *Request) readBody() error {
 	if h.ContentLength > maxBody {
 		return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
 	}
-	if err := r.server.intake.begin(r); err != nil {
-		return err
+	intake := &r.server.intake
+	r.counted = true
+	if !intake.Begin(&r.reading, r.stopReading) {
+		return intakeFull()
 	}
 	err := r.fill(h.Body)
-	if r.server.intake.arrived(r) {
+	if intake.Arrived(&r.reading) {
 		return intakeFull()
 	}
 	return err
 }
+
+func intakeFull() error {
+	return exchange.Refuse(exchange.ReasonOverloaded, errors.New("the requests that are being read take too much memory"))
+}
+
+// stopReading makes the body fail. Where that is not supported, its time limit ends
+// it.
+func (r *Request) stopReading() {
+	_ = http.NewResponseController(r.w).SetReadDeadline(time.Unix(1, 0))
+}
+
+// MakeRoom ends the oldest request whose body has not arrived, and reports whether
+// there was one. Its connection is free once the refusal was sent.
+func (s *Server) MakeRoom() bool { return s.intake.MakeRoom() }
 
 // fill reads the body into a buffer that grows with what arrives: the length that
 // the header announces costs its sender nothing.
@@ -85,8 +103,8 @@ func (r *Request) makeRoom() error {
 		return nil
 	}
 	size := min(2*cap(r.in), maxBody+1)
-	if err := r.server.intake.take(r, size-cap(r.in)); err != nil {
-		return err
+	if !r.server.intake.Take(&r.reading, size-cap(r.in)) {
+		return intakeFull()
 	}
 	grown := make([]byte, len(r.in), size)
 	copy(grown, r.in)

@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
 		m.requests, m.seconds,
 		gauge("cambio_requests_in_flight", "Requests being worked on.", s.gate.InFlight),
 		gauge("cambio_requests_queued", "Requests waiting to be worked on.", s.gate.Queued),
-		gauge("cambio_request_memory_bytes", "Memory of the requests with a body that are read, wait or are worked on, as it is counted for its bound.", s.intake.bytes),
+		gauge("cambio_request_memory_bytes", "Memory of the requests with a body that are read, wait or are worked on, as it is counted for its bound.", s.intake.Bytes),
 		gauge("cambio_requests_outside", "Requests waiting for an outside party: an issuer, a mail server, a webhook, a blockchain endpoint.", s.gate.Outside),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "cambio_audit_failed_total", Help: "Audit events that are lost: they could not be written.",

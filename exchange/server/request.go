@@ -12,6 +12,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/grant"
+	"cambio/exchange/limit"
 	"cambio/jwks/strictjson"
 )
 
@@ -38,9 +39,9 @@ type Request struct {
 	form     Form
 	checks   [usualChecks]exchange.Check // backs Token.Trail.Checks
 
-	intake        intakeState
-	counted       bool // by the intake
-	proved        bool // what was asked for has succeeded and shows a proof
+	reading       limit.Reading // of the body
+	counted       bool          // reading has begun
+	proved        bool          // what was asked for has succeeded and shows a proof
 	idempotency   idempotencyState
 	countsFailure bool        // a failure counts against the address
 	credential    string      // name of the secret that the caller presented; empty: none
@@ -88,7 +89,7 @@ func (s *Server) newRequest(w http.ResponseWriter, h *http.Request) *Request {
 // tokens. One with a large buffer is dropped.
 func (r *Request) release() {
 	if r.counted {
-		r.server.intake.end(r)
+		r.server.intake.End(&r.reading)
 	}
 	if max(cap(r.in), cap(r.out)) > 2*usualBuffer {
 		return

@@ -118,7 +118,7 @@ type Server struct {
 	preflight      cors.Middleware
 	preflightMeter *meter
 	gate           limit.Gate
-	intake         intake
+	intake         limit.Intake
 	metrics        *metrics
 	discovery      atomic.Pointer[document]
 	// assertionAudiences are our names that a client assertion may be for (RFC
@@ -137,7 +137,7 @@ func New(cfg Config) (*Server, error) {
 	cfg.defaults()
 	s := &Server{cfg: cfg}
 	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued)
-	s.intake.most = cfg.MaxRequestMemory
+	s.intake.Open(cfg.MaxRequestMemory)
 	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
 	}

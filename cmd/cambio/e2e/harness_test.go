@@ -14,14 +14,15 @@ import (
 // server is a `cambio serve` of a test, with its own folder.
 type server struct {
 	*process
-	t      *testing.T
-	url    string // public; the issuer of its tokens
-	admin  string
-	dir    string
-	env    []string
-	http   *http.Client
-	stdout *os.File // of the next restart; nil collects it
-	seen   secrets
+	t         *testing.T
+	url       string // public; the issuer of its tokens
+	admin     string
+	dir       string
+	env       []string
+	http      *http.Client
+	stdout    *os.File // of the next restart; nil collects it
+	openFiles int      // the limit of the next start, if not 0
+	seen      secrets
 }
 
 // start runs a server by a configuration file, with settings in its
@@ -83,7 +84,11 @@ func (s *server) restart() {
 	if s.process != nil {
 		before = s.out.String()
 	}
-	s.process = runTo(s.t, s.stdout, s.dir, s.env, binary, "serve", "-c", "cambio.yaml")
+	command := []string{binary, "serve", "-c", "cambio.yaml"}
+	if s.openFiles > 0 {
+		command = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, s.openFiles), "sh"}, command...)
+	}
+	s.process = runTo(s.t, s.stdout, s.dir, s.env, command[0], command[1:]...)
 	s.out.Write([]byte(before))
 	await(s.t, "the server to be ready", func() bool {
 		if s.ended() {

@@ -41,6 +41,7 @@ func (c *Config) problems() []exchange.Problem {
 	p.noteIf(time.Duration(c.Keys.RotateEvery) < time.Hour, "$.keys.rotateEvery", "want at least 1h")
 	p.noteIf(c.Limits.MaxInFlight < 1, "$.limits.maxInFlight", "want at least 1")
 	p.noteIf(c.Limits.Failures < 1 || c.Limits.Failures > 1e6, "$.limits.failures", "want 1 to 1000000")
+	p.noteIf(time.Duration(c.ShutdownDelay) > 5*time.Minute, "$.shutdownDelay", "want at most 5m")
 	p.mail(&c.Mail)
 	return p
 }

@@ -77,6 +77,9 @@ type Config struct {
 	Limits Limits `yaml:"limits" envPrefix:"LIMITS_"`
 	Mail   Mail   `yaml:"mail" envPrefix:"MAIL_"`
 
+	// ShutdownDelay is how long the server serves on once it is to stop, with /readyz
+	// 503, so that load balancers send no more.
+	ShutdownDelay exchange.Duration `yaml:"shutdownDelay" env:"SHUTDOWN_DELAY"`
 	// ShutdownTimeout is how long open requests may take once the server stops.
 	ShutdownTimeout exchange.Duration `yaml:"shutdownTimeout" env:"SHUTDOWN_TIMEOUT"`
 }

@@ -116,7 +116,7 @@ func TestEveryDurationRefusesNegativeValues(t *testing.T) {
 		}
 	}
 	refuse(reflect.TypeFor[Config](), "", "", envPrefix)
-	if found != 3 {
+	if found != 4 {
 		t.Errorf("found %d durations", found)
 	}
 }

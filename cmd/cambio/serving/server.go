@@ -1,0 +1,58 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Server serves one listener with a bounded number of connections, and stops so
+// that no request is cut and no connection reset.
+type Server struct {
+	http  *http.Server
+	drain *drain
+	conns *connections
+}
+
+// New returns a Server of h's handler and limits, with at most most connections.
+// Beyond them the connection that is idle for the longest makes room; if none is
+// idle, makeRoom, which may be nil, ends a request that waits for its sender, and
+// reports whether there was one.
+func New(h *http.Server, most int, makeRoom func() bool) *Server {
+	s := &Server{http: h, drain: newDrain(h.Handler), conns: newConnections(most, makeRoom)}
+	h.Handler, h.ConnState = s.drain, s.conns.state
+	return s
+}
+
+// Listen returns l with the bound of connections. TLS goes on top of it.
+func (s *Server) Listen(l net.Listener) net.Listener { return s.conns.listen(l) }
+
+// Serve serves a listener that Listen returned, until it breaks or the server stops.
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// Connections returns how many connections are open, and how many have made room for
+// others so far.
+func (s *Server) Connections() (open, dropped int) { return s.conns.count() }
+
+// Drain waits until the requests that began before it have finished, or ctx ends.
+// The listener stays open and later requests are served; each response closes its
+// connection. It is called once, before Stop.
+func (s *Server) Drain(ctx context.Context) { s.drain.stop(ctx) }
+
+// settled is how long a connection is idle before it is taken for unused. A client
+// that is about to send the next request on it would be reset.
+const settled = 250 * time.Millisecond
+
+// Stop closes the listener and, once they are unused, the connections. When ctx ends
+// it closes what is left and returns an error.
+func (s *Server) Stop(ctx context.Context) error {
+	s.conns.refuse(ctx)
+	s.conns.settle(ctx)
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("waiting for open requests: %w", err), s.http.Close())
+	}
+	return nil
+}
