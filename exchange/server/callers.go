@@ -113,6 +113,7 @@ func (r *Request) clientSessionIDs() (ids []string) {
 			ids = append(ids, values...)
 		}
 	}
+	slices.Sort(ids) // headers have no order
 	return ids
 }
 

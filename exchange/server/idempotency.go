@@ -79,7 +79,7 @@ func (r *Request) lookup() (replayed bool, err error) {
 // and which a client may have to make anew (RFC 7523 §3).
 func (r *Request) identity() [][]byte {
 	h := r.http
-	parts := [][]byte{[]byte(h.Method), []byte(h.URL.Path), []byte(strings.Join(h.Header["X-Client-Session-Id"], ","))}
+	parts := [][]byte{[]byte(h.Method), []byte(h.URL.Path), []byte(strings.Join(r.clientSessionIDs(), ","))}
 	if r.endpoint.Caller != FormClient {
 		return append(parts, r.in)
 	}

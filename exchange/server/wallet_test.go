@@ -372,3 +372,15 @@ func TestWalletRequestsRepeated(t *testing.T) {
 		t.Error("the second answer has other tokens")
 	}
 }
+
+// A response is stored for its client session, whatever name the header has.
+func TestStoredResponsesAreOfOneClientSession(t *testing.T) {
+	p, secret := shop(t)
+	key := walletKey(1)
+	body := fmt.Sprintf(`{"walletAddress":%q,"walletType":"SOLANA"}`, addressOf(key))
+	first, second := p.open(secret, key, ""), p.open(secret, key, "")
+	started := p.post(startPath, body, "Acme-Client-Session-Id", first, "Idempotency-Key", "k")
+	p.want(started, 200, "")
+	p.want(p.post(startPath, body, "Acme-Client-Session-Id", second, "Idempotency-Key", "k"), 422, exchange.ReasonIdempotencyKeyReused)
+	p.repeats(started, p.post(startPath, body, "X-Client-Session-Id", first, "Idempotency-Key", "k"))
+}
