@@ -1,7 +1,6 @@
 package wallet
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"strconv"
@@ -56,7 +55,7 @@ func verifyEVM(address, message, signature string) error {
 	if err != nil {
 		return wrap(ErrSignature, err)
 	}
-	if bytes.HasSuffix(raw, undeployedSuffix) {
+	if _, wrapped := cutSuffix(raw); wrapped {
 		return wrap(ErrUndeployed, errors.New("the signature has the suffix of EIP-6492"))
 	}
 	key, err := recoverKey(raw, messageHash(message))

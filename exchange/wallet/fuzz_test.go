@@ -30,7 +30,7 @@ func FuzzAddress(f *testing.F) {
 
 // Only the encodings of the valid signature are accepted, never other bytes.
 func FuzzSignature(f *testing.F) {
-	for _, s := range []string{evmSignature, evmSignature[:130], withV(evmSignature, 0), upperEVM(evmSignature), evmSignature + undeployedHex, solanaSigned, solanaSignedHex, secp256k1Signature, upperDER(secp256k1Signature), ed25519Signature} {
+	for _, s := range []string{evmSignature, evmSignature[:130], withV(evmSignature, 0), upperEVM(evmSignature), evmSignature + undeployedSuffix, solanaSigned, solanaSignedHex, secp256k1Signature, upperDER(secp256k1Signature), ed25519Signature} {
 		f.Add(s, secp256k1Key)
 		f.Add(s, ed25519Key)
 	}

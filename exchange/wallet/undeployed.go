@@ -9,7 +9,13 @@ import (
 
 // undeployedSuffix ends the signatures of contract wallets that may not be deployed
 // yet (EIP-6492).
-var undeployedSuffix = bytes.Repeat([]byte{0x64, 0x92}, 16)
+const undeployedSuffix = "6492649264926492649264926492649264926492649264926492649264926492"
+
+// cutSuffix returns what is before the suffix, and reports whether there is one.
+func cutSuffix(raw []byte) ([]byte, bool) {
+	suffix, _ := hex.DecodeString(undeployedSuffix)
+	return bytes.CutSuffix(raw, suffix)
+}
 
 // deployment is how a contract wallet will be deployed: by a call of its factory.
 type deployment struct {
@@ -21,7 +27,7 @@ type deployment struct {
 // it: the ABI's encoding of (address, bytes, bytes), and the suffix. A signature
 // without the suffix has no deployment.
 func unwrap(raw []byte) (*deployment, []byte, error) {
-	words, wrapped := bytes.CutSuffix(raw, undeployedSuffix)
+	words, wrapped := cutSuffix(raw)
 	if !wrapped {
 		return nil, raw, nil
 	}

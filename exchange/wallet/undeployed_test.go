@@ -134,7 +134,7 @@ func undeployed(factory, data, signature string) string {
 		return word(len(s)) + hex.EncodeToString([]byte(s)) + strings.Repeat("00", (32-len(s)%32)%32)
 	}
 	head := strings.Repeat("0", 24) + factory[2:] + word(96) + word(96+len(text(data))/2)
-	return "0x" + head + text(data) + text(signature) + undeployedHex
+	return "0x" + head + text(data) + text(signature) + undeployedSuffix
 }
 
 func TestUndeployedContractAcceptsItsSignature(t *testing.T) {
@@ -161,7 +161,7 @@ func TestUndeployedContractAcceptsItsSignature(t *testing.T) {
 		{"yes and a byte more", good, returns(string(magicResult)+"\x00", true), nil, ErrSignature},
 		{"the magic value alone", good, returns(magic, true), nil, ErrSignature},
 		{"true", good, returns(strings.Repeat("\x00", 31)+"\x01", true), nil, ErrSignature},
-		{"no wrapping", "0x" + undeployedHex, accepts("signed"), nil, ErrSignature},
+		{"no wrapping", "0x" + undeployedSuffix, accepts("signed"), nil, ErrSignature},
 		{"cut off", "0x" + good[66:], accepts("signed"), nil, ErrSignature},
 		{"with an offset outside", strings.Replace(good, fmt.Sprintf("%064x", 96), fmt.Sprintf("%064x", 9600), 1), accepts("signed"), nil, ErrSignature},
 		{"with a huge offset", strings.Replace(good, fmt.Sprintf("%064x", 96), strings.Repeat("f", 64), 1), accepts("signed"), nil, ErrSignature},
@@ -189,7 +189,7 @@ func TestUndeployedContractAcceptsItsSignature(t *testing.T) {
 // What is unwrapped is a part of what was wrapped.
 func FuzzUnwrap(f *testing.F) {
 	f.Add([]byte("signed"))
-	for _, s := range []string{undeployed(factoryAddress, "create", "signed"), "0x" + undeployedHex} {
+	for _, s := range []string{undeployed(factoryAddress, "create", "signed"), "0x" + undeployedSuffix} {
 		raw, _ := hex.DecodeString(s[2:])
 		f.Add(raw)
 	}

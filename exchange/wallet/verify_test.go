@@ -43,9 +43,6 @@ const (
 	ed25519Signature   = "778FC4DB576872183E3AEB603BE4078560D80BD8AC43D72540BBF997B2D182DB463C39788AB2D320041EB733382B58E3644BB1A619280BD6199D17FF9046F704"
 )
 
-// undeployedHex is the suffix of EIP-6492.
-var undeployedHex = hex.EncodeToString(undeployedSuffix)
-
 // withV returns a signature of 65 bytes with another v.
 func withV(signature string, v byte) string {
 	return signature[:130] + hex.EncodeToString([]byte{v})
@@ -108,7 +105,7 @@ func TestVerifyAcceptsCanonicalSignatures(t *testing.T) {
 		{"EVM over another message", "eip155:1", evmAddress, "hello ", Proof{Signature: evmSignature}, ErrSignature},
 		{"EVM, zeros", "eip155:1", evmAddress, "hello", Proof{Signature: "0x" + strings.Repeat("00", 65)}, ErrSignature},
 		{"EVM, empty", "eip155:1", evmAddress, "hello", Proof{}, ErrSignature},
-		{"EVM, EIP-6492", "eip155:1", evmAddress, "hello", Proof{Signature: evmSignature + undeployedHex}, ErrUndeployed},
+		{"EVM, EIP-6492", "eip155:1", evmAddress, "hello", Proof{Signature: evmSignature + undeployedSuffix}, ErrUndeployed},
 
 		{"Solana in base64", solanaMainnet, solanaAddress, "hello", Proof{Signature: solanaSigned}, nil},
 		{"Solana in base58", solanaMainnet, solanaAddress, "hello", Proof{Signature: solana58}, nil},

@@ -62,7 +62,7 @@ func (a walletResponse) token() string { return a.AccessToken + a.Standard }
 func TestWallets(t *testing.T) {
 	t.Parallel()
 	needNode(t)
-	for _, wallet := range []string{"viem", "viem compact", "ethers", "web3", "solana base58", "solana base64", "xrpl secp256k1", "xrpl Ed25519", "contract"} {
+	for _, wallet := range []string{"viem", "viem compact", "ethers", "web3", "solana base58", "solana base64", "xrpl secp256k1", "xrpl Ed25519", "ledger", "xaman", "contract"} {
 		t.Run(wallet, func(t *testing.T) {
 			s, secret, port := walletWorld(t)
 			for _, at := range []string{"JSON endpoint", "token endpoint"} {

@@ -46,6 +46,34 @@ function xrplWallet(algorithm) {
   };
 }
 
+// A Ledger signs the text behind the header of an off-chain message.
+function ledgerWallet() {
+  const key = Keypair.generate();
+  return {
+    type: 'SOLANA', address: key.publicKey.toBase58(), chainId: 'solana:mainnet',
+    async sign(text) {
+      const message = Buffer.from(text, 'utf8');
+      const size = Buffer.alloc(2);
+      size.writeUInt16LE(message.length);
+      const header = [Buffer.from([0xff]), Buffer.from('solana offchain'), Buffer.from([0]), Buffer.alloc(32), Buffer.from([1, 1]), key.publicKey.toBuffer(), size];
+      return { signature: bs58.encode(nacl.sign.detached(Buffer.concat([...header, message]), key.secretKey)) };
+    },
+  };
+}
+
+// Xaman signs transactions only: a SignIn, which has no type on the ledger.
+function xamanWallet() {
+  const key = xrpl.Wallet.generate();
+  return {
+    type: 'XRPL', address: key.classicAddress, chainId: 'mainnet',
+    async sign(text) {
+      const tx = { Account: key.classicAddress, SigningPubKey: key.publicKey, Memos: [{ Memo: { MemoData: hex(text).toUpperCase() } }] };
+      const TxnSignature = ripple.sign(xrpl.encodeForSigning(tx), key.privateKey);
+      return { signature: xrpl.encode({ ...tx, TxnSignature }) };
+    },
+  };
+}
+
 function ethersWallet() {
   const key = EthersWallet.createRandom();
   return {
@@ -104,6 +132,8 @@ const wallets = {
   'solana base64': () => solanaWallet((s) => Buffer.from(s).toString('base64')),
   'xrpl secp256k1': () => xrplWallet(xrpl.ECDSA.secp256k1),
   'xrpl Ed25519': () => xrplWallet(xrpl.ECDSA.ed25519),
+  'ledger': ledgerWallet,
+  'xaman': xamanWallet,
   'contract': contractWallet,
 };
 
