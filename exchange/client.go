@@ -27,7 +27,8 @@ type Client struct {
 	Secrets []ClientSecret `json:"secrets,omitempty" yaml:"-"`
 	// Keys verify its private_key_jwt assertions (RFC 7523 §2.2).
 	Keys *Keys `json:"keys,omitempty" yaml:"keys,omitempty"`
-	// Origins are the browser origins that may call as this client, exact.
+	// Origins are the browser origins that may call as this client: exact, or with a
+	// wildcard for one label, https://*.preview.example.com.
 	Origins []string `json:"origins,omitempty" yaml:"origins,omitempty"`
 	// Grants are the grant types it may use. Default: token exchange, and
 	// refresh_token if RefreshTokens is set.
@@ -184,13 +185,6 @@ func (c *Client) Namespace(tokenType string) string {
 // public client can be refreshed by any caller that is not a foreign page.
 func (c *Client) PageMayRefresh(origin string) bool {
 	return c.PageRefresh && origin != "" && c.AllowsOrigin(origin)
-}
-
-// AllowsOrigin reports whether a browser page at an origin may call as this
-// client. An empty origin means that the caller is not a browser: the check
-// protects a browser's user from other sites and cannot stop a program.
-func (c *Client) AllowsOrigin(origin string) bool {
-	return origin == "" || slices.Contains(c.Origins, origin)
 }
 
 // AuthKeys configures logins by auth key and how a client signs the requests that

@@ -3,6 +3,7 @@ package limit_test
 import (
 	"encoding/binary"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -148,6 +149,29 @@ func TestThrottlingBeginsAndEndsOnce(t *testing.T) {
 				t.Errorf("ended again: %v", more)
 			}
 		})
+	}
+}
+
+func TestEveryNameOnceAMinute(t *testing.T) {
+	var e limit.Every
+	allowed := 0
+	for second := range 300 {
+		if e.Allow("https://a.example", start.Add(time.Duration(second)*time.Second)) {
+			allowed++
+		}
+	}
+	if allowed != 5 {
+		t.Errorf("allowed %d times in 5 minutes, want 5", allowed)
+	}
+	now := start.Add(time.Hour)
+	others := 0
+	for i := range 100_000 {
+		if e.Allow(strconv.Itoa(i), now) {
+			others++
+		}
+	}
+	if others != 1024 || !e.Allow("another", now.Add(time.Minute)) {
+		t.Errorf("%d names are allowed in a minute, want 1024; and others after it", others)
 	}
 }
 

@@ -2,9 +2,7 @@ package registration
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"cambio/exchange"
@@ -97,28 +95,4 @@ func (l *linter) clientScopes(c *exchange.Client) {
 			l.Add(path, "%s is not in scopes%s; add it there, or remove it here", exchange.Quote(scope), DidYouMean(scope, c.Scopes))
 		}
 	})
-}
-
-// origin checks a serialized origin (RFC 6454 §6.2) as browsers send it.
-func (l *linter) origin(path, origin string) {
-	switch {
-	case origin == "null":
-		l.Add(path, "null is the origin of any sandboxed page and file; it cannot be allowed")
-	case strings.Contains(origin, "*"):
-		l.Add(path, "%s has a *; origins are exact, list each", exchange.Quote(origin))
-	default:
-		if u := l.page(path, origin, "an origin such as https://app.example.com"); u != nil && origin != browserOrigin(u) {
-			l.Add(path, "%s is not what browsers send; write %s", exchange.Quote(origin), exchange.Quote(browserOrigin(u)))
-		}
-	}
-}
-
-// browserOrigin returns the origin of u in a browser's spelling: lower case, no
-// default port, no path.
-func browserOrigin(u *url.URL) string {
-	host, port := strings.ToLower(u.Host), u.Port()
-	if port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + host
 }

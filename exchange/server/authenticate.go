@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -90,7 +91,7 @@ func (r *Request) authenticateForm() error {
 func (r *Request) namesNoClient() bool {
 	f := &r.form
 	return f.clientID == "" && f.clientSecret == "" && f.assertion == "" && f.assertionType == "" &&
-		len(r.http.Header["Authorization"]) == 0 && r.Token.GrantType == exchange.GrantTokenExchange
+		!slices.ContainsFunc(r.http.Header["Authorization"], isBasic) && r.Token.GrantType == exchange.GrantTokenExchange
 }
 
 func (r *Request) authenticateJSON() error {
@@ -149,6 +150,9 @@ func (r *Request) howToAuthenticate(auth exchange.AuthMethod) error {
 	if r.endpoint.Caller != FormClient && auth.BySecret() {
 		text += ": there is neither X-Server-Secret, under whatever vendor's name, nor Basic"
 	}
+	if r.endpoint.takesPublicClients() && len(r.http.Header["Authorization"]) > 0 {
+		text += "; the Authorization header is not Basic and was ignored"
+	}
 	if r.endpoint.PageRefresh && r.origin != "" {
 		text += "; its pages need not if pageRefresh is set and origins has theirs"
 	}
@@ -158,6 +162,9 @@ func (r *Request) howToAuthenticate(auth exchange.AuthMethod) error {
 // authenticateConfidential verifies the secret or the assertion of a client. A caller
 // without a valid one learns no more of a client than of an unknown ID.
 func (r *Request) authenticateConfidential(client *exchange.CompiledClient, cred credentials) (err error) {
+	if client != nil && client.Client.Public() {
+		return r.refuseNeedlessCredential(client.Client, cred.method)
+	}
 	caller := Caller{Client: client, Authenticated: true}
 	if cred.method == exchange.AuthPrivateKeyJWT {
 		err = r.checkAssertion(client, cred.assertion)
@@ -170,12 +177,31 @@ func (r *Request) authenticateConfidential(client *exchange.CompiledClient, cred
 	return r.accept(caller)
 }
 
+// refuseNeedlessCredential tells a public client what not to send. Its ID is known to
+// everyone, so that this reveals nothing.
+func (r *Request) refuseNeedlessCredential(c *exchange.Client, method exchange.AuthMethod) error {
+	what := "client_secret"
+	switch {
+	case method == exchange.AuthPrivateKeyJWT:
+		what = "client_assertion"
+	case method == exchange.AuthSecretBasic:
+		what = "Basic credentials, and its ID as client_id"
+		if r.endpoint.Caller != FormClient {
+			what = "Basic credentials, and its ID as X-API-Key"
+		}
+	case r.endpoint.Caller != FormClient:
+		what = "secret in a header"
+	}
+	return Refused(exchange.ReasonClientAuthenticationFailed, "client %s is public: send no %s", c.ID, what)
+}
+
 // accept makes caller that of the request, unless a page sent it that is not one of
 // the client's, to protect the user of the browser.
 func (r *Request) accept(caller Caller) error {
 	client := caller.Client.Client
 	if !client.AllowsOrigin(r.origin) {
-		return exchange.Refuse(exchange.ReasonOriginNotAllowed, errors.New("the client does not have the origin "+exchange.Quote(r.origin)))
+		return exchange.Refuse(exchange.ReasonOriginNotAllowed,
+			fmt.Errorf("client %s does not have the origin %s; if the page is its own, add it: origins: [%[2]s]", client.ID, exchange.Quote(r.origin)))
 	}
 	r.Caller = caller
 	return nil

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cambio/exchange"
 )
@@ -38,7 +40,7 @@ func TestOrigins(t *testing.T) {
 			a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", row.client), headers...)
 			p.want(a, row.status, row.code)
 			allowed, exposed := a.header.Get("Access-Control-Allow-Origin"), a.header.Get("Access-Control-Expose-Headers")
-			if row.readable && (allowed != row.origin || exposed != "DPoP-Nonce, WWW-Authenticate, Retry-After") || !row.readable && allowed+exposed != "" {
+			if row.readable && (allowed != row.origin || exposed != "DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-Id") || !row.readable && allowed+exposed != "" {
 				t.Errorf("allows %q, exposes %q", allowed, exposed)
 			}
 			if a.header.Get("Access-Control-Allow-Credentials") != "" {
@@ -61,17 +63,146 @@ func TestPagesReadEarlyErrors(t *testing.T) {
 	}
 }
 
+// Discovery and keys are public: a page of any origin may read them, with any header.
 func TestPublicDocumentsFromPages(t *testing.T) {
 	p := newWorld(t)
-	for origin, want := range map[string]string{page: page, otherPage: otherPage, evil: "", "null": ""} {
-		a := p.do("GET", "/.well-known/jwks.json", "", "Origin", origin)
-		p.want(a, 200, "")
-		if got := a.header.Get("Access-Control-Allow-Origin"); got != want {
-			t.Errorf("%s: allows %q", origin, got)
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		for _, origin := range []string{page, evil, "null"} {
+			a := p.do("GET", path, "", "Origin", origin)
+			p.want(a, 200, "")
+			if got := a.header.Get("Access-Control-Allow-Origin"); got != "*" {
+				t.Errorf("%s: allows %q", origin, got)
+			}
+			a = p.do("OPTIONS", path, "", "Origin", origin, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "traceparent")
+			if a.status != 204 || a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Access-Control-Allow-Headers") != "traceparent" {
+				t.Errorf("a preflight of %s: %d %v", origin, a.status, a.header)
+			}
 		}
 	}
 	if a := p.do("GET", "/livez", "", "Origin", page); a.header.Get("Access-Control-Allow-Origin") != "" {
 		t.Error("/livez is for no page")
+	}
+}
+
+// A wildcard is for one label, of pages and of preflights alike.
+func TestWildcardOrigins(t *testing.T) {
+	p := newWorld(t)
+	m := p.manifest()
+	m.Clients[0].Origins = []string{"https://*.preview.example.com", "capacitor://localhost"}
+	p.apply(m)
+	for origin, want := range map[string]int{
+		"https://pr-7.preview.example.com": 200, "capacitor://localhost": 200,
+		"https://a.b.preview.example.com": 403, "https://preview.example.com": 403, page: 403,
+	} {
+		a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "Origin", origin)
+		if a.status != want || want == 200 && a.header.Get("Access-Control-Allow-Origin") != origin {
+			t.Errorf("%s: got %d %s, %v", origin, a.status, a.text, a.header)
+		}
+		if origin == page { // which another client has
+			continue
+		}
+		preflight := p.do("OPTIONS", "/oauth/token", "", "Origin", origin, "Access-Control-Request-Method", "POST")
+		if (preflight.status == 204) != (want == 200) {
+			t.Errorf("a preflight of %s: got %d", origin, preflight.status)
+		}
+	}
+}
+
+// The operator reads once a minute which origin is missing, and what to add.
+func TestRefusedPreflightsAreAudited(t *testing.T) {
+	p := newWorld(t)
+	preflight := func(origin string) answer {
+		return p.do("OPTIONS", "/oauth/token", "", "Origin", origin, "Access-Control-Request-Method", "POST")
+	}
+	preflight(page)
+	var ids []string
+	for range 3 {
+		for range 20 {
+			p.want(preflight(evil), 403, exchange.ReasonOriginNotAllowed)
+		}
+		p.pass(time.Minute)
+		a := preflight(evil)
+		ids = append(ids, a.header.Get("X-Request-Id"))
+	}
+	preflight("https://other.test")
+	var origins, found []string
+	for _, e := range p.events() {
+		if e["event"] != "preflight" {
+			t.Errorf("event %v", e)
+			continue
+		}
+		origins = append(origins, e["error"].(string))
+		found = append(found, e["request_id"].(string))
+	}
+	if len(origins) != 5 || !strings.Contains(origins[0], `origins: ["`+evil+`"]`) || !strings.Contains(origins[4], "https://other.test") {
+		t.Errorf("got %q, want one for each minute, and one of the other origin", origins)
+	}
+	if !slices.Equal(found[1:4], ids) {
+		t.Errorf("the events are of %q, want the first of each minute: %q", found, ids)
+	}
+}
+
+// Programs add the token of an earlier login to every request of a page. Where a
+// public client's ID is enough it means nothing.
+func TestOldBearerTokensAreIgnored(t *testing.T) {
+	p := newWorld(t)
+	for _, header := range []string{"Bearer old", "bearer " + p.idToken(), "Bearer", "Bearer undefined", "DPoP old", "", "old"} {
+		a := p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web"), "Origin", page, "Authorization", header)
+		p.want(a, 200, "")
+		p.want(p.form("/oauth/token", exchangeParams(p.idToken()), "Origin", page, "Authorization", header), 200, "")
+		p.want(p.form("/oauth/revoke", []string{"token", a.str("access_token"), "client_id", "web"}, "Authorization", header), 200, "")
+		b := p.post("/auth/external/exchange", `{"token":"`+p.idToken()+`"}`, "X-API-Key", "web", "Origin", page, "Authorization", header)
+		p.want(b, 200, "")
+		b = p.post("/auth/refresh", `{"refreshToken":"`+b.str("refreshToken")+`"}`, "X-API-Key", "web", "Authorization", header)
+		p.want(b, 200, "")
+		p.want(p.post("/auth/logout", `{"refreshToken":"`+b.str("refreshToken")+`"}`, "X-API-Key", "web", "Authorization", header), 200, "")
+
+		p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "basic"), "Authorization", header), 401, exchange.ReasonClientUnknown)
+	}
+	p.want(p.form("/oauth/introspect", []string{"token", "x"}, "Authorization", "Bearer old"), 401, exchange.ReasonClientAuthenticationFailed)
+}
+
+// A browser that gets a Basic challenge asks its user for a password.
+func TestPagesGetNoBasicChallenge(t *testing.T) {
+	p := newWorld(t)
+	for _, row := range []struct {
+		headers []string
+		want    bool
+	}{
+		{nil, true},
+		{[]string{"Origin", page}, false},
+		{[]string{"Origin", evil}, false},
+		{[]string{"Sec-Fetch-Site", "same-origin"}, false},
+	} {
+		for _, auth := range [][]string{nil, {"Authorization", basicAuth("basic", "guess")}} {
+			for _, path := range []string{"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/nowhere"} {
+				a := p.form(path, []string{"token", "x", "client_id", "basic"}, append(auth, row.headers...)...)
+				if got := a.header.Get("WWW-Authenticate"); strings.Contains(got, "Basic") != (row.want && a.status == 401) {
+					t.Errorf("%s with %q: %d, WWW-Authenticate %q", path, row.headers, a.status, got)
+				}
+			}
+		}
+	}
+}
+
+// A public client that sends a secret is told not to; its ID is known anyway.
+func TestPublicClientsAreToldToSendNoSecret(t *testing.T) {
+	p := newWorld(t, patient)
+	exchangeJSON := func(headers ...string) answer {
+		return p.post("/auth/external/exchange", `{"token":"x"}`, append(headers, "X-API-Key", "web")...)
+	}
+	for want, a := range map[string]answer{
+		"client web is public: send no client_secret": p.form("/oauth/token", exchangeParams("x", "client_id", "web", "client_secret", "s")),
+		"client web is public: send no client_assertion": p.form("/oauth/token", exchangeParams("x", "client_id", "web",
+			"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", p.idToken())),
+		"client web is public: send no Basic credentials, and its ID as client_id": p.form("/oauth/token", exchangeParams("x"), "Authorization", basicAuth("web", "s")),
+		"client web is public: send no Basic credentials, and its ID as X-API-Key": exchangeJSON("Authorization", basicAuth("web", "s")),
+		"client web is public: send no secret in a header":                         exchangeJSON("X-Server-Secret", "s"),
+	} {
+		p.want(a, 401, exchange.ReasonClientAuthenticationFailed)
+		if got := a.str("error_description"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 
@@ -82,11 +213,12 @@ func TestPreflight(t *testing.T) {
 		good                        bool
 	}{
 		{"token", "/oauth/token", page, "", true},
-		{"every header that is allowed", "/oauth/token", page, "authorization,content-type,dpop,idempotency-key,x-api-key,x-client-session-id", true},
+		{"headers of the API", "/oauth/token", page, "authorization,content-type,dpop,idempotency-key,x-api-key,x-client-session-id", true},
+		{"headers of a tracer", "/oauth/token", page, "baggage,sentry-trace,traceparent,tracestate", true},
 		{"another client's page", "/auth/external/exchange", otherPage, "content-type,x-api-key", true},
 		{"a page of no client", "/oauth/token", evil, "", false},
 		{"null", "/oauth/token", "null", "", false},
-		{"an unknown header", "/oauth/token", page, "x-server-secret", false},
+		{"a header that is refused later", "/oauth/token", page, "x-server-secret", true},
 		{"where browsers have no business", "/oauth/introspect", page, "", false},
 		{"nor here", "/auth/external/verify", page, "", false},
 	} {

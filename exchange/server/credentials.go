@@ -68,10 +68,15 @@ func errTwoCredentials() error {
 }
 
 // basic reads client_secret_basic: a form-encoded ID and secret (RFC 6749 §2.3.1)
-// in RFC 7617's Basic scheme.
+// in RFC 7617's Basic scheme. At endpoints of public clients a header of any other
+// scheme is ignored: programs add an old bearer token to every request of a page.
+// Nothing is granted for it, and a client that must authenticate is told so.
 func (r *Request) basic() (credentials, error) {
 	none := credentials{method: exchange.AuthNone}
 	values := r.http.Header["Authorization"]
+	if r.endpoint.takesPublicClients() && !slices.ContainsFunc(values, isBasic) {
+		return none, nil
+	}
 	if len(values) == 0 {
 		return none, nil
 	}
@@ -183,8 +188,7 @@ func (r *Request) bearerToken() (string, error) {
 // header for it at any endpoint, or by Basic at a JSON endpoint. A confidential
 // client's own form at the token endpoint may come from its origins.
 func (r *Request) sendsSecretFromBrowser() bool {
-	h := r.http.Header
-	if len(h["Origin"]) == 0 && len(h["Sec-Fetch-Site"]) == 0 {
+	if !r.fromBrowser() {
 		return false
 	}
 	secret, err := r.serverSecret()
@@ -192,7 +196,12 @@ func (r *Request) sendsSecretFromBrowser() bool {
 		return secret != "" || err != nil
 	}
 	pair, err := r.clientPair()
-	return pair.secret != "" || err != nil || slices.ContainsFunc(h["Authorization"], isBasic)
+	return pair.secret != "" || err != nil || slices.ContainsFunc(r.http.Header["Authorization"], isBasic)
+}
+
+// fromBrowser reports whether a browser sent the request, as far as it says so.
+func (r *Request) fromBrowser() bool {
+	return len(r.http.Header["Origin"]) > 0 || len(r.http.Header["Sec-Fetch-Site"]) > 0
 }
 
 // isBasic reports whether an Authorization header holds a secret, not a token.

@@ -267,6 +267,14 @@ func (s *Server) addRoute(prefix string, e *route) {
 	s.routes[e.Path], s.routes[prefix+e.Path] = e, e
 }
 
+// isDocument reports whether the route is a public document, which any page may read.
+func (e *route) isDocument() bool { return e.method == http.MethodGet && e.Browsers }
+
+// takesPublicClients reports whether a client may call that only gives its ID.
+func (e *route) takesPublicClients() bool {
+	return e.Browsers && !e.Confidential && (e.Caller == FormClient || e.Caller == JSONClient)
+}
+
 // acceptsJSON reports whether the route is a JSON endpoint.
 func (e *route) acceptsJSON() bool { return e.method == http.MethodPost && e.Caller != FormClient }
 

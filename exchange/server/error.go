@@ -58,7 +58,7 @@ func (r *Request) challenge(reason exchange.Reason, status int) []string {
 		return bearerIsInvalid
 	case reason == exchange.ReasonAccessTokenInsufficient:
 		return bearerIsInsufficient
-	case status == http.StatusUnauthorized:
+	case status == http.StatusUnauthorized && !r.fromBrowser(): // which would ask the page's user
 		return basicScheme // RFC 9110 §11.6.1, RFC 6749 §5.2
 	}
 	return nil

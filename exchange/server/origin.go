@@ -1,14 +1,19 @@
 package server
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"cambio/exchange"
+)
 
-	"github.com/jub0bs/cors"
+// Header values of the responses to pages (Fetch, HTTP responses).
+var (
+	anyOrigin     = []string{"*"}
+	exposed       = []string{"DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-Id"}
+	varyPreflight = []string{"Origin, Access-Control-Request-Headers"}
+	pageMethods   = []string{"GET, POST"}
+	preflightAge  = []string{"600"}
 )
 
 // readOrigin reads the Origin header (RFC 6454 §7). A request from an origin that
@@ -22,31 +27,36 @@ func (r *Request) readOrigin() error {
 		return malformed("there are %d Origin headers", len(values))
 	}
 	r.origin = values[0]
-	if post && (!browsers || !r.fromRegisteredOrigin()) {
+	switch {
+	case post && !browsers:
 		return exchange.Refuse(exchange.ReasonOriginNotAllowed,
-			errors.New("no client may call from the origin "+exchange.Quote(r.origin)))
+			fmt.Errorf("pages may not call this endpoint, and %s is one", exchange.Quote(r.origin)))
+	case post && !r.fromRegisteredOrigin():
+		return r.foreignOrigin()
 	}
 	return nil
 }
 
-// fromRegisteredOrigin reports whether any client has the origin. Any sandboxed page
-// sends "null".
+// fromRegisteredOrigin reports whether any client has the origin.
 func (r *Request) fromRegisteredOrigin() bool {
-	_, found := slices.BinarySearch(r.clients.Origins(), r.origin)
-	return found && r.origin != "null"
+	return exchange.OriginAmong(r.clients.Origins(), r.origin)
 }
 
-// shareWithOrigin lets the calling page read the response: a page of one of the
-// client's origins, or, where no client is known, of any registered origin, so that
-// browsers see a 429 or a 503.
+// shareWithOrigin lets the calling page read the response: any page a document; other
+// responses a page of one of the client's origins, or, where no client is known, of any
+// registered origin, so that browsers see a 429 or a 503.
 func (r *Request) shareWithOrigin(reason exchange.Reason) {
+	h := r.w.Header()
+	if r.endpoint.isDocument() {
+		h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = anyOrigin, exposed
+		return
+	}
 	if r.origin == "" || reason == exchange.ReasonOriginNotAllowed || !r.fromRegisteredOrigin() {
 		return
 	}
 	if r.Caller.Client != nil && !r.Client().AllowsOrigin(r.origin) {
 		return
 	}
-	h := r.w.Header()
 	h["Access-Control-Allow-Origin"] = r.http.Header["Origin"]
 	h["Access-Control-Expose-Headers"] = exposed
 }
@@ -57,48 +67,44 @@ func isPreflight(r *http.Request) bool {
 		len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// servePreflight serves a preflight, and counts it as refused if no page of the
-// origin may call.
+// servePreflight serves a preflight. No credentials are involved, so that a page that
+// may call may send any header.
 func (s *Server) servePreflight(r *Request) {
-	refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
-	s.preflight.Wrap(http.HandlerFunc(refuse)).ServeHTTP(r.w, r.http) // refuse is served while no client has an origin
-	outcome := granted
-	if r.w.Header().Get("Access-Control-Allow-Origin") == "" {
-		outcome = string(exchange.ReasonOriginNotAllowed)
+	err := r.readOrigin()
+	if err == nil && !r.mayPreflight() {
+		err = r.foreignOrigin()
 	}
-	s.preflightMeter.observe(outcome, s.cfg.Now().Sub(r.Now))
+	if err != nil && s.preflights.Allow(r.origin, r.Now) {
+		r.event.Name = "preflight"
+	}
+	reason := r.conclude(err)
+	if err == nil {
+		r.status = http.StatusNoContent
+		h := r.w.Header()
+		h["Vary"] = varyPreflight
+		h["Access-Control-Allow-Methods"] = pageMethods
+		h["Access-Control-Max-Age"] = preflightAge
+		if requested := r.http.Header["Access-Control-Request-Headers"]; len(requested) > 0 {
+			h["Access-Control-Allow-Headers"] = requested
+		}
+	}
+	s.preflightMeter.observe(r.outcome(reason), s.cfg.Now().Sub(r.Now))
+	r.send()
 }
 
-// ClientsChanged updates the origins of preflights and the types of
-// authorization_details in the discovery document. It must be called after each
-// change of the registry; other responses follow it by themselves.
+func (r *Request) mayPreflight() bool { return r.endpoint.isDocument() || r.fromRegisteredOrigin() }
+
+// foreignOrigin refuses a page. The operator reads what to add if it should be allowed.
+func (r *Request) foreignOrigin() error {
+	return exchange.Refuse(exchange.ReasonOriginNotAllowed,
+		fmt.Errorf("no client has the origin %s; if the page is to call, add it to its client: origins: [%[1]s]", exchange.Quote(r.origin)))
+}
+
+// ClientsChanged updates the types of authorization_details in the discovery document.
+// It must be called after each change of the registry; other responses follow it by
+// themselves.
 func (s *Server) ClientsChanged() {
 	if err := s.updateDiscovery(); err != nil {
 		s.cfg.Logger.Error("the discovery document could not be updated", "error", err)
-	}
-	var usable []string
-	for _, o := range s.cfg.Clients().Origins() {
-		_, err := cors.NewMiddleware(corsConfig([]string{o}))
-		if err != nil || strings.Contains(o, "*") { // a pattern to the middleware, a mistake here
-			s.cfg.Logger.Error("an origin cannot be used in browsers", "origin", exchange.Clip(o), "error", err)
-			continue
-		}
-		usable = append(usable, o)
-	}
-	cfg := corsConfig(usable)
-	if len(usable) > 0 && s.preflight.Reconfigure(&cfg) == nil {
-		return
-	}
-	_ = s.preflight.Reconfigure(nil) // allows none; nil is always accepted
-}
-
-// corsConfig is the CORS of every path that browsers call: exact origins, no
-// credentials.
-func corsConfig(origins []string) cors.Config {
-	return cors.Config{
-		Origins:         origins,
-		Methods:         []string{http.MethodGet, http.MethodPost},
-		RequestHeaders:  []string{"Authorization", "Content-Type", "DPoP", "Idempotency-Key", "X-API-Key", "X-Client-Session-Id"},
-		MaxAgeInSeconds: 600,
 	}
 }

@@ -119,7 +119,6 @@ var (
 	varyOrigin  = []string{"Origin"}
 	jsonMedia   = []string{"application/json"}
 	textMedia   = []string{"text/plain; charset=utf-8"}
-	exposed     = []string{"DPoP-Nonce, WWW-Authenticate, Retry-After"}
 	basicScheme = []string{`Basic realm="cambio", charset="UTF-8"`} // RFC 7617 §2
 
 	bearerScheme         = []string{`Bearer realm="cambio"`} // RFC 6750 §3
@@ -132,6 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 	r := s.newRequest(w, h)
 	defer r.release()
 	r.setHeaders()
+	r.addr = r.address()
 	e, found := s.routes[h.URL.Path]
 	if !found {
 		e = s.notFound
@@ -162,7 +162,6 @@ func (r *Request) setHeaders() {
 func (r *Request) serve() (err error) {
 	defer r.onPanic(func(e error) { err = e })
 	e := r.endpoint
-	r.addr = r.address()
 	if e.method != http.MethodGet { // documents have no audit event
 		if err := r.server.cfg.Audit.Ready(); err != nil {
 			return exchange.Refuse(exchange.ReasonAuditUnavailable, err)

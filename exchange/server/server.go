@@ -22,7 +22,6 @@ import (
 	"cambio/exchange/subject"
 	"cambio/exchange/walletlogin"
 
-	"github.com/jub0bs/cors"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -115,7 +114,7 @@ type Server struct {
 	cfg            Config
 	routes         map[string]*route // by path
 	notFound       *route
-	preflight      cors.Middleware
+	preflights     limit.Every // audit events of refused ones, by origin
 	preflightMeter *meter
 	gate           limit.Gate
 	intake         limit.Intake
@@ -148,7 +147,6 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.addRoutes(base.Path)
-	s.ClientsChanged()
 	return s, nil
 }
 
