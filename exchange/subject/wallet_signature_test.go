@@ -124,6 +124,12 @@ func TestWalletSignatureWithOneFaultIsRefused(t *testing.T) {
 		{"in lower case", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
 			m["walletAddress"] = strings.ToLower(c.Account.Address)
 		}, "", ""},
+		{"as an account", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
+			m["walletAddress"] = c.Account.String()
+		}, "", ""},
+		{"as an account on another chain", func(_ *walletFixture, m map[string]any, c walletlogin.Challenge) {
+			m["walletAddress"] = "eip155:10:" + c.Account.Address
+		}, exchange.ReasonParameterInvalid, "walletAddress"},
 		{"with its type", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "EVM" }, "", ""},
 		{"with a key", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["publicKey"] = "0x04" }, "", ""},
 		{"with another type", func(_ *walletFixture, m map[string]any, _ walletlogin.Challenge) { m["walletType"] = "XRPL" }, exchange.ReasonParameterInvalid, "walletType"},

@@ -126,6 +126,8 @@ func TestEndpointsResponsesAreChecked(t *testing.T) {
 		{"of Parity", responds(t, 200, `{"error":{"code":-32015,"message":"VM execution error.","data":"Reverted 0x"}}`), ErrSignature},
 		{"of Parity, an instruction", responds(t, 200, `{"error":{"code":-32015,"message":"VM execution error.","data":"Bad instruction fe"}}`), ErrSignature},
 		{"of Nethermind", responds(t, 200, `{"error":{"code":-32015,"message":"x","data":"BadInstruction"}}`), ErrSignature},
+		{"of Ganache, an instruction", responds(t, 200, `{"error":{"code":-32000,"message":"VM Exception while processing transaction: invalid"}}`), ErrSignature},
+		{"of a gas limit", responds(t, 200, `{"error":{"code":-32000,"message":"gas required exceeds allowance (50000000)"}}`), ErrSignature},
 		{"of Reth", responds(t, 200, `{"error":{"code":-32000,"message":"EVM error: InvalidFEOpcode"}}`), ErrSignature},
 		{"of Hardhat", responds(t, 200, `{"error":{"code":-32603,"message":"x","data":{"message":"y","data":"0x08c379a0"}}}`), ErrSignature},
 		{"of Ganache", responds(t, 200, `{"error":{"code":-32000,"message":"VM Exception while processing transaction: revert GS026"}}`), ErrSignature},

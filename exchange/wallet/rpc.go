@@ -105,6 +105,7 @@ func failed(value any, name string) bool {
 
 // failures are words for a contract that did not return, without spaces.
 var failures = []string{
-	"revert", "vmexecutionerror", "outofgas", "opcode", "badinstruction", "invalidjump", "badjump",
+	"revert", "vmexception", "vmexecutionerror", "callexception", "call_exception", "alwaysfailing", "outofgas", "exceedsallowance",
+	"opcode", "badinstruction", "invalidinstruction", "invalidjump", "badjump",
 	"stackunderflow", "stackoverflow", "stacklimit", "outofstack", "writeprotection",
 }
