@@ -54,7 +54,8 @@ type Store struct {
 
 	// leased is the set of names of the leases in memory, at most one for each
 	// request in flight.
-	leased sync.Map
+	leased    sync.Map
+	unwritten unwritten
 }
 
 // Request is a request with an Idempotency-Key.
@@ -107,8 +108,9 @@ func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Respon
 	if err != nil {
 		return nil, nil, err
 	}
-	if last != nil && now.Before(last.Value.At.Add(Lifetime)) {
-		response, err := s.replay(last, l, now)
+	ended := s.unwritten.find(l.name)
+	if row := ended.instead(last); row != nil && now.Before(row.Value.At.Add(Lifetime)) {
+		response, err := s.replay(row, l, now)
 		if response != nil || err != nil {
 			return response, nil, err
 		}
@@ -118,12 +120,14 @@ func (s *Store) Lookup(ctx context.Context, req Request, now time.Time) (*Respon
 		return nil, nil, err
 	}
 	if req.Durable {
+		s.unwritten.forget(ended)
 		return nil, l, nil
 	}
 	// A response may have been stored, and its lease in memory released, since the
 	// store was read.
 	newer, err := s.find(ctx, l)
-	if err == nil && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
+	if err == nil && s.unwritten.find(l.name) == ended && (newer == nil || last != nil && newer.Value.Request == last.Value.Request) {
+		s.unwritten.forget(ended)
 		return nil, l, nil
 	}
 	l.forget()
@@ -186,8 +190,12 @@ func (s *Store) seal(key string, response Response) ([]byte, error) {
 }
 
 // Sweep deletes the records of days whose last response is older than
-// [Lifetime], in commits of at most batch records, and returns their number.
+// [Lifetime], in commits of at most batch records, and returns their number. Before
+// that it writes what could not be written.
 func (s *Store) Sweep(ctx context.Context, now time.Time, batch int) (int, error) {
+	if err := s.writeAgain(ctx, now); err != nil {
+		return 0, err
+	}
 	return s.table.Sweep(ctx, storage.TimePrefix(day(now.Add(-Lifetime))), batch)
 }
 
@@ -286,7 +294,8 @@ func (l *Lease) record(response []byte) record {
 
 // Store makes the response the one that repeated requests get. It is durable when
 // Store returns nil, unless the lease expired and another request acquired it:
-// then that request's response counts, and this one is dropped.
+// then that request's response counts, and this one is dropped. If it could not be
+// written, repeated requests get it from memory until a sweep has written it.
 func (l *Lease) Store(ctx context.Context, response Response) error {
 	defer l.forget()
 	if len(response.Body) > MaxBody {
@@ -297,8 +306,17 @@ func (l *Lease) Store(ctx context.Context, response Response) error {
 	if err != nil {
 		return err
 	}
+	if err := l.write(ctx, sealed); err != nil {
+		l.store.unwritten.keep(&end{l, sealed})
+		return err
+	}
+	return nil
+}
+
+// write commits the lease's record with its response.
+func (l *Lease) write(ctx context.Context, sealed []byte) error {
 	if l.stored == nil {
-		_, err = l.insert(ctx, sealed)
+		_, err := l.insert(ctx, sealed)
 		return unlessLost(err)
 	}
 	w, err := l.store.table.Put(l.keys[0], l.record(sealed))
@@ -308,12 +326,21 @@ func (l *Lease) Store(ctx context.Context, response Response) error {
 	return l.replace(ctx, w)
 }
 
-// Release ends the lease without a response: the next request is executed.
+// Release ends the lease without a response: the next request is executed, also if
+// that could not be written.
 func (l *Lease) Release(ctx context.Context) error {
 	defer l.forget()
 	if l.stored == nil {
 		return nil
 	}
+	err := l.remove(ctx)
+	if err != nil {
+		l.store.unwritten.keep(&end{lease: l})
+	}
+	return err
+}
+
+func (l *Lease) remove(ctx context.Context) error {
 	return l.replace(ctx, l.store.table.Remove(l.keys[0]))
 }
 
