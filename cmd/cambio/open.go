@@ -103,6 +103,9 @@ func (a *app) openStore() error {
 		return hinted(err, storeHint(err))
 	}
 	a.engine, a.closers = engine, append(a.closers, engine.Close)
+	if engine.BegunAnew() {
+		a.log.Warn("the database's creation had not finished, so it was begun anew: nothing was stored in it", "file", a.cfg.Database)
+	}
 	return nil
 }
 

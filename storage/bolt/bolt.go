@@ -40,10 +40,12 @@ type Engine struct {
 	file   *os.File      // the one that db writes to
 	err    error         // once set, every commit returns it; used by the group's calls alone
 	failed chan struct{} // closed when err is set to ErrFailed
+
+	begunAnew bool
 }
 
 // Open opens the store at path. It creates the file, readable by its owner
-// only, if it does not exist. It returns [storage.ErrLocked] if another process
+// only, if it does not exist or a power cut ended its creation. It returns [storage.ErrLocked] if another process
 // has it open for longer than a second.
 func Open(path string, opts Options) (*Engine, error) {
 	e := &Engine{failed: make(chan struct{})}
@@ -68,10 +70,7 @@ func (e *Engine) open(path string, opts Options) (err error) {
 		FreelistType: bbolt.FreelistMapType,
 		// They are counted under a lock that all readers share.
 		NoStatistics: true,
-		OpenFile: func(name string, flag int, mode os.FileMode) (f *os.File, err error) {
-			e.file, err = os.OpenFile(name, flag, mode)
-			return e.file, err
-		},
+		OpenFile:     e.openFile,
 	})
 	if err != nil || opts.NoSync {
 		return err
