@@ -208,9 +208,9 @@ func TestConcurrentCodesAreLimited(t *testing.T) {
 	}
 }
 
-// A stranger's wrong answers use up the attempts of the stranger's own login: the
-// mailbox's owner is sent a code, and verifies it, as if there had been none.
-func TestStrangersAnswersAreTheirOwn(t *testing.T) {
+// Wrong codes use up the attempts of their own login: the mailbox's user is sent a
+// code in another login, and verifies it, as if there had been none.
+func TestAttemptsCountForTheirLogin(t *testing.T) {
 	d := newFixture(t)
 	at := now
 	for range 2 {

@@ -19,11 +19,11 @@ const (
 	maxWindowCodes = 5
 )
 
-// limits counts codes of each mailbox. Wrong answers count for the login alone, so
-// that a stranger's do not keep the mailbox's user out; that codes are few bounds
-// how many answers can be tried.
+// limits counts codes of each mailbox. Wrong codes count for their login alone, so
+// that those of other callers do not keep the mailbox's user out; that few codes are
+// sent bounds how many can be tried.
 //
-// A stranger can still request all codes of an hour. Two reserves remain for a login
+// Other callers can still request all codes of an hour. Two reserves remain for a login
 // that is known to be of the mailbox's user: one if its auth key is linked to that
 // user, and one if its client has the mailbox linked and requested none of the
 // codes. Without the second condition any of a client's users could tell by a sixth

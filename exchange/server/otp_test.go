@@ -138,7 +138,7 @@ func TestAddressesAreIndistinguishable(t *testing.T) {
 
 // Requesting all codes for a mailbox and answering them wrongly does not keep its
 // user out, nor reveals whether it has one.
-func TestStrangersDoNotLockMailboxes(t *testing.T) {
+func TestOtherCallersDoNotLockMailboxes(t *testing.T) {
 	p := newPartners(t)
 	alice := p.login("key-1", "alice@example.com")
 	p.pass(time.Hour)
@@ -150,8 +150,8 @@ func TestStrangersDoNotLockMailboxes(t *testing.T) {
 		p.want(p.answer(id, code, ""), 400, exchange.ReasonChallengeInvalid)
 		p.pass(30 * time.Second)
 	}
-	stranger := p.send(p.opened("stranger", false, "").str("requestId"), "alice@example.com")
-	p.want(stranger, 429, exchange.ReasonMailTooSoon)
+	sixth := p.send(p.opened("stranger", false, "").str("requestId"), "alice@example.com")
+	p.want(sixth, 429, exchange.ReasonMailTooSoon)
 	id, code := p.mailed("key-1", "alice@example.com")
 	in := p.answer(id, code, "")
 	if p.want(in, 200, ""); userOf(in)["id"] != alice["id"] {
