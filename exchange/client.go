@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -86,7 +87,17 @@ type Client struct {
 	// RefreshGrace is how long a used refresh token yields its unused successor
 	// again, up to 24h: its client may have lost the response. Default DefaultGrace.
 	RefreshGrace Duration `json:"refreshGrace,omitzero" yaml:"refreshGrace,omitempty"`
+	// MaxSessionsPerUser is how many active sessions a user may have at the client, up
+	// to 1000: with one more, the oldest ends. Default DefaultMaxSessions.
+	MaxSessionsPerUser int `json:"maxSessionsPerUser,omitzero" yaml:"maxSessionsPerUser,omitempty"`
 }
+
+// DefaultMaxSessions and MaxMaxSessions are the default and the limit of
+// [Client.MaxSessionsPerUser].
+const (
+	DefaultMaxSessions = 100
+	MaxMaxSessions     = 1000
+)
 
 // DefaultGrace and MaxGrace are the default and the limit of
 // [Client.RefreshGrace].
@@ -155,6 +166,9 @@ func (c *Client) Absolute() time.Duration { return c.RefreshAbsolute.Or(90 * 24 
 
 // Grace returns how long a used refresh token yields its unused successor again.
 func (c *Client) Grace() time.Duration { return c.RefreshGrace.Or(DefaultGrace) }
+
+// MaxSessions returns how many active sessions a user may have at the client.
+func (c *Client) MaxSessions() int { return cmp.Or(c.MaxSessionsPerUser, DefaultMaxSessions) }
 
 // MayUse reports whether the client may use a grant type.
 func (c *Client) MayUse(grant string) bool {

@@ -71,6 +71,7 @@ const (
 	ReasonIdempotencyKeyReused             Reason = "IDEMPOTENCY_KEY_REUSED"
 	ReasonIdempotencyKeyInProgress         Reason = "IDEMPOTENCY_KEY_IN_PROGRESS"
 	ReasonTooManyFailures                  Reason = "TOO_MANY_FAILURES"
+	ReasonTooManySessions                  Reason = "TOO_MANY_SESSIONS"
 	ReasonOverloaded                       Reason = "OVERLOADED"
 	ReasonAuditUnavailable                 Reason = "AUDIT_UNAVAILABLE"
 	ReasonClockUnsteady                    Reason = "CLOCK_UNSTEADY"
@@ -145,6 +146,7 @@ var responses = map[Reason]ErrorResponse{
 	ReasonIdempotencyKeyReused:             {InvalidRequest, 422, "the Idempotency-Key was used for another request"},
 	ReasonIdempotencyKeyInProgress:         {InvalidRequest, 409, "another request with this Idempotency-Key is being processed"},
 	ReasonTooManyFailures:                  {SlowDown, 429, "too many failed attempts"},
+	ReasonTooManySessions:                  {SlowDown, 429, "too many sessions of this user in a short time"},
 	ReasonOverloaded:                       {TemporarilyUnavailable, 503, "the server is busy"},
 	ReasonAuditUnavailable:                 {TemporarilyUnavailable, 503, "decisions cannot be recorded now"},
 	ReasonClockUnsteady:                    {TemporarilyUnavailable, 503, "the server's clock cannot be trusted now"},

@@ -93,7 +93,8 @@ type Tokens struct {
 	AccessToken  string
 	RefreshToken string // empty if no session is stored
 	Expires      time.Time
-	Repeated     bool // a refresh issued RefreshToken before, and it is unused
+	Repeated     bool   // a refresh issued RefreshToken before, and it is unused
+	Ended        string // IDs of the sessions that ended to make room, with spaces between
 }
 
 // Revocation revokes everything of a kind that exists when it is committed: the

@@ -84,6 +84,7 @@ type Parts struct {
 	walletLogins *walletlogin.Store
 	responses    *idempotency.Store
 	contracts    *wallet.Contracts
+	sessionRate  *limit.Limiter
 	log          *slog.Logger
 	now          func() time.Time
 	clock        *clock
@@ -181,7 +182,7 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 		return fmt.Errorf("reading the registry: %w", err)
 	}
 	p.Users = users.New(c.Engine, records)
-	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer, Grace: p.grace, Ahead: p.clock.Ahead})
+	p.Sessions = session.New(c.Engine, p.Keys, session.Config{Issuer: c.Issuer, Grace: p.grace, MaxPerUser: p.maxPerUser, Ahead: p.clock.Ahead})
 	p.replays = replay.New(c.Engine, records)
 	p.KeyLogins = keylogin.New(c.Engine, keylogin.Config{
 		RecordKey: records, Secret: p.Keys.Derive("auth keys"), Replays: p.replays, Users: p.Users,
@@ -194,16 +195,8 @@ func (p *Parts) openStores(ctx context.Context, c Config) error {
 	return nil
 }
 
-// grace returns how long a client's used refresh tokens may be repeated, as it is
-// registered today.
-func (p *Parts) grace(client string) time.Duration {
-	if c := p.Registry.Snapshot().Client(client); c != nil {
-		return c.Client.Grace()
-	}
-	return exchange.DefaultGrace
-}
-
 func (p *Parts) wireGrants(c Config) {
+	p.sessionRate = newSessionRate()
 	p.contracts = wallet.NewContracts()
 	p.Subjects = subject.New(subject.Config{
 		Issuers: func() subject.Issuers { return p.Registry.Snapshot() }, FirstParty: p.Sessions, OwnIssuer: c.Issuer,
@@ -212,6 +205,7 @@ func (p *Parts) wireGrants(c Config) {
 	})
 	p.Grants = grant.New(grant.Config{
 		Subjects: p.Subjects, Users: p.Users, Sessions: p.Sessions, Replays: p.replays, Invoices: p.Invoices,
+		NewSession: p.newSession,
 		Challenges: replay.Spenders{walletlogin.Kind: p.walletLogins, keylogin.Kind: p.KeyLogins},
 		Registry:   func() grant.Registry { return p.Registry.Snapshot() }, Issuer: c.Issuer,
 	})
@@ -354,6 +348,7 @@ func (p *Parts) warm(ctx context.Context) {
 // expired records.
 func (p *Parts) sweep(ctx context.Context, now time.Time) {
 	p.Server.Sweep(now)
+	p.sessionRate.Sweep(now)
 	p.report(ctx, p.Registry.FlushUses(ctx))
 	if !p.clock.Check() {
 		return

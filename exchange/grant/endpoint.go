@@ -23,6 +23,10 @@ type Config struct {
 	// Invoices validates the invoices of checkout tokens. Default: clients that
 	// require it get no checkout tokens.
 	Invoices Invoices
+	// NewSession counts a session of a user at a client before it is stored, and
+	// returns how long to wait if there were too many in a short time. Default: there
+	// are never too many.
+	NewSession func(client, user string, now time.Time) (wait time.Duration, over bool)
 	// Registry returns the current registrations.
 	Registry func() Registry
 	// Issuer is this server's own URL, the iss of its tokens.

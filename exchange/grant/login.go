@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"cambio/exchange"
@@ -64,14 +65,37 @@ func (e *Endpoint) commitLogin(ctx context.Context, v *verified, d *exchange.Dec
 		return nil, err
 	}
 	t, sess := v.accessToken(user.ID, d, now), v.session(user.ID, d, now)
+	if err := e.countSession(v, sess, now); err != nil {
+		return nil, err
+	}
 	tokens, err := e.cfg.Sessions.Create(ctx, sess, t, v.client.Idle(), sess != nil, now, writes...)
 	if err != nil {
 		return nil, err
+	}
+	if tokens.Ended != "" {
+		v.Trail.Check(exchange.Check{
+			Name: "maxSessionsPerUser", Want: fmt.Sprint(v.client.MaxSessions()), Got: "ended " + tokens.Ended, Audit: true,
+		})
 	}
 	v.Trail.User, v.Trail.Session = user.ID, t.Session
 	resp := newResponse(tokens, t, now)
 	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
 	return e.issue(resp, v.issuance, t)
+}
+
+// countSession refuses a session if its user got too many at the client in a short
+// time: one token can be exchanged again and again. Each login counts once.
+func (e *Endpoint) countSession(v *verified, sess *exchange.Session, now time.Time) error {
+	if sess == nil || v.counted || e.cfg.NewSession == nil {
+		return nil
+	}
+	v.counted = true
+	if wait, over := e.cfg.NewSession(sess.Client, sess.User, now); over {
+		return &exchange.Error{
+			Reason: exchange.ReasonTooManySessions, RetryAfter: wait, Err: fmt.Errorf("user %s at client %s", sess.User, sess.Client),
+		}
+	}
+	return nil
 }
 
 // accessToken returns the access token of a login. One without a session carries

@@ -21,6 +21,7 @@ type verified struct {
 	requested    exchange.Requested
 	issuance     issuance
 	noRefresh    bool // never issue a refresh token
+	counted      bool // among the sessions of its user, see countSession
 }
 
 // tokenExchange exchanges a subject token, and perhaps an actor token, for tokens

@@ -34,6 +34,9 @@ func lintClient(c *exchange.Client) []exchange.Problem {
 	l.within("accessTokenLifetime", c.AccessTokenLifetime, time.Minute, time.Hour)
 	l.within("refreshIdle", c.RefreshIdle, time.Minute, 365*24*time.Hour)
 	l.within("refreshAbsolute", c.RefreshAbsolute, time.Minute, 365*24*time.Hour)
+	if n := c.MaxSessionsPerUser; n < 0 || n > exchange.MaxMaxSessions {
+		l.Add("maxSessionsPerUser", "%d is out of bounds: write 1 to %d, or nothing for %d", n, exchange.MaxMaxSessions, exchange.DefaultMaxSessions)
+	}
 	l.within("refreshGrace", c.RefreshGrace, time.Second, exchange.MaxGrace)
 	if c.Idle() > c.Absolute() {
 		l.Add("refreshIdle", "%s is longer than refreshAbsolute, which is %s", exchange.Duration(c.Idle()), exchange.Duration(c.Absolute()))

@@ -58,6 +58,9 @@ func TestLintClient(t *testing.T) {
 
 		{"short access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(time.Second) }, one("accessTokenLifetime", "1m to 1h")},
 		{"long access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(61 * time.Minute) }, one("accessTokenLifetime", "1h1m is out of bounds")},
+		{"sessions per user", func(c *exchange.Client) { c.MaxSessionsPerUser = 1000 }, nil},
+		{"too many sessions per user", func(c *exchange.Client) { c.MaxSessionsPerUser = 1001 }, one("maxSessionsPerUser", "1 to 1000")},
+		{"negative sessions per user", func(c *exchange.Client) { c.MaxSessionsPerUser = -1 }, one("maxSessionsPerUser", "1 to 1000")},
 		{"grace", func(c *exchange.Client) { c.RefreshGrace = exchange.Duration(24 * time.Hour) }, nil},
 		{"long grace", func(c *exchange.Client) { c.RefreshGrace = exchange.Duration(24*time.Hour + 1) }, one("refreshGrace", "1s to 24h")},
 		{"negative grace", func(c *exchange.Client) { c.RefreshGrace = -1 }, one("refreshGrace", "1s to 24h")},

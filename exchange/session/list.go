@@ -185,7 +185,7 @@ func (s *Store) sweepSessions(ctx context.Context, d *deleter, before time.Time)
 // before a time, and of its own revocation.
 func (s *Store) deletions(ctx context.Context, row storage.Row[record], before time.Time) ([]storage.Write, error) {
 	end := row.Value.expires()
-	out := []storage.Write{s.sessions.Delete(row)}
+	out := []storage.Write{s.sessions.Delete(row), s.userSessions.Remove(userKey(&row.Value.Session))}
 	c := creationOf(&row.Value)
 	for _, r := range c.revocations() {
 		at, err := s.revocations.Get(ctx, revocationKey(r.Kind, r.ID))
@@ -289,7 +289,11 @@ func (d *deleter) flush(ctx context.Context) error {
 	}
 	err := d.engine.Commit(ctx, d.writes...)
 	if err == nil {
-		d.deleted += len(d.writes)
+		for _, w := range d.writes {
+			if w.If == storage.IfEqual { // entries of the index do not count
+				d.deleted++
+			}
+		}
 	}
 	d.writes = nil
 	if errors.Is(err, storage.ErrConflict) {

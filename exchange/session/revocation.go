@@ -174,7 +174,9 @@ func (s *Store) revocationWrite(ctx context.Context, r exchange.Revocation, orde
 	var w storage.Write
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
-		w, err = s.revocations.Insert(key, next)
+		if w, err = s.revocations.Insert(key, next); err == nil && r.Kind == exchange.RevocationSession {
+			return s.withoutEntry(ctx, r.ID, w)
+		}
 	case errors.Is(err, storage.ErrCorrupt):
 		w, err = s.revocations.Put(key, next)
 	case err != nil:
@@ -187,6 +189,19 @@ func (s *Store) revocationWrite(ctx context.Context, r exchange.Revocation, orde
 		w, err = s.revocations.Replace(row, next)
 	}
 	return []storage.Write{w}, err
+}
+
+// withoutEntry returns a session's own revocation with the deletion of its entry in
+// the index, if there is such a session.
+func (s *Store) withoutEntry(ctx context.Context, id string, w storage.Write) ([]storage.Write, error) {
+	row, err := s.sessions.Get(ctx, id)
+	switch {
+	case errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrCorrupt):
+		return []storage.Write{w}, nil
+	case err != nil:
+		return nil, err
+	}
+	return []storage.Write{w, s.userSessions.Remove(userKey(&row.Value.Session))}, nil
 }
 
 // RevokedToken names the user and the session of a token that was revoked. It is

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"cambio/exchange"
@@ -20,6 +22,9 @@ type Config struct {
 	// Grace returns how long a spent refresh token of a client yields its unused
 	// successor again; [exchange.Client.Grace]. Default: exchange.DefaultGrace.
 	Grace func(client string) time.Duration
+	// MaxPerUser returns how many active sessions a user may have at a client;
+	// [exchange.Client.MaxSessions]. Default: exchange.DefaultMaxSessions.
+	MaxPerUser func(client string) int
 	// Ahead returns how far the clock may be ahead of the right time. What has
 	// expired by no more is refused for now. Default 0.
 	Ahead func() time.Duration
@@ -30,6 +35,7 @@ type Store struct {
 	issuer string
 	grace  func(client string) time.Duration
 	ahead  func() time.Duration
+	most   func(client string) int // sessions of a user
 	ring   *keys.Ring
 	mac    []byte // key of refresh tokens
 
@@ -37,23 +43,33 @@ type Store struct {
 	sessions      storage.Table[record]
 	revocations   storage.Table[revocation]
 	orders        storage.Table[order]
+	userSessions  storage.Table[struct{}]
 	revokedTokens storage.Table[struct{}]
 	cursors       cursors
+
+	ids    sync.Mutex
+	lastID string // the last session's, guarded by ids
 }
+
+const userSessionsTable = "user_sessions"
 
 // New returns the sessions in e, with tokens signed by r. The MAC keys of the
 // records and of the refresh tokens are derived from r's root secret.
 func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 	records := r.Derive("records")
 	s := &Store{
-		issuer: cfg.Issuer, grace: cfg.Grace, ahead: cfg.Ahead, ring: r, mac: r.Derive("refresh tokens"), engine: e,
+		issuer: cfg.Issuer, grace: cfg.Grace, ahead: cfg.Ahead, most: cfg.MaxPerUser, ring: r, mac: r.Derive("refresh tokens"), engine: e,
 		sessions:      storage.NewTable[record](e, "sessions", records),
 		revocations:   storage.NewTable[revocation](e, "marks", records),
 		orders:        storage.NewTable[order](e, "revocation_order", records),
+		userSessions:  storage.NewTable[struct{}](e, userSessionsTable, records),
 		revokedTokens: storage.NewTable[struct{}](e, "revoked", records),
 	}
 	if s.ahead == nil {
 		s.ahead = func() time.Duration { return 0 }
+	}
+	if s.most == nil {
+		s.most = func(string) int { return exchange.DefaultMaxSessions }
 	}
 	if s.grace == nil {
 		s.grace = func(string) time.Duration { return exchange.DefaultGrace }
@@ -65,7 +81,8 @@ func New(e storage.Engine, r *keys.Ring, cfg Config) *Store {
 //
 // With stored it gives sess an ID and a time of creation, stores it in one
 // commit with writes, and adds a refresh token that is valid until idle has
-// passed; sess.NotAfter limits both tokens. Without, it stores no session and
+// passed; sess.NotAfter limits both tokens. The user's oldest sessions at the client
+// end in that commit if there would be too many. Without, it stores no session and
 // commits writes if there are any; then t gets its Origin from sess, which may be
 // nil, unless t has an origin or a session already. Without
 // an Order, t gets the current one.
@@ -79,14 +96,14 @@ func (s *Store) Create(ctx context.Context, sess *exchange.Session, t *exchange.
 			return exchange.Tokens{}, err
 		}
 	}
-	var refresh string
+	var tokens exchange.Tokens
 	if stored {
-		w, err := s.newSession(sess, t, idle, now)
+		w, ended, err := s.newSession(ctx, sess, t, idle, now)
 		if err != nil {
 			return exchange.Tokens{}, fmt.Errorf("creating session: %w", err)
 		}
-		writes = append(writes[:len(writes):len(writes)], w)
-		refresh = s.refreshToken(sess.ID, 1)
+		writes = append(writes[:len(writes):len(writes)], w...)
+		tokens.RefreshToken, tokens.Ended = s.refreshToken(sess.ID, 1), strings.Join(ended, " ")
 	} else if sess != nil && sess.Issuer != "" && t.Session == "" && t.Origin == (exchange.Origin{}) {
 		t.Origin = originOf(sess)
 	}
@@ -98,25 +115,36 @@ func (s *Store) Create(ctx context.Context, sess *exchange.Session, t *exchange.
 	if err != nil {
 		return exchange.Tokens{}, err
 	}
+	tokens.AccessToken, tokens.Expires = access, t.Expires
 	if len(writes) > 0 {
 		if err := s.engine.Commit(ctx, writes...); err != nil {
 			return exchange.Tokens{}, fmt.Errorf("storing session: %w", err)
 		}
 	}
-	return exchange.Tokens{AccessToken: access, RefreshToken: refresh, Expires: t.Expires}, nil
+	return tokens, nil
 }
 
-// newSession completes sess and returns the write of its record.
-func (s *Store) newSession(sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, now time.Time) (storage.Write, error) {
+// newSession completes sess and returns the writes of its record and its entry in the
+// index, and those that end older sessions, with their IDs.
+func (s *Store) newSession(ctx context.Context, sess *exchange.Session, t *exchange.AccessToken, idle time.Duration, now time.Time) ([]storage.Write, []string, error) {
 	if sess.NotAfter.IsZero() || sess.NotAfter.Year() > 9999 { // the last year of RFC 3339
-		return storage.Write{}, fmt.Errorf("its end is %s", sess.NotAfter)
+		return nil, nil, fmt.Errorf("its end is %s", sess.NotAfter)
 	}
-	sess.ID, sess.Created = storage.NewID(now), now
+	room, ended, err := s.makeRoom(ctx, sess, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	sess.ID, sess.Created = s.newID(now), now
 	created := record{Session: *sess, Order: t.Order}
 	t.Session, t.Origin, t.Order = sess.ID, exchange.Origin{}, 0
 	t.Expires = exchange.Earlier(t.Expires, sess.NotAfter)
 	created.Rotation = rotation{Generation: 1, Rotated: now, IdleUntil: exchange.Earlier(now.Add(idle), sess.NotAfter)}
-	return s.sessions.Insert(sess.ID, created)
+	w, err := s.sessions.Insert(sess.ID, created)
+	if err != nil {
+		return nil, nil, err
+	}
+	entry, err := s.userSessions.Put(userKey(sess), struct{}{})
+	return append(room, w, entry), ended, err
 }
 
 // originOf returns the login that led to a session.

@@ -30,6 +30,7 @@ type world struct {
 	path    string
 	commits atomic.Int64             // that succeeded
 	graces  map[string]time.Duration // of clients; others have the default
+	most    int                      // sessions of a user, 0 for the default
 	close   func() error
 	ahead   time.Duration // how far the clock may be ahead
 }
@@ -71,9 +72,9 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.Store = New(counting{e, &w.commits}, ring, Config{
-		Issuer: issuer,
-		Grace:  func(client string) time.Duration { return cmp.Or(w.graces[client], exchange.DefaultGrace) },
-		Ahead:  func() time.Duration { return w.ahead },
+		Issuer: issuer, MaxPerUser: func(string) int { return cmp.Or(w.most, exchange.DefaultMaxSessions) },
+		Grace: func(client string) time.Duration { return cmp.Or(w.graces[client], exchange.DefaultGrace) },
+		Ahead: func() time.Duration { return w.ahead },
 	})
 }
 
