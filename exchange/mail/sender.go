@@ -132,10 +132,18 @@ func loopback(host string) bool {
 func (s *Sender) Begin(ctx context.Context) (end func(), err error) {
 	end, ok := s.waiters.Begin(ctx, s.server())
 	if !ok {
-		return nil, fmt.Errorf("%d messages to %s are being sent or wait", s.cfg.MaxConcurrent+s.cfg.MaxWaiting, s.server())
+		return nil, busyError(fmt.Sprintf("%d messages to %s are being sent or wait", s.cfg.MaxConcurrent+s.cfg.MaxWaiting, s.server()))
 	}
 	return end, nil
 }
+
+// busyError is the refusal of a caller beyond the bound.
+type busyError string
+
+func (e busyError) Error() string { return string(e) }
+
+// Overloaded reports that too many callers wait. The server itself was not tried.
+func (busyError) Overloaded() bool { return true }
 
 // server returns the address of the SMTP server.
 func (s *Sender) server() string { return net.JoinHostPort(s.cfg.Host, strconv.Itoa(s.cfg.Port)) }

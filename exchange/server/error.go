@@ -114,6 +114,9 @@ func (r *Request) tellOperator(e *exchange.Error) {
 		e.Reason != exchange.ReasonStoreUnavailable && e.Reason != exchange.ReasonMailUnavailable {
 		return
 	}
+	if e.Reason == exchange.ReasonMailUnavailable && exchange.AsError(e.Err).Reason == exchange.ReasonOverloaded {
+		return // a caller beyond the bound; those within it tell what is wrong
+	}
 	r.server.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "request failed",
 		slog.String("request_id", r.ID), slog.String("path", exchange.Clip(r.http.URL.Path)),
 		slog.String("error", e.Error()))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -114,6 +115,9 @@ func TestWaitingForAnOutsidePartyIsBounded(t *testing.T) {
 			p.want(a, 503, p.busy)
 			if took := time.Since(began); took > time.Second || a.header.Get("Retry-After") == "" {
 				t.Errorf("refused after %s, Retry-After %q", took, a.header.Get("Retry-After"))
+			}
+			if strings.Contains(p.logged.String(), a.str("request_id")) {
+				t.Errorf("a caller fills the log: %s", p.logged)
 			}
 			for range 5 {
 				p.want(p.post("/auth/external/exchange", `{"token":"`+p.vendorToken()+`","issuerId":"vendor"}`, "X-API-Key", "web", "Origin", page), 200, "")
