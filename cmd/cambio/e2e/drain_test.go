@@ -3,6 +3,8 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cambio/jwks/jwkstest"
 )
 
 // TestGracefulStop checks that SIGTERM turns /readyz to 503, that requests under
@@ -134,6 +138,48 @@ func TestStopUnderLoadCutsNoRequest(t *testing.T) {
 	}
 	if n := s.granted(); int64(n) != granted.Load() {
 		t.Errorf("%d events are in the audit log, %d requests were granted", n, granted.Load())
+	}
+}
+
+// The same over HTTP/2, whose connections carry several requests at once.
+func TestStopUnderLoadCutsNoStream(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile, roots := selfSigned(t, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	trust := &tls.Config{RootCAs: roots}
+	issuer := jwkstest.New(t)
+	s := startAt(t, "https", trust, "CAMBIO_TLS_CERT_FILE="+certFile, "CAMBIO_TLS_KEY_FILE="+keyFile, "SSL_CERT_FILE="+certFile)
+	s.trust("%s", manifest(issuer.URL, audience))
+	form := exchangeForm(issuer.Sign(issuer.Claims("alice", app))).Encode()
+	var granted atomic.Int64
+	var done sync.WaitGroup
+	for range 4 {
+		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: trust}}
+		for range 6 {
+			done.Go(func() {
+				for {
+					res, err := client.Post(s.url+"/oauth/token", "application/x-www-form-urlencoded", strings.NewReader(form))
+					if errors.Is(err, syscall.ECONNREFUSED) {
+						return
+					}
+					if err == nil {
+						_, err = io.Copy(io.Discard, res.Body)
+					}
+					if err != nil || res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
+						t.Errorf("a request was cut: %+v, %v", res, err)
+						return
+					}
+					granted.Add(1)
+				}
+			})
+		}
+	}
+	await(t, "load", func() bool { return granted.Load() > 500 })
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	done.Wait()
+	if err := s.wait(t); err != nil {
+		t.Errorf("the server ended with: %v", err)
 	}
 }
 

@@ -45,30 +45,30 @@ func newConnections(most int, makeRoom func() bool) *connections {
 
 func (cs *connections) listen(l net.Listener) net.Listener {
 	cs.listener = l
-	return bounded{l, cs}
+	return listener{l, cs}
 }
 
-// bounded is a listener whose connections are bounded.
-type bounded struct {
+// listener is a listener whose connections are bounded.
+type listener struct {
 	net.Listener
 	conns *connections
 }
 
 // Close implements [net.Listener]. Closing it again is no error.
-func (b bounded) Close() error {
-	if err := b.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+func (l listener) Close() error {
+	if err := l.Listener.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
 }
 
 // Accept implements [net.Listener]. It returns a connection once there is room.
-func (b bounded) Accept() (net.Conn, error) {
-	conn, err := b.Listener.Accept()
+func (l listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return b.conns.add(conn), nil
+	return l.conns.add(conn), nil
 }
 
 // add counts a connection. If there is no room and none is idle, it waits: the next
@@ -172,7 +172,7 @@ func (cs *connections) count() (open, dropped int) {
 // reset then, and so their requests are served first: no further one is begun, and
 // the listener is closed once none has come for a moment.
 func (cs *connections) refuse(ctx context.Context) {
-	const moment, most = 50 * time.Millisecond, 500 * time.Millisecond
+	const moment, most = 50 * time.Millisecond, 2 * time.Second
 	if cs.listener == nil {
 		return
 	}
@@ -183,7 +183,7 @@ func (cs *connections) refuse(ctx context.Context) {
 	beginNone(cs.listener)
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	cs.await(ctx, func(now time.Time) bool { return now.Sub(cs.accepted) > moment })
+	cs.await(ctx, func(now time.Time) bool { return now.Sub(cs.accepted) > moment && !pending(cs.listener) })
 	_ = cs.listener.Close() // which ends Serve
 }
 

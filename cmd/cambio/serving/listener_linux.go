@@ -3,6 +3,7 @@ package serving
 import (
 	"net"
 	"syscall"
+	"unsafe"
 )
 
 // beginNone makes the kernel drop the first packet (SYN) of further connections to a
@@ -27,4 +28,28 @@ func beginNone(l net.Listener) {
 		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0xffff), // accept
 	}
 	_ = raw.Control(func(fd uintptr) { _ = syscall.AttachLsf(int(fd), filter) })
+}
+
+// pending reports whether the kernel has accepted a connection that the listener has
+// not.
+func pending(l net.Listener) (yes bool) {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		var set syscall.FdSet
+		word := 8 * int(unsafe.Sizeof(set.Bits[0]))
+		if int(fd) >= word*len(set.Bits) {
+			return
+		}
+		set.Bits[int(fd)/word] |= 1 << (int(fd) % word)
+		n, err := syscall.Select(int(fd)+1, &set, nil, nil, &syscall.Timeval{})
+		yes = err == nil && n > 0
+	})
+	return yes
 }

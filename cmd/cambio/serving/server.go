@@ -27,8 +27,18 @@ func New(h *http.Server, most int, makeRoom func() bool) *Server {
 	return s
 }
 
-// Listen returns l with the bound of connections. TLS goes on top of it.
-func (s *Server) Listen(l net.Listener) net.Listener { return s.conns.listen(l) }
+// Listen listens at an address, with the bound of connections. TLS goes on top of it.
+// Multipath TCP, which Go would offer, has no means to refuse connections before the
+// listener is closed.
+func (s *Server) Listen(ctx context.Context, address string) (net.Listener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return s.conns.listen(l), nil
+}
 
 // Serve serves a listener that Listen returned, until it breaks or the server stops.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }

@@ -17,17 +17,17 @@ import (
 func started(t *testing.T, most int, h http.Handler) (*Server, string) {
 	t.Helper()
 	s := New(&http.Server{Handler: h}, most, nil)
-	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := s.Listen(t.Context(), "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended, l := make(chan error, 1), s.Listen(raw)
+	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(l) }()
 	t.Cleanup(func() {
 		s.http.Close()
 		<-ended
 	})
-	return s, raw.Addr().String()
+	return s, l.Addr().String()
 }
 
 func dial(t *testing.T, address string) net.Conn {
