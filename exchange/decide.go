@@ -13,6 +13,9 @@ type Requested struct {
 	// Types returns the registered type of authorization_details with a name, nil
 	// if there is none. A nil Types means that none is registered.
 	Types func(name string) *DetailKind
+	// NoAccessToken means that no access token is issued, so that no scope has to
+	// be granted: an ID token instead, or no token at all.
+	NoAccessToken bool
 }
 
 // Decision holds what is granted, the checks that led there, and the refusal if
@@ -41,6 +44,9 @@ func Decide(issuer *CompiledIssuer, client *Client, subject *Subject, requested 
 	d.audience(requested.Audiences, client.Audiences)
 	d.scopes(requested.Scopes, client.DefaultScopes, grantedBy(issuer.Rules, subject.Claims))
 	d.details(requested, nil, d.out.Scopes)
+	if !requested.NoAccessToken {
+		d.someScope()
+	}
 	d.out.Extra, d.out.Email = subject.Extra, subject.Email
 	if most := issuer.Issuer.MaxSession; most != 0 {
 		d.out.NotAfter = now.Add(time.Duration(most))
@@ -78,6 +84,7 @@ func DecideNarrowing(client *Client, parent *AccessToken, requested Requested) D
 	d.narrowAudience(requested.Audiences, parent.Audience)
 	d.scopes(requested.Scopes, parent.Scopes, within(parent.Scopes, always))
 	d.details(requested, parent.Details, parent.Scopes)
+	d.someScope()
 	d.out.Extra, d.out.NotAfter = parent.Extra, parent.Expires
 	return d.decision()
 }
@@ -89,6 +96,7 @@ func DecideClientCredentials(client *Client, requested Requested) Decision {
 	d.audience(requested.Audiences, client.Audiences)
 	d.scopes(requested.Scopes, client.DefaultScopes, always)
 	d.details(requested, nil, d.out.Scopes)
+	d.someScope()
 	return d.decision()
 }
 

@@ -80,6 +80,19 @@ func (d *decider) defaultScopes(defaults []string, gives func(scope string) Chec
 	}
 }
 
+// someScope refuses a token without any scope (RFC 6749 §3.3): nothing was
+// requested, and there is no default that may be granted. Such a token would be
+// good for nothing, and its client would not be told. A refresh keeps a session
+// whose scopes were all withdrawn, since an operator can grant them again.
+func (d *decider) someScope() {
+	if !d.Refused() && len(d.out.Scopes) == 0 {
+		d.Check(Check{
+			Name: "scope", Want: "a requested scope, or one of the client's defaultScopes that the issuer's rules grant",
+			Reason: ReasonScopeMissing,
+		})
+	}
+}
+
 // grantedBy checks a scope against an issuer's rules.
 func grantedBy(rules Rules, claims map[string]any) func(scope string) Check {
 	return func(scope string) Check { return rules.GrantsScope(claims, scope) }

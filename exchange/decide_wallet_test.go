@@ -32,6 +32,7 @@ func TestWalletChainMustBeRegistered(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			client := &exchange.Client{
 				ID: "shop", Auth: exchange.AuthSecretPost, Proofs: []string{"wallet-signature"}, Audiences: []string{"https://api.example.com"},
+				Scopes: []string{"read"}, DefaultScopes: []string{"read"},
 				Wallets: &exchange.Wallets{Chains: []string{"eip155:1", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp", "xrpl:0"}},
 			}
 			row.change(client)

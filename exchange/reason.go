@@ -43,6 +43,7 @@ const (
 	ReasonClientNotAllowed                 Reason = "CLIENT_NOT_ALLOWED"
 	ReasonOriginNotAllowed                 Reason = "ORIGIN_NOT_ALLOWED"
 	ReasonScopeNotAllowed                  Reason = "SCOPE_NOT_ALLOWED"
+	ReasonScopeMissing                     Reason = "SCOPE_MISSING"
 	ReasonTargetNotAllowed                 Reason = "TARGET_NOT_ALLOWED"
 	ReasonAuthorizationDetailsInvalid      Reason = "AUTHORIZATION_DETAILS_INVALID"
 	ReasonRefreshTokenInvalid              Reason = "REFRESH_TOKEN_INVALID"
@@ -118,6 +119,7 @@ var responses = map[Reason]ErrorResponse{
 	ReasonClientNotAllowed:                 {UnauthorizedClient, 403, "the client may not do this"},
 	ReasonOriginNotAllowed:                 {AccessDenied, 403, "the origin is not allowed for this client"},
 	ReasonScopeNotAllowed:                  {InvalidScope, 400, "a requested scope is not allowed"},
+	ReasonScopeMissing:                     {InvalidScope, 400, "no scope was requested, and there is no default scope"},
 	ReasonTargetNotAllowed:                 {InvalidTarget, 400, "a requested audience or resource is not allowed"},
 	ReasonAuthorizationDetailsInvalid:      {InvalidAuthorizationDetails, 400, "the authorization details are not accepted"},
 	ReasonRefreshTokenInvalid:              {InvalidGrant, 400, "the refresh token is invalid"},

@@ -78,6 +78,7 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 	if err != nil {
 		return err
 	}
+	c.sayPlaces("warning", f.Warnings())
 	return c.show(plan, func() {
 		c.printPlan(plan, dry)
 		if !dry {

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"cambio/exchange"
 	"cambio/exchange/admin"
+	"cambio/exchange/registration"
 
 	"github.com/spf13/cobra"
 )
@@ -83,6 +85,9 @@ func (c *cli) addClient(ctx context.Context, client exchange.Client) error {
 	plan, err := api.Apply(ctx, m, false)
 	if err != nil {
 		return err
+	}
+	for _, w := range registration.Warnings(&m) {
+		c.say("warning", strings.TrimPrefix(w.Path, "$.clients[0].")+" "+w.Message)
 	}
 	out := added{Client: client}
 	if client.Auth.BySecret() {

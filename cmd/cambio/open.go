@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ import (
 	"cambio/exchange/audit"
 	"cambio/exchange/limit"
 	"cambio/exchange/mail"
+	"cambio/exchange/registration"
 	"cambio/exchange/registry"
 	"cambio/exchange/server"
 	"cambio/jwks"
@@ -256,6 +258,9 @@ func (a *app) applyTrust(ctx context.Context) error {
 func (a *app) warnUnready() {
 	mails := 0
 	for _, client := range a.Registry.Snapshot().Manifest().Clients {
+		for _, w := range registration.Warnings(&exchange.Manifest{Clients: []exchange.Client{client}}) {
+			a.log.Warn("a client is likely not registered as it is meant", "client", client.ID, "problem", strings.TrimPrefix(w.Path, "$.clients[0].")+" "+w.Message)
+		}
 		if client.Auth.BySecret() && len(client.Secrets) == 0 {
 			a.log.Info("a client has no secret, so its requests are refused", "client", client.ID, "hint", "cambio client rotate "+client.ID)
 		}

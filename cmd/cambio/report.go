@@ -52,7 +52,7 @@ func (c *cli) report(err error) int {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[yamlfile.Errors](err); ok {
-		c.sayErrors(e)
+		c.sayPlaces("error", e)
 	} else {
 		c.say("error", err.Error())
 	}
@@ -68,9 +68,10 @@ func (c *cli) say(kind, text string) {
 	fmt.Fprintf(c.err, "cambio: %s: %s\n", kind, strings.ReplaceAll(text, "\n", "\n    "))
 }
 
-func (c *cli) sayErrors(all yamlfile.Errors) {
+// sayPlaces writes what was found in a file, each with its line and a caret.
+func (c *cli) sayPlaces(kind string, all yamlfile.Errors) {
 	for _, e := range all {
-		c.say("error", e.Place+": "+e.Message)
+		c.say(kind, e.Place+": "+e.Message)
 		fmt.Fprint(c.err, e.Excerpt)
 		if e.Hint != "" {
 			c.say("hint", e.Hint)

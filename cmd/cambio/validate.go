@@ -19,6 +19,8 @@ type summary struct {
 	Issuer  string `json:"issuer,omitempty"` // of a configuration
 	Issuers int    `json:"issuers"`
 	Clients int    `json:"clients"`
+	// Warnings are about what is registered nevertheless.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func (c *cli) validate() *cobra.Command {
@@ -27,7 +29,8 @@ func (c *cli) validate() *cobra.Command {
 		`Reads a configuration, the files it names and any number of manifests as
 `+"`cambio serve`"+` and `+"`cambio apply`"+` would: unknown and repeated keys, wrong types,
 conditions that do not compile, keys that do not parse. Nothing is fetched and
-nothing is changed. Problems are shown with line and column; the exit code is then 1.
+nothing is changed. Problems are shown with line and column; the exit code is then 1. Warnings, such as
+of a client that can request no scope, go to standard error and leave it at 0.
 
 Problems that only a server can find, such as an issuer ID that is bound to another
 URL, are found by `+"`cambio apply --dry-run`"+`.`, `  cambio validate -c cambio.yaml
@@ -90,7 +93,13 @@ func (c *cli) checkFiles(config string, manifests []string) ([]summary, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, summary{File: name, Issuers: len(f.Issuers), Clients: len(f.Clients)})
+		found := summary{File: name, Issuers: len(f.Issuers), Clients: len(f.Clients)}
+		warnings := f.Warnings()
+		c.sayPlaces("warning", warnings)
+		for _, w := range warnings {
+			found.Warnings = append(found.Warnings, w.Place+": "+w.Message)
+		}
+		out = append(out, found)
 	}
 	return out, nil
 }

@@ -74,8 +74,8 @@ func register(t *testing.T, p *assembly.Parts) *jwkstest.Issuer {
 	t.Helper()
 	issuer := jwkstest.New(t)
 	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
-		Issuers: []exchange.Issuer{{ID: "acme", URL: issuer.URL, Audiences: []string{"app"}, Keys: exchange.Keys{AllowPrivateAddresses: true}}},
-		Clients: []exchange.Client{{ID: "app", Issuers: []string{"acme"}, Audiences: []string{"https://api.example"}, RefreshTokens: true}},
+		Issuers: []exchange.Issuer{{ID: "acme", URL: issuer.URL, Audiences: []string{"app"}, Scopes: []string{"read"}, Keys: exchange.Keys{AllowPrivateAddresses: true}}},
+		Clients: []exchange.Client{{ID: "app", Issuers: []string{"acme"}, Scopes: []string{"read"}, DefaultScopes: []string{"read"}, Audiences: []string{"https://api.example"}, RefreshTokens: true}},
 	}, true, time.Now(), nil)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)

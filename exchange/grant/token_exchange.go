@@ -48,6 +48,7 @@ func (e *Endpoint) tokenExchange(ctx context.Context, req *Request, now time.Tim
 		return nil, err
 	}
 	v := &verified{Request: req, client: client, issuer: issuer, subject: subject, requested: e.requested(req), issuance: issuance}
+	v.requested.NoAccessToken = issuance.idToken
 	if err := e.setActor(ctx, v, now); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (e *Endpoint) Verify(ctx context.Context, req *Request, now time.Time) (*ex
 	if issuer == nil {
 		return nil, exchange.Refuse(exchange.ReasonSubjectTokenTypeNotAccepted, errors.New("it is this server's own token"))
 	}
-	v := &verified{Request: req, client: req.Client.Client, issuer: issuer, subject: subject}
+	v := &verified{Request: req, client: req.Client.Client, issuer: issuer, subject: subject, requested: exchange.Requested{NoAccessToken: true}}
 	if err := req.Trail.RecordDecision(exchange.Decide(issuer, v.client, subject, v.requested, now)); err != nil {
 		return nil, err
 	}

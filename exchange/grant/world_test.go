@@ -134,7 +134,7 @@ func (w *world) initialManifest() exchange.Manifest {
 				Audiences: []string{api},
 			},
 			{
-				ID: "backend", Auth: exchange.AuthSecretBasic, Issuers: []string{"one", "other"}, Scopes: scopes,
+				ID: "backend", Auth: exchange.AuthSecretBasic, Issuers: []string{"one", "other"}, Scopes: scopes, DefaultScopes: []string{"read"},
 				Audiences: []string{api, files}, ExchangeOwnTokens: true, Delegate: true,
 				Grants: []string{exchange.GrantTokenExchange, exchange.GrantClientCredentials, exchange.GrantJWTBearer},
 			},

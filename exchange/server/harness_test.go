@@ -178,7 +178,7 @@ func (p *world) manifest() exchange.Manifest {
 		Issuers: []exchange.Issuer{
 			{ID: "acme", URL: p.issuer.URL, Audiences: []string{"web"}, Scopes: []string{"read", "write"}, ClientByAudience: true,
 				Keys: exchange.Keys{AllowPrivateAddresses: true}},
-			{ID: "vendor", Audiences: []string{"app-1"}, ClientIDClaim: true,
+			{ID: "vendor", Audiences: []string{"app-1"}, ClientIDClaim: true, Scopes: []string{"read"},
 				Keys: exchange.Keys{Secrets: []exchange.SharedSecret{{ID: "s1", Value: appSecret}}}},
 		},
 		Clients: []exchange.Client{

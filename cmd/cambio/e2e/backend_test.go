@@ -206,7 +206,7 @@ func (s *server) lastUseOutlastsStop() {
 // assertingClients returns a manifest of clients that assert users: shop and desk
 // their own, corp those of the issuer at url.
 func assertingClients(url string) string {
-	common := fmt.Sprintf(`auth: client_secret_basic, proofs: [user-assertion], refreshTokens: true, scopes: ["%s"], audiences: ["%s"]`, scope, audience)
+	common := fmt.Sprintf(`auth: client_secret_basic, proofs: [user-assertion], refreshTokens: true, scopes: ["%[1]s"], defaultScopes: ["%[1]s"], audiences: ["%[2]s"]`, scope, audience)
 	return manifest(url, audience) + fmt.Sprintf(`  - {id: shop, %[1]s}
   - {id: desk, %[1]s}
   - {id: corp, issuers: [login], asIssuer: login, %[1]s}

@@ -95,8 +95,8 @@ func (s *server) rejects(token, issuerID, secret string, reason exchange.Reason)
 // vendorClients returns clients that may present the tokens of issuers.
 func vendorClients(issuers string) string {
 	return fmt.Sprintf(`clients:
-  - {id: %s, issuers: [%s], scopes: ["%s"], audiences: ["%s"], refreshTokens: true}
-  - {id: %s, auth: client_secret_basic, issuers: [%[2]s], scopes: ["%[3]s"], audiences: ["%[4]s"]}
+  - {id: %s, issuers: [%s], scopes: ["%[3]s"], defaultScopes: ["%[3]s"], audiences: ["%[4]s"], refreshTokens: true}
+  - {id: %[5]s, auth: client_secret_basic, issuers: [%[2]s], scopes: ["%[3]s"], audiences: ["%[4]s"]}
 `, app, issuers, scope, audience, backend)
 }
 

@@ -32,6 +32,7 @@ clients:
     issuers: [login]
     origins: [%[4]s]
     scopes: [%[3]s, email]
+    defaultScopes: [%[3]s]
     audiences: ["%[5]s"]
     refreshTokens: true
   - id: %[6]s
@@ -39,6 +40,7 @@ clients:
     issuers: [login]
     grants: ["urn:ietf:params:oauth:grant-type:token-exchange", refresh_token, client_credentials]
     scopes: [%[3]s, email]
+    defaultScopes: [%[3]s]
     audiences: ["%[5]s"]
     refreshTokens: true
 `, url, app, scope, origin, audience, backend)

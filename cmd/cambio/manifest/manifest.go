@@ -58,6 +58,15 @@ func Read(name string, in io.Reader) (*File, error) {
 // server, in the file. It returns nil if there are none.
 func (f *File) Refuse(problems []exchange.Problem) error { return f.doc.Refuse(problems) }
 
+// Warnings returns what the file is likely not meant to say, at its places.
+func (f *File) Warnings() yamlfile.Errors {
+	var all yamlfile.Errors
+	for _, p := range registration.Warnings(&f.Manifest) {
+		all = append(all, f.doc.Locate(p))
+	}
+	return all
+}
+
 // RefuseReferences returns an error if clients name issuers or detail types that
 // the file does not declare, as is wrong where the file stands alone.
 func (f *File) RefuseReferences() error { return f.Refuse(references(&f.Manifest)) }
