@@ -27,7 +27,7 @@ func (p *Parts) maxPerUser(client string) int {
 // A user may get sessionBurst sessions at a client at once, and then one each
 // interval.
 const (
-	sessionBurst    = 300
+	sessionBurst    = 1000
 	sessionInterval = time.Second
 )
 

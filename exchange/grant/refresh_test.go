@@ -283,7 +283,7 @@ func TestReuseByClientRevokesSession(t *testing.T) {
 }
 
 // The grace is the client's, as it is registered when the token comes again. The
-// trail tells that it did.
+// trail has a check of it.
 func TestGraceIsThatOfTheClient(t *testing.T) {
 	for _, tc := range []struct {
 		grace, after time.Duration
