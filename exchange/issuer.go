@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -44,6 +45,9 @@ type Issuer struct {
 	ClientIDClaim bool `json:"clientIdClaim,omitempty" yaml:"clientIdClaim,omitempty"`
 	// ClockSkew is the tolerance for nbf, iat and exp. Default 60s, at most 5m.
 	ClockSkew Duration `json:"clockSkew,omitzero" yaml:"clockSkew,omitempty"`
+	// MaxTokenSize is the largest accepted token, in bytes: 1024 to 65536. Default
+	// [DefaultMaxTokenSize].
+	MaxTokenSize int `json:"maxTokenSize,omitempty" yaml:"maxTokenSize,omitempty"`
 	// MaxLifetime caps exp - iat of a subject token. Default 24h, at most 720h.
 	MaxLifetime Duration `json:"maxLifetime,omitzero" yaml:"maxLifetime,omitempty"`
 	// SingleUse accepts each token once, by its jti or, without one, a hash of
@@ -200,6 +204,13 @@ func (i *Issuer) Accepts(tokenType string) bool {
 	}
 	return tokenType == TypeIDToken || tokenType == TypeJWT
 }
+
+// DefaultMaxTokenSize is the largest accepted token of an issuer that registers
+// none, in bytes.
+const DefaultMaxTokenSize = 16 << 10
+
+// TokenSize returns the largest accepted token, in bytes.
+func (i *Issuer) TokenSize() int { return cmp.Or(i.MaxTokenSize, DefaultMaxTokenSize) }
 
 // AudienceClaims returns the claims that hold the recipient of a token.
 func (i *Issuer) AudienceClaims() []string {

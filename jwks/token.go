@@ -8,8 +8,9 @@ import (
 	"cambio/jwks/strictjson"
 )
 
-// maxToken bounds a compact JWS, in bytes.
-const maxToken = 16 << 10
+// maxToken bounds a compact JWS, in bytes. Callers set lower bounds: issuers accept
+// 16 KiB unless they are registered for more.
+const maxToken = 64 << 10
 
 // maxSignature is the longest signature, that of RSA with 8192 bits.
 const maxSignature = 1024
@@ -30,7 +31,7 @@ type Token struct {
 // *Error.
 func Parse(text string) (*Token, error) {
 	if len(text) > maxToken {
-		return nil, malformed("token", "at most 16384 bytes")
+		return nil, malformed("token", "at most 65536 bytes")
 	}
 	// Counted first: a splitter that stops at the second dot would leave more of
 	// them in the signature.

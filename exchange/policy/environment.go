@@ -93,15 +93,14 @@ func jsonNumber(f float64) ref.Val {
 // Limits of an expression in CEL's cost units: about one for each step and one for
 // each ten bytes of text that is read; 100,000 take a few milliseconds.
 const (
-	usualClaim   = 128 // bytes of a claim, or items in it
-	largestClaim = 16 << 10
+	usualClaim   = 128       // bytes of a claim, or items in it
 	maxUsualCost = 1_000_000 // estimated for usual claims, when compiled
 	maxCost      = 100_000   // when evaluated
 )
 
 // plan makes the program. Cost is counted only for an expression that can reach
 // the limit, because counting costs more than most expressions do.
-func plan(env *cel.Env, checked *cel.Ast) (cel.Program, error) {
+func plan(env *cel.Env, checked *cel.Ast, largestClaim int) (cel.Program, error) {
 	usual, err := env.EstimateCost(checked, sizes(usualClaim))
 	if err != nil {
 		return nil, fmt.Errorf("estimating its cost: %w", err)

@@ -87,7 +87,7 @@ func (c *compiler) expression(path, text string, role role, enforced bool) *expr
 		c.Add(path, "%s", wrong)
 		return nil
 	}
-	program, err := plan(env, checked)
+	program, err := plan(env, checked, c.largestClaim)
 	if err != nil {
 		c.Add(path, "%v", err)
 		return nil

@@ -36,7 +36,7 @@ var _ exchange.Rules = (*Program)(nil)
 // no problem. Paths of problems are relative to the issuer, such as
 // claimValidationRules[1].expression; with a problem there is no program.
 func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {
-	c := &compiler{}
+	c := &compiler{largestClaim: i.TokenSize()}
 	p := &Program{}
 	c.mappings(p, &i.ClaimMappings)
 	c.conditions(p, i.ClaimValidationRules)
@@ -52,7 +52,8 @@ func Compile(i *exchange.Issuer) (*Program, []exchange.Problem) {
 // compiler collects problems, and all expressions and named claims.
 type compiler struct {
 	exchange.Problems
-	written []written
+	written      []written
+	largestClaim int // bytes of a claim, or items in it
 }
 
 // written is an expression or a named claim of a registration.

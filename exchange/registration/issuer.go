@@ -24,6 +24,7 @@ func LintIssuer(i *exchange.Issuer) []exchange.Problem {
 	l.within("clockSkew", i.ClockSkew, time.Second, 5*time.Minute)
 	l.within("maxLifetime", i.MaxLifetime, time.Minute, 30*24*time.Hour)
 	l.within("maxSession", i.MaxSession, time.Minute, 365*24*time.Hour)
+	l.tokenSize(i.MaxTokenSize)
 	l.mappings(&i.ClaimMappings)
 	l.rules(i.ClaimValidationRules)
 	l.issuerScopes(i)
@@ -110,6 +111,13 @@ func (l *linter) audiences(i *exchange.Issuer) {
 	l.each("audienceClaim", i.AudienceClaim, func(path, name string) { l.oneOf(path, name, "aud", "azp", "client_id") })
 	if i.ClientIDClaim && len(i.AudienceClaim) > 0 {
 		l.Add("clientIdClaim", "is the earlier spelling of audienceClaim: client_id; remove it")
+	}
+}
+
+func (l *linter) tokenSize(bytes int) {
+	const least, most = 1 << 10, 64 << 10
+	if bytes != 0 && (bytes < least || bytes > most) {
+		l.Add("maxTokenSize", "%d is out of bounds: write %d to %d bytes, or nothing for %d", bytes, least, most, exchange.DefaultMaxTokenSize)
 	}
 }
 

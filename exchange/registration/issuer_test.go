@@ -77,6 +77,9 @@ func TestLintIssuer(t *testing.T) {
 		{"skew", func(i *exchange.Issuer) { i.ClockSkew = exchange.Duration(5 * time.Minute) }, nil},
 		{"long skew", func(i *exchange.Issuer) { i.ClockSkew = exchange.Duration(6 * time.Minute) }, one("clockSkew", "6m is out of bounds: write 1s to 5m")},
 		{"negative skew", func(i *exchange.Issuer) { i.ClockSkew = -1 }, one("clockSkew", "out of bounds")},
+		{"large tokens", func(i *exchange.Issuer) { i.MaxTokenSize = 64 << 10 }, nil},
+		{"larger tokens", func(i *exchange.Issuer) { i.MaxTokenSize = 64<<10 + 1 }, one("maxTokenSize", "1024 to 65536")},
+		{"tiny tokens", func(i *exchange.Issuer) { i.MaxTokenSize = 64 }, one("maxTokenSize", "1024 to 65536")},
 		{"long lifetime", func(i *exchange.Issuer) { i.MaxLifetime = exchange.Duration(721 * time.Hour) }, one("maxLifetime", "1m to 720h")},
 		{"short session", func(i *exchange.Issuer) { i.MaxSession = exchange.Duration(time.Second) }, one("maxSession", "1m to 8760h")},
 

@@ -17,6 +17,7 @@ type Snapshot struct {
 
 	// The rest is derived by index.
 	byURL       map[string]*issuer // URL → registered issuer
+	tokenSize   int                // the largest accepted token, in bytes
 	origins     []string
 	detailTypes []string
 }
@@ -39,6 +40,9 @@ func (s *Snapshot) Issuer(id string) *exchange.CompiledIssuer { return s.issuers
 // IssuerByURL returns the issuer whose URL is url byte for byte, nil if there is
 // none that can be used. No issuer has the empty URL.
 func (s *Snapshot) IssuerByURL(url string) *exchange.CompiledIssuer { return s.byURL[url].value() }
+
+// TokenSize returns the bytes of the largest token that any issuer accepts.
+func (s *Snapshot) TokenSize() int { return s.tokenSize }
 
 // Client returns the client of an ID, nil if there is none that can be used.
 func (s *Snapshot) Client(id string) *exchange.CompiledClient { return s.clients[id].value() }
@@ -91,7 +95,7 @@ func withoutMACs(c exchange.Client) exchange.Client {
 
 // empty returns the Snapshot before the first change.
 func empty() *Snapshot {
-	return &Snapshot{issuers: map[string]*issuer{}, clients: map[string]*client{}, types: map[string]*detailType{}}
+	return &Snapshot{tokenSize: exchange.DefaultMaxTokenSize, issuers: map[string]*issuer{}, clients: map[string]*client{}, types: map[string]*detailType{}}
 }
 
 // draft returns a copy to be changed and then indexed. Entries are shared.
@@ -107,11 +111,15 @@ func (s *Snapshot) draft() *Snapshot {
 // index fills in what is derived from the entries. It compiles clients and types:
 // there is little to a client, and there are few types.
 func (s *Snapshot) index() *Snapshot {
-	s.byURL = make(map[string]*issuer, len(s.issuers))
+	s.byURL, s.tokenSize = make(map[string]*issuer, len(s.issuers)), exchange.DefaultMaxTokenSize
 	for _, i := range s.issuers {
-		if url := i.record.Issuer.URL; url != "" && i.active() {
+		if !i.active() {
+			continue
+		}
+		if url := i.record.Issuer.URL; url != "" {
 			s.byURL[url] = i
 		}
+		s.tokenSize = max(s.tokenSize, i.record.Issuer.TokenSize())
 	}
 	for _, t := range s.types {
 		t.value()

@@ -28,6 +28,7 @@ func (o oneClient) Client(id string) *exchange.CompiledClient {
 
 func (o oneClient) Origins() []string   { return o.client.Client.Origins }
 func (oneClient) DetailTypes() []string { return nil }
+func (oneClient) TokenSize() int        { return exchange.DefaultMaxTokenSize }
 
 type noKeys struct{}
 

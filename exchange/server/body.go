@@ -14,8 +14,15 @@ import (
 	"cambio/jwks/strictjson"
 )
 
-// maxBody bounds a request body, in bytes.
+// maxBody bounds a request body, in bytes, where no issuer is registered for larger
+// tokens than usual.
 const maxBody = 64 << 10
+
+// maxBody is the bound with room for a subject token and an actor token of the
+// largest size: 160 KiB at most.
+func (r *Request) maxBody() int {
+	return maxBody + 2*(r.clients.TokenSize()-exchange.DefaultMaxTokenSize)
+}
 
 // Media types of request bodies.
 const (
@@ -47,7 +54,7 @@ func (r *Request) readBody() error {
 	if !hasType(h.Header["Content-Type"], media) || len(h.Header["Content-Encoding"]) > 0 {
 		return Refused(exchange.ReasonMediaTypeNotSupported, "the body must be %s, not encoded further", media)
 	}
-	if h.ContentLength > maxBody {
+	if h.ContentLength > int64(r.maxBody()) {
 		return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
 	}
 	intake := &r.server.intake
@@ -79,6 +86,7 @@ func (s *Server) MakeRoom() bool { return s.intake.MakeRoom() }
 // fill reads the body into a buffer that grows with what arrives: the length that
 // the header announces costs its sender nothing.
 func (r *Request) fill(body io.Reader) error {
+	most := r.maxBody()
 	for {
 		if err := r.makeRoom(); err != nil {
 			return err
@@ -86,7 +94,7 @@ func (r *Request) fill(body io.Reader) error {
 		n, err := body.Read(r.in[len(r.in):cap(r.in)])
 		r.in = r.in[:len(r.in)+n]
 		switch {
-		case len(r.in) > maxBody:
+		case len(r.in) > most:
 			return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
 		case errors.Is(err, io.EOF):
 			return nil
@@ -102,7 +110,7 @@ func (r *Request) makeRoom() error {
 	if len(r.in) < cap(r.in) {
 		return nil
 	}
-	size := min(2*cap(r.in), maxBody+1)
+	size := min(2*cap(r.in), r.maxBody()+1)
 	if !r.server.intake.Take(&r.reading, size-cap(r.in)) {
 		return intakeFull()
 	}

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -202,4 +203,38 @@ func TestChangesTakeEffectAtOnce(t *testing.T) {
 	m.Clients = m.Clients[1:]
 	p.apply(m)
 	p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 401, exchange.ReasonClientUnknown)
+}
+
+// Where an issuer's tokens may be larger, so may requests: by two such tokens.
+func TestLargeTokens(t *testing.T) {
+	for _, row := range []struct {
+		most, token, actor int // bytes
+		status             int
+		code               exchange.Reason
+	}{
+		{0, 44 << 10, 0, 400, exchange.ReasonSubjectTokenMalformed},
+		{64 << 10, 44 << 10, 0, 200, ""},
+		{64 << 10, 60 << 10, 60 << 10, 403, exchange.ReasonActorNotAllowed},
+		{0, 40 << 10, 40 << 10, 413, exchange.ReasonRequestTooLarge},
+		{64 << 10, 160 << 10, 0, 413, exchange.ReasonRequestTooLarge},
+	} {
+		p := newWorld(t, patient)
+		m := p.manifest()
+		m.Issuers[0].MaxTokenSize = row.most
+		p.apply(m)
+		token := func(size int) string {
+			claims := p.issuer.Claims("alice", "web")
+			claims["groups"] = []string{strings.Repeat("g", size*3/4)}
+			return p.issuer.Sign(claims)
+		}
+		params := exchangeParams(token(row.token))
+		if row.actor > 0 {
+			params = append(params, "actor_token", token(row.actor), "actor_token_type", exchange.TypeIDToken)
+		}
+		p.want(p.form("/oauth/token", params, "Origin", page), row.status, row.code)
+		if row.actor == 0 {
+			a := p.post("/auth/external/exchange", fmt.Sprintf(`{"token":%q}`, token(row.token)), "X-API-Key", "web", "Origin", page)
+			p.want(a, row.status, row.code)
+		}
+	}
 }

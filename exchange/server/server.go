@@ -102,6 +102,8 @@ type Clients interface {
 	// DetailTypes returns the types of authorization_details that some client may
 	// request, sorted.
 	DetailTypes() []string
+	// TokenSize returns the bytes of the largest token that any issuer accepts.
+	TokenSize() int
 }
 
 type publisher interface {

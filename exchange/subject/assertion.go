@@ -28,7 +28,7 @@ var assertionTypes = []string{"client-authentication+jwt"}
 // nothing about a client: an unknown one is nil.
 func (v *Verifier) ClientAssertion(ctx context.Context, client *exchange.CompiledClient, assertion *Assertion, audiences []string, now time.Time) (jti string, expires time.Time, err error) {
 	r := &recorder{Recorder: &exchange.Recorder{Reason: exchange.ReasonClientAuthenticationFailed}}
-	r.size(len(assertion.text))
+	r.size(len(assertion.text), maxToken)
 	if assertion.err != nil {
 		r.Fail(failedCheck(assertion.err), refusal(assertion.err))
 	}

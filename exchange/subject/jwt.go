@@ -46,6 +46,9 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 		return nil, nil
 	}
 	registered := issuer.Issuer
+	if largest := registered.TokenSize(); len(token.Text) > largest {
+		r.size(len(token.Text), largest)
+	}
 	r.acceptedType(registered, token.Type)
 	claims := r.signedClaims(ctx, issuer.Keys, jws, token.Type, registered.HeaderTypes, now)
 	r.notEvent(claims)

@@ -2,15 +2,19 @@ package subject
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"cambio/exchange"
 	"cambio/jwks"
 )
 
-// maxToken is the largest accepted token, in bytes.
-const maxToken = 16 << 10
+// maxToken is the largest accepted token, in bytes, unless it is an issuer's whose
+// registration accepts larger ones.
+const maxToken = exchange.DefaultMaxTokenSize
 
 // Config is the configuration of a Verifier. Fields without a stated default are
 // required.
@@ -38,6 +42,8 @@ type Config struct {
 type Issuers interface {
 	Issuer(id string) *exchange.CompiledIssuer
 	IssuerByURL(url string) *exchange.CompiledIssuer
+	// TokenSize returns the bytes of the largest token that any of them accepts.
+	TokenSize() int
 }
 
 // FirstParty verifies this server's own access tokens: signature, typ, iss, exp,
@@ -84,7 +90,12 @@ func New(cfg Config) *Verifier {
 // *exchange.Error, there is no subject, but the issuer as soon as it is known.
 func (v *Verifier) Verify(ctx context.Context, token exchange.SubjectToken, checks *exchange.Recorder, now time.Time) (*exchange.Subject, *exchange.CompiledIssuer, error) {
 	r := &recorder{Recorder: checks, explain: token.Explain}
-	r.size(tokenSize(token))
+	largest := maxToken
+	if token.Type == exchange.TypeIDToken || token.Type == exchange.TypeJWT || token.Type == exchange.TypeAccessToken {
+		largest = v.cfg.Issuers().TokenSize()
+		r.pasted(token.Text)
+	}
+	r.size(tokenSize(token), largest)
 	verify, ok := v.types[token.Type]
 	r.Check(exchange.Check{
 		Name: "subject_token_type", Want: "a type that is verified here", Got: token.Type,
@@ -125,8 +136,34 @@ func tokenSize(token exchange.SubjectToken) int {
 	return len(token.Text)
 }
 
-func (r *recorder) size(n int) {
+func (r *recorder) size(n, largest int) {
 	r.checkLazily(exchange.Check{
-		Name: "size", Passed: n > 0 && n <= maxToken, Reason: exchange.ReasonSubjectTokenMalformed,
-	}, func() (want, got string) { return "1 to 16384 bytes", strconv.Itoa(n) })
+		Name: "size", Passed: n > 0 && n <= largest, Reason: exchange.ReasonSubjectTokenMalformed,
+	}, func() (want, got string) { return fmt.Sprintf("1 to %d bytes", largest), strconv.Itoa(n) })
 }
+
+// pasted refuses a token with something around it that was copied with it, and says
+// so to the caller too: it is the text that was sent.
+func (r *recorder) pasted(text string) {
+	what := ""
+	switch trimmed := strings.TrimSpace(text); {
+	case len(trimmed) >= len(bearer) && strings.EqualFold(trimmed[:len(bearer)], bearer):
+		what = `"Bearer " before it`
+	case trimmed != text && strings.ContainsAny(text, "\r\n"):
+		what = "a line break around it"
+	case trimmed != text:
+		what = "white space around it"
+	case strings.ContainsAny(text, " \t\r\n"):
+		what = "white space or a line break in it"
+	case len(text) > 1 && strings.Trim(text, `"'`) != text:
+		what = "quotation marks around it"
+	default:
+		return
+	}
+	r.Fail(exchange.Check{Name: "form", Want: "the token alone", Got: what}, &exchange.Error{
+		Reason: exchange.ReasonSubjectTokenMalformed, Description: "the token has " + strings.ReplaceAll(what, `"`, "'") + "; send the token alone",
+		Err: errors.New("the token has " + what),
+	})
+}
+
+const bearer = "bearer "

@@ -28,6 +28,14 @@ func (t issuers) IssuerByURL(url string) *exchange.CompiledIssuer {
 	return nil
 }
 
+func (t issuers) TokenSize() int {
+	size := exchange.DefaultMaxTokenSize
+	for _, issuer := range t {
+		size = max(size, issuer.Issuer.TokenSize())
+	}
+	return size
+}
+
 // noAccessTokens refuses every access token of this server.
 type noAccessTokens struct{}
 
