@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Issuer is the registration of an issuer whose tokens are accepted. Its zero
@@ -70,9 +71,20 @@ type Issuer struct {
 	ScopeRules []ScopeRule `json:"scopeRules,omitempty" yaml:"scopeRules,omitempty"`
 }
 
-// Keys is a source of the keys of an issuer or a client. At most one source is
-// set; Anchors goes with any source of certificates.
+// Keys is a source of the keys of an issuer or a client, or several in Sources. At
+// most one source is set; Anchors goes with any source of certificates.
 type Keys struct {
+	// Sources are several sources of an issuer, each with its own limits. A token goes
+	// to those that accept its alg, so that a secret never verifies where a public key
+	// is meant, nor the reverse. In YAML a list may stand for Keys with Sources alone.
+	Sources []Keys `json:"sources,omitempty" yaml:"sources,omitempty"`
+	// Algorithms are the alg values accepted by this one of several sources. Default:
+	// as those of Issuer.
+	Algorithms []string `json:"algorithms,omitempty" yaml:"algorithms,omitempty"`
+	// Until is when this one of several sources ends: from then on it verifies nothing.
+	// The sessions that it proved stay.
+	Until time.Time `json:"until,omitzero" yaml:"until,omitempty"`
+
 	// DiscoveryURL replaces URL + /.well-known/openid-configuration.
 	DiscoveryURL string `json:"discoveryURL,omitempty" yaml:"discoveryURL,omitempty"`
 	JWKSURL      string `json:"jwksURL,omitempty" yaml:"jwksURL,omitempty"`

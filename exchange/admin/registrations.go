@@ -52,7 +52,7 @@ func (a *api) preview(ctx context.Context, in *body[exchange.Issuer]) (Preview, 
 	}
 	defer compiled.Keys.Close()
 	shown := in.Body
-	shown.Keys.Secrets = nil
+	shown.Keys = shown.Keys.WithSecrets(func([]exchange.SharedSecret) []exchange.SharedSecret { return nil })
 	return a.describe(ctx, shown, compiled.Keys)
 }
 

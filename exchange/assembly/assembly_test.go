@@ -102,6 +102,28 @@ func TestServersOverOneStoreShareSessions(t *testing.T) {
 	}
 }
 
+// LINE signs with the channel's secret for browsers and with published keys for apps.
+func TestIssuerSignsInTwoWays(t *testing.T) {
+	p := newParts(t, config(t))
+	issuer, secret := jwkstest.New(t), strings.Repeat("s", 32)
+	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
+		Issuers: []exchange.Issuer{{ID: "line", URL: issuer.URL, Audiences: []string{"app"}, Keys: exchange.Keys{Sources: []exchange.Keys{
+			{Secrets: []exchange.SharedSecret{{ID: "channel", Value: secret}}, Algorithms: []string{"HS256"}},
+			{AllowPrivateAddresses: true, Algorithms: []string{"ES256"}},
+		}}}},
+		Clients: []exchange.Client{{ID: "app", Issuers: []string{"line"}, Audiences: []string{"https://api.example"}}},
+	}, true, time.Now(), nil)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	claims := issuer.Claims("alice", "app")
+	for _, token := range []string{jwkstest.SignHMAC("HS256", []byte(secret), claims), issuer.Sign(claims)} {
+		post(t, p, url.Values{
+			"grant_type": {exchange.GrantTokenExchange}, "client_id": {"app"}, "subject_token": {token}, "subject_token_type": {exchange.TypeIDToken},
+		})
+	}
+}
+
 // The last good keys serve meanwhile, so no refusal would tell the operator.
 func TestEmptyKeySetIsAudited(t *testing.T) {
 	c := config(t)

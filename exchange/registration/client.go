@@ -67,6 +67,9 @@ func (l *linter) assertionKeys(k *exchange.Keys) {
 	if len(k.Secrets) > 0 {
 		l.Add("keys.secrets", "has no meaning for auth private_key_jwt, which needs public keys: jwksURL, jwks or pem")
 	}
+	if len(k.Sources) > 0 {
+		l.Add("keys.sources", "is for issuers; a client has one source")
+	}
 	if k.DiscoveryURL != "" {
 		l.Add("keys.discoveryURL", "is for issuers; write jwksURL")
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -37,10 +38,52 @@ func sources(k *exchange.Keys) []string {
 	add("pem", k.PEM != "")
 	add("certificates", len(k.Certificates) > 0)
 	add("secrets", len(k.Secrets) > 0)
+	add("sources", len(k.Sources) > 0)
 	return out
 }
 
+// keys checks one source, or several.
 func (l *linter) keys(k *exchange.Keys) {
+	switch {
+	case len(k.Sources) > 0:
+		l.several(k)
+		return
+	case len(k.Algorithms) > 0:
+		l.Add("keys.algorithms", "is for one of several sources; write algorithms beside keys")
+	case !k.Until.IsZero():
+		l.Add("keys.until", "is for one of several sources; without this source the issuer has no keys")
+	}
+	l.source(k)
+}
+
+// several checks the sources of an issuer one by one.
+func (l *linter) several(k *exchange.Keys) {
+	const most = 8
+	if len(k.Sources) > most {
+		l.Add("keys.sources", "has %d sources; at most %d are allowed", len(k.Sources), most)
+	}
+	if !reflect.DeepEqual(*k, exchange.Keys{Sources: k.Sources}) {
+		l.Add("keys", "has members beside sources; write them in each source that they are for")
+	}
+	ids := firsts{}
+	for n := range k.Sources {
+		source, path := &k.Sources[n], fmt.Sprintf("keys.sources[%d]", n)
+		below := &linter{}
+		below.source(source)
+		below.accepted(source.Algorithms, source.Secrets)
+		if len(source.Sources) > 0 {
+			below.Add("keys.sources", "is in a source already; write each source in the one list")
+		}
+		for _, p := range below.Problems {
+			l.Add(strings.TrimSuffix(path+"."+strings.TrimPrefix(strings.TrimPrefix(p.Path, "keys"), "."), "."), "%s", p.Message)
+		}
+		for i, s := range source.Secrets {
+			l.onlyOnce(ids, fmt.Sprintf("%s.secrets[%d].id", path, i), s.ID)
+		}
+	}
+}
+
+func (l *linter) source(k *exchange.Keys) {
 	if set := sources(k); len(set) > 1 {
 		l.Add("keys", "has %s; keys come from one source; keep one of them", strings.Join(set, " and "))
 	}
@@ -109,9 +152,17 @@ func (l *linter) pin(path, pin string) {
 // algorithms checks the accepted algorithms together with the secrets: an HMAC
 // secret and a public key must not stand in for each other.
 func (l *linter) algorithms(i *exchange.Issuer) {
-	shared := len(i.Keys.Secrets) > 0
-	l.each("algorithms", i.Algorithms, func(path, alg string) { l.algorithm(path, alg, shared) })
-	l.secrets(i.Keys.Secrets, longestHMAC(i.Algorithms))
+	if len(i.Keys.Sources) == 0 {
+		l.accepted(i.Algorithms, i.Keys.Secrets)
+	} else if len(i.Algorithms) > 0 {
+		l.Add("algorithms", "is for one source; write algorithms in each of keys.sources")
+	}
+}
+
+func (l *linter) accepted(algorithms []string, secrets []exchange.SharedSecret) {
+	shared := len(secrets) > 0
+	l.each("algorithms", algorithms, func(path, alg string) { l.algorithm(path, alg, shared) })
+	l.secrets(secrets, longestHMAC(algorithms))
 }
 
 func (l *linter) algorithm(path, alg string, shared bool) {

@@ -8,6 +8,12 @@ import (
 	"cambio/exchange"
 )
 
+func several(sources ...exchange.Keys) exchange.Keys { return exchange.Keys{Sources: sources} }
+
+func named(id string) []exchange.SharedSecret {
+	return []exchange.SharedSecret{{ID: id, Value: longSecret}}
+}
+
 func TestLintKeys(t *testing.T) {
 	pin := "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 	for _, row := range []struct {
@@ -36,6 +42,20 @@ func TestLintKeys(t *testing.T) {
 		{"a listed address with a length", exchange.Keys{AllowAddresses: []string{"10.0.0.1/8"}}, nil, one("keys.allowAddresses[0]", `write "10.0.0.0/8"`)},
 		{"a short timeout", exchange.Keys{Timeout: 1}, nil, one("keys.timeout", "1s to 30s")},
 		{"long stale", exchange.Keys{MaxStale: exchange.Duration(25 * time.Hour)}, nil, one("keys.maxStale", "30s to 24h")},
+
+		{"several sources", several(exchange.Keys{Secrets: secrets(longSecret), Algorithms: []string{"HS256"}}, exchange.Keys{JWKSURL: "https://a.example/k", Algorithms: []string{"ES256"}}), nil, nil},
+		{"several sources, and the algorithms of one", several(exchange.Keys{Secrets: secrets(longSecret)}, exchange.Keys{PEM: "x"}), []string{"ES256"}, one("algorithms", "in each of keys.sources")},
+		{"a secret's source of a public key's algorithm", several(exchange.Keys{Secrets: secrets(longSecret), Algorithms: []string{"ES256"}}), nil, one("keys.sources[0].algorithms[0]", "needs a public key")},
+		{"a public key's source of a secret's algorithm", several(exchange.Keys{}, exchange.Keys{JWKSURL: "https://a.example/k", Algorithms: []string{"HS256"}}), nil, one("keys.sources[1].algorithms[0]", "a public key is no secret")},
+		{"a source of two kinds", several(exchange.Keys{Secrets: secrets(longSecret), PEM: "x"}), nil, one("keys.sources[0]", "pem and secrets")},
+		{"a source by http", several(exchange.Keys{JWKSURL: "http://a.example/k"}), nil, one("keys.sources[0].jwksURL", "https")},
+		{"a short secret in a source", several(exchange.Keys{Secrets: secrets("hunter2")}), nil, one("keys.sources[0].secrets[0].value", "has 7 bytes")},
+		{"sources in a source", several(several(exchange.Keys{PEM: "x"})), nil, one("keys.sources[0].sources", "in the one list")},
+		{"two sources with a secret of one name", several(exchange.Keys{Secrets: named("a")}, exchange.Keys{Secrets: named("a")}), nil, one("keys.sources[1].secrets[0].id", "already used")},
+		{"members beside sources", exchange.Keys{Sources: []exchange.Keys{{PEM: "x"}}, AllowMissingKID: true}, nil, one("keys", "beside sources")},
+		{"a source beside sources", exchange.Keys{Sources: []exchange.Keys{{PEM: "x"}}, PEM: "y"}, nil, one("keys", "beside sources")},
+		{"algorithms of the one source", exchange.Keys{PEM: "x", Algorithms: []string{"ES256"}}, nil, one("keys.algorithms", "beside keys")},
+		{"an end of the one source", exchange.Keys{PEM: "x", Until: time.Now()}, nil, one("keys.until", "one of several")},
 
 		{"public-key algorithms", exchange.Keys{}, []string{"RS256", "PS512", "ES384", "EdDSA", "Ed25519"}, nil},
 		{"uses", exchange.Keys{Uses: []string{"jwt-svid"}}, nil, nil},

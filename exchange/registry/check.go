@@ -25,8 +25,10 @@ func (p *planner) checkIssuers(declared []exchange.Issuer) {
 		if other, taken := byURL[i.URL]; taken && i.URL != "" {
 			p.Add(path+".url", "%s is the url of the registered issuer %s", exchange.Quote(i.URL), other)
 		}
-		for k, s := range i.Keys.Secrets {
-			p.checkUnsealed(fmt.Sprintf("%s.keys.secrets[%d]", path, k), s)
+		for at, k := range i.Keys.Places() {
+			for n, s := range k.Secrets {
+				p.checkUnsealed(fmt.Sprintf("%s.%s.secrets[%d]", path, at, n), s)
+			}
 		}
 	}
 }

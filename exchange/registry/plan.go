@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -117,7 +118,7 @@ func (p *planner) complete(m exchange.Manifest) exchange.Manifest {
 	m.Issuers, m.Clients = slices.Clone(m.Issuers), slices.Clone(m.Clients)
 	for n, i := range m.Issuers {
 		p.declared[KindIssuer][i.ID] = true
-		m.Issuers[n].Keys.Secrets = p.issuerSecrets(i.ID, stored(p, p.issuers, i.ID).Issuer).complete(i.Keys.Secrets)
+		m.Issuers[n].Keys = i.Keys.WithSecrets(p.issuerSecrets(i.ID, stored(p, p.issuers, i.ID).Issuer).complete)
 	}
 	for n, c := range m.Clients {
 		p.declared[KindClient][c.ID] = true
@@ -140,11 +141,16 @@ func stored[R record, C any](p *planner, k collection[R, C], id string) (r R) {
 // issuer declares an issuer with plain secrets.
 func (p *planner) issuer(path string, declared exchange.Issuer) error {
 	stored := stored(p, p.issuers, declared.ID).Issuer
-	secrets, err := p.issuerSecrets(declared.ID, stored).seal(declared.Keys.Secrets)
-	if err != nil {
-		return err
+	secrets := p.issuerSecrets(declared.ID, stored)
+	var failed error
+	declared.Keys = declared.Keys.WithSecrets(func(list []exchange.SharedSecret) []exchange.SharedSecret {
+		sealed, err := secrets.seal(list)
+		failed = cmp.Or(failed, err)
+		return sealed
+	})
+	if failed != nil {
+		return failed
 	}
-	declared.Keys.Secrets = secrets
 	c := declare(p, p.issuers, path, declared.ID, issuerRecord{stamp{p.draft.revision}, declared, time.Time{}})
 	if c != nil && c.Action == Edit {
 		c.RevokedKeys = revokedKeys(stored, declared)

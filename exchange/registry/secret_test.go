@@ -186,6 +186,35 @@ func TestSharedSecrets(t *testing.T) {
 	}
 }
 
+// Of several sources, each keeps its secrets as one source does.
+func TestSharedSecretsOfSources(t *testing.T) {
+	w := newWorld(t)
+	sources := func(secrets ...exchange.SharedSecret) exchange.Manifest {
+		return manifest(issuer("a", func(i *exchange.Issuer) {
+			i.Keys = exchange.Keys{Sources: []exchange.Keys{{Secrets: secrets, Algorithms: []string{"HS256"}}, {PEM: "x", Algorithms: []string{"ES256"}}}}
+		}))
+	}
+	declared := sources(exchange.SharedSecret{ID: "k", Value: value("a")})
+	w.apply(t, declared, false)
+	if got := declared.Issuers[0].Keys.Sources[0].Secrets[0]; got.Value != value("a") || got.Sealed != nil {
+		t.Error("applying changed the caller's manifest")
+	}
+	if s := w.Snapshot().Issuer("a").Issuer.Keys.Sources[0].Secrets[0]; s.Value != "" || len(s.Sealed) == 0 {
+		t.Error("the snapshot's issuer has a plain secret, or none")
+	}
+	if again := w.apply(t, w.Snapshot().Manifest(), true); again.Changes() {
+		t.Errorf("applying the registered manifest changes %v", again)
+	}
+	plan := w.apply(t, sources(exchange.SharedSecret{ID: "k", Value: value("b")}), false)
+	if got := plan[0]; len(got.RevokedKeys) != 1 || strings.Contains(fmt.Sprint(plan), value("b")) || len(got.Diff) != 1 {
+		t.Errorf("another value: %+v", got)
+	}
+	file, err := os.ReadFile(w.path)
+	if err != nil || strings.Contains(string(file), value("a")) || strings.Contains(string(file), value("b")) {
+		t.Errorf("the file contains a secret: %v", err)
+	}
+}
+
 func TestSecretsAreNeitherStoredNorShown(t *testing.T) {
 	w := newWorld(t)
 	hmac := "an-hmac-secret-that-must-never-be-shown-again"

@@ -25,7 +25,7 @@ type sharedSecrets struct {
 func (r *Registry) issuerSecrets(id string, stored exchange.Issuer) sharedSecrets {
 	return sharedSecrets{r, id, "shared secret", func(secretID string) string {
 		return fmt.Sprintf("issuer %q secret %q", id, secretID)
-	}, stored.Keys.Secrets}
+	}, stored.Keys.AllSecrets()}
 }
 
 func (r *Registry) webhookSecrets(id string, stored exchange.Client) sharedSecrets {
@@ -87,14 +87,17 @@ func (s sharedSecrets) seal(declared []exchange.SharedSecret) ([]exchange.Shared
 func (r *Registry) unsealed(i exchange.Issuer) (exchange.Issuer, []exchange.Problem) {
 	var problems []exchange.Problem
 	stored := r.issuerSecrets(i.ID, i)
-	i.Keys.Secrets = idsOnly(i.Keys.Secrets)
-	for n := range i.Keys.Secrets {
-		_, plain := stored.find(i.Keys.Secrets[n].ID)
-		if plain == nil {
-			problems = append(problems, exchange.Problem{Path: fmt.Sprintf("keys.secrets[%d]", n), Message: "the stored secret cannot be unsealed"})
+	i.Keys = i.Keys.WithSecrets(func(sealed []exchange.SharedSecret) []exchange.SharedSecret {
+		open := idsOnly(sealed)
+		for n, s := range open {
+			_, plain := stored.find(s.ID)
+			if plain == nil {
+				problems = append(problems, exchange.Problem{Path: "keys", Message: fmt.Sprintf("the stored secret %s cannot be unsealed", exchange.Quote(s.ID))})
+			}
+			open[n].Value = string(plain)
 		}
-		i.Keys.Secrets[n].Value = string(plain)
-	}
+		return open
+	})
 	return i, problems
 }
 
@@ -140,7 +143,12 @@ func masked(secrets, other []exchange.SharedSecret) []exchange.SharedSecret {
 }
 
 func shownIssuer(r, other issuerRecord) any {
-	r.Issuer.Keys.Secrets = masked(r.Issuer.Keys.Secrets, other.Issuer.Keys.Secrets)
+	before := other.Issuer.Keys.AllSecrets()
+	r.Issuer.Keys = r.Issuer.Keys.WithSecrets(func(list []exchange.SharedSecret) []exchange.SharedSecret {
+		out := masked(list, before)
+		before = before[min(len(list), len(before)):]
+		return out
+	})
 	return r.Issuer
 }
 
@@ -164,14 +172,14 @@ func (r *Registry) mac(parts ...string) []byte {
 // newly revoked.
 func revokedKeys(before, after exchange.Issuer) []string {
 	var out []string
-	for _, s := range before.Keys.Secrets {
+	for _, s := range before.Keys.AllSecrets() {
 		same := func(o exchange.SharedSecret) bool { return o.ID == s.ID && bytes.Equal(o.Sealed, s.Sealed) }
-		if !slices.ContainsFunc(after.Keys.Secrets, same) {
+		if !slices.ContainsFunc(after.Keys.AllSecrets(), same) {
 			out = append(out, s.ID)
 		}
 	}
-	for _, k := range after.Keys.RevokedKeys {
-		if !slices.Contains(before.Keys.RevokedKeys, k) {
+	for _, k := range after.Keys.AllRevoked() {
+		if !slices.Contains(before.Keys.AllRevoked(), k) {
 			out = append(out, k)
 		}
 	}

@@ -70,7 +70,7 @@ func (s *Snapshot) Manifest() exchange.Manifest {
 	for _, id := range sortedKeys(s.issuers) {
 		if i := s.issuers[id]; i.active() {
 			shown := i.record.Issuer
-			shown.Keys.Secrets = idsOnly(shown.Keys.Secrets)
+			shown.Keys = shown.Keys.WithSecrets(idsOnly)
 			m.Issuers = append(m.Issuers, shown)
 		}
 	}

@@ -20,7 +20,7 @@ func CompileIssuer(base jwks.Options) func(exchange.Issuer) (*exchange.CompiledI
 	return func(i exchange.Issuer) (*exchange.CompiledIssuer, []exchange.Problem) {
 		rules, found := policy.Compile(&i)
 		problems := exchange.Problems(found)
-		set, err := keysOf(base, i.ID, i.URL, i.Algorithms, i.Keys)
+		set, err := issuerKeys(base, &i)
 		if err != nil {
 			problems.Add("keys", "%v", err)
 			return nil, problems
@@ -78,7 +78,28 @@ func networks(cidrs []string, problems *exchange.Problems) (all []netip.Prefix) 
 	return all
 }
 
-// keysOf returns the key set of a registration; name is for logs and reports.
+// issuerKeys returns the keys of an issuer, which may come from several sources.
+func issuerKeys(base jwks.Options, i *exchange.Issuer) (exchange.KeySet, error) {
+	if len(i.Keys.Sources) == 0 {
+		set, err := keysOf(base, i.ID, i.URL, i.Algorithms, i.Keys)
+		if err != nil { // a nil *jwks.Set in the interface would not be nil
+			return nil, err
+		}
+		return set, nil
+	}
+	var parts []jwks.Part
+	for n, k := range i.Keys.Sources {
+		set, err := keysOf(base, i.ID, i.URL, k.Algorithms, k)
+		if err != nil {
+			jwks.Join(base.Now, parts...).Close()
+			return nil, fmt.Errorf("sources[%d]: %w", n, err)
+		}
+		parts = append(parts, jwks.Part{Set: set, Until: k.Until})
+	}
+	return jwks.Join(base.Now, parts...), nil
+}
+
+// keysOf returns the key set of one source; name is for logs and reports.
 func keysOf(base jwks.Options, name, issuer string, algorithms []string, k exchange.Keys) (*jwks.Set, error) {
 	opts, err := options(base, algorithms, k)
 	if err != nil {

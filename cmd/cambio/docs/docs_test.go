@@ -129,6 +129,10 @@ func fieldsOf(typ reflect.Type, path string, leaves, all map[string]bool) {
 			below := strings.TrimPrefix(path+"."+name, ".")
 			below = sections.ReplaceAllString(below, "$1.")
 			all[below] = true
+			if f.Type == reflect.TypeFor[[]exchange.Keys]() { // which has the fields of what holds it
+				leaves[below] = true
+				continue
+			}
 			fieldsOf(f.Type, below, leaves, all)
 		}
 		return

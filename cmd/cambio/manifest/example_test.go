@@ -65,7 +65,9 @@ func fieldsOf(typ reflect.Type, names map[string]bool) {
 			name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if name != "" && name != "-" {
 				names[name] = true
-				fieldsOf(f.Type, names)
+				if f.Type != reflect.TypeFor[[]exchange.Keys]() { // which has the fields of what holds it
+					fieldsOf(f.Type, names)
+				}
 			}
 		}
 	}

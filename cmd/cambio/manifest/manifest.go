@@ -75,9 +75,11 @@ func (f *File) RefuseReferences() error { return f.Refuse(references(&f.Manifest
 func secretsOf(m *exchange.Manifest) iter.Seq2[string, *exchange.SharedSecret] {
 	return func(yield func(string, *exchange.SharedSecret) bool) {
 		for n, i := range m.Issuers {
-			for k := range i.Keys.Secrets {
-				if !yield(fmt.Sprintf("$.issuers[%d].keys.secrets[%d]", n, k), &i.Keys.Secrets[k]) {
-					return
+			for at, source := range i.Keys.Places() {
+				for k := range source.Secrets {
+					if !yield(fmt.Sprintf("$.issuers[%d].%s.secrets[%d]", n, at, k), &source.Secrets[k]) {
+						return
+					}
 				}
 			}
 		}
@@ -134,7 +136,7 @@ func check(m *exchange.Manifest) []exchange.Problem {
 	c := checker{slices.DeleteFunc(registration.Lint(m), keptByServer(m))}
 	issuer, client := subject.CompileIssuer(jwks.Options{}), subject.CompileClient(jwks.Options{})
 	for n, i := range m.Issuers {
-		if byIDAlone(i.Keys.Secrets) {
+		if byIDAlone(i.Keys.AllSecrets()) {
 			continue
 		}
 		c.compile(fmt.Sprintf("$.issuers[%d]", n), func() []exchange.Problem {
@@ -209,9 +211,12 @@ func byIDAlone(secrets []exchange.SharedSecret) bool {
 
 // withIDs gives shared secrets without an ID one, as the server does.
 func withIDs(i exchange.Issuer) exchange.Issuer {
-	i.Keys.Secrets = slices.Clone(i.Keys.Secrets)
-	for n := range i.Keys.Secrets {
-		i.Keys.Secrets[n].ID = cmp.Or(i.Keys.Secrets[n].ID, fmt.Sprint(n))
-	}
+	i.Keys = i.Keys.WithSecrets(func(secrets []exchange.SharedSecret) []exchange.SharedSecret {
+		secrets = slices.Clone(secrets)
+		for n := range secrets {
+			secrets[n].ID = cmp.Or(secrets[n].ID, fmt.Sprint(n))
+		}
+		return secrets
+	})
 	return i
 }

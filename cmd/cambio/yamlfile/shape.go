@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -47,6 +48,10 @@ func (s *shape) check(n ast.Node, t reflect.Type) {
 func (s *shape) value(n ast.Node, t reflect.Type) {
 	if _, list := n.(*ast.SequenceNode); t == reflect.TypeFor[exchange.Words]() && !list {
 		s.scalar(n, t.Elem())
+		return
+	}
+	if _, list := n.(*ast.SequenceNode); t == reflect.TypeFor[exchange.Keys]() && list {
+		s.list(n, reflect.TypeFor[[]exchange.Keys]())
 		return
 	}
 	if reader, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok {
@@ -156,6 +161,8 @@ func Misread(t reflect.Type, value string, err error) error {
 		want = "debug, info, warn or error"
 	case reflect.TypeFor[netip.Prefix]():
 		want = "a network such as 10.0.0.0/8"
+	case reflect.TypeFor[time.Time]():
+		want = "a time such as 2027-01-31T00:00:00Z"
 	case reflect.TypeFor[[]netip.Prefix]():
 		want = "networks such as 10.0.0.0/8,fd00::/8"
 	default:

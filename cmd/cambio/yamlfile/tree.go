@@ -30,7 +30,10 @@ func (d *Document) at(path string) *token.Token {
 // step follows one segment of a path. A key may itself contain dots, so the
 // keys of the node decide where the segment ends.
 func step(n ast.Node, path string) (ast.Node, *token.Token, string) {
-	if seq, ok := n.(*ast.SequenceNode); ok && path[0] == '[' {
+	if _, ok := n.(*ast.SequenceNode); ok { // a list may stand for exchange.Keys
+		path = strings.TrimPrefix(path, ".sources")
+	}
+	if seq, ok := n.(*ast.SequenceNode); ok && strings.HasPrefix(path, "[") {
 		index, tail, _ := strings.Cut(path[1:], "]")
 		i, err := strconv.Atoi(index)
 		if err != nil || i < 0 || i >= len(seq.Values) {
