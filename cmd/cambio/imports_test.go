@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"exchange/walletlogin": {"exchange", "exchange/wallet", "storage"},
 	"exchange/checkout":    {"exchange", "storage", "jwks/egress"},
 	"exchange/limit":       {},
-	"exchange/audit":       {"exchange"},
+	"exchange/audit":       {"exchange", "exchange/limit"},
 	"exchange/session":     {"exchange", "storage", "keys"},
 	"exchange/subject":     {"exchange", "exchange/policy", "exchange/keylogin", "exchange/walletlogin", "exchange/wallet", "jwks", "jwks/strictjson"},
 	// The writes of several stores become one commit in a grant.

@@ -40,6 +40,9 @@ type Event struct {
 	// Begin is when what the event ends began, and Count how many requests it stands for.
 	Begin time.Time
 	Count uint64
+	// Suppressed is how many refusals of this kind from this address, before this
+	// one, were not written. The log sets it.
+	Suppressed uint64
 	// Replays is the RequestID of the request whose stored response was returned
 	// (Idempotency-Key). Nothing was executed for this one.
 	Replays string
@@ -84,9 +87,8 @@ func (e *Event) append(line []byte) []byte {
 	if !e.Begin.IsZero() {
 		b = b.Time("begin", e.Begin.Truncate(time.Microsecond))
 	}
-	if e.Count > 0 {
-		b = strconv.AppendUint(key(b, "count"), e.Count, 10)
-	}
+	b = number(b, "count", e.Count)
+	b = number(b, "suppressed", e.Suppressed)
 	b = checks(b, e.Checks, e.Reason)
 	if e.Err != "" {
 		b = quote(key(b, "error"), e.Err, maxError)
@@ -100,6 +102,13 @@ func key(b strictjson.Buffer, name string) strictjson.Buffer {
 	b = append(b, ',', '"')
 	b = append(b, name...)
 	return append(b, '"', ':')
+}
+
+func number(b strictjson.Buffer, name string, n uint64) strictjson.Buffer {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendUint(key(b, name), n, 10)
 }
 
 func text(b strictjson.Buffer, name, value string) strictjson.Buffer {

@@ -54,6 +54,8 @@ type Log struct {
 	// failure is why the log cannot be written now, nil if it can.
 	failure atomic.Pointer[error]
 
+	refusals sampler
+
 	mu      sync.Mutex
 	waiting []byte
 	room    chan struct{} // closed and replaced when waiting was taken
@@ -107,10 +109,29 @@ func (l *Log) Failure() error {
 
 // Write adds e to the buffer, and waits for room there up to Config.Wait. Its error
 // says that the event is lost or may not be written soon, so that the caller must not
-// learn of the decision; a Lossy log only counts that.
+// learn of the decision; a Lossy log only counts that. Of floods of refusals some are
+// counted instead, see [Log.Sweep].
 func (l *Log) Write(e *Event) error {
 	var space [1024]byte
-	line := e.append(space[:0])
+	if !isSampled(e) {
+		return l.put(e.append(space[:0]))
+	}
+	line, ok := l.refusals.append(e, space[:0])
+	if !ok {
+		return l.Ready()
+	}
+	return l.put(line)
+}
+
+// Sweep writes how many refusals were counted instead of written. It is called about
+// once a minute; Close does so too.
+func (l *Log) Sweep(now time.Time) {
+	for _, e := range l.refusals.summaries(now) {
+		_ = l.put(e.append(nil)) // a lost one is counted
+	}
+}
+
+func (l *Log) put(line []byte) error {
 	room, err := l.add(line)
 	if room != nil {
 		err = l.await(line, room)
@@ -169,6 +190,7 @@ func (l *Log) Failed() uint64 { return l.lost.Load() }
 // Close writes the waiting events and stops the Log, and returns an error if some
 // are lost. It waits at most Config.Wait, and does not close the writer.
 func (l *Log) Close() error {
+	l.Sweep(time.Now())
 	l.mu.Lock()
 	first := !l.closed
 	if l.closed = true; first {

@@ -47,7 +47,7 @@ func (l *linter) wildcard(path, origin string) bool {
 	case !ok || strings.Contains(host, "*"):
 		l.Add(path, "%s has a *, which may only be the first label of a host: https://*.preview.example.com; list other origins each", exchange.Quote(origin))
 	case suffix == host:
-		l.Add(path, "%s covers the pages of everyone who has a name below %s; list each origin", exchange.Quote(origin), host)
+		l.Add(path, "%s covers the sites of others: names below %s are given to anyone; list each origin", exchange.Quote(origin), host)
 	default:
 		return true
 	}

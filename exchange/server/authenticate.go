@@ -177,8 +177,8 @@ func (r *Request) authenticateConfidential(client *exchange.CompiledClient, cred
 	return r.accept(caller)
 }
 
-// refuseNeedlessCredential tells a public client what not to send. Its ID is known to
-// everyone, so that this reveals nothing.
+// refuseNeedlessCredential refuses a public client that sends a credential, and says
+// which. Its ID is public, so that this reveals nothing.
 func (r *Request) refuseNeedlessCredential(c *exchange.Client, method exchange.AuthMethod) error {
 	what := "client_secret"
 	switch {

@@ -142,6 +142,29 @@ func TestRefusedPreflightsAreAudited(t *testing.T) {
 	}
 }
 
+// A foreign page cannot fill the audit log.
+func TestForeignPagesAreSampled(t *testing.T) {
+	p := newWorld(t)
+	for range 200 {
+		p.want(p.form("/oauth/token", exchangeParams("x", "client_id", "web"), "Origin", evil), 403, exchange.ReasonOriginNotAllowed)
+	}
+	p.want(p.form("/oauth/token", exchangeParams(p.idToken(), "client_id", "web")), 200, "")
+	refused, suppressed, granted := 0, 0, 0
+	for _, e := range p.events() {
+		n, _ := e["suppressed"].(float64)
+		suppressed += int(n)
+		switch {
+		case e["outcome"] == "granted":
+			granted++
+		case e["request_id"] != nil:
+			refused++
+		}
+	}
+	if refused != 20 || suppressed != 180 || granted != 1 {
+		t.Errorf("%d refusals are written, %d counted, %d grants written; want 20, 180, 1", refused, suppressed, granted)
+	}
+}
+
 // Programs add the token of an earlier login to every request of a page. Where a
 // public client's ID is enough it means nothing.
 func TestOldBearerTokensAreIgnored(t *testing.T) {

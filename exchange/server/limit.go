@@ -39,9 +39,10 @@ func (r *Request) limit(err error) error {
 	return &exchange.Error{Reason: exchange.ReasonTooManyFailures, RetryAfter: verdict.RetryAfter, Err: exchange.AsError(err)}
 }
 
-// Sweep forgets failures that are forgiven, and audits the ends of throttlings. It is
-// called about once a minute.
+// Sweep forgets failures that are forgiven, and audits the ends of throttlings and
+// the refusals that were counted instead of written. It is called about once a minute.
 func (s *Server) Sweep(now time.Time) {
+	s.cfg.Audit.Sweep(now)
 	for _, t := range s.cfg.Limits.Sweep(now) {
 		s.auditThrottling(audit.Event{Time: now, Name: "throttle.end", Address: t.Address, Begin: t.Begin, Count: t.Refused})
 	}
