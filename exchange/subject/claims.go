@@ -162,18 +162,6 @@ func (r *recorder) nonce(claims map[string]any, want string) {
 	})
 }
 
-// authentication returns how the user logged in at the issuer, as far as the
-// claims have the types of OpenID Connect Core §2.
-func authentication(claims map[string]any) exchange.Proof {
-	var p exchange.Proof
-	p.AuthTime, _ = claims["auth_time"].(int64)
-	p.ACR, _ = claims["acr"].(string)
-	if amr, ok := claims["amr"].([]any); ok {
-		p.AMR, _ = stringList(amr)
-	}
-	return p
-}
-
 // optionalString returns a claim that is a string or absent.
 func optionalString(claims map[string]any, name string) (string, bool) {
 	v, present := claims[name]

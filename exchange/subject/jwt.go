@@ -53,7 +53,8 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 	claims := r.signedClaims(ctx, issuer.Keys, jws, token.Type, registered.HeaderTypes, now)
 	r.notEvent(claims)
 	audience := r.recipient(registered, claims)
-	expires := r.lifetime(claims, registered.ClockSkew.Or(defaultSkew), registered.MaxLifetime.Or(defaultMaxLifetime), now)
+	skew := registered.ClockSkew.Or(defaultSkew)
+	expires := r.lifetime(claims, skew, registered.MaxLifetime.Or(defaultMaxLifetime), now)
 	r.nonce(claims, token.Nonce)
 	subject := r.mappedSubject(issuer, claims)
 	if registered.SingleUse { // otherwise nothing reads it
@@ -62,7 +63,7 @@ func (v *Verifier) externalJWT(ctx context.Context, r *recorder, token exchange.
 	if r.Refused() {
 		return nil, issuer
 	}
-	subject.Proof = authentication(claims)
+	subject.Proof = r.authentication(claims, now.Add(skew))
 	p := &subject.Proof
 	p.TokenType, p.Key, p.Expires, p.Audience = token.Type, r.key, expires, audience
 	if registered.SingleUse {
