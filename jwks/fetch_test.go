@@ -397,7 +397,7 @@ func TestCallersThatWaitAreBounded(t *testing.T) {
 	good := i.Sign(i.Claims("alice", "app"))
 	var held atomic.Int32
 	left := make(chan struct{}, maxWaiting)
-	ctx := egress.WithPlace(t.Context(), func() func() {
+	ctx := egress.WithPlace(t.Context(), func(int) func() {
 		held.Add(-1)
 		left <- struct{}{}
 		return func() { held.Add(1) }

@@ -175,7 +175,9 @@ func (a *app) ownFiles() []string {
 func (a *app) configure(c *server.Config) {
 	c.Limits = limit.New(limit.Config{Burst: a.cfg.Limits.Failures})
 	c.MaxInFlight = a.cfg.Limits.MaxInFlight
-	c.MaxRequestMemory = serving.RequestMemory(debug.SetMemoryLimit(-1))
+	memory := debug.SetMemoryLimit(-1)
+	c.MaxRequestMemory = serving.RequestMemory(memory)
+	c.MaxOutside = min(4096, serving.MaxConnections(memory)/2) // the other half keeps serving
 	c.TrustedProxies, c.ClientAddressHeader = a.cfg.TrustedProxies, a.cfg.ClientAddressHeader
 	c.Ready = a.ready
 }

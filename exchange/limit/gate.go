@@ -22,10 +22,13 @@ type Gate struct {
 	present       atomic.Int64
 	tokens        chan struct{}
 	outside       atomic.Int64 // waits for outside parties under way
+	mostOutside   int64
 }
 
-// Open sets how many requests may run and how many may wait. It is called once.
-func (g *Gate) Open(running, queued int) {
+// Open sets how many requests may run, how many may wait for a place, and how many
+// waits for outside parties may be under way. It is called once.
+func (g *Gate) Open(running, queued, outside int) {
+	g.mostOutside = int64(outside)
 	g.running, g.most = int64(running), int64(running+queued)
 	g.tokens = make(chan struct{}, queued)
 }
@@ -100,8 +103,9 @@ func (p *Place) Leave() {
 	p.free()
 }
 
-// GiveUp frees the place for the time of a wait. The caller calls back once, after
-// the wait, which takes a place again once no other wait of the request is under
+// GiveUp frees the place for the time of a wait for a party, for which as many wait as
+// waiting says, this request included. It returns nil if so many waits are under way,
+// or a quarter of that for the one party, that the request may not wait. The caller calls back once, after the wait, which takes a place again once no other wait of the request is under
 // way.
 //
 // Back never refuses: what the request waited for has happened, such as a mail that
@@ -109,15 +113,19 @@ func (p *Place) Leave() {
 // If no place becomes free in time, or the request's context ends, the request goes
 // on without one. Nothing that holds a place waits for another, and so there is no
 // deadlock; how many requests go on without one is bounded by how many may wait.
-func (p *Place) GiveUp() (back func()) {
+func (p *Place) GiveUp(waiting int) (back func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waits < 0 {
 		return func() {}
 	}
+	most := p.gate.mostOutside
+	if p.gate.outside.Add(1) > most || int64(waiting) > max(most/4, 1) {
+		p.gate.outside.Add(-1)
+		return nil
+	}
 	p.waits++
 	p.free()
-	p.gate.outside.Add(1)
 	return p.back
 }
 

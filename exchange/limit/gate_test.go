@@ -13,7 +13,7 @@ import (
 
 func newGate(running, queued int) *Gate {
 	g := &Gate{}
-	g.Open(running, queued)
+	g.Open(running, queued, 1000)
 	return g
 }
 
@@ -106,7 +106,7 @@ func TestWaitingOutsideHoldsNoPlace(t *testing.T) {
 					return
 				}
 				defer p.Leave()
-				defer p.GiveUp()()
+				defer p.GiveUp(1)()
 				<-answered
 			})
 			synctest.Wait()
@@ -131,6 +131,31 @@ func (p *Place) holds() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held
+}
+
+// Beyond the bound of waits outside, a request keeps its place.
+func TestWaitsOutsideAreBounded(t *testing.T) {
+	g := &Gate{}
+	g.Open(3, 1, 1)
+	take := func() *Place {
+		p, err := g.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first, second := take(), take()
+	back := first.GiveUp(1)
+	if second.GiveUp(1) != nil || !second.holds() || g.Outside() != 1 {
+		t.Errorf("a second request waits outside, of %v", g.Outside())
+	}
+	back()
+	if second.GiveUp(2) != nil {
+		t.Error("two wait for one party, of one that may")
+	}
+	if back := second.GiveUp(1); back == nil || second.holds() {
+		t.Error("after the first has come back, the second may not wait")
+	}
 }
 
 // However requests wait outside, several times and in several goroutines, no more
@@ -162,7 +187,7 @@ func TestPlacesUnderLoad(t *testing.T) {
 					var waits sync.WaitGroup
 					for _, wait := range []int{random.IntN(50), random.IntN(50)} {
 						waits.Go(func() {
-							defer p.GiveUp()()
+							defer p.GiveUp(1)()
 							time.Sleep(time.Duration(wait) * time.Millisecond)
 						})
 					}
@@ -190,7 +215,7 @@ func TestReturnToAFullGateEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back := p.GiveUp()
+		back := p.GiveUp(1)
 		if err := g.Enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -200,7 +225,7 @@ func TestReturnToAFullGateEnds(t *testing.T) {
 			t.Errorf("it has a place: %v, after %v", p.holds(), took)
 		}
 		p.Leave()
-		p.GiveUp()() // a goroutine that outlives the request
+		p.GiveUp(1)() // a goroutine that outlives the request
 		g.Leave()
 		if g.present.Load() != 0 || len(g.tokens) != 0 {
 			t.Errorf("%d present, %d tokens at the end", g.present.Load(), len(g.tokens))

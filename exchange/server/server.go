@@ -73,6 +73,10 @@ type Config struct {
 	// [DefaultMaxInFlight], and MaxQueued those that wait, default 1024. More are
 	// refused with 503. Bodies are read before, so that slow senders hold no place.
 	MaxInFlight, MaxQueued int
+	// MaxOutside bounds the requests that wait for an issuer, mail server, webhook or
+	// blockchain endpoint, default 4096, of which a quarter may wait for the same one.
+	// More are refused as if it were unavailable.
+	MaxOutside int
 	// MaxRequestMemory bounds the bytes that requests with a body take while they
 	// are read, wait or are worked on, default 128 MiB. The oldest whose body has not
 	// arrived makes room, with 503.
@@ -137,7 +141,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.defaults()
 	s := &Server{cfg: cfg}
-	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued)
+	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued, cfg.MaxOutside)
 	s.intake.Open(cfg.MaxRequestMemory)
 	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
 		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
@@ -162,6 +166,7 @@ func (cfg *Config) defaults() {
 	}
 	cfg.MaxInFlight = cmp.Or(max(cfg.MaxInFlight, 0), DefaultMaxInFlight)
 	cfg.MaxQueued = cmp.Or(max(cfg.MaxQueued, 0), 1024)
+	cfg.MaxOutside = cmp.Or(max(cfg.MaxOutside, 0), 4096)
 	cfg.MaxRequestMemory = cmp.Or(max(cfg.MaxRequestMemory, 0), 128<<20)
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) []ReadyCheck { return nil }

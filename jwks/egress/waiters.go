@@ -34,26 +34,32 @@ func NewWaiters(most int) *Waiters {
 
 // Begin begins a wait for a party, and reports whether the caller may wait. If so,
 // it calls end once afterwards. For the time of the wait the place that the caller
-// holds by [WithPlace] is given up.
+// holds by [WithPlace] is given up; a caller that may not give it up may not wait.
 func (w *Waiters) Begin(ctx context.Context, party string) (end func(), ok bool) {
-	if !w.add(party) {
+	waiting, ok := w.add(party)
+	if !ok {
 		return nil, false
 	}
-	back := leavePlace(ctx)
+	back := leavePlace(ctx, waiting)
+	if back == nil {
+		w.remove(party)
+		return nil, false
+	}
 	return func() {
 		w.remove(party)
 		back()
 	}, true
 }
 
-func (w *Waiters) add(party string) bool {
+// add counts a caller, and returns how many wait for the party with it.
+func (w *Waiters) add(party string) (waiting int, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.waiting[party] >= w.most {
-		return false
+		return 0, false
 	}
 	w.waiting[party]++
-	return true
+	return w.waiting[party], true
 }
 
 func (w *Waiters) remove(party string) {
@@ -69,16 +75,18 @@ type placeKey struct{}
 
 // WithPlace returns a context of work that holds a place among a bounded number,
 // such as that of requests in flight. Leave gives the place up while the work waits
-// for an outside party, and returns what takes one again. A request may wait in
-// several goroutines, and in a wait: its place is taken again after the last one.
-func WithPlace(ctx context.Context, leave func() (back func())) context.Context {
+// for an outside party, for which as many wait as it is told, this work included. It
+// returns what takes a place again, or nil if so many wait for the party, or for all
+// together, that this work may not. A request may wait in several goroutines, and in
+// a wait: its place is taken again after the last one.
+func WithPlace(ctx context.Context, leave func(waiting int) (back func())) context.Context {
 	return context.WithValue(ctx, placeKey{}, leave)
 }
 
 // leavePlace gives up the place of the context, if it has one.
-func leavePlace(ctx context.Context) (back func()) {
-	if leave, ok := ctx.Value(placeKey{}).(func() (back func())); ok {
-		return leave()
+func leavePlace(ctx context.Context, waiting int) (back func()) {
+	if leave, ok := ctx.Value(placeKey{}).(func(int) func()); ok {
+		return leave(waiting)
 	}
 	return func() {}
 }

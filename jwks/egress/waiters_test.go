@@ -39,7 +39,10 @@ func TestWaitersAreBoundedForEachParty(t *testing.T) {
 // A caller gives up its place for the time of the wait, and not if it is refused.
 func TestWaitingHoldsNoPlace(t *testing.T) {
 	w, held := NewWaiters(1), 1
-	ctx := WithPlace(t.Context(), func() func() {
+	ctx := WithPlace(t.Context(), func(waiting int) func() {
+		if waiting != 1 {
+			t.Errorf("%d wait", waiting)
+		}
 		held--
 		return func() { held++ }
 	})
@@ -57,5 +60,14 @@ func TestWaitingHoldsNoPlace(t *testing.T) {
 		t.Error("work without a place was refused")
 	} else {
 		end()
+	}
+}
+
+// A caller that may not give up its place does not wait, and is not counted.
+func TestNoWaitWithoutGivingUpThePlace(t *testing.T) {
+	w := NewWaiters(1)
+	ctx := WithPlace(t.Context(), func(int) func() { return nil })
+	if _, ok := w.Begin(ctx, "a"); ok || len(w.waiting) > 0 {
+		t.Errorf("it waits: %v; %v are counted", ok, w.waiting)
 	}
 }

@@ -86,7 +86,7 @@ func TestShutdownDelay(t *testing.T) {
 	}
 	await(t, "/readyz to return 503", func() bool { return s.ready() == http.StatusServiceUnavailable })
 	for _, client := range []*dialer{old, s.dialer()} {
-		res, err := client.do(s.rawExchange(issuer.Sign(issuer.Claims("alice", app))))
+		res, err := client.do(rawExchange(issuer.Sign(issuer.Claims("alice", app))))
 		if err != nil || res.StatusCode != http.StatusOK || res.Close {
 			t.Errorf("during the delay: %+v, %v", res, err)
 		}
@@ -104,7 +104,7 @@ func TestShutdownDelay(t *testing.T) {
 func TestStopUnderLoadCutsNoRequest(t *testing.T) {
 	t.Parallel()
 	s, issuer := world(t)
-	request := s.rawExchange(issuer.Sign(issuer.Claims("alice", app)))
+	request := rawExchange(issuer.Sign(issuer.Claims("alice", app)))
 	const callers = 24
 	var granted atomic.Int64
 	var done sync.WaitGroup
@@ -184,19 +184,28 @@ func TestStopUnderLoadCutsNoStream(t *testing.T) {
 }
 
 // Idle connections, which are more than there are open files, make room for others,
-// and so do requests whose body does not arrive.
+// and so do requests whose body does not arrive. Callers that wait for an issuer leave
+// room.
 func TestConnectionsAreBoundedByOpenFiles(t *testing.T) {
 	t.Parallel()
 	need(t, "sh")
+	silent := jwkstest.New(t)
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	silent.ServeDiscovery(func(http.ResponseWriter, *http.Request) { <-end })
 	for _, row := range []struct{ name, sent string }{
 		{"nothing was sent", ""},
 		{"a part of a header", "POST /oauth/token HTTP/1.1\r\nHost: x\r\n"},
 		{"a response was read", "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"},
 		{"a header without its body", "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"},
+		{"a token of an issuer that does not respond", rawExchange(silent.Sign(silent.Claims("bob", app)))},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			s, issuer := world(t)
+			both := strings.Replace(manifest(issuer.URL, audience), "issuers:\n", "issuers:\n"+
+				"  - {id: silent, url: "+silent.URL+", audiences: ["+app+"], scopes: [\""+scope+"\"], keys: {allowPrivateAddresses: true}}\n", 1)
+			s.trust("%s", strings.ReplaceAll(both, "issuers: [login]", "issuers: [login, silent]"))
 			s.stop(t)
 			s.openFiles = 300
 			s.restart()
@@ -210,7 +219,7 @@ func TestConnectionsAreBoundedByOpenFiles(t *testing.T) {
 			}
 			for range 3 {
 				begin := time.Now()
-				res, err := s.dialer().do(s.rawExchange(issuer.Sign(issuer.Claims("alice", app))))
+				res, err := s.dialer().do(rawExchange(issuer.Sign(issuer.Claims("alice", app))))
 				if err != nil || res.StatusCode != http.StatusOK {
 					t.Fatalf("another caller: %+v, %v", res, err)
 				}
@@ -283,7 +292,7 @@ func (d *dialer) do(request string) (*http.Response, error) {
 }
 
 // rawExchange returns a token exchange as it is sent.
-func (s *server) rawExchange(token string) string {
+func rawExchange(token string) string {
 	body := exchangeForm(token).Encode()
 	return fmt.Sprintf("POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
