@@ -110,6 +110,8 @@ type Check struct {
 	Got    string `json:"got,omitempty"`
 	Passed bool   `json:"passed"`
 	Audit  bool   `json:"audit,omitempty"`
+	// Hint tells the operator what is near to what was found.
+	Hint string `json:"hint,omitempty"`
 	// Rule marks a check that is one of the operator's own rules; Name is then
 	// the rule's. A session records the rules that passed when it was created.
 	Rule bool `json:"rule,omitempty"`
@@ -121,7 +123,11 @@ type Check struct {
 
 // Refusal returns the error of a check that did not pass.
 func (c Check) Refusal() *Error {
-	e := Refuse(c.Reason, fmt.Errorf("%s: want %s, got %s", c.Name, Quote(c.Want), Quote(c.Got)))
+	text := fmt.Sprintf("%s: want %s, got %s", c.Name, Quote(c.Want), Quote(c.Got))
+	if c.Hint != "" {
+		text += "; " + c.Hint
+	}
+	e := Refuse(c.Reason, errors.New(text))
 	e.Description = c.Message
 	return e
 }

@@ -100,7 +100,7 @@ func (ks *keySet) find(h header, allowMissing bool) ([]*key, error) {
 	case h.named && !ks.unnamed:
 		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: "a key of the issuer", Got: h.kid, Err: ks.refused[h.kid]}
 	case !h.named && !ks.unnamed && !allowMissing:
-		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: "a kid: this issuer's tokens must name their key"}
+		return nil, &Error{Kind: KeyNotFound, Check: "kid", Want: "a kid: this issuer's tokens must name their key, unless keys.allowMissingKid is set"}
 	default:
 		return tried(h, ks.usable)
 	}

@@ -50,12 +50,13 @@ var mayImport = map[string][]string{
 	// The writes of several stores become one commit in a grant.
 	"exchange/grant": {"exchange", "storage"},
 	"exchange/server": {
-		"exchange", "exchange/server/form", "exchange/server/forwarded", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/walletlogin", "exchange/limit", "exchange/audit",
+		"exchange", "exchange/server/discovery", "exchange/server/form", "exchange/server/forwarded", "exchange/grant", "exchange/session", "exchange/idempotency", "exchange/walletlogin", "exchange/limit", "exchange/audit",
 		"exchange/subject", // the signatures of requests
 		"jwks/egress",      // what waits for an outside party gives up the request's place
 	},
 	"exchange/server/form":      {"exchange"},
 	"exchange/server/forwarded": {},
+	"exchange/server/discovery": {"exchange"},
 	// Endpoints are values that the pipeline in package server runs.
 	"exchange/server/endpoint": {
 		"exchange", "exchange/server", "exchange/grant", "exchange/session", "exchange/keylogin", "exchange/walletlogin",

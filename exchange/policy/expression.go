@@ -46,11 +46,24 @@ func (e *expression) eval(claims map[string]any) (ref.Val, error) {
 	case in.read != nil && *in.read:
 		return nil, errNumber
 	case err != nil:
-		return nil, errors.New(exchange.Clip(err.Error()))
+		return nil, errors.New(exchange.Clip(e.explain(err, claims)))
 	case types.IsUnknown(value):
 		return nil, errors.New("unknown")
 	}
 	return value, nil
+}
+
+// explain returns the text of an error, and for one of types those of the claims that
+// the expression reads.
+func (e *expression) explain(err error, claims map[string]any) string {
+	text := err.Error()
+	if !strings.Contains(text, "no such overload") {
+		return text
+	}
+	for _, name := range e.uses.claims {
+		text += "; " + name + " is " + typeOf(claims, name)
+	}
+	return text
 }
 
 // falsifiers shows the claims that made a condition false.

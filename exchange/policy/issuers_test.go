@@ -102,7 +102,9 @@ func TestConditionsOfRealIssuers(t *testing.T) {
 		{"Keycloak: audience list", keycloak, when(`claims.aud.size() == 2`), ""},
 		{"Keycloak: number", keycloak, when(`claims.level >= 2 && string(claims.level) == "2"`), ""},
 		{"Keycloak: number as text", keycloak, required("level", "2"), "not a string: 2"},
-		{"Keycloak: wrong type", keycloak, when(`claims.level.startsWith("2")`), "no such overload"},
+		{"Keycloak: wrong type", keycloak, when(`claims.level.startsWith("2")`), "level is a number"},
+		{"Keycloak: a string for a list", keycloak, when(`"staff" in claims.typ`), "typ is a string"},
+		{"Keycloak: an object for a list", keycloak, when(`claims.realm_access.exists(r, r == 1) && claims.realm_access + "x" == ""`), "realm_access is an object"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			checks := compile(t, row.issuer).Validate(claims(t, row.claims))

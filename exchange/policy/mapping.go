@@ -122,6 +122,17 @@ func unwrap(value ref.Val) ref.Val {
 	}
 }
 
+// typeOf names the type of a claim as JSON does.
+func typeOf(claims map[string]any, claim string) string {
+	switch claims[claim].(type) {
+	case string:
+		return "a string"
+	case float64, int64, uint64:
+		return "a number"
+	}
+	return show(claims, claim)
+}
+
 // show describes a claim to an operator, in few words.
 func show(claims map[string]any, claim string) string {
 	value, found := claims[claim]

@@ -212,6 +212,10 @@ func (r *Request) accept(caller Caller) error {
 // cannot probe the networks.
 func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials) (id string, err error) {
 	id = r.secretID(client, cred)
+	spoiled := false
+	if bare := strings.Trim(cred.secret, " \t\r\n\"'"); bare != cred.secret { // for an unknown client too, for its time
+		spoiled = r.secretID(client, credentials{id: cred.id, secret: bare}) != ""
+	}
 	if client == nil {
 		return "", denied("there is no such client")
 	}
@@ -222,6 +226,8 @@ func (r *Request) checkSecret(client *exchange.CompiledClient, cred credentials)
 		return "", denied("the client is registered for %s, not %s", c.Auth, cred.method)
 	case len(c.Secrets) == 0:
 		return "", denied("the client has no secret; make one with: cambio client rotate %s", c.ID)
+	case id == "" && spoiled:
+		return "", denied("the secret is right but for what is around it, such as a newline or quotation marks; send it without")
 	case id == "":
 		return "", denied("the secret is wrong")
 	}

@@ -3,9 +3,12 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +25,10 @@ const maxBody = 64 << 10
 // largest size: 160 KiB at most.
 func (r *Request) maxBody() int {
 	return maxBody + 2*(r.clients.TokenSize()-exchange.DefaultMaxTokenSize)
+}
+
+func tooLarge(most int) error {
+	return exchange.Refuse(exchange.ReasonRequestTooLarge, fmt.Errorf("the body has more than %d bytes", most))
 }
 
 // Media types of request bodies.
@@ -49,13 +56,20 @@ func (r *Request) body() (Body, error) {
 func (r *Request) readBody() error {
 	h, media := r.http, r.endpoint.Caller.media()
 	if h.URL.RawQuery != "" || h.URL.ForceQuery {
-		return malformed("parameters belong in the body, not in the query")
+		return &exchange.Error{
+			Reason: exchange.ReasonRequestMalformed, Description: "parameters belong in the body, not in the query",
+			Err: fmt.Errorf("the query has %s", exchange.Quote(strings.Join(slices.Sorted(maps.Keys(h.URL.Query())), " "))),
+		}
 	}
 	if !hasType(h.Header["Content-Type"], media) || len(h.Header["Content-Encoding"]) > 0 {
-		return Refused(exchange.ReasonMediaTypeNotSupported, "the body must be %s, not encoded further", media)
+		return &exchange.Error{
+			Reason: exchange.ReasonMediaTypeNotSupported, Description: fmt.Sprintf("the body must be %s, not encoded further", media),
+			Err: fmt.Errorf("Content-Type is %s, Content-Encoding %s; want %s", exchange.Quote(strings.Join(h.Header["Content-Type"], ", ")),
+				exchange.Quote(strings.Join(h.Header["Content-Encoding"], ", ")), media),
+		}
 	}
-	if h.ContentLength > int64(r.maxBody()) {
-		return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
+	if most := r.maxBody(); h.ContentLength > int64(most) {
+		return tooLarge(most)
 	}
 	intake := &r.server.intake
 	r.counted = true
@@ -95,7 +109,7 @@ func (r *Request) fill(body io.Reader) error {
 		r.in = r.in[:len(r.in)+n]
 		switch {
 		case len(r.in) > most:
-			return exchange.Refuse(exchange.ReasonRequestTooLarge, nil)
+			return tooLarge(most)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:

@@ -1,17 +1,11 @@
 package server
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 
 	"cambio/exchange"
-
-	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"cambio/exchange/server/discovery"
 )
 
 // document is a response that stays the same for a while.
@@ -20,50 +14,14 @@ type document struct {
 	etag string // with its quotes
 }
 
-// discoveryDocument is both OpenID Connect Discovery 1.0 §3 and RFC 8414 §2.
-// There is no authorization endpoint, so its members are empty. detailTypes are
-// those that some client may request (RFC 9396 §10).
-func discoveryDocument(issuer string, algorithms, detailTypes []string) (document, error) {
-	methods := []oidc.AuthMethod{oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
-	assertionAlgorithms := []string{"RS256", "ES256", "ES384", "EdDSA", "Ed25519"}
-	body, err := json.Marshal(struct {
-		oidc.DiscoveryConfiguration
-		ResponseTypesSupported []string `json:"response_types_supported"` // REQUIRED, and none
-		DetailTypes            []string `json:"authorization_details_types_supported,omitempty"`
-	}{
-		oidc.DiscoveryConfiguration{
-			Issuer:                issuer,
-			TokenEndpoint:         issuer + TokenPath,
-			RevocationEndpoint:    issuer + RevokePath,
-			IntrospectionEndpoint: issuer + IntrospectPath,
-			JwksURI:               issuer + jwksPath,
-			GrantTypesSupported: []oidc.GrantType{
-				exchange.GrantTokenExchange, exchange.GrantRefreshToken,
-				exchange.GrantClientCredentials, exchange.GrantJWTBearer,
-			},
-			SubjectTypesSupported:                              []string{"public"},
-			IDTokenSigningAlgValuesSupported:                   algorithms,
-			TokenEndpointAuthMethodsSupported:                  append([]oidc.AuthMethod{oidc.AuthMethodNone}, methods...),
-			TokenEndpointAuthSigningAlgValuesSupported:         assertionAlgorithms,
-			RevocationEndpointAuthMethodsSupported:             append([]oidc.AuthMethod{oidc.AuthMethodNone}, methods...),
-			RevocationEndpointAuthSigningAlgValuesSupported:    assertionAlgorithms,
-			IntrospectionEndpointAuthMethodsSupported:          methods,
-			IntrospectionEndpointAuthSigningAlgValuesSupported: assertionAlgorithms,
-		},
-		[]string{}, detailTypes,
-	})
-	if err != nil {
-		return document{}, fmt.Errorf("writing discovery document: %w", err)
-	}
-	sum := sha256.Sum256(body)
-	return document{body, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}, nil
-}
-
 // updateDiscovery makes the discovery document say what is true now.
 func (s *Server) updateDiscovery() error {
-	d, err := discoveryDocument(s.cfg.Issuer, s.cfg.Keys.Algorithms(), s.cfg.Clients().DetailTypes())
+	body, etag, err := discovery.Provider{
+		Issuer: s.cfg.Issuer, TokenPath: TokenPath, RevokePath: RevokePath, IntrospectPath: IntrospectPath, JWKSPath: jwksPath,
+		Algorithms: s.cfg.Keys.Algorithms(), DetailTypes: s.cfg.Clients().DetailTypes(),
+	}.Document()
 	if err == nil {
-		s.discovery.Store(&d)
+		s.discovery.Store(&document{body, etag})
 	}
 	return err
 }
@@ -86,25 +44,12 @@ func (r *Request) serveDocument(d document) error {
 	h := r.w.Header()
 	h["Cache-Control"] = publicCache
 	h["Etag"] = []string{d.etag}
-	if matches(r.http.Header["If-None-Match"], d.etag) {
+	if discovery.Matches(r.http.Header["If-None-Match"], d.etag) {
 		r.status = http.StatusNotModified
 		return nil
 	}
 	r.out = append(r.out, d.body...)
 	return nil
-}
-
-// matches compares weakly, as If-None-Match demands.
-func matches(values []string, etag string) bool {
-	for _, value := range values {
-		for candidate := range strings.SplitSeq(value, ",") {
-			candidate = strings.TrimSpace(candidate)
-			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == etag {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // live serves /livez: the process responds. It checks no more, since a restart

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"cambio/exchange"
 	"cambio/exchange/grant"
@@ -260,6 +263,22 @@ func (s *Server) addRoutes(prefix string) {
 	s.routes[openidPath+prefix] = s.routes[openidPath]
 	s.preflightMeter = s.metrics.meter("preflight")
 	s.notFound = &route{meter: s.metrics.meter("unknown")}
+}
+
+// nothingHere returns which path was requested, and which one is near.
+func (r *Request) nothingHere() error {
+	path := r.http.URL.Path
+	bare, near := strings.ToLower(strings.TrimRight(path, "/")), ""
+	for known := range r.server.routes {
+		if len(known) > len(near) && strings.HasSuffix(bare, known) {
+			near = known
+		}
+	}
+	text := fmt.Sprintf("%s %s is not served", exchange.Clip(r.http.Method), exchange.Clip(path))
+	if near != "" {
+		text += "; " + near + " is"
+	}
+	return errors.New(text)
 }
 
 func (s *Server) addRoute(prefix string, e *route) {

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -141,10 +143,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, h *http.Request) {
 		s.servePreflight(r)
 		return
 	}
-	reason := r.conclude(r.serve())
+	err := r.serve()
+	r.nameRefusal(err)
+	reason := r.conclude(err)
 	r.storeResponse(reason)
 	e.meter.observe(r.outcome(reason), s.cfg.Now().Sub(r.Now))
 	r.send()
+}
+
+// nameRefusal gives an audit event to a refusal before the endpoint's own, so that each
+// is found by its request_id. The log samples floods of them.
+func (r *Request) nameRefusal(err error) {
+	if err != nil && r.event.Name == "" && exchange.AsError(err).Reason != exchange.ReasonAuditUnavailable {
+		r.event.Name = cmp.Or(r.endpoint.Event, "request")
+	}
 }
 
 // setHeaders sets the headers of every response.
@@ -168,11 +180,12 @@ func (r *Request) serve() (err error) {
 		}
 	}
 	if e.handle == nil {
-		return exchange.Refuse(exchange.ReasonNotFound, nil)
+		return exchange.Refuse(exchange.ReasonNotFound, r.nothingHere())
 	}
 	if !e.allows(r.http.Method) {
 		r.w.Header()["Allow"] = []string{e.allow()}
-		return exchange.Refuse(exchange.ReasonMethodNotAllowed, nil)
+		return exchange.Refuse(exchange.ReasonMethodNotAllowed,
+			fmt.Errorf("%s %s; allowed: %s", exchange.Clip(r.http.Method), r.http.URL.Path, e.allow()))
 	}
 	if r.sendsSecretFromBrowser() {
 		return r.refuseSecretFromBrowser()

@@ -83,14 +83,14 @@ func (r *recorder) audience(issuer *exchange.Issuer, claims map[string]any) []st
 	for _, name := range names {
 		if got := r.audienceClaim(name, claims); got != nil {
 			found = true
-			r.accepted(name, issuer.Audiences, got)
+			r.accepted(name, issuer.Audiences, got, claims)
 		}
 	}
 	if !found {
-		r.accepted(strings.Join(names, " or "), issuer.Audiences, nil)
+		r.accepted(strings.Join(names, " or "), issuer.Audiences, nil, claims)
 	}
 	if _, present := claims["aud"]; present && !slices.Contains(names, "aud") {
-		r.accepted("aud", issuer.Audiences, r.audienceClaim("aud", claims))
+		r.accepted("aud", issuer.Audiences, r.audienceClaim("aud", claims), claims)
 	}
 	return issuer.Recipient(claims)
 }
@@ -127,13 +127,17 @@ func (r *recorder) strings(name string, claims map[string]any) []string {
 	return list
 }
 
-// accepted requires one of got to be in want.
-func (r *recorder) accepted(name string, want, got []string) {
-	ok := slices.ContainsFunc(got, func(a string) bool { return a != "" && slices.Contains(want, a) })
-	r.Check(exchange.Check{
+// accepted requires one of got, which is from claims, to be in want.
+func (r *recorder) accepted(name string, want, got []string, claims map[string]any) {
+	c := exchange.Check{
 		Name: name, Want: strings.Join(want, " "), Got: strings.Join(got, " "),
-		Passed: ok, Reason: exchange.ReasonAudienceNotAccepted,
-	})
+		Passed: slices.ContainsFunc(got, func(a string) bool { return a != "" && slices.Contains(want, a) }),
+		Reason: exchange.ReasonAudienceNotAccepted,
+	}
+	if !c.Passed {
+		c.Hint = nearIDToken(claims)
+	}
+	r.Check(c)
 }
 
 // authorizedParty refuses a token that was issued to an unknown party (OpenID

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,11 @@ func (v *Verifier) externalToken(ctx context.Context, r *recorder, token exchang
 func (r *recorder) parse(text string) *jwks.Token {
 	jws, err := jwks.Parse(text)
 	if err != nil {
-		r.Fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refusal(err))
+		refused := refusal(err)
+		if near := nearJWT(text); near != "" {
+			refused.Err = fmt.Errorf("%w; %s", refused.Err, near)
+		}
+		r.Fail(exchange.Check{Name: "form", Want: "a compact JWS of claims", Got: err.Error()}, refused)
 		return nil
 	}
 	return jws
@@ -91,7 +96,11 @@ func (v *Verifier) issuerOf(r *recorder, token exchange.SubjectToken, iss string
 	if issuer != nil && (issuer.Issuer.URL != iss || iss == v.cfg.OwnIssuer) {
 		issuer = nil
 	}
-	r.Check(exchange.Check{Name: "issuer", Want: want, Got: iss, Passed: issuer != nil, Reason: exchange.ReasonIssuerUnknown})
+	c := exchange.Check{Name: "issuer", Want: want, Got: iss, Passed: issuer != nil, Reason: exchange.ReasonIssuerUnknown}
+	if !c.Passed {
+		c.Hint = v.nearIssuer(issuers, token.IssuerID, iss)
+	}
+	r.Check(c)
 	return issuer
 }
 
@@ -140,10 +149,13 @@ func failedCheck(err error) exchange.Check {
 func (r *recorder) headerType(got, tokenType string, types []string) {
 	same := func(t string) bool { return strings.EqualFold(t, got) }
 	ok := got == "" || same("JWT") || slices.ContainsFunc(types, same)
-	if tokenType == exchange.TypeIDToken && (same("at+jwt") || same("application/at+jwt")) {
-		ok = false
+	c := exchange.Check{Name: "typ", Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted}
+	if same("at+jwt") || same("application/at+jwt") {
+		if c.Passed = ok && tokenType != exchange.TypeIDToken; !c.Passed {
+			c.Hint = "this is an access token: send the ID token, or present it as access_token and register tokenTypes and headerTypes for it"
+		}
 	}
-	r.checkLazily(exchange.Check{Name: "typ", Passed: ok, Reason: exchange.ReasonSubjectTokenTypeNotAccepted}, func() (string, string) {
+	r.checkLazily(c, func() (string, string) {
 		return strings.Join(append([]string{"JWT"}, types...), " "), got
 	})
 }
