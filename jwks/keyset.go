@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"filippo.io/edwards25519"
@@ -42,14 +43,18 @@ func newKeySet(all []parsed, t *trust, now time.Time) *keySet {
 		if p.refused == nil {
 			p.refused = t.admit(&p, now)
 		}
-		ks.add(p)
+		ks.add(p, t)
 	}
 	return ks
 }
 
-func (ks *keySet) add(p parsed) {
+func (ks *keySet) add(p parsed, t *trust) {
 	info := p.key.info()
 	info.Notes = p.notes
+	if !t.usableFor(&p.key) {
+		// It stays among the keys, so that a token that names it is refused for its alg.
+		info.Refused = "none of the accepted algorithms fits it: " + strings.Join(t.accepted, " ")
+	}
 	if p.refused != nil {
 		info.Refused = clip(p.refused.Error())
 		ks.refused[p.kid] = errors.New(info.Refused)
@@ -63,6 +68,12 @@ func (ks *keySet) add(p parsed) {
 		}
 	}
 	ks.infos = append(ks.infos, info)
+}
+
+// usableFor reports whether an accepted algorithm fits a key.
+func (t *trust) usableFor(k *key) bool {
+	fits := func(name string) bool { return algorithms[name].fits(k) }
+	return t.accepted == nil || slices.ContainsFunc(t.accepted, fits)
 }
 
 // someUsable requires a key that verifies tokens.

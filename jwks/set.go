@@ -54,6 +54,7 @@ func New(src Source, opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.accepted = opts.Algorithms
 	s := &Set{
 		accepted:        make(map[string]bool),
 		allowMissingKID: opts.AllowMissingKID,

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -150,7 +151,11 @@ func someSound(all []parsed) error {
 	if len(all) == 0 {
 		return errors.New("it has no keys")
 	}
-	return fmt.Errorf("none of its keys is usable; the first, %s: %w", quote(all[0].kid), all[0].refused)
+	var reasons []string
+	for _, p := range all[:min(len(all), 8)] {
+		reasons = append(reasons, fmt.Sprintf("%s: %v", quote(p.kid), p.refused))
+	}
+	return fmt.Errorf("none of its %d keys is usable: %s", len(all), strings.Join(reasons, "; "))
 }
 
 // parseSecrets returns a key for each secret; its ID is its kid and its

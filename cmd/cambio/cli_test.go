@@ -46,8 +46,14 @@ type running struct{ issuer *jwkstest.Issuer }
 
 type runningKey struct{}
 
-func startIssuer(ts *testscript.TestScript, _ bool, _ []string) {
+// startIssuer starts an issuer; with a file, it serves that in place of its keys:
+// issuer [FILE].
+func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 	i := jwkstest.Start()
+	if len(args) > 0 {
+		set := ts.ReadFile(args[0])
+		i.Serve(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, set) })
+	}
 	ts.Defer(i.Close)
 	ts.Setenv("ISSUER", i.URL)
 	ts.Value(runningKey{}).(*running).issuer = i

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,11 +28,12 @@ see cambio apply --help.`, `  cambio issuer add https://accounts.google.com --id
 
 func (c *cli) issuerAdd() *cobra.Command {
 	var i exchange.Issuer
-	var yes bool
+	var yes, force bool
 	cmd := c.verb("add URL --audience A [--id ID] [--scope S] [--yes]", "Register an issuer",
 		`Has the server fetch the issuer's keys, shows them, and registers the issuer
 once you have confirmed. Off a terminal, --yes confirms; without it the keys
-are shown and nothing is registered.
+are shown and nothing is registered. An issuer without a usable key is registered
+only with --force: until it publishes one, its tokens are refused.
 
 The audience is what the issuer writes into aud for your app, mostly its client
 ID there: without one, tokens that were issued to others would be accepted.`, `  cambio issuer add https://accounts.google.com --id google \
@@ -41,7 +43,7 @@ ID there: without one, tokens that were issued to others would be accepted.`, ` 
   cambio issuer add http://localhost:9000 --audience demo --allow-private-addresses --yes`,
 		cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 			i.URL = args[0]
-			return c.addIssuer(ctx, i, yes)
+			return c.addIssuer(ctx, i, yes, force)
 		})
 	f := cmd.Flags()
 	f.StringVar(&i.ID, "id", "", "its `name` here (default: the host of the URL)")
@@ -51,11 +53,12 @@ ID there: without one, tokens that were issued to others would be accepted.`, ` 
 	f.StringVar(&i.Keys.JWKSURL, "jwks-url", "", "`URL` of its keys, if it has no discovery document")
 	f.BoolVar(&i.Keys.AllowPrivateAddresses, "allow-private-addresses", false, "its keys may be fetched from loopback and private networks, and over plain http")
 	f.BoolVar(&yes, "yes", false, "register without asking")
+	f.BoolVar(&force, "force", false, "register although no usable key was fetched")
 	required(cmd, "audience")
 	return cmd
 }
 
-func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error {
+func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes, force bool) error {
 	if i.ID == "" {
 		i.ID = defaultID(i.URL)
 	}
@@ -67,12 +70,13 @@ func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error 
 	if err := addsOnly(ctx, api, m); err != nil {
 		return err
 	}
-	preview, err := api.Preview(ctx, i)
-	if err != nil {
-		return fmt.Errorf("fetching the keys of %s: %w", i.URL, err)
+	preview, err := c.previewIssuer(ctx, api, i)
+	if err != nil && !force {
+		return hinted(err, "mend the issuer or its registration; to register it all the same, add --force")
 	}
-	fmt.Fprintf(c.preview(), "issuer %s at %s, for tokens to %v, signs with\n", i.ID, i.URL, i.Audiences)
-	issuerKeyTable.print(c.preview(), preview.Keys...)
+	if err != nil {
+		c.say("warning", err.Error())
+	}
 	if err := c.confirm("Accept tokens signed by these keys, and by those that the issuer publishes later?", yes); err != nil {
 		return err
 	}
@@ -81,6 +85,21 @@ func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes bool) error 
 		return err
 	}
 	return c.show(preview, func() { c.printPlan(plan, false) })
+}
+
+// previewIssuer fetches and shows the keys of an issuer. Its error is that they could
+// not be fetched, or that none of them is usable.
+func (c *cli) previewIssuer(ctx context.Context, api *admin.Client, i exchange.Issuer) (admin.Preview, error) {
+	preview, err := api.Preview(ctx, i)
+	if err != nil {
+		return admin.Preview{Issuer: i}, fmt.Errorf("fetching the keys of %s: %w", i.URL, err)
+	}
+	fmt.Fprintf(c.preview(), "issuer %s at %s, for tokens to %v, signs with\n", i.ID, i.URL, i.Audiences)
+	issuerKeyTable.print(c.preview(), preview.Keys...)
+	if !slices.ContainsFunc(preview.Keys, func(k admin.IssuerKey) bool { return k.Refused == "" }) {
+		return preview, fmt.Errorf("%s publishes no usable key", i.URL)
+	}
+	return preview, nil
 }
 
 // defaultID returns the host of an issuer's URL, and of an iss that is none, such as

@@ -56,9 +56,24 @@ func (l *linter) iss(path, iss string, k *exchange.Keys) {
 	case ok:
 		l.Add(path, "%s is the URL of keys; write it as keys.jwksURL, and as url the iss of the tokens, byte for byte", exchange.Quote(iss))
 	case len(sources(k)) == 0:
-		l.discovered(path, iss, k.AllowPrivateAddresses)
+		l.discovered(path, iss, plainHTTP(k))
 	default:
+		known := len(l.Problems)
 		l.exact(path, iss)
+		if len(l.Problems) > known {
+			return
+		}
+		l.discoveredSources(path, iss, k.Sources)
+	}
+}
+
+// discoveredSources checks an iss below which some of several sources are discovered.
+func (l *linter) discoveredSources(path, iss string, several []exchange.Keys) {
+	for n := range several {
+		if len(sources(&several[n])) == 0 {
+			l.discovered(path, iss, plainHTTP(&several[n]))
+			return
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (l *linter) source(k *exchange.Keys) {
 		{"discoveryURL", k.DiscoveryURL}, {"jwksURL", k.JWKSURL}, {"certificatesURL", k.CertificatesURL},
 	} {
 		if source.url != "" {
-			l.endpoint("keys."+source.name, source.url, k.AllowPrivateAddresses || len(k.AllowAddresses) > 0)
+			l.endpoint("keys."+source.name, source.url, plainHTTP(k))
 		}
 	}
 	l.fetching(k)
@@ -104,6 +104,10 @@ func (l *linter) source(k *exchange.Keys) {
 	l.within("keys.maxAge", k.MaxAge, 30*time.Second, 10*time.Minute)
 	l.within("keys.maxStale", k.MaxStale, 30*time.Second, 24*time.Hour)
 }
+
+// plainHTTP reports whether keys may be fetched by plain http, from the private
+// addresses that are allowed.
+func plainHTTP(k *exchange.Keys) bool { return k.AllowPrivateAddresses || len(k.AllowAddresses) > 0 }
 
 // fetching checks how keys are fetched.
 func (l *linter) fetching(k *exchange.Keys) {

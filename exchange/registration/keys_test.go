@@ -96,3 +96,27 @@ func TestLintKeys(t *testing.T) {
 		})
 	}
 }
+
+// What is fetched must be https; an issuer that is never fetched may have any iss.
+func TestOnlyFetchedIssuersNeedHTTPS(t *testing.T) {
+	listed := []string{"10.0.0.0/8"}
+	for _, row := range []struct {
+		url  string
+		keys exchange.Keys
+		want []problem
+	}{
+		{"http://a.example", exchange.Keys{}, one("url", "not https")},
+		{"http://10.1.2.3", exchange.Keys{AllowAddresses: listed}, nil},
+		{"http://a.example", exchange.Keys{JWKS: "{}"}, nil},
+		{"acme.com", exchange.Keys{JWKSURL: "https://a.example/k"}, nil},
+		{"acme.com", exchange.Keys{JWKSURL: "http://a.example/k"}, one("keys.jwksURL", "https")},
+		{"acme.com", exchange.Keys{DiscoveryURL: "https://a.example/d"}, nil},
+		{"acme.com", several(exchange.Keys{PEM: "x"}, exchange.Keys{Secrets: secrets(longSecret)}), nil},
+		{"acme.com", several(exchange.Keys{PEM: "x"}, exchange.Keys{Algorithms: []string{"ES256"}}), one("url", "no discovery document")},
+		{"http://10.1.2.3", several(exchange.Keys{AllowAddresses: listed}), nil},
+	} {
+		i := goodIssuer()
+		i.URL, i.Keys = row.url, row.keys
+		t.Run(row.url, func(t *testing.T) { same(t, LintIssuer(i), row.want) })
+	}
+}
