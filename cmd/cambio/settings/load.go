@@ -51,6 +51,9 @@ func (c *Config) overlay(vars map[string]string) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseUnknown(vars, fields); err != nil {
+		return err
+	}
 	for _, f := range fields {
 		one := env.Options{Prefix: envPrefix, Environment: map[string]string{f.Key: vars[f.Key]}}
 		if err := env.ParseWithOptions(c, one); err != nil {

@@ -161,7 +161,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 		"CAMBIO_DATABASE=/var/lib/cambio/env.db", "CAMBIO_LOG_LEVEL=debug", "CAMBIO_KEYS_ROTATE_EVERY=48h",
 		"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,fd00::/8", "CAMBIO_ADMIN_HOSTS=a.example,b.example",
 		"CAMBIO_LIMITS_MAX_IN_FLIGHT=7", "CAMBIO_LIMITS_FAILURES=9", "CAMBIO_KEY_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(key),
-		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; unknown variables are ignored
+		"CAMBIO_ISSUER=", "CAMBIO_SERVICE_HOST=10.1.2.3", // empty is absent; those of a service are ignored
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +190,29 @@ func TestEnvironmentErrors(t *testing.T) {
 		_, err := Load("", []string{c.set})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "strconv") {
 			t.Errorf("%s: %v", c.set, err)
+		}
+	}
+}
+
+// A misspelt variable is no silent default; those that a container platform sets for
+// a service of this name, and those of commands, are none of the server's.
+func TestUnknownVariables(t *testing.T) {
+	for _, c := range []struct{ set, want string }{
+		{"CAMBIO_ISUER=https://login.example", "environment variable CAMBIO_ISUER: is no setting; did you mean CAMBIO_ISSUER?"},
+		{"CAMBIO_TLS_CERTFILE=a", "did you mean CAMBIO_TLS_CERT_FILE?"},
+		{"CAMBIO_TRUSTEDPROXIES=a", "did you mean CAMBIO_TRUSTED_PROXIES?"},
+		{"cambio_issuer=https://login.example", "did you mean CAMBIO_ISSUER?"},
+		{"CAMBIO_PORT=8080", "CAMBIO_PORT: is no setting"},
+		{"CAMBIO_WHATEVER=secret", "CAMBIO_WHATEVER: is no setting"},
+		{"CAMBIO_ISUER=", ""}, // empty is absent
+		{"CAMBIO_ADMIN=127.0.0.1:8081", ""}, {"CAMBIO_ADMIN_NAME=login.example", ""}, {"CAMBIOUS=1", ""},
+		{"CAMBIO_PORT=tcp://10.1.2.3:8080", ""}, {"CAMBIO_PORT_8080_TCP=tcp://10.1.2.3:8080", ""}, {"CAMBIO_PORT_8080_TCP_PROTO=tcp", ""},
+		{"CAMBIO_PORT_8080_TCP_ADDR=10.1.2.3", ""}, {"CAMBIO_SERVICE_PORT=8080", ""}, {"CAMBIO_SERVICE_PORT_HTTP=8080", ""},
+		{"CAMBIO_ADMIN_SERVICE_HOST=10.1.2.3", ""}, {"CAMBIO_ADMIN_PORT=tcp://10.1.2.3:8081", ""},
+	} {
+		_, err := Load("", []string{c.set})
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret")) {
+			t.Errorf("%s: %v, want %q", c.set, err, c.want)
 		}
 	}
 }
