@@ -24,6 +24,10 @@ const (
 	firstPartyPrefix = "urn:cambio:token-type:"
 )
 
+// ScopeOpenID is the scope whose grant adds an ID token (OpenID Connect Core
+// §3.1.2.1).
+const ScopeOpenID = "openid"
+
 // Grant types of the token endpoint.
 const (
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 §2.1

@@ -71,8 +71,9 @@ type Sessions interface {
 	Refresh(ctx context.Context, token string, now time.Time, evaluate func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
 	// Order returns the order of revocations, to be read before a decision.
 	Order(ctx context.Context) (uint64, error)
-	// SignIDToken returns an ID token about the user of t for its client.
-	SignIDToken(t *exchange.AccessToken) (string, error)
+	// SignIDToken returns an ID token about the user of t for its client, with a
+	// nonce unless that is empty.
+	SignIDToken(t *exchange.AccessToken, nonce string) (string, error)
 }
 
 // Replays marks single-use tokens as used until end: the writes go into the commit

@@ -80,7 +80,10 @@ func (e *Endpoint) commitLogin(ctx context.Context, v *verified, d *exchange.Dec
 	v.Trail.User, v.Trail.Session = user.ID, t.Session
 	resp := newResponse(tokens, t, now)
 	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
-	return e.issue(resp, v.issuance, t)
+	if err := e.addIDToken(resp, t, v.Nonce); err != nil {
+		return nil, err
+	}
+	return e.issue(resp, v, t)
 }
 
 // countSession refuses a session if its user got too many at the client in a short

@@ -60,7 +60,7 @@ func (e *Endpoint) reissue(ctx context.Context, v *verified, t *exchange.AccessT
 	if err != nil {
 		return nil, err
 	}
-	return e.issue(newResponse(tokens, t, now), v.issuance, t)
+	return e.issue(newResponse(tokens, t, now), v, t)
 }
 
 // checkOrigin checks that the client and issuer of an access token are still

@@ -180,18 +180,27 @@ func newResponse(tokens exchange.Tokens, t *exchange.AccessToken, now time.Time)
 
 // issue adds what a token exchange issues: issued_token_type describes the member
 // access_token, except that with a refresh token both have their own members.
-func (e *Endpoint) issue(resp *Response, i issuance, t *exchange.AccessToken) (*Response, error) {
-	resp.IssuedTokenType = i.tokenType
-	if !i.idToken {
+func (e *Endpoint) issue(resp *Response, v *verified, t *exchange.AccessToken) (*Response, error) {
+	resp.IssuedTokenType = v.issuance.tokenType
+	if !v.issuance.idToken {
 		return resp, nil
 	}
-	id, err := e.cfg.Sessions.SignIDToken(t)
+	id, err := e.cfg.Sessions.SignIDToken(t, v.Nonce)
 	if err != nil {
 		return nil, err
 	}
 	resp.AccessToken, resp.IDToken, resp.TokenType = id, id, tokenTypeNone
 	resp.Scopes, resp.Details = nil, nil
 	return resp, nil
+}
+
+// addIDToken adds an ID token about the user of t if the scope openid was granted
+// (OpenID Connect Core §3.1.3.3).
+func (e *Endpoint) addIDToken(resp *Response, t *exchange.AccessToken, nonce string) (err error) {
+	if slices.Contains(t.Scopes, exchange.ScopeOpenID) {
+		resp.IDToken, err = e.cfg.Sessions.SignIDToken(t, nonce)
+	}
+	return err
 }
 
 // Trail describes a decision and the checks that led to it.

@@ -18,6 +18,7 @@ import (
 	"cambio/exchange/grant"
 	"cambio/exchange/idempotency"
 	"cambio/exchange/limit"
+	"cambio/exchange/server/discovery"
 	"cambio/exchange/session"
 	"cambio/exchange/subject"
 	"cambio/exchange/walletlogin"
@@ -143,8 +144,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg}
 	s.gate.Open(cfg.MaxInFlight, cfg.MaxQueued, cfg.MaxOutside)
 	s.intake.Open(cfg.MaxRequestMemory)
-	for _, path := range []string{"", TokenPath, RevokePath, IntrospectPath} {
-		s.assertionAudiences = append(s.assertionAudiences, cfg.Issuer+path)
+	s.assertionAudiences = []string{cfg.Issuer}
+	for _, path := range []string{TokenPath, RevokePath, IntrospectPath} {
+		s.assertionAudiences = append(s.assertionAudiences, discovery.URL(cfg.Issuer, path))
 	}
 	if err := s.updateDiscovery(); err != nil {
 		return nil, err
@@ -186,11 +188,12 @@ func baseURL(issuer string) (*url.URL, error) {
 		return nil, fmt.Errorf("issuer %q is not an http or https URL", issuer)
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
 		return nil, fmt.Errorf("issuer %q has a query or a fragment", issuer)
-	case strings.HasSuffix(issuer, "/"):
-		return nil, fmt.Errorf("issuer %q ends in a slash", issuer)
+	case strings.HasSuffix(u.Path, "//"):
+		return nil, fmt.Errorf("issuer %q ends in two slashes", issuer)
 	case u.EscapedPath() != u.Path:
 		return nil, errors.New("issuer URL has an escaped path")
 	}
+	u.Path = strings.TrimSuffix(u.Path, "/") // iss keeps it; paths are appended once
 	return u, nil
 }
 

@@ -175,7 +175,7 @@ func TestMappedClaimsReplaceNoReservedClaim(t *testing.T) {
 	if strings.Contains(string(rawPayload(t, tokens.AccessToken)), "evil") {
 		t.Error("a mapped claim took a reserved name")
 	}
-	id, err := w.SignIDToken(full)
+	id, err := w.SignIDToken(full, "")
 	if err != nil || strings.Contains(string(rawPayload(t, id)), "evil") {
 		t.Errorf("ID token: %s, %v", rawPayload(t, id), err)
 	}
@@ -188,12 +188,12 @@ func TestIDTokenIsForItsClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := w.SignIDToken(access)
+	id, err := w.SignIDToken(access, "n-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := payload(t, id)
-	if d := cmp.Diff([]any{"app"}, got["aud"]); d != "" || got["sub"] != "user-1" || got["sid"] != access.Session {
+	if d := cmp.Diff([]any{"app"}, got["aud"]); d != "" || got["sub"] != "user-1" || got["sid"] != access.Session || got["nonce"] != "n-1" {
 		t.Errorf("ID token %v", got)
 	}
 	for _, name := range []string{"scope", "client_id", "authorization_details", "cnf", "origin"} {

@@ -31,12 +31,14 @@ func (s *Store) Sign(t *exchange.AccessToken) (string, error) {
 
 // SignIDToken signs an ID token for the client of t, about t's user, valid as
 // long as t (OpenID Connect Core §2; requested_token_type in RFC 8693 §2.1). It
-// has its own jti.
-func (s *Store) SignIDToken(t *exchange.AccessToken) (string, error) {
+// has its own jti, and the nonce unless that is empty.
+func (s *Store) SignIDToken(t *exchange.AccessToken, nonce string) (string, error) {
 	id := *t
 	id.Issuer, id.ID = s.issuer, newTokenID()
 	id.Audience = []string{t.Client}
-	return s.sign(typeID, &id, appendCommon)
+	return s.sign(typeID, &id, func(b strictjson.Buffer, t *exchange.AccessToken) (strictjson.Buffer, error) {
+		return appendCommon(b.OmitString("nonce", nonce), t)
+	})
 }
 
 // newTokenID returns a jti: 128 random bits in base64url. It makes each signed

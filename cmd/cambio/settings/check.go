@@ -94,8 +94,8 @@ func issuerProblem(issuer string) string {
 		return fmt.Sprintf("want a URL such as https://login.example.com, got %q", issuer)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
 		return "want a URL without user, query and fragment"
-	case strings.HasSuffix(u.Path, "/"):
-		return "want no slash at the end: iss is compared byte for byte"
+	case strings.HasSuffix(u.Path, "//"):
+		return "want at most one slash at the end: iss is compared byte for byte"
 	case u.Scheme == "https", u.Scheme == "http" && exchange.Loopback(u.Hostname()):
 		return ""
 	}

@@ -125,7 +125,7 @@ func TestIssuer(t *testing.T) {
 	for issuer, good := range map[string]bool{
 		"https://login.example": true, "https://login.example/tenant": true, "http://localhost:8080": true,
 		"http://127.0.0.1:8080": true, "http://[::1]:8080": true,
-		"http://login.example": false, "https://login.example/": false, "https://login.example?a": false,
+		"http://login.example": false, "https://login.example/": true, "https://login.example//": false, "https://login.example?a": false,
 		"https://login.example#": false, "https://user@login.example": false, "login.example": false,
 		"https:login.example": false, "https://": false, "http://127.0.0.1.evil.example": false, "ftp://login.example": false,
 	} {

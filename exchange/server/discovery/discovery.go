@@ -24,6 +24,9 @@ type Provider struct {
 	DetailTypes []string
 }
 
+// URL returns the URL of a path below an issuer's URL, which may end in a slash.
+func URL(issuer, path string) string { return strings.TrimSuffix(issuer, "/") + path }
+
 // Document returns the document and its ETag, with quotes. There is no authorization
 // endpoint, so its members are empty.
 func (p Provider) Document() (document []byte, etag string, err error) {
@@ -36,10 +39,10 @@ func (p Provider) Document() (document []byte, etag string, err error) {
 	}{
 		oidc.DiscoveryConfiguration{
 			Issuer:                p.Issuer,
-			TokenEndpoint:         p.Issuer + p.TokenPath,
-			RevocationEndpoint:    p.Issuer + p.RevokePath,
-			IntrospectionEndpoint: p.Issuer + p.IntrospectPath,
-			JwksURI:               p.Issuer + p.JWKSPath,
+			TokenEndpoint:         URL(p.Issuer, p.TokenPath),
+			RevocationEndpoint:    URL(p.Issuer, p.RevokePath),
+			IntrospectionEndpoint: URL(p.Issuer, p.IntrospectPath),
+			JwksURI:               URL(p.Issuer, p.JWKSPath),
 			GrantTypesSupported: []oidc.GrantType{
 				exchange.GrantTokenExchange, exchange.GrantRefreshToken,
 				exchange.GrantClientCredentials, exchange.GrantJWTBearer,

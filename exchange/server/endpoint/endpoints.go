@@ -86,6 +86,7 @@ func readMembers(body server.Body, t *grant.Request, members ...server.Member) e
 func appendTokens(b strictjson.Buffer, res *grant.Response) strictjson.Buffer {
 	b = b.OmitToken("accessToken", res.AccessToken)
 	b = b.OmitToken("refreshToken", res.RefreshToken)
+	b = b.OmitToken("idToken", res.IDToken)
 	b = b.Int("expiresIn", int64(res.ExpiresIn/time.Second))
 	b = b.OmitString("tokenType", res.TokenType)
 	return b.OmitString("sessionId", res.Session)
