@@ -110,7 +110,7 @@ type Check struct {
 	Got    string `json:"got,omitempty"`
 	Passed bool   `json:"passed"`
 	Audit  bool   `json:"audit,omitempty"`
-	// Hint tells the operator what is near to what was found.
+	// Hint says what the found value resembles, for the operator.
 	Hint string `json:"hint,omitempty"`
 	// Rule marks a check that is one of the operator's own rules; Name is then
 	// the rule's. A session records the rules that passed when it was created.

@@ -107,11 +107,11 @@ func TestIssuerSignsInTwoWays(t *testing.T) {
 	p := newParts(t, config(t))
 	issuer, secret := jwkstest.New(t), strings.Repeat("s", 32)
 	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
-		Issuers: []exchange.Issuer{{ID: "line", URL: issuer.URL, Audiences: []string{"app"}, Keys: exchange.Keys{Sources: []exchange.Keys{
+		Issuers: []exchange.Issuer{{ID: "line", URL: issuer.URL, Audiences: []string{"app"}, Scopes: []string{"read"}, Keys: exchange.Keys{Sources: []exchange.Keys{
 			{Secrets: []exchange.SharedSecret{{ID: "channel", Value: secret}}, Algorithms: []string{"HS256"}},
 			{AllowPrivateAddresses: true, Algorithms: []string{"ES256"}},
 		}}}},
-		Clients: []exchange.Client{{ID: "app", Issuers: []string{"line"}, Audiences: []string{"https://api.example"}}},
+		Clients: []exchange.Client{{ID: "app", Issuers: []string{"line"}, Scopes: []string{"read"}, DefaultScopes: []string{"read"}, Audiences: []string{"https://api.example"}}},
 	}, true, time.Now(), nil)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(problems, err)
