@@ -556,6 +556,14 @@ func TestUnusableSetIsUnavailableAndShown(t *testing.T) {
 	}
 }
 
+func TestKeysOfAClosedSet(t *testing.T) {
+	set := discovered(t, jwkstest.New(t), &clock{})
+	set.Close()
+	if infos, err := set.Keys(t.Context()); kindOf(err) != Unavailable {
+		t.Errorf("Keys = %v, %v", infos, err)
+	}
+}
+
 // No goroutine, no connection, no fetch.
 func TestIdleSetsCostNothing(t *testing.T) {
 	i := jwkstest.New(t)

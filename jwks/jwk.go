@@ -231,6 +231,8 @@ func (j *jwk) mayVerify(p *parsed) bool {
 		p.note("key_ops is empty")
 	case !ok:
 		p.note("key_ops is not an array of strings")
+	case !slices.Contains(ops, "verify") && slices.Contains(ops, "sign"):
+		p.note("key_ops is that of the private key")
 	default:
 		return slices.Contains(ops, "verify")
 	}

@@ -216,6 +216,7 @@ func TestOptionalMembersSpoilNoSoundKey(t *testing.T) {
 		{"oth empty", with(rsaKey, "oth", []any{}), "oth is empty"},
 		{"d empty", with(ec, "d", ""), "d is empty"},
 		{"d null", with(ec, "d", json.RawMessage("null")), "d is empty"},
+		{"key_ops of the private key", with(ec, "key_ops", []string{"sign"}), "key_ops is that of the private key"},
 		{"key_ops empty", with(ec, "key_ops", []string{}), "key_ops"},
 		{"key_ops a string", with(ec, "key_ops", "verify"), "key_ops"},
 		{"key_ops of numbers", with(ec, "key_ops", []int{1}), "key_ops"},

@@ -261,7 +261,7 @@ func (s *Set) current(ctx context.Context) (*keySet, error) {
 func (s *Set) Keys(ctx context.Context) ([]KeyInfo, error) {
 	ks, err := s.current(ctx)
 	if s.fetcher != nil {
-		if last := s.fetcher.last.Load(); last.ended() && last.keys != nil {
+		if last := s.fetcher.last.Load(); last != nil && last.ended() && last.keys != nil {
 			ks, err = last.keys, nil
 		}
 	}

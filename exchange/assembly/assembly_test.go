@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,6 +101,43 @@ func TestServersOverOneStoreShareSessions(t *testing.T) {
 	if refreshed["session_id"] != created["session_id"] || refreshed["refresh_token"] == refresh {
 		t.Errorf("created %v, refreshed %v", created, refreshed)
 	}
+}
+
+// The key of ten good tokens is published a minute late: that is the issuer's trouble,
+// and nothing is counted against the address that its users share with others.
+func TestKeyThatIsPublishedLateBlocksNoAddress(t *testing.T) {
+	p := newParts(t, config(t))
+	late := register(t, p)
+	held := late.JWKS()
+	late.Rotate()
+	late.Serve(func(w http.ResponseWriter, _ *http.Request) { w.Write(held) })
+	healthy := jwkstest.New(t)
+	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
+		Issuers: []exchange.Issuer{{ID: "healthy", URL: healthy.URL, Audiences: []string{"app"}, Scopes: []string{"read"}, Keys: exchange.Keys{AllowPrivateAddresses: true}}},
+		Clients: []exchange.Client{{ID: "other", Issuers: []string{"healthy"}, Audiences: []string{"https://api.example"}, Scopes: []string{"read"}, DefaultScopes: []string{"read"}}},
+	}, false, time.Now(), nil)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	form := func(client, token string) url.Values {
+		return url.Values{"grant_type": {exchange.GrantTokenExchange}, "client_id": {client}, "subject_token": {token}, "subject_token_type": {exchange.TypeIDToken}}
+	}
+	statuses := map[int]int{}
+	for range 40 {
+		r := httptest.NewRequest("POST", "/oauth/token", strings.NewReader(form("app", late.Sign(late.Claims("alice", "app"))).Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		p.Server.ServeHTTP(w, r)
+		statuses[w.Code]++
+		wait, _ := strconv.Atoi(w.Header().Get("Retry-After"))
+		if w.Code == http.StatusServiceUnavailable && (wait < 1 || wait > 30 || !strings.Contains(w.Body.String(), "ISSUER_UNAVAILABLE")) {
+			t.Errorf("retry after %d s: %s", wait, w.Body)
+		}
+	}
+	if statuses[http.StatusServiceUnavailable] != 39 || statuses[http.StatusBadRequest] != 1 {
+		t.Errorf("statuses %v, want 503 but for the caller whose fetch did not bring the key", statuses)
+	}
+	post(t, p, form("other", healthy.Sign(healthy.Claims("bob", "app"))))
 }
 
 // LINE signs with the channel's secret for browsers and with published keys for apps.
