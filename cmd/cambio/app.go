@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"runtime/debug"
 	"sync"
@@ -25,8 +26,9 @@ import (
 )
 
 // run serves until ctx ends or the store fails, and returns once everything it
-// started has ended. It calls ready once both listeners accept connections.
-func run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, ready func(public, admin net.Addr)) (err error) {
+// started has ended. It calls ready once both listeners accept connections, and
+// reloads at each of hangups.
+func run(ctx context.Context, cfg settings.Config, hangups <-chan os.Signal, stdout, stderr io.Writer, ready func(public, admin net.Addr)) (err error) {
 	a, err := open(ctx, cfg, stdout, stderr)
 	if err != nil {
 		return err
@@ -45,7 +47,7 @@ func run(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer, rea
 	defer admin.Close()
 	a.log.Info("listening", "public", public.Addr().String(), "admin", admin.Addr().String(), "issuer", cfg.Issuer)
 	ready(public.Addr(), admin.Addr())
-	return a.serve(ctx, public, admin)
+	return a.serve(ctx, hangups, public, admin)
 }
 
 // newServers makes the servers of both listeners, and the metrics of the public one.
@@ -71,22 +73,19 @@ func (a *app) listen(address string, s *serving.Server) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.cfg.TLS.CertFile == "" {
+	if a.certificate == nil {
 		return l, nil
 	}
-	pair, err := tls.LoadX509KeyPair(a.cfg.TLS.CertFile, a.cfg.TLS.KeyFile)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("reading the TLS certificate: %w", err), l.Close())
-	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+	return tls.NewListener(l, a.certificate.Config()), nil
 }
 
 // serve serves both listeners until ctx ends, the store fails or a listener
 // breaks; then it waits for open requests.
-func (a *app) serve(ctx context.Context, public, admin net.Listener) error {
+func (a *app) serve(ctx context.Context, hangups <-chan os.Signal, public, admin net.Listener) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var tasks sync.WaitGroup
 	tasks.Go(func() { a.Parts.Run(background) })
+	tasks.Go(func() { a.watch(background, hangups) })
 	defer tasks.Wait()
 	defer stop()
 
@@ -145,7 +144,7 @@ func (c *cli) serve() *cobra.Command {
 	var config string
 	cmd := c.verb("serve [-c cambio.yaml]", "Run a server",
 		`Runs a server until it is interrupted; then /readyz returns 503, open requests
-finish, and the audit log is flushed.
+finish, and the audit log is flushed. SIGHUP does what `+"`cambio reload`"+` does.
 
 Without a file it listens on loopback only and keeps everything in the working
 directory: the database, the key-encryption key and the admin API's token are
@@ -164,6 +163,8 @@ All settings, with their defaults:
   # check the configuration, then run with it
   cambio validate -c cambio.yaml && cambio serve -c cambio.yaml`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error {
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
 			cfg, err := settings.Load(config, c.environ)
 			if err != nil {
 				return err
@@ -171,8 +172,8 @@ All settings, with their defaults:
 			// A reader of standard output or error that left is an error of the write
 			// there, and does not end the server.
 			signal.Ignore(syscall.SIGPIPE)
-			c.err = newLogWriter(c.err)
-			return run(ctx, cfg, c.out, c.err, func(_, _ net.Addr) {})
+			c.err = serving.NewLogWriter(c.err)
+			return run(ctx, cfg, hangups, c.out, c.err, func(_, _ net.Addr) {})
 		})
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file` (default: none)")
 	return cmd

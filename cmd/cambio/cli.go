@@ -11,6 +11,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/spf13/cobra"
 
+	"cambio/cmd/cambio/serving"
 	"cambio/exchange/admin"
 )
 
@@ -41,8 +42,8 @@ func (c *cli) main(ctx context.Context, args []string) int {
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	code := c.report(root.ExecuteContext(ctx))
-	if w, ok := c.err.(*logWriter); ok {
-		w.close()
+	if w, ok := c.err.(*serving.LogWriter); ok {
+		w.Close()
 	}
 	return code
 }
@@ -69,7 +70,7 @@ was not understood, and nothing was tried.`, `  # try everything on this machine
 	flags.StringVar(&c.adminName, "admin-name", "", "`name` in the admin listener's certificate, where the server has tls (CAMBIO_ADMIN_NAME)")
 	flags.StringVar(&c.tokenFile, "admin-token-file", "", "`file` with the admin API's token (CAMBIO_ADMIN_TOKEN_FILE; default ./cambio.admin-token)")
 	flags.StringVarP(&c.output, "output", "o", "text", "`format`: text or json")
-	root.AddCommand(c.dev(), c.serve(), c.validate(), c.apply(), c.issuer(), c.client(), c.detailType(), c.invoice(),
+	root.AddCommand(c.dev(), c.serve(), c.reload(), c.validate(), c.apply(), c.issuer(), c.client(), c.detailType(), c.invoice(),
 		c.user(), c.link(), c.unlink(), c.merge(), c.unmerge(), c.session(), c.key(), c.clock(), c.docs(), c.version())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
 	return root

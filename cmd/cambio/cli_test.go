@@ -70,7 +70,7 @@ func startServer(ts *testscript.TestScript, _ bool, _ []string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, done := make(chan [2]net.Addr, 1), make(chan error, 1)
 	go func() {
-		done <- run(ctx, cfg, io.Discard, io.Discard, func(public, admin net.Addr) { ready <- [2]net.Addr{public, admin} })
+		done <- run(ctx, cfg, nil, io.Discard, io.Discard, func(public, admin net.Addr) { ready <- [2]net.Addr{public, admin} })
 	}()
 	ts.Defer(func() {
 		cancel()

@@ -8,9 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -84,12 +81,12 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 		return err
 	}
 	api := dev.NewAPI(urls.Cambio, urls.Cambio+"/.well-known/jwks.json", urls.API)
-	for at, s := range map[int]service{
+	for at, s := range map[int]dev.Service{
 		port + 2: &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second},
 		port + 3: &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second},
 		port + 4: dev.NewMailbox(urls, c.out),
 	} {
-		stop, err := serveLoopback(at, s)
+		stop, err := dev.ServeLoopback(at, s)
 		if err != nil {
 			return err
 		}
@@ -99,7 +96,7 @@ func (c *cli) runDev(ctx context.Context, port int) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg, err := devConfig(urls, demo)
+	cfg, err := dev.Settings(urls, demo)
 	if err != nil {
 		return err
 	}
@@ -112,7 +109,7 @@ func (c *cli) serveDemo(ctx context.Context, cfg settings.Config, urls dev.URLs,
 	defer stop()
 	var greeting sync.WaitGroup
 	var greeted error
-	err := run(ctx, cfg, c.out, c.err, func(_, _ net.Addr) {
+	err := run(ctx, cfg, nil, c.out, c.err, func(_, _ net.Addr) {
 		greeting.Go(func() {
 			if greeted = greet(ctx, c.out, cfg, urls, demo); greeted != nil {
 				stop()
@@ -142,51 +139,4 @@ func greet(ctx context.Context, out io.Writer, cfg settings.Config, urls dev.URL
 		*secret = created.Secret
 	}
 	return errors.Join(demo.WriteEnvironment(urls), dev.WriteTranscript(out, urls, demo))
-}
-
-// devConfig returns the settings of a server that trusts the demo provider.
-func devConfig(urls dev.URLs, demo dev.Demo) (settings.Config, error) {
-	manifest, err := dev.Trust(urls, demo)
-	if err != nil {
-		return settings.Config{}, err
-	}
-	trust := filepath.Join(urls.Folder, "trust.yaml")
-	if err := os.WriteFile(trust, []byte(manifest), 0o600); err != nil {
-		return settings.Config{}, err
-	}
-	mailHost, mailPort, _ := strings.Cut(urls.Mail, ":")
-	return settings.Load("", []string{
-		"CAMBIO_ISSUER=" + urls.Cambio,
-		"CAMBIO_LISTEN=" + strings.TrimPrefix(urls.Cambio, "http://"),
-		"CAMBIO_ADMIN_LISTEN=" + strings.TrimPrefix(urls.Admin, "http://"),
-		"CAMBIO_DATABASE=" + filepath.Join(urls.Folder, "cambio.db"),
-		"CAMBIO_AUDIT_FILE=" + filepath.Join(urls.Folder, "audit.log"),
-		"CAMBIO_LOG_LEVEL=warn",
-		"CAMBIO_TRUST=" + trust,
-		"CAMBIO_LIMITS_FAILURES=1000", // trying things out includes failures
-		"CAMBIO_MAIL_HOST=" + mailHost,
-		"CAMBIO_MAIL_PORT=" + mailPort,
-		"CAMBIO_MAIL_TLS=none",
-		"CAMBIO_MAIL_FROM=login@demo.example",
-	})
-}
-
-// service is a server of HTTP or SMTP.
-type service interface {
-	Serve(net.Listener) error
-	Close() error
-}
-
-// serveLoopback runs a server until the returned function is called.
-func serveLoopback(port int, s service) (stop func(), err error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Serve(l)
-	}()
-	return func() { s.Close(); <-done }, nil
 }

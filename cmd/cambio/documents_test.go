@@ -120,6 +120,9 @@ func TestEverySettingIsDocumented(t *testing.T) {
 func documentableSettings(v reflect.Value, path, prefix string, rows map[string]string) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if below, ok := f.Tag.Lookup("envPrefix"); ok {
 			documentableSettings(v.Field(i), path+name+".", prefix+below, rows)

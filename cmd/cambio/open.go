@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,21 +40,26 @@ type app struct {
 	*assembly.Parts
 	cfg    settings.Config
 	log    *slog.Logger
+	level  slog.LevelVar // of log
 	engine *bolt.Engine
 	mail   *mail.Sender // nil if no SMTP server is configured
 	audit  *audit.Log
 	// auditFile is nil where audit events go to standard output.
-	auditFile *audit.File
-	metrics   *prometheus.Registry
-	public    *serving.Server // as admin, nil before run
-	admin     *serving.Server
-	closers   []func() error // in the order of opening
+	auditFile   *audit.File
+	certificate *serving.Certificate // nil without tls
+	reloading   sync.Mutex
+	metrics     *prometheus.Registry
+	public      *serving.Server // as admin, nil before run
+	admin       *serving.Server
+	closers     []func() error // in the order of opening
 }
 
 // open opens the files that the settings name, wires the parts and applies the
 // manifest. It serves nothing yet.
 func open(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_ *app, err error) {
-	a := &app{cfg: cfg, log: newLogger(cfg.Log, stderr)}
+	a := &app{cfg: cfg}
+	a.level.Set(cfg.Log.Level)
+	a.log = newLogger(cfg.Log, &a.level, stderr)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -68,10 +74,13 @@ func open(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_
 	if a.mail, err = cfg.Mail.Sender(); err != nil {
 		return nil, err
 	}
+	if a.certificate, err = serving.NewCertificate(cfg); err != nil {
+		return nil, err
+	}
 	if err := a.wire(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.applyTrust(ctx); err != nil {
+	if _, err := a.applyTrust(ctx); err != nil {
 		return nil, err
 	}
 	a.warnUnready()
@@ -88,8 +97,8 @@ func (a *app) close() error {
 	return errs
 }
 
-func newLogger(cfg settings.Log, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.Level}
+func newLogger(cfg settings.Log, level slog.Leveler, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
@@ -151,7 +160,7 @@ func (a *app) wire(ctx context.Context) error {
 		Issuer: a.cfg.Issuer,
 		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
 		Audit:  a.audit, Mail: a.mail, Server: a.configure,
-		Admin:   func(c *admin.Config) { c.Token, c.Hosts = token, a.cfg.AdminHosts },
+		Admin:   func(c *admin.Config) { c.Token, c.Hosts, c.Reload = token, a.cfg.AdminHosts, a.reload },
 		Metrics: a.metrics, Logger: a.log,
 	})
 	if errors.Is(err, keys.ErrWrongKEK) {
@@ -225,33 +234,34 @@ func bringBackKEK(database string) string {
 }
 
 // applyTrust registers what the manifest of the settings declares, and removes the
-// rest.
-func (a *app) applyTrust(ctx context.Context) error {
+// rest. It returns how many registrations that changes.
+func (a *app) applyTrust(ctx context.Context) (changed int, err error) {
 	if a.cfg.Trust == "" {
-		return nil
+		return 0, nil
 	}
 	file, err := manifest.Read(a.cfg.Trust, nil)
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or remove the setting")
+		return 0, hinted(err, "the setting \"trust\" names this file, relative to the working directory; write it, or remove the setting")
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	plan, problems, err := admin.Apply(ctx, admin.Config{
 		Registry: a.Registry, Sessions: a.Sessions, Invoices: a.Invoices, Audit: a.audit, Logger: a.log,
 	}, file.Manifest, true)
 	if err != nil {
-		return fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
+		return 0, fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
 	if err := file.Refuse(problems); err != nil {
-		return err
+		return 0, err
 	}
 	for _, c := range plan {
 		if c.Action != registry.Unchanged {
+			changed++
 			a.log.Info("applied", "file", a.cfg.Trust, "action", c.Action, "kind", c.Kind, "id", c.ID)
 		}
 	}
-	return nil
+	return changed, nil
 }
 
 // warnUnready logs which clients cannot yet do what they are registered for;

@@ -49,8 +49,10 @@ type Config struct {
 	Invoices invoices
 	// Metrics serves GET /metrics to callers with the token. Nil means 404.
 	Metrics http.Handler
-	Logger  *slog.Logger     // nil means slog.Default
-	Now     func() time.Time // nil means time.Now
+	// Reload reads the files of the configuration again. Nil leaves out its call.
+	Reload func(context.Context) []Reloaded
+	Logger *slog.Logger     // nil means slog.Default
+	Now    func() time.Time // nil means time.Now
 }
 
 // auditor is an [audit.Log].
@@ -86,7 +88,7 @@ func New(cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, settings())
 	for _, register := range []func(){
-		a.manifest, a.issuers, a.clients, a.secrets, a.detailTypes, a.invoices, a.sessions, a.users, a.links, a.merges, a.keys,
+		a.manifest, a.issuers, a.clients, a.secrets, a.detailTypes, a.invoices, a.sessions, a.users, a.links, a.merges, a.keys, a.server,
 	} {
 		register()
 	}

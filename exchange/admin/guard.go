@@ -51,7 +51,7 @@ func (a *api) guard(next http.Handler) http.Handler {
 			writeProblem(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 		case r.ContentLength != 0 && !isJSON(r):
 			writeProblem(w, http.StatusUnsupportedMediaType, "the body must be application/json")
-		case unrecorded != nil && !readsOnly(r):
+		case unrecorded != nil && !unaudited(r):
 			writeProblem(w, http.StatusServiceUnavailable, "the audit log cannot be written, so nothing is changed: "+unrecorded.Error())
 		default:
 			ctx, cancel := context.WithTimeout(withAddress(r), maxTime)
@@ -96,9 +96,10 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
 }
 
-// readsOnly reports whether a call changes nothing, so that it needs no audit event.
-func readsOnly(r *http.Request) bool {
-	return r.Method == http.MethodGet || r.Method == http.MethodHead
+// unaudited reports whether a call may be made while the audit log cannot be written:
+// it changes nothing, or may mend the log.
+func unaudited(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Path == reloadPath
 }
 
 // noteRefused audits a call without the right to make it. The refusal stands if that

@@ -41,7 +41,31 @@ func Load(name string, environ []string) (Config, error) {
 		return Config{}, err
 	}
 	c = c.withDefaults()
+	c.source = source{name, environ}
 	return c, refuse(doc, vars, c.problems())
+}
+
+// Reload loads the configuration again from where it was loaded.
+func (c *Config) Reload() (Config, error) { return Load(c.source.name, c.source.environ) }
+
+// Differences returns the names of the settings that differ in another configuration.
+func (c *Config) Differences(other Config) []string {
+	return differences(reflect.ValueOf(*c), reflect.ValueOf(other), "")
+}
+
+func differences(a, b reflect.Value, prefix string) (names []string) {
+	for i := range a.NumField() {
+		f := a.Type().Field(i)
+		name := f.Tag.Get("yaml")
+		switch {
+		case name == "-": // of the environment, which does not change
+		case f.Type.Kind() == reflect.Struct:
+			names = append(names, differences(a.Field(i), b.Field(i), prefix+name+".")...)
+		case !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()):
+			names = append(names, prefix+name)
+		}
+	}
+	return names
 }
 
 // overlay sets the fields whose variables are set. One variable is read at a time

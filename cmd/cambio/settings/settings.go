@@ -82,6 +82,14 @@ type Config struct {
 	ShutdownDelay exchange.Duration `yaml:"shutdownDelay" env:"SHUTDOWN_DELAY"`
 	// ShutdownTimeout is how long open requests may take once the server stops.
 	ShutdownTimeout exchange.Duration `yaml:"shutdownTimeout" env:"SHUTDOWN_TIMEOUT"`
+
+	source source `yaml:"-"` // for Reload
+}
+
+// source names what a Config was loaded from.
+type source struct {
+	name    string // of the file, empty if there is none
+	environ []string
 }
 
 // TLS makes both listeners speak TLS, with PEM files. A reader of KeyFile can

@@ -254,6 +254,7 @@ func TestExampleConfigIsAllDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got.source = want.source
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the example differs from the defaults:\n%+v\n%+v", got, want)
 	}

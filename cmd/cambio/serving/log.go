@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"bytes"
@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// logWriter passes lines on from one goroutine, so that a standard error that nothing
+// LogWriter passes lines on from one goroutine, so that a standard error that nothing
 // reads neither stops requests nor outlasts the server. Lines beyond those that wait
 // are dropped, and their number is written once there is room.
-type logWriter struct {
+type LogWriter struct {
 	w       io.Writer
 	lines   chan []byte
 	dropped atomic.Uint64
@@ -19,20 +19,21 @@ type logWriter struct {
 	done    chan struct{}
 }
 
-// Bounds of a logWriter.
+// Bounds of a LogWriter.
 const (
-	maxLogLines  = 1024
-	maxLogLinger = time.Second // of close
+	maxLogLines = 1024
+	logLinger   = time.Second // of Close
 )
 
-func newLogWriter(w io.Writer) *logWriter {
-	l := &logWriter{w: w, lines: make(chan []byte, maxLogLines), stop: make(chan struct{}), done: make(chan struct{})}
+// NewLogWriter starts a LogWriter, which the caller must Close.
+func NewLogWriter(w io.Writer) *LogWriter {
+	l := &LogWriter{w: w, lines: make(chan []byte, maxLogLines), stop: make(chan struct{}), done: make(chan struct{})}
 	go l.run()
 	return l
 }
 
 // Write takes a line, or drops it.
-func (l *logWriter) Write(p []byte) (int, error) {
+func (l *LogWriter) Write(p []byte) (int, error) {
 	select {
 	case l.lines <- bytes.Clone(p):
 	default:
@@ -41,16 +42,16 @@ func (l *logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// close waits until the lines that were taken are written, but not for long.
-func (l *logWriter) close() {
+// Close waits until the lines that were taken are written, but not for long.
+func (l *LogWriter) Close() {
 	close(l.stop)
 	select {
 	case <-l.done:
-	case <-time.After(maxLogLinger):
+	case <-time.After(logLinger):
 	}
 }
 
-func (l *logWriter) run() {
+func (l *LogWriter) run() {
 	defer close(l.done)
 	for {
 		select {
@@ -71,9 +72,9 @@ func (l *logWriter) run() {
 }
 
 // pass writes a line. There is nowhere to report that standard error is closed.
-func (l *logWriter) pass(line []byte) {
+func (l *LogWriter) pass(line []byte) {
 	if n := l.dropped.Swap(0); n > 0 {
-		fmt.Fprintf(l.w, "cambio: warning: %s of the log dropped: nothing read standard error\n", count(int(n), "line"))
+		fmt.Fprintf(l.w, "cambio: warning: %d lines of the log dropped: nothing read standard error\n", n)
 	}
 	_, _ = l.w.Write(line)
 }

@@ -1,4 +1,4 @@
-package main
+package serving
 
 import (
 	"bufio"
@@ -17,14 +17,14 @@ func TestUnreadLogStopsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	l := newLogWriter(writer)
+	l := NewLogWriter(writer)
 	line := strings.Repeat("x", 1000) + "\n"
 	const lines = 5000 // a pipe holds 64 KiB
 	begin := time.Now()
 	for range lines {
 		fmt.Fprint(l, line)
 	}
-	l.close()
+	l.Close()
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Fatalf("it took %v", took)
 	}
@@ -43,11 +43,11 @@ func TestUnreadLogStopsNothing(t *testing.T) {
 
 func TestClosedLogWriterHasWrittenAll(t *testing.T) {
 	var out strings.Builder
-	l := newLogWriter(&out)
+	l := NewLogWriter(&out)
 	for i := range 100 {
 		fmt.Fprintln(l, i)
 	}
-	l.close()
+	l.Close()
 	if n := strings.Count(out.String(), "\n"); n != 100 {
 		t.Errorf("%d lines", n)
 	}
