@@ -80,7 +80,6 @@ func (g *Gate) Leave() {
 // an outside party. Its methods are safe for concurrent use.
 type Place struct {
 	gate *Gate
-	ctx  context.Context // of the request
 
 	mu    sync.Mutex // not held to wait for a place
 	waits int        // under way; -1 after Leave
@@ -92,7 +91,7 @@ func (g *Gate) Take(ctx context.Context) (*Place, error) {
 	if err := g.Enter(ctx); err != nil {
 		return nil, err
 	}
-	return &Place{gate: g, ctx: ctx, held: true}, nil
+	return &Place{gate: g, held: true}, nil
 }
 
 // Leave frees the place for good.
@@ -110,9 +109,9 @@ func (p *Place) Leave() {
 //
 // Back never refuses: what the request waited for has happened, such as a mail that
 // was sent. It queues with the new requests, for which there is less room meanwhile.
-// If no place becomes free in time, or the request's context ends, the request goes
-// on without one. Nothing that holds a place waits for another, and so there is no
-// deadlock; how many requests go on without one is bounded by how many may wait.
+// If no place becomes free in time, the request goes on without one. Nothing that
+// holds a place waits for another, and so there is no deadlock; how many requests go
+// on without one is bounded by how many may wait.
 func (p *Place) GiveUp(waiting int) (back func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +133,7 @@ func (p *Place) back() {
 	if !p.ended() {
 		return
 	}
-	entered := p.gate.enterAgain(p.ctx)
+	entered := p.gate.enterAgain()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if entered && (p.held || p.waits != 0) { // another goroutine came back, waits or left
@@ -163,9 +162,11 @@ func (p *Place) free() {
 	}
 }
 
-// enterAgain takes a place, however many wait, and reports whether it got one.
-func (g *Gate) enterAgain(ctx context.Context) bool {
-	return g.present.Add(1) <= g.running || g.queue(ctx) == nil
+// enterAgain takes a place, however many wait, and reports whether it got one. Work
+// that goes on without its caller needs one too, so that the wait does not end with
+// the request's context.
+func (g *Gate) enterAgain() bool {
+	return g.present.Add(1) <= g.running || g.queue(context.Background()) == nil
 }
 
 // InFlight returns how many requests run.

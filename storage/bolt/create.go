@@ -48,7 +48,7 @@ func unfinished(file *os.File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	want, err := created()
+	want, err := created(filepath.Dir(file.Name()))
 	if err != nil || len(got) > len(want) || bytes.Equal(got, want) {
 		return false, err
 	}
@@ -61,9 +61,10 @@ func unfinished(file *os.File) (bool, error) {
 	return true, nil
 }
 
-// created returns the content of a file that bbolt has just created.
-func created() (content []byte, err error) {
-	dir, err := os.MkdirTemp("", "cambio-store-")
+// created returns the content of a file that bbolt has just created, below a folder
+// that it may write to.
+func created(below string) (content []byte, err error) {
+	dir, err := os.MkdirTemp(below, ".new-*")
 	if err != nil {
 		return nil, err
 	}
