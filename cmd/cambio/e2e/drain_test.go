@@ -153,7 +153,7 @@ func TestStopUnderLoadCutsNoStream(t *testing.T) {
 	var granted atomic.Int64
 	var done sync.WaitGroup
 	for range 4 {
-		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: trust}}
+		client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: trust.Clone()}}
 		for range 6 {
 			done.Go(func() {
 				for {

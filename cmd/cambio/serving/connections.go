@@ -90,7 +90,7 @@ func (cs *connections) admit(c *connection) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if oldest := cs.idle.Front(); cs.open >= cs.most && oldest != nil {
-		if victim := oldest.Value.(*connection); time.Since(victim.since) > settled {
+		if victim := oldest.Value.(*connection); time.Since(victim.since) > fresh {
 			cs.end(victim)
 			cs.dropped++
 			_ = victim.Conn.Close() // its reader learns of it

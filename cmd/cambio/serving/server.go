@@ -52,9 +52,13 @@ func (s *Server) Connections() (open, dropped int) { return s.conns.count() }
 // connection. It is called once, before Stop.
 func (s *Server) Drain(ctx context.Context) { s.drain.stop(ctx) }
 
-// settled is how long a connection is idle before it is taken for unused. A client
-// that is about to send the next request on it would be reset.
-const settled = 250 * time.Millisecond
+const (
+	// settled is how long a connection is idle before a stop takes it for unused. A
+	// client that is about to send the next request on it would be reset.
+	settled = time.Second
+	// fresh is how long one is idle at least before it makes room for another.
+	fresh = 250 * time.Millisecond
+)
 
 // Stop closes the listener and, once they are unused, the connections. When ctx ends
 // it closes what is left and returns an error.

@@ -110,7 +110,7 @@ func TestConnectionInUseIsKept(t *testing.T) {
 		t.Errorf("the first connection: %v", err)
 	case err := <-second:
 		t.Errorf("the second connection: %v", err)
-	case <-time.After(2 * settled):
+	case <-time.After(2 * fresh):
 	}
 	close(release)
 	if err := errors.Join(<-first, <-second); err != nil {
