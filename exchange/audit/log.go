@@ -127,7 +127,9 @@ func (l *Log) Write(e *Event) error {
 // once a minute; Close does so too.
 func (l *Log) Sweep(now time.Time) {
 	for _, e := range l.refusals.summaries(now) {
-		_ = l.put(e.append(nil)) // a lost one is counted
+		line := e.append(nil)
+		l.refusals.charge(len(line))
+		_ = l.put(line) // a lost one is counted
 	}
 }
 

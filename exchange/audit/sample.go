@@ -121,6 +121,13 @@ func (s *sampler) purge(now time.Time) {
 	maps.DeleteFunc(s.flows, func(_ kind, f *flow) bool { return f.hidden == 0 && now.Sub(f.last) >= quiet })
 }
 
+// charge subtracts what is written at any rate from the bytes of later refusals.
+func (s *sampler) charge(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= float64(n)
+}
+
 // summaries returns events of the refusals that were hidden until now, and forgets
 // quiet kinds.
 func (s *sampler) summaries(now time.Time) []Event {

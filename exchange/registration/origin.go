@@ -54,6 +54,14 @@ func (l *linter) wildcard(path, origin string) bool {
 	return false
 }
 
+// riskyOrigin warns of a wildcard: one forgotten or taken-over name is enough.
+func (l *linter) riskyOrigin(path, origin string) {
+	if host, wildcard := exchange.WildcardOrigin(origin); wildcard {
+		l.Add(path, "%s is risky: any page at any name below %s, also of a pull request or a name that was taken over, can call with the logins of its visitors; list exact origins where tokens matter",
+			exchange.Quote(origin), host)
+	}
+}
+
 // localHost reports whether a host is this computer (RFC 6761 §6.3).
 func localHost(host string) bool {
 	return exchange.Loopback(host) || strings.HasSuffix(host, ".localhost")

@@ -21,6 +21,7 @@ func Warnings(m *exchange.Manifest) []exchange.Problem {
 func clientWarnings(c *exchange.Client) []exchange.Problem {
 	l := &linter{}
 	l.uselessClient(c)
+	l.each("origins", c.Origins, l.riskyOrigin)
 	return l.Problems
 }
 

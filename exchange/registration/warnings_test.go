@@ -19,6 +19,9 @@ func TestWarningsOfClientsWithoutUse(t *testing.T) {
 		{"no default scopes", func(c *exchange.Client) { c.DefaultScopes = nil }, []string{"defaultScopes"}},
 		{"no issuers", func(c *exchange.Client) { c.Issuers = nil }, []string{"issuers"}},
 		{"nothing", func(c *exchange.Client) { c.Scopes, c.DefaultScopes, c.Issuers = nil, nil, nil }, []string{"scopes", "issuers"}},
+		{"a wildcard origin", func(c *exchange.Client) {
+			c.Origins = []string{"https://app.example.com", "https://*.preview.example.com"}
+		}, []string{"origins[1]"}},
 		{"no issuers, and a proof", func(c *exchange.Client) {
 			c.Auth, c.Issuers, c.Proofs = exchange.AuthSecretBasic, nil, []string{"user-assertion"}
 		}, nil},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"time"
 
 	"cambio/exchange/server"
 )
@@ -25,6 +26,12 @@ func TestConfidentialClientsAreLikeUnknownOnes(t *testing.T) {
 		},
 		"Basic": func(client string) ([]string, []string) {
 			return nil, []string{"Authorization", basicAuth(client, "guess")}
+		},
+		"a Bearer token, which is ignored": func(client string) ([]string, []string) {
+			return []string{"client_id", client}, []string{"Authorization", "Bearer guess"}
+		},
+		"a secret with a newline": func(client string) ([]string, []string) {
+			return []string{"client_id", client, "client_secret", "guess\n"}, nil
 		},
 		"an X-API-Key": func(client string) ([]string, []string) { return nil, []string{"X-API-Key", client} },
 		"an X-Server-Secret": func(client string) ([]string, []string) {
@@ -62,6 +69,7 @@ func TestConfidentialClientsAreLikeUnknownOnes(t *testing.T) {
 				delete(first.json, "request_id")
 				return fmt.Sprint(first.status, first.json, first.header, " after attempts: ", n)
 			}
+			p.pass(time.Hour) // secrets count by client as well
 			unknown := attempts("unknown")
 			for _, client := range []string{"post", "basic", "jwt", "machine"} {
 				if got := attempts(client); got != unknown {
