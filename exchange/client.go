@@ -81,6 +81,9 @@ type Client struct {
 	Delegate bool `json:"delegate,omitempty" yaml:"delegate,omitempty"`
 	// AccessTokenLifetime is 1m to 60m, default 15m.
 	AccessTokenLifetime Duration `json:"accessTokenLifetime,omitzero" yaml:"accessTokenLifetime,omitempty"`
+	// IDTokenAlgorithm is that of the ID tokens it gets: ES256, RS256 or EdDSA.
+	// Default: that of access tokens.
+	IDTokenAlgorithm string `json:"idTokenAlgorithm,omitempty" yaml:"idTokenAlgorithm,omitempty"`
 	// RefreshIdle and RefreshAbsolute limit sessions. Defaults 720h and 2160h.
 	RefreshIdle     Duration `json:"refreshIdle,omitzero" yaml:"refreshIdle,omitempty"`
 	RefreshAbsolute Duration `json:"refreshAbsolute,omitzero" yaml:"refreshAbsolute,omitempty"`

@@ -3,7 +3,6 @@ package keys
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,11 +13,10 @@ import (
 	"time"
 
 	"cambio/storage"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
-// The records of this package: one table, two keys.
+// The records of this package: one table, the root, a ring, and one for each other
+// algorithm.
 const (
 	table   = "keys"
 	rootKey = "root"
@@ -92,8 +90,10 @@ type Ring struct {
 	steady   func() bool // nil means always
 	logger   *slog.Logger
 
-	state atomic.Pointer[state]
-	mu    sync.Mutex // held while the ring changes
+	state  atomic.Pointer[state]
+	mu     sync.Mutex                       // held while the ring changes
+	key    string                           // of the ring's record
+	others atomic.Pointer[map[string]*Ring] // algorithm → ring for ID tokens alone; see Ensure
 }
 
 // Open reads the keys of a store, and creates them in one commit if it has none
@@ -110,7 +110,7 @@ func Open(ctx context.Context, e storage.Engine, cfg Config) (*Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening keys: %w", err)
 	}
-	r := &Ring{schedule: cfg.schedule(), engine: e, kek: kek, now: cfg.Now, steady: cfg.Steady, logger: cfg.Logger}
+	r := &Ring{schedule: cfg.schedule(), engine: e, key: ringKey, kek: kek, now: cfg.Now, steady: cfg.Steady, logger: cfg.Logger}
 	if r.now == nil {
 		r.now = time.Now
 	}
@@ -270,33 +270,39 @@ func (s *state) open(m member, with sealer) (*key, error) {
 	return m.open(with)
 }
 
-// publish marshals the JWK Set (RFC 7517 §5) once.
-func (s *state) publish() error {
-	var set jose.JSONWebKeySet
+// publish marshals the JWK Set once.
+func (s *state) publish() (err error) {
 	for _, k := range s.published {
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: k.public, KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"})
 		if !slices.Contains(s.algorithms, k.Algorithm) {
 			s.algorithms = append(s.algorithms, k.Algorithm)
 		}
 	}
-	body, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("marshalling the JWK Set: %w", err)
-	}
-	sum := sha256.Sum256(body)
-	s.jwks, s.etag = body, `"`+encoding.EncodeToString(sum[:16])+`"`
-	return nil
+	s.jwks, s.etag, err = marshalSet(s.published)
+	return err
 }
 
 // JWKS returns the JWK Set of the published keys, next, active and retired, and its
 // entity tag (RFC 9110 §8.8.3). The body is shared and must not be changed.
 func (r *Ring) JWKS() (body []byte, etag string) {
 	s := r.state.Load()
+	if len(r.otherRings()) > 0 {
+		if body, etag, err := marshalSet(r.published()); err == nil {
+			return body, etag
+		}
+	}
 	return s.jwks, s.etag
 }
 
 // Algorithms returns those of the published keys, that of the active key first.
-func (r *Ring) Algorithms() []string { return slices.Clone(r.state.Load().algorithms) }
+func (r *Ring) Algorithms() []string {
+	var out []string
+	for _, k := range r.published() {
+		if !slices.Contains(out, k.Algorithm) {
+			out = append(out, k.Algorithm)
+		}
+	}
+	return out
+}
 
 // Info describes a signing key.
 type Info struct {
@@ -311,7 +317,7 @@ type Info struct {
 // List describes the published keys, the active key first.
 func (r *Ring) List() []Info {
 	var out []Info
-	for _, k := range r.state.Load().published {
+	for _, k := range r.published() {
 		out = append(out, Info{k.ID, k.Algorithm, k.State, k.Created, k.Activated, k.Retires})
 	}
 	return out

@@ -21,8 +21,8 @@ const maxAttempts = 16
 // Tick makes the transitions that are due at now, and adopts those that other
 // nodes made. If there are none it only reads one record.
 func (r *Ring) Tick(ctx context.Context, now time.Time) error {
-	err := r.update(ctx, now, func(ring []member) ([]member, error) {
-		return r.schedule.tick(ring, now), nil
+	err := r.forAll(func(r *Ring) error {
+		return r.update(ctx, now, func(ring []member) ([]member, error) { return r.schedule.tick(ring, now), nil })
 	})
 	return wrap("rotating signing keys on schedule", err)
 }
@@ -31,8 +31,8 @@ func (r *Ring) Tick(ctx context.Context, now time.Time) error {
 // JWK Set is older than the next key (see List) must fetch it again; after two
 // calls in a row every verifier must.
 func (r *Ring) Rotate(ctx context.Context, now time.Time) error {
-	err := r.update(ctx, now, func(ring []member) ([]member, error) {
-		return r.schedule.rotate(ring, now), nil
+	err := r.forAll(func(r *Ring) error {
+		return r.update(ctx, now, func(ring []member) ([]member, error) { return r.schedule.rotate(ring, now), nil })
 	})
 	return wrap("rotating signing keys", err)
 }
@@ -42,13 +42,13 @@ func (r *Ring) Rotate(ctx context.Context, now time.Time) error {
 // the next key becomes active. It returns storage.ErrNotFound for a key that is
 // not in the ring.
 func (r *Ring) Revoke(ctx context.Context, kid string, now time.Time) error {
-	err := r.update(ctx, now, func(ring []member) ([]member, error) {
-		out, ok := revoke(ring, kid, now)
-		if !ok {
-			return nil, fmt.Errorf("key %.128q: %w", kid, storage.ErrNotFound)
+	err := r.revokeIn(ctx, kid, now)
+	for _, other := range r.otherRings() {
+		if !errors.Is(err, storage.ErrNotFound) {
+			break
 		}
-		return out, nil
-	})
+		err = other.revokeIn(ctx, kid, now)
+	}
 	return wrap("revoking signing key", err)
 }
 
@@ -75,7 +75,7 @@ func (r *Ring) followSchedule(ctx context.Context) error {
 	if r.steady == nil || r.steady() {
 		return r.Tick(ctx, r.now())
 	}
-	return wrap("reading signing keys", r.reread(ctx))
+	return wrap("reading signing keys", r.forAll(func(r *Ring) error { return r.reread(ctx) }))
 }
 
 // reread adopts the stored keys, and completes them where one is missing.
@@ -89,7 +89,7 @@ func (r *Ring) update(ctx context.Context, now time.Time, change func([]member) 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return storage.Retry(ctx, maxAttempts, func() error {
-		row, err := r.table.Get(ctx, ringKey)
+		row, err := r.table.Get(ctx, r.key)
 		if err != nil {
 			return readError(err)
 		}

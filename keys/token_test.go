@@ -11,11 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
 	"pgregory.net/rapid"
+
+	"cambio/storage"
 )
 
 func sign(t testing.TB, r *Ring, jti string) string {
@@ -297,4 +301,65 @@ func BenchmarkSignParallel(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A client's ID tokens can be of another algorithm than access tokens. The key is
+// published and the same after a restart, and makes no access token.
+func TestSignByAnotherAlgorithm(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cambio.db")
+	e := reopen(t, path)
+	open := func() *Ring {
+		r, err := Open(t.Context(), e, config())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := open()
+	if _, err := r.SignBy(RS256, "JWT", []byte("{}")); err == nil {
+		t.Error("signed without a key")
+	}
+	if err := r.Ensure(t.Context(), "", ES256, RS256, RS256); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Algorithms(); !slices.Equal(got, []string{ES256, RS256}) || len(r.List()) != 4 {
+		t.Errorf("algorithms %v, %d keys", got, len(r.List()))
+	}
+	token, err := r.SignBy(RS256, "JWT", []byte(`{"sub":"a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, etag := r.JWKS()
+	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(body, &set); err != nil {
+		t.Fatal(err)
+	}
+	if payload, err := signed.Verify(set); err != nil || string(payload) != `{"sub":"a"}` {
+		t.Errorf("payload %s, %v", payload, err)
+	}
+	if _, err := r.Verify(token, "JWT"); !errors.Is(err, ErrUnknownKey) {
+		t.Errorf("accepted as one of the ring's own: %v", err)
+	}
+	again := open()
+	if err := again.Ensure(t.Context(), RS256); err != nil {
+		t.Fatal(err)
+	}
+	if _, same := again.JWKS(); same != etag {
+		t.Error("other keys after a restart")
+	}
+	kid := signed.Signatures[0].Header.KeyID
+	if err := again.Revoke(t.Context(), kid, start); err != nil || slices.ContainsFunc(again.List(), func(i Info) bool { return i.ID == kid }) {
+		t.Errorf("revoking a key of the other ring: %v", err)
+	}
+	if err := again.Revoke(t.Context(), "absent", start); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("revoking an absent key: %v", err)
+	}
+	before := again.List()
+	if err := again.Rotate(t.Context(), start); err != nil || len(again.List()) <= len(before) {
+		t.Errorf("rotating: %v", err)
+	}
 }

@@ -112,7 +112,7 @@ func New(ctx context.Context, c Config) (_ *Parts, err error) {
 		return nil, err
 	}
 	p.wireGrants(c)
-	if err := p.wireServer(c); err != nil {
+	if err := p.wireServer(ctx, c); err != nil {
 		return nil, err
 	}
 	return p, p.wireAdmin(c)
@@ -211,7 +211,7 @@ func (p *Parts) wireGrants(c Config) {
 	})
 }
 
-func (p *Parts) wireServer(c Config) error {
+func (p *Parts) wireServer(ctx context.Context, c Config) error {
 	endpoints := endpoint.Config{Sessions: p.Sessions, VerifyToken: p.Grants.Verify, ClientSessions: p.walletLogins, Requests: p.KeyLogins}
 	if c.Mail != nil { // a nil *mail.Sender in the interface would not be nil
 		endpoints.Mail = c.Mail
@@ -226,12 +226,29 @@ func (p *Parts) wireServer(c Config) error {
 		c.Server(&cfg)
 	}
 	p.addClock(&cfg)
-	var err error
+	err := p.ensureKeys(ctx)
+	if err != nil {
+		return err
+	}
 	if p.Server, err = server.New(cfg); err != nil {
 		return err
 	}
-	p.Registry.OnChange(p.Server.ClientsChanged)
+	p.Registry.OnChange(func() {
+		if err := p.ensureKeys(context.WithoutCancel(ctx)); err != nil {
+			p.log.Error("no key for the ID tokens of a client", "error", err)
+		}
+		p.Server.ClientsChanged()
+	})
 	return nil
+}
+
+// ensureKeys creates the keys that clients are registered for.
+func (p *Parts) ensureKeys(ctx context.Context) error {
+	var algorithms []string
+	for _, c := range p.Registry.Snapshot().Manifest().Clients {
+		algorithms = append(algorithms, c.IDTokenAlgorithm)
+	}
+	return p.Keys.Ensure(ctx, algorithms...)
 }
 
 // addClock lets /readyz say that the clock is not trusted. The server is ready all

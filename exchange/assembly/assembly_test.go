@@ -3,6 +3,7 @@ package assembly_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -277,4 +278,43 @@ func TestRunEndsWithContext(t *testing.T) {
 			t.Errorf("logged %s", &log)
 		}
 	})
+}
+
+// A client that is registered for RS256 gets its ID tokens so, with a published key;
+// its access tokens stay as they are.
+func TestClientsIDTokenAlgorithm(t *testing.T) {
+	p := newParts(t, config(t))
+	issuer := jwkstest.New(t)
+	_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{
+		Issuers: []exchange.Issuer{{ID: "acme", URL: issuer.URL, Audiences: []string{"app"}, Scopes: []string{"openid"}, Keys: exchange.Keys{AllowPrivateAddresses: true}}},
+		Clients: []exchange.Client{{
+			ID: "app", Issuers: []string{"acme"}, Scopes: []string{"openid"}, DefaultScopes: []string{"openid"},
+			Audiences: []string{"https://api.example"}, RefreshTokens: true, IDTokenAlgorithm: "RS256",
+		}},
+	}, true, time.Now(), nil)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	created := post(t, p, url.Values{
+		"grant_type": {exchange.GrantTokenExchange}, "client_id": {"app"},
+		"subject_token": {issuer.Sign(issuer.Claims("alice", "app"))}, "subject_token_type": {exchange.TypeIDToken},
+	})
+	header := func(name string) (h struct{ Alg, Kid string }) {
+		token, _ := created[name].(string)
+		text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+		if err != nil || json.Unmarshal(text, &h) != nil {
+			t.Fatalf("%s is %q", name, token)
+		}
+		return h
+	}
+	if id, access := header("id_token"), header("access_token"); id.Alg != "RS256" || access.Alg != "ES256" {
+		t.Errorf("id_token %+v, access_token %+v", id, access)
+	}
+	for path, want := range map[string]string{"/.well-known/jwks.json": header("id_token").Kid, "/.well-known/openid-configuration": `"RS256"`} {
+		w := httptest.NewRecorder()
+		p.Server.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s lacks %s: %s", path, want, w.Body)
+		}
+	}
 }

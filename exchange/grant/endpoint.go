@@ -72,8 +72,8 @@ type Sessions interface {
 	// Order returns the order of revocations, to be read before a decision.
 	Order(ctx context.Context) (uint64, error)
 	// SignIDToken returns an ID token about the user of t for its client, with a
-	// nonce unless that is empty.
-	SignIDToken(t *exchange.AccessToken, nonce string) (string, error)
+	// nonce unless that is empty, by a key of an algorithm.
+	SignIDToken(t *exchange.AccessToken, nonce, algorithm string) (string, error)
 }
 
 // Replays marks single-use tokens as used until end: the writes go into the commit

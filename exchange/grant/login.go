@@ -80,7 +80,7 @@ func (e *Endpoint) commitLogin(ctx context.Context, v *verified, d *exchange.Dec
 	v.Trail.User, v.Trail.Session = user.ID, t.Session
 	resp := newResponse(tokens, t, now)
 	resp.User = &User{ID: user.ID, Email: user.Email, IsNew: isNew}
-	if err := e.addIDToken(resp, t, v.Nonce); err != nil {
+	if err := e.addIDToken(resp, v.client, t, v.Nonce); err != nil {
 		return nil, err
 	}
 	return e.issue(resp, v, t)

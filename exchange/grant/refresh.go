@@ -38,7 +38,7 @@ func (e *Endpoint) refreshToken(ctx context.Context, req *Request, now time.Time
 	}
 	resp := newResponse(tokens, t, now)
 	resp.User = user
-	return resp, e.addIDToken(resp, t, "") // OpenID Connect Core §12.2
+	return resp, e.addIDToken(resp, client, t, "") // OpenID Connect Core §12.2
 }
 
 // renew returns the access token that a session gets today, and its user as

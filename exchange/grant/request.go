@@ -185,7 +185,7 @@ func (e *Endpoint) issue(resp *Response, v *verified, t *exchange.AccessToken) (
 	if !v.issuance.idToken {
 		return resp, nil
 	}
-	id, err := e.cfg.Sessions.SignIDToken(t, v.Nonce)
+	id, err := e.cfg.Sessions.SignIDToken(t, v.Nonce, v.client.IDTokenAlgorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -196,9 +196,9 @@ func (e *Endpoint) issue(resp *Response, v *verified, t *exchange.AccessToken) (
 
 // addIDToken adds an ID token about the user of t if the scope openid was granted
 // (OpenID Connect Core §3.1.3.3).
-func (e *Endpoint) addIDToken(resp *Response, t *exchange.AccessToken, nonce string) (err error) {
+func (e *Endpoint) addIDToken(resp *Response, client *exchange.Client, t *exchange.AccessToken, nonce string) (err error) {
 	if slices.Contains(t.Scopes, exchange.ScopeOpenID) {
-		resp.IDToken, err = e.cfg.Sessions.SignIDToken(t, nonce)
+		resp.IDToken, err = e.cfg.Sessions.SignIDToken(t, nonce, client.IDTokenAlgorithm)
 	}
 	return err
 }

@@ -31,6 +31,9 @@ func lintClient(c *exchange.Client) []exchange.Problem {
 		l.Add("audiences", "is missing; list the APIs its tokens are for, the default first (RFC 9068 §2.2)")
 	}
 	l.each("audiences", c.Audiences, l.exact)
+	if c.IDTokenAlgorithm != "" {
+		l.oneOf("idTokenAlgorithm", c.IDTokenAlgorithm, "ES256", "RS256", "EdDSA")
+	}
 	l.within("accessTokenLifetime", c.AccessTokenLifetime, time.Minute, time.Hour)
 	l.within("refreshIdle", c.RefreshIdle, time.Minute, 365*24*time.Hour)
 	l.within("refreshAbsolute", c.RefreshAbsolute, time.Minute, 365*24*time.Hour)

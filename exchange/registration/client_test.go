@@ -56,6 +56,9 @@ func TestLintClient(t *testing.T) {
 			c.RefreshTokens, c.Grants = true, []string{exchange.GrantTokenExchange}
 		}, one("grants", "lacks refresh_token")},
 
+		{"ID tokens by RS256", func(c *exchange.Client) { c.IDTokenAlgorithm = "RS256" }, nil},
+		{"ID tokens by a secret", func(c *exchange.Client) { c.IDTokenAlgorithm = "HS256" }, one("idTokenAlgorithm", "not one of")},
+
 		{"short access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(time.Second) }, one("accessTokenLifetime", "1m to 1h")},
 		{"long access token", func(c *exchange.Client) { c.AccessTokenLifetime = exchange.Duration(61 * time.Minute) }, one("accessTokenLifetime", "1h1m is out of bounds")},
 		{"sessions per user", func(c *exchange.Client) { c.MaxSessionsPerUser = 1000 }, nil},

@@ -175,7 +175,7 @@ func TestMappedClaimsReplaceNoReservedClaim(t *testing.T) {
 	if strings.Contains(string(rawPayload(t, tokens.AccessToken)), "evil") {
 		t.Error("a mapped claim took a reserved name")
 	}
-	id, err := w.SignIDToken(full, "")
+	id, err := w.SignIDToken(full, "", "")
 	if err != nil || strings.Contains(string(rawPayload(t, id)), "evil") {
 		t.Errorf("ID token: %s, %v", rawPayload(t, id), err)
 	}
@@ -188,7 +188,7 @@ func TestIDTokenIsForItsClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := w.SignIDToken(access, "n-1")
+	id, err := w.SignIDToken(access, "n-1", "")
 	if err != nil {
 		t.Fatal(err)
 	}

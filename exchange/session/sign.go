@@ -26,17 +26,18 @@ func (s *Store) Sign(t *exchange.AccessToken) (string, error) {
 	if t.ID == "" {
 		t.ID = newTokenID()
 	}
-	return s.sign(typeAccess, t, appendAccess)
+	return s.sign("", typeAccess, t, appendAccess)
 }
 
 // SignIDToken signs an ID token for the client of t, about t's user, valid as
 // long as t (OpenID Connect Core §2; requested_token_type in RFC 8693 §2.1). It
-// has its own jti, and the nonce unless that is empty.
-func (s *Store) SignIDToken(t *exchange.AccessToken, nonce string) (string, error) {
+// has its own jti, and the nonce
+// unless that is empty. The empty algorithm is that of access tokens.
+func (s *Store) SignIDToken(t *exchange.AccessToken, nonce, algorithm string) (string, error) {
 	id := *t
 	id.Issuer, id.ID = s.issuer, newTokenID()
 	id.Audience = []string{t.Client}
-	return s.sign(typeID, &id, func(b strictjson.Buffer, t *exchange.AccessToken) (strictjson.Buffer, error) {
+	return s.sign(algorithm, typeID, &id, func(b strictjson.Buffer, t *exchange.AccessToken) (strictjson.Buffer, error) {
 		return appendCommon(b.OmitString("nonce", nonce), t)
 	})
 }
@@ -49,7 +50,7 @@ func newTokenID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (s *Store) sign(typ string, t *exchange.AccessToken, claims func(strictjson.Buffer, *exchange.AccessToken) (strictjson.Buffer, error)) (string, error) {
+func (s *Store) sign(algorithm, typ string, t *exchange.AccessToken, claims func(strictjson.Buffer, *exchange.AccessToken) (strictjson.Buffer, error)) (string, error) {
 	if expired(t) {
 		return "", fmt.Errorf("signing %s: it would expire when it is issued", typ)
 	}
@@ -58,7 +59,7 @@ func (s *Store) sign(typ string, t *exchange.AccessToken, claims func(strictjson
 	if err != nil {
 		return "", fmt.Errorf("signing %s: %w", typ, err)
 	}
-	return s.ring.Sign(typ, b.End())
+	return s.ring.SignBy(algorithm, typ, b.End())
 }
 
 // expired reports whether t would be valid for less than a second, the smallest

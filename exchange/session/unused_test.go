@@ -15,7 +15,7 @@ func TestUnused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := w.SignIDToken(&exchange.AccessToken{User: "user-1", Client: "app", IssuedAt: start, Expires: start.Add(time.Minute)}, "")
+	id, err := w.SignIDToken(&exchange.AccessToken{User: "user-1", Client: "app", IssuedAt: start, Expires: start.Add(time.Minute)}, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
