@@ -86,6 +86,7 @@ func (a *app) serve(ctx context.Context, hangups <-chan os.Signal, public, admin
 	var tasks sync.WaitGroup
 	tasks.Go(func() { a.Parts.Run(background) })
 	tasks.Go(func() { a.watch(background, hangups) })
+	tasks.Go(func() { a.certificate.Watch(background, a.log) })
 	defer tasks.Wait()
 	defer stop()
 
@@ -142,6 +143,7 @@ func (a *app) shutdown() error {
 
 func (c *cli) serve() *cobra.Command {
 	var config string
+	var removals bool
 	cmd := c.verb("serve [-c cambio.yaml]", "Run a server",
 		`Runs a server until it is interrupted; then /readyz returns 503, open requests
 finish, and the audit log is flushed. SIGHUP does what `+"`cambio reload`"+` does.
@@ -173,8 +175,10 @@ All settings, with their defaults:
 			// there, and does not end the server.
 			signal.Ignore(syscall.SIGPIPE)
 			c.err = serving.NewLogWriter(c.err)
+			cfg.AllowRemovals = cfg.AllowRemovals || removals
 			return run(ctx, cfg, hangups, c.out, c.err, func(_, _ net.Addr) {})
 		})
 	cmd.Flags().StringVarP(&config, "config", "c", "", "configuration `file` (default: none)")
+	cmd.Flags().BoolVar(&removals, "allow-removals", false, "let the trust file remove more than half of the issuers or clients")
 	return cmd
 }

@@ -104,7 +104,7 @@ func TestStoreErrorsHaveHints(t *testing.T) {
 func TestTrustAtStartIsAudited(t *testing.T) {
 	dir := t.TempDir()
 	cfg := inFolder(t, dir)
-	cfg.Trust = filepath.Join(dir, "trust.yaml")
+	cfg.Trust, cfg.AllowRemovals = filepath.Join(dir, "trust.yaml"), true
 	for _, row := range []struct{ trust, want string }{
 		{"clients: [{id: one, audiences: [a]}]", `"event":"admin.client.add","outcome":"granted","client":"one"`},
 		{"clients: [{id: one, audiences: [a]}]", ""},

@@ -88,6 +88,9 @@ func (c *cli) applyFile(ctx context.Context, file string, dry, prune bool) error
 }
 
 func (c *cli) printPlan(plan admin.Plan, dry bool) {
+	if plan.Warning != "" {
+		c.say("warning", plan.Warning)
+	}
 	signs := map[registry.Action]string{registry.Add: "+", registry.Edit: "~", registry.Remove: "-"}
 	counts := map[registry.Action]int{}
 	for _, change := range plan.Changes {

@@ -139,7 +139,8 @@ func (c *cli) clientRemove() *cobra.Command {
 	return c.verb("remove ID", "Remove a client",
 		`Removes a client. From the next request on it is unknown and its sessions have
 ended. Its own users, such as those of client:ID, stay: a new client that reuses
-the ID inherits them. Give another application another ID.`, `  cambio client remove shop`,
+the ID inherits them, and within 24 hours its secrets: revoke one that has leaked
+first. Give another application another ID.`, `  cambio client remove shop`,
 		cobra.ExactArgs(1), c.act("client", "removed", (*admin.Client).RemoveClient))
 }
 

@@ -160,7 +160,9 @@ func (a *app) wire(ctx context.Context) error {
 		Issuer: a.cfg.Issuer,
 		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
 		Audit:  a.audit, Mail: a.mail, Server: a.configure,
-		Admin:   func(c *admin.Config) { c.Token, c.Hosts, c.Reload = token, a.cfg.AdminHosts, a.reload },
+		Admin: func(c *admin.Config) {
+			c.Token, c.Hosts, c.Reload, c.Trust = token, a.cfg.AdminHosts, a.reload, a.cfg.Trust
+		},
 		Metrics: a.metrics, Logger: a.log,
 	})
 	if errors.Is(err, keys.ErrWrongKEK) {
@@ -248,7 +250,7 @@ func (a *app) applyTrust(ctx context.Context) (changed int, err error) {
 	}
 	plan, problems, err := admin.Apply(ctx, admin.Config{
 		Registry: a.Registry, Sessions: a.Sessions, Invoices: a.Invoices, Audit: a.audit, Logger: a.log,
-	}, file.Manifest, true)
+	}, file.Manifest, true, a.checkRemovals)
 	if err != nil {
 		return 0, fmt.Errorf("applying %s: %w", filepath.Base(a.cfg.Trust), err)
 	}
@@ -262,6 +264,17 @@ func (a *app) applyTrust(ctx context.Context) (changed int, err error) {
 		}
 	}
 	return changed, nil
+}
+
+// checkRemovals refuses a plan that removes most of what is registered, as an empty or
+// wrong file would, unless that is said.
+func (a *app) checkRemovals(p registry.Plan) error {
+	kind, removed, registered := p.RemovesMost()
+	if kind == "" || a.cfg.AllowRemovals {
+		return nil
+	}
+	err := fmt.Errorf("it would remove %d of %d registered %ss and end their sessions, so nothing is changed", removed, registered, kind)
+	return hinted(err, "if that is meant, start once with: cambio serve --allow-removals; or set allowRemovals: true")
 }
 
 // warnUnready logs which clients cannot yet do what they are registered for;

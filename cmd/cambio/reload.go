@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cambio/cmd/cambio/serving"
 	"cambio/exchange/admin"
 )
 
@@ -54,7 +53,7 @@ func (a *app) rereadSettings(context.Context) (string, error) {
 		return "", err
 	}
 	a.level.Set(next.Log.Level)
-	a.cfg.Log.Level = next.Log.Level
+	a.cfg.Log.Level, a.cfg.AllowRemovals = next.Log.Level, next.AllowRemovals
 	detail := "log.level is " + strings.ToLower(next.Log.Level.String())
 	if changed := a.cfg.Differences(next); len(changed) > 0 {
 		waiting := "restart the server to change " + strings.Join(changed, ", ")
@@ -83,37 +82,16 @@ func (a *app) reapplyTrust(ctx context.Context) (string, error) {
 	return count(n, "change"), err
 }
 
-// watch reloads at every signal, and looks at the certificate by itself, until ctx
-// ends.
+// watch reloads at every signal until ctx ends.
 func (a *app) watch(ctx context.Context, hangups <-chan os.Signal) {
-	ticker := time.NewTicker(serving.CertificateEvery)
-	defer ticker.Stop()
-	failed := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
 			a.reload(ctx)
-		case <-ticker.C:
-			failed = a.renewCertificate(ctx, failed)
 		}
 	}
-}
-
-// renewCertificate logs a renewal, and an error unless it is the one before.
-func (a *app) renewCertificate(ctx context.Context, before string) string {
-	detail, err := a.reloadCertificate(ctx)
-	switch {
-	case err == nil && strings.HasPrefix(detail, "renewed"):
-		a.log.Info("reloaded", "part", "certificate", "detail", detail)
-	case err != nil && err.Error() != before:
-		a.log.Error("the certificate is not reloaded; the former one stays in use", "error", err)
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
 }
 
 func (c *cli) reload() *cobra.Command {

@@ -45,6 +45,8 @@ type Config struct {
 	// Describe returns the keys of a compiled issuer, and fetches them if needed.
 	Describe func(context.Context, exchange.KeySet) ([]IssuerKey, error)
 	Audit    auditor
+	// Trust names the manifest that is applied at every start, empty if there is none.
+	Trust string
 	// Invoices are the clients' lists of invoices. Nil leaves out their calls.
 	Invoices invoices
 	// Metrics serves GET /metrics to callers with the token. Nil means 404.

@@ -22,20 +22,27 @@ func (a *api) manifest() {
 
 func (a *api) plan(ctx context.Context, in *manifestRequest) (Plan, error) {
 	plan, problems, err := a.cfg.Registry.Plan(ctx, in.Body, in.Prune, a.now())
-	return planned(plan, problems, err)
+	return a.planned(plan, problems, err)
 }
 
 func (a *api) apply(ctx context.Context, in *manifestRequest) (Plan, error) {
 	plan, problems, err := Apply(ctx, a.cfg, in.Body, in.Prune)
-	return planned(plan, problems, err)
+	return a.planned(plan, problems, err)
 }
 
 // Apply does what a call of the API does, for a manifest from another source: it
 // calls [registry.Registry.Apply], ends the sessions that came from what is removed,
 // and audits. Of cfg it uses Registry, Sessions, Invoices, Audit, Logger and Now.
-func Apply(ctx context.Context, cfg Config, m exchange.Manifest, prune bool) (registry.Plan, []exchange.Problem, error) {
+//
+// Each check can refuse the plan before anything is changed.
+func Apply(ctx context.Context, cfg Config, m exchange.Manifest, prune bool, checks ...func(registry.Plan) error) (registry.Plan, []exchange.Problem, error) {
 	a := newAPI(cfg)
 	plan, problems, err := cfg.Registry.Apply(ctx, m, prune, a.now(), func(p registry.Plan) ([]storage.Write, error) {
+		for _, check := range checks {
+			if err := check(p); err != nil {
+				return nil, err
+			}
+		}
 		return a.revocationWrites(ctx, revocations(p))
 	})
 	if err == nil && len(problems) == 0 {
@@ -71,11 +78,15 @@ func (a *api) applied(ctx context.Context, plan registry.Plan) {
 	a.forgetInvoices(ctx, plan)
 }
 
-func planned(plan registry.Plan, problems []exchange.Problem, err error) (Plan, error) {
+func (a *api) planned(plan registry.Plan, problems []exchange.Problem, err error) (Plan, error) {
 	if err == nil && len(problems) > 0 {
 		err = invalid(problems)
 	}
-	return Plan{nonNil(plan)}, err
+	out := Plan{Changes: nonNil(plan)}
+	if a.cfg.Trust != "" && plan.Changes() {
+		out.Warning = "the server applies " + a.cfg.Trust + " at every start and reload, which undoes what that file does not declare; change it there too"
+	}
+	return out, err
 }
 
 // event returns the audit event of a change.

@@ -13,6 +13,7 @@ import (
 // Plan lists what applying a manifest changes or has changed.
 type Plan struct {
 	Changes registry.Plan `json:"changes" nullable:"false" doc:"Issuers, then clients and detail types, in the order of the manifest, including unchanged ones; then removals"`
+	Warning string        `json:"warning,omitempty" doc:"Why the changes will not last"`
 }
 
 // Preview is an issuer with the keys it publishes now.

@@ -33,7 +33,8 @@ func (r *Registry) Plan(ctx context.Context, m exchange.Manifest, prune bool, no
 // and commits nothing.
 //
 // A secret shared with an issuer may be declared by its ID alone and then keeps its
-// value; clients keep the secrets that were generated for them. A removed issuer
+// value; clients keep the secrets that were generated for them, also one that was
+// removed less than 24 hours ago. A removed issuer
 // that is declared again with its former URL has its former users; declaring it
 // with another URL is a problem.
 //
@@ -69,7 +70,8 @@ func (r *Registry) Apply(ctx context.Context, m exchange.Manifest, prune bool, n
 //
 // Clients that name a removed issuer or detail type keep its name, which allows
 // nothing. The users and links of a removed issuer stay, and its ID stays bound to
-// its URL. The secrets of a removed client are removed with it.
+// its URL. The secrets of a removed client are invalid at once, and come back if it is
+// registered again within 24 hours.
 func (r *Registry) Remove(ctx context.Context, kind Kind, id string, now time.Time, writes ...storage.Write) error {
 	return r.change(ctx, now, func(draft *Snapshot) ([]storage.Write, error) {
 		if !draft.has(kind, id) {
@@ -81,14 +83,16 @@ func (r *Registry) Remove(ctx context.Context, kind Kind, id string, now time.Ti
 }
 
 // remove removes a registration from a draft. What stays of an issuer is the
-// binding of its ID to its URL.
+// binding of its ID to its URL, and of a client, for a while, its secrets.
 func (r *Registry) remove(draft *Snapshot, kind Kind, id string, now time.Time) {
 	switch kind {
 	case KindIssuer:
 		bound := exchange.Issuer{ID: id, URL: draft.issuers[id].record.Issuer.URL}
 		draft.issuers[id] = r.issuers.entry(issuerRecord{stamp{draft.revision}, bound, now.UTC()})
 	case KindClient:
-		delete(draft.clients, id)
+		c := draft.clients[id].record.Client
+		kept := exchange.Client{ID: id, Auth: c.Auth, Secrets: c.Secrets}
+		draft.clients[id] = r.clients.entry(clientRecord{stamp{draft.revision}, kept, now.UTC()})
 	case KindDetailType:
 		delete(draft.types, id)
 	}

@@ -29,6 +29,7 @@ func (r *Registry) change(ctx context.Context, now time.Time, edit func(*Snapsho
 		}
 		before := r.Snapshot()
 		draft := before.draft()
+		draft.forgetRemoved(now)
 		writes, err := edit(draft)
 		if err == nil {
 			writes, err = r.writes(row, before, draft, now, writes)

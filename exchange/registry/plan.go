@@ -58,6 +58,27 @@ func (p Plan) Changes() bool {
 	return slices.ContainsFunc(p, func(c Change) bool { return c.Action != Unchanged })
 }
 
+// RemovesMost returns the first kind of which the plan removes more than half of the
+// registrations, issuers or clients, and how many; the empty Kind if there is none.
+func (p Plan) RemovesMost() (kind Kind, removed, registered int) {
+	for _, kind := range []Kind{KindIssuer, KindClient} {
+		removed, registered := 0, 0
+		for _, c := range p {
+			if c.Kind != kind || c.Action == Add {
+				continue
+			}
+			registered++
+			if c.Action == Remove {
+				removed++
+			}
+		}
+		if 2*removed > registered {
+			return kind, removed, registered
+		}
+	}
+	return "", 0, 0
+}
+
 // planner turns a draft of the current registrations into what a manifest
 // declares.
 type planner struct {
@@ -159,7 +180,8 @@ func (p *planner) issuer(path string, declared exchange.Issuer) error {
 }
 
 // client declares a client. Its secrets are not declared but generated: it keeps
-// those it has as long as it authenticates by them.
+// those it has as long as it authenticates by them, and gets back those that it had
+// when it was removed.
 func (p *planner) client(path string, declared exchange.Client) error {
 	stored := stored(p, p.clients, declared.ID).Client
 	secrets, err := p.webhookSecrets(declared.ID, stored).seal(webhookSecrets(declared))
@@ -170,8 +192,11 @@ func (p *planner) client(path string, declared exchange.Client) error {
 	declared.Secrets = nil
 	if declared.Auth.BySecret() {
 		declared.Secrets = stored.Secrets
+		if !p.before.clients[declared.ID].active() {
+			declared.Secrets = p.before.keptSecrets(declared.ID, p.now)
+		}
 	}
-	declare(p, p.clients, path, declared.ID, clientRecord{stamp{p.draft.revision}, declared})
+	declare(p, p.clients, path, declared.ID, clientRecord{stamp{p.draft.revision}, declared, time.Time{}})
 	return nil
 }
 

@@ -137,11 +137,15 @@ type issuerRecord struct {
 func (r issuerRecord) active() bool { return r.Removed.IsZero() }
 
 // clientRecord is a client with the MACs of its secrets and the sealed secret of
-// its webhook.
+// its webhook. The record of a removed client keeps its ID and secrets for
+// secretsKept.
 type clientRecord struct {
 	stamp
-	Client exchange.Client `json:"client"`
+	Client  exchange.Client `json:"client"`
+	Removed time.Time       `json:"removed,omitzero"`
 }
+
+func (r clientRecord) active() bool { return r.Removed.IsZero() }
 
 // detailRecord is a type of authorization_details.
 type detailRecord struct {

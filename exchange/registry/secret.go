@@ -18,6 +18,29 @@ import (
 // generated, so that the newer one can be deployed to the client's instances.
 const secretOverlap = 24 * time.Hour
 
+// secretsKept is how long the secrets of a removed client are kept: one that was
+// removed by mistake works again once it is registered again.
+const secretsKept = 24 * time.Hour
+
+// keptSecrets returns the unexpired secrets of a client that was removed less than
+// secretsKept ago.
+func (s *Snapshot) keptSecrets(id string, now time.Time) []exchange.ClientSecret {
+	c := s.clients[id]
+	if c == nil || c.active() || !now.Before(c.record.Removed.Add(secretsKept)) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.record.Client.Secrets), func(s exchange.ClientSecret) bool { return expired(s, now) })
+}
+
+// forgetRemoved drops the removed clients whose secrets are not kept any longer.
+func (s *Snapshot) forgetRemoved(now time.Time) {
+	for id, c := range s.clients {
+		if !c.active() && !now.Before(c.record.Removed.Add(secretsKept)) {
+			delete(s.clients, id)
+		}
+	}
+}
+
 // NewSecret generates a secret for a client that authenticates by one: ssk_ and 256
 // random bits, in base64url. Only its MAC is stored, so it cannot be shown again.
 // The previous secret expires after 24 hours, the one before that at once.
@@ -65,7 +88,7 @@ func (r *Registry) CheckSecret(c *exchange.Client, secret string, now time.Time)
 func (r *Registry) changeSecrets(ctx context.Context, id string, now time.Time, edit func(exchange.Client) ([]exchange.ClientSecret, error)) error {
 	return r.change(ctx, now, func(draft *Snapshot) ([]storage.Write, error) {
 		old := draft.clients[id]
-		if old == nil {
+		if !old.active() {
 			return nil, fmt.Errorf("client %q: %w", id, storage.ErrNotFound)
 		}
 		secrets, err := edit(old.record.Client)

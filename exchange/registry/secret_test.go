@@ -291,3 +291,85 @@ func TestLongValuesAreBriefInPlans(t *testing.T) {
 		t.Errorf("got %q", d)
 	}
 }
+
+// Each row is a client that is removed at noon and registered again.
+func TestSecretsOfRemovedClientComeBackWithinADay(t *testing.T) {
+	public := client("c")
+	public.Auth = exchange.AuthNone
+	other := confidential("other")
+	for _, row := range []struct {
+		name   string
+		before func(t *testing.T, w *world, id string) // removal
+		again  exchange.Client
+		after  time.Duration
+		valid  bool
+	}{
+		{"at once", nil, confidential("c"), 0, true},
+		{"within a day", nil, confidential("c"), 24*time.Hour - time.Second, true},
+		{"after a day", nil, confidential("c"), 24 * time.Hour, false},
+		{"as a public client", nil, public, time.Hour, false},
+		{"another client", nil, other, time.Hour, false},
+		{"with a revoked secret", func(t *testing.T, w *world, id string) {
+			if err := w.RevokeSecret(t.Context(), "c", id, noon); err != nil {
+				t.Fatal(err)
+			}
+		}, confidential("c"), time.Hour, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.apply(t, manifest(confidential("c")), false)
+			id, secret, err := w.NewSecret(t.Context(), "c", noon)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.before != nil {
+				row.before(t, w, id)
+			}
+			if err := w.Remove(t.Context(), registry.KindClient, "c", noon); err != nil {
+				t.Fatal(err)
+			}
+			if s := w.Snapshot(); s.Client("c") != nil || len(s.Manifest().Clients) != 0 {
+				t.Error("the removed client is registered")
+			}
+			if _, _, err := w.NewSecret(t.Context(), "c", noon); !errors.Is(err, storage.ErrNotFound) {
+				t.Errorf("a secret of a removed client: %v", err)
+			}
+			w.reopen(t)
+			now := noon.Add(row.after)
+			if _, problems, err := w.Apply(t.Context(), manifest(row.again), false, now, nil); err != nil || len(problems) > 0 {
+				t.Fatal(err, problems)
+			}
+			c := w.Snapshot().Client(row.again.ID)
+			if got := w.CheckSecret(c.Client, secret, now) != ""; got != row.valid {
+				t.Errorf("the secret is valid: %v, want %v", got, row.valid)
+			}
+			w.checkReopened(t)
+		})
+	}
+}
+
+func TestRemovesMost(t *testing.T) {
+	w := newWorld(t)
+	w.apply(t, manifest(issuer("a"), issuer("b"), client("c"), client("d"), client("e")), false)
+	for _, row := range []struct {
+		name string
+		m    exchange.Manifest
+		kind registry.Kind
+	}{
+		{"nothing", manifest(issuer("a"), issuer("b"), client("c"), client("d"), client("e")), ""},
+		{"half of the issuers", manifest(issuer("a"), client("c"), client("d"), client("e")), ""},
+		{"all issuers", manifest(client("c"), client("d"), client("e")), registry.KindIssuer},
+		{"all issuers, replaced by others", manifest(issuer("x"), issuer("y"), client("c"), client("d"), client("e")), registry.KindIssuer},
+		{"a third of the clients", manifest(issuer("a"), issuer("b"), client("c"), client("d")), ""},
+		{"two thirds of the clients", manifest(issuer("a"), issuer("b"), client("c")), registry.KindClient},
+		{"everything", manifest(), registry.KindIssuer},
+	} {
+		plan, problems, err := w.Plan(t.Context(), row.m, true, noon)
+		if err != nil || len(problems) > 0 {
+			t.Fatal(row.name, err, problems)
+		}
+		if kind, removed, of := plan.RemovesMost(); kind != row.kind {
+			t.Errorf("%s: %q, %d of %d", row.name, kind, removed, of)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 type Snapshot struct {
 	revision uint64
 	issuers  map[string]*issuer     // ID → issuer, including removed ones
-	clients  map[string]*client     // ID → client
+	clients  map[string]*client     // ID → client, including removed ones
 	types    map[string]*detailType // DetailType.Type → type
 
 	// The rest is derived by index.
@@ -75,7 +75,9 @@ func (s *Snapshot) Manifest() exchange.Manifest {
 		}
 	}
 	for _, id := range sortedKeys(s.clients) {
-		m.Clients = append(m.Clients, withoutMACs(s.clients[id].record.Client))
+		if c := s.clients[id]; c.active() {
+			m.Clients = append(m.Clients, withoutMACs(c.record.Client))
+		}
 	}
 	for _, name := range sortedKeys(s.types) {
 		m.DetailTypes = append(m.DetailTypes, s.types[name].record.Type)

@@ -84,10 +84,13 @@ func (r *Registry) storeUses(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// secretKeys returns the keys of all secrets.
+// secretKeys returns the keys of the secrets of all registered clients.
 func (s *Snapshot) secretKeys() map[string]bool {
 	keys := map[string]bool{}
 	for id, c := range s.clients {
+		if !c.active() {
+			continue
+		}
 		for _, secret := range c.record.Client.Secrets {
 			keys[secretKey(id, secret.ID)] = true
 		}

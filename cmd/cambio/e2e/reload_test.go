@@ -106,3 +106,44 @@ func copyFiles(t *testing.T, to string, from ...string) {
 		t.Fatal(err)
 	}
 }
+
+// A trust file that removes most of what is registered, as a truncated one would, is
+// refused at a start and at a reload unless that is said; the secrets of clients that
+// return are valid again.
+func TestRemovalsMustBeMeant(t *testing.T) {
+	t.Parallel()
+	s, issuer := world(t)
+	secret := s.secret(backend)
+	config := s.read("cambio.yaml")
+	s.stop(t)
+	s.write("trust.yaml", "issuers: []\n")
+	s.write("cambio.yaml", config+"trust: trust.yaml\n")
+	refused := run(t, s.dir, s.env, binary, "serve", "-c", "cambio.yaml")
+	if err := refused.wait(t); err == nil || !strings.Contains(refused.out.String(), "would remove 1 of 1 registered issuers") ||
+		!strings.Contains(refused.out.String(), "cambio serve --allow-removals") {
+		t.Errorf("%v: %s", err, refused.out)
+	}
+
+	s.write("trust.yaml", manifest(issuer.URL, audience))
+	s.restart()
+	s.ownToken(secret).granted(t)
+	applied := s.command("issuers: [{id: more, url: 'https://more.example.com', audiences: [a]}]", "apply", "-f", "-")
+	if out, err := applied.Output(); err != nil || !strings.Contains(applied.Stderr.(*output).String(), "the server applies trust.yaml at every start") {
+		t.Errorf("apply beside a trust file: %v: %s%s", err, out, applied.Stderr)
+	}
+	s.write("trust.yaml", "issuers: []\nclients: []\n")
+	if out, err := s.command("", "reload").Output(); err == nil {
+		t.Errorf("a reload removed most: %s", out)
+	}
+	s.ownToken(secret).granted(t)
+
+	s.stop(t)
+	s.env = append(s.env, "CAMBIO_ALLOW_REMOVALS=true")
+	s.restart()
+	if a := s.ownToken(secret); a.status != 401 {
+		t.Errorf("a removed client got %s", a)
+	}
+	s.write("trust.yaml", manifest(issuer.URL, audience))
+	s.cambio("", "reload")
+	s.ownToken(secret).granted(t)
+}

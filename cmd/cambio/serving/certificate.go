@@ -1,18 +1,20 @@
 package serving
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"cambio/cmd/cambio/settings"
 )
 
-// CertificateEvery is how often the files of the certificate are looked at, so that
+// certificateEvery is how often the files of the certificate are looked at, so that
 // one that was renewed is used without a signal.
-const CertificateEvery = 30 * time.Second
+const certificateEvery = 30 * time.Second
 
 // Certificate is the certificate of both listeners. It is safe for concurrent use.
 type Certificate struct {
@@ -60,3 +62,36 @@ func (c *Certificate) Config() *tls.Config {
 
 // Leaf returns the certificate in use, without its chain.
 func (c *Certificate) Leaf() *x509.Certificate { return c.current.Load().Leaf }
+
+// Watch looks at the files until ctx ends, and logs a renewal, and an error unless it
+// is the one before. A nil Certificate has none.
+func (c *Certificate) Watch(ctx context.Context, log *slog.Logger) {
+	if c == nil {
+		return
+	}
+	ticker := time.NewTicker(certificateEvery)
+	defer ticker.Stop()
+	before := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			before = c.renew(log, before)
+		}
+	}
+}
+
+func (c *Certificate) renew(log *slog.Logger, before string) (failure string) {
+	changed, err := c.Reload()
+	if err == nil {
+		if changed {
+			log.Info("the certificate was renewed", "until", c.Leaf().NotAfter)
+		}
+		return ""
+	}
+	if err.Error() != before {
+		log.Error("the certificate is not reloaded; the former one stays in use", "error", err)
+	}
+	return err.Error()
+}

@@ -70,6 +70,8 @@ type Config struct {
 	// Trust is the path of a manifest that is applied at every start; what it does
 	// not declare is removed. A writer of it decides which tokens are accepted.
 	Trust string `yaml:"trust" env:"TRUST"`
+	// AllowRemovals lets Trust remove more than half of the issuers or clients.
+	AllowRemovals bool `yaml:"allowRemovals" env:"ALLOW_REMOVALS"`
 
 	Audit  Audit  `yaml:"audit" envPrefix:"AUDIT_"`
 	Log    Log    `yaml:"log" envPrefix:"LOG_"`
