@@ -144,15 +144,23 @@ func (c *cli) printLink(result admin.LinkResult) {
 }
 
 func (c *cli) unlink() *cobra.Command {
-	return c.verb("unlink ISSUER SUBJECT", "Unlink a login from its user",
+	var force bool
+	cmd := c.verb("unlink ISSUER SUBJECT", "Unlink a login from its user",
 		`Removes the link of a subject of an issuer and ends the sessions created from it, in
 one step. The user, its other links and their sessions stay. Where a client creates
 users, the next login of the subject creates a new user: to lock a user out, cambio
-user disable.`, `  cambio user show USER-ID
+user disable.
+
+The only login of a user is refused: that user could not log in any more. With
+--force it is removed all the same.`, `  cambio user show USER-ID
   cambio unlink google 110169484474386276334`,
 		cobra.ExactArgs(2), request(c, func(ctx context.Context, api *admin.Client, args []string) (exchange.Link, error) {
-			return api.Unlink(ctx, admin.SubjectName{Issuer: args[0], Subject: args[1]})
+			link, err := api.Unlink(ctx, admin.UnlinkRequest{Issuer: args[0], Subject: args[1], Force: force})
+			return link, hintedOn(err, http.StatusConflict,
+				"link another login first with: cambio link USER ISSUER SUBJECT; or remove the only login with: --force")
 		}, func(link exchange.Link) {
 			fmt.Fprintf(c.out, "subject %s of issuer %s unlinked from user %s\n", printable(link.Subject), link.Issuer, link.User)
 		}))
+	cmd.Flags().BoolVar(&force, "force", false, "remove it even if it is the only login of its user")
+	return cmd
 }

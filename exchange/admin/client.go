@@ -338,8 +338,8 @@ func (c *Client) Link(ctx context.Context, r LinkRequest) (LinkResult, error) {
 
 // Unlink removes the link of a subject, ends the sessions that came from it, and
 // returns the link.
-func (c *Client) Unlink(ctx context.Context, s SubjectName) (exchange.Link, error) {
-	return post[exchange.Link](ctx, c, path("links:remove"), s)
+func (c *Client) Unlink(ctx context.Context, r UnlinkRequest) (exchange.Link, error) {
+	return post[exchange.Link](ctx, c, path("links:remove"), r)
 }
 
 // PlanMerge returns what Merge would do.

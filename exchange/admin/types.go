@@ -178,6 +178,13 @@ type SubjectName struct {
 	Subject string `json:"subject"`
 }
 
+// UnlinkRequest names the link to remove.
+type UnlinkRequest struct {
+	Issuer  string `json:"issuer" doc:"As in a LinkRequest; it may have been removed"`
+	Subject string `json:"subject"`
+	Force   bool   `json:"force,omitempty" doc:"Remove it even if it is the only login of its user"`
+}
+
 // MergeRequest merges one user into another.
 type MergeRequest struct {
 	From    string `json:"from" doc:"The user that is deleted"`

@@ -12,6 +12,7 @@ import (
 	"cambio/exchange"
 	"cambio/exchange/audit"
 	"cambio/exchange/session"
+	"cambio/exchange/users"
 	"cambio/storage"
 )
 
@@ -119,7 +120,8 @@ func (a *api) endUser(ctx context.Context, id, event string, change func([]stora
 func (a *api) links() {
 	handle(a, "addLink", "POST /v1/links", "Link a subject of an issuer to a user", a.addLink,
 		description("409 if the subject is linked to another user: unlink it first, or merge the users."))
-	handle(a, "removeLink", "POST /v1/links:remove", "Unlink a subject of an issuer from its user and end the sessions that came from it", a.removeLink)
+	handle(a, "removeLink", "POST /v1/links:remove", "Unlink a subject of an issuer from its user and end the sessions that came from it", a.removeLink,
+		description("409 if it is the only login of its user, who could not log in any more, unless force is true."))
 }
 
 func (a *api) addLink(ctx context.Context, in *body[LinkRequest]) (LinkResult, error) {
@@ -162,16 +164,20 @@ func (a *api) checkNamespace(id string) error {
 
 // removeLink ends the sessions that came from the link in the commit that removes
 // it. Links of removed issuers can be removed too.
-func (a *api) removeLink(ctx context.Context, in *body[SubjectName]) (exchange.Link, error) {
+func (a *api) removeLink(ctx context.Context, in *body[UnlinkRequest]) (exchange.Link, error) {
 	s := in.Body
 	link, err := a.cfg.Users.FindLink(ctx, s.Issuer, s.Subject)
 	if err == nil {
 		err = a.revoking(ctx, func(writes []storage.Write) error {
-			return a.cfg.Users.Unlink(ctx, s.Issuer, s.Subject, writes...)
+			return a.cfg.Users.Unlink(ctx, s.Issuer, s.Subject, s.Force, writes...)
 		}, exchange.Revocation{Kind: exchange.RevocationLink, ID: exchange.LinkKey(s.Issuer, s.Subject)})
 	}
+	if last, ok := errors.AsType[*users.LastLogin](err); ok {
+		return link, refused(http.StatusConflict, "subject %s of issuer %s is the only login of user %s: without it the user cannot log in; "+
+			"link another login first, or set force; nothing was changed", exchange.Quote(s.Subject), s.Issuer, last.User)
+	}
 	if err != nil {
-		return link, missingSubject(err, s)
+		return link, missingSubject(err, SubjectName{s.Issuer, s.Subject})
 	}
 	a.note(ctx, audit.Event{Name: "admin.link.remove", User: link.User, Issuer: s.Issuer, Subject: s.Subject})
 	return link, nil

@@ -95,6 +95,11 @@ func TestUserCallsEndSessions(t *testing.T) {
 		{"disable", func(f *fixture, a, _ login) error { return f.DisableUser(t.Context(), a.user) }, "110", "admin.user.disable", 0},
 		{"delete", func(f *fixture, a, _ login) error { return f.DeleteUser(t.Context(), a.user) }, "110", "admin.user.delete", 0},
 		{"unlink", func(f *fixture, a, _ login) error { return f.unlink(t, "alice") }, "100", "admin.link.remove", 0},
+		{"unlink the only login", func(f *fixture, _, _ login) error { return f.unlink(t, "bob") }, "000", "", 409},
+		{"unlink the only login by force", func(f *fixture, _, _ login) error {
+			_, err := f.Unlink(t.Context(), admin.UnlinkRequest{Issuer: "google", Subject: "bob", Force: true})
+			return err
+		}, "001", "admin.link.remove", 0},
 		{"link", func(f *fixture, a, _ login) error { return f.link(t, a.user, "new") }, "000", "admin.link.add", 0},
 		{"link what is linked", func(f *fixture, a, _ login) error { return f.link(t, a.user, "alice") }, "000", "", 0},
 		{"merge", func(f *fixture, a, b login) error { return f.merge(t, a.user, b.user) }, "110", "admin.user.merge", 0},
@@ -160,7 +165,7 @@ func (f *fixture) link(t *testing.T, user, sub string) error {
 }
 
 func (f *fixture) unlink(t *testing.T, sub string) error {
-	_, err := f.Unlink(t.Context(), admin.SubjectName{Issuer: "google", Subject: sub})
+	_, err := f.Unlink(t.Context(), admin.UnlinkRequest{Issuer: "google", Subject: sub})
 	return err
 }
 
@@ -175,8 +180,11 @@ func TestNoSessionSurvivesAConcurrentChange(t *testing.T) {
 	for name, do := range map[string]func(f *fixture, alice, bob login) error{
 		"disable": func(f *fixture, a, _ login) error { return f.DisableUser(t.Context(), a.user) },
 		"delete":  func(f *fixture, a, _ login) error { return f.DeleteUser(t.Context(), a.user) },
-		"unlink":  func(f *fixture, _, _ login) error { return f.unlink(t, "alice") },
-		"merge":   func(f *fixture, a, b login) error { return f.merge(t, a.user, b.user) },
+		"unlink": func(f *fixture, _, _ login) error {
+			_, err := f.Unlink(t.Context(), admin.UnlinkRequest{Issuer: "google", Subject: "alice", Force: true})
+			return err
+		},
+		"merge": func(f *fixture, a, b login) error { return f.merge(t, a.user, b.user) },
 
 		"remove the client": func(f *fixture, _, _ login) error { return f.RemoveClient(t.Context(), "shop") },
 		"remove the issuer": func(f *fixture, _, _ login) error { return f.RemoveIssuer(t.Context(), "google") },
@@ -357,7 +365,8 @@ func TestLinksOutlastTheirIssuer(t *testing.T) {
 		t.Errorf("the user is %s, was %s", again.user, alice.user)
 	}
 	must(t, f.RemoveIssuer(t.Context(), "google"))
-	must(t, f.unlink(t, "alice"))
+	_, err := f.Unlink(t.Context(), admin.UnlinkRequest{Issuer: "google", Subject: "alice", Force: true})
+	must(t, err)
 }
 
 func TestListUsers(t *testing.T) {

@@ -189,10 +189,10 @@ func TestRefusedRefreshKeepsToken(t *testing.T) {
 			must(w, w.users.SetDisabled(ctx, b.User.ID, false))
 		}},
 		{"unlinked", func(w *world, _ *grant.Response, _ *grant.Request) {
-			must(w, w.users.Unlink(ctx, "one", "alice"))
+			must(w, w.users.Unlink(ctx, "one", "alice", true))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
 		{"another user's now", func(w *world, _ *grant.Response, _ *grant.Request) {
-			must(w, w.users.Unlink(ctx, "one", "alice"))
+			must(w, w.users.Unlink(ctx, "one", "alice", true))
 			w.granted(w.exchange("spa"))
 		}, exchange.ReasonSessionEnded, exchange.InvalidGrant, nil},
 		{"longer than the issuer allows today", func(w *world, _ *grant.Response, _ *grant.Request) {

@@ -251,7 +251,7 @@ func TestKeyLoginTakenAway(t *testing.T) {
 			}
 		}, exchange.ReasonUserDisabled},
 		{"the key unlinked", func(p *partners, _ string) {
-			if err := p.users.Unlink(p.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+			if err := p.users.Unlink(p.Context(), "key:partner", p.requests.Subject("partner", "key-1"), true); err != nil {
 				p.Fatal(err)
 			}
 		}, exchange.ReasonUserNotRegistered},

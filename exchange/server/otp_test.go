@@ -279,7 +279,7 @@ func TestRelink(t *testing.T) {
 		t.Errorf("the key is not bob's: %s", a.text)
 	}
 
-	if err := p.users.Unlink(t.Context(), "key:partner", p.requests.Subject("partner", "key-1")); err != nil {
+	if err := p.users.Unlink(t.Context(), "key:partner", p.requests.Subject("partner", "key-1"), true); err != nil {
 		t.Fatal(err)
 	}
 	if o := p.opened("key-1", true, ""); o.str("next") != "otp" {
@@ -325,7 +325,7 @@ func TestOTPAtTheTokenEndpoint(t *testing.T) {
 	p.want(exchangeOTP(good), 400, exchange.ReasonChallengeInvalid)
 	b := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", a.str("refresh_token")})
 	p.want(b, 200, "")
-	if err := p.users.Unlink(t.Context(), "mail:partner", "alice@example.com"); err != nil {
+	if err := p.users.Unlink(t.Context(), "mail:partner", "alice@example.com", true); err != nil {
 		t.Fatal(err)
 	}
 	c := p.form("/oauth/token", []string{"grant_type", "refresh_token", "client_id", "partner", "refresh_token", b.str("refresh_token")})

@@ -176,7 +176,7 @@ func TestLinkingConflictsWithChangeOfUser(t *testing.T) {
 		"disabled": func(w *world, user string) error { return w.SetDisabled(t.Context(), user, true) },
 		"deleted":  func(w *world, user string) error { return w.Delete(t.Context(), user) },
 		"unlinked and linked to another": func(w *world, _ string) error {
-			if err := w.Unlink(t.Context(), walletSpace, "w-bob"); err != nil {
+			if err := w.Unlink(t.Context(), walletSpace, "w-bob", true); err != nil {
 				return err
 			}
 			_, _, _, err := w.resolve(t, &exchange.Subject{Issuer: walletSpace, ID: "w-bob"}, true)

@@ -122,17 +122,52 @@ func (s *Store) roomFor(ctx context.Context, userID string, more int) error {
 }
 
 // Unlink removes the link of an issuer's subject, in one commit with writes;
-// storage.ErrNotFound if there is none. The user stays. Where a client creates
-// users the subject becomes a new user at its next exchange: to refuse a user,
-// disable it.
-func (s *Store) Unlink(ctx context.Context, issuerID, subject string, writes ...storage.Write) error {
+// storage.ErrNotFound if there is none. The user stays, and cannot log in once
+// it has no link: its only one is removed with last alone, and otherwise refused with
+// a [LastLogin]. Where a client creates users the subject becomes a new user at
+// its next exchange: to refuse a user, disable it.
+func (s *Store) Unlink(ctx context.Context, issuerID, subject string, last bool, writes ...storage.Write) error {
 	row, err := s.links.Get(ctx, exchange.LinkKey(issuerID, subject))
 	if err != nil {
 		return linkFailed(issuerID, subject, err)
 	}
 	removal := []storage.Write{s.links.Delete(row), s.userLinks.Remove(userLinkKey(row.Value.User, row.Key))}
-	if err := s.engine.Commit(ctx, slices.Concat(writes, removal)...); err != nil {
+	change, err := s.unlinking(ctx, row.Value.User, last)
+	if err != nil {
+		return err
+	}
+	if err := s.engine.Commit(ctx, slices.Concat(writes, removal, change)...); err != nil {
 		return fmt.Errorf("removing the %w", linkFailed(issuerID, subject, err))
 	}
 	return nil
 }
+
+// unlinking returns the write that lets one of two concurrent removals of a user's
+// links conflict, so that they do not remove the last two together. With last, a link
+// without a readable user can be removed too.
+func (s *Store) unlinking(ctx context.Context, userID string, last bool) ([]storage.Write, error) {
+	user, err := s.users.Get(ctx, userID)
+	if last && (errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrCorrupt)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, vanished(err)
+	}
+	if !last {
+		links, err := s.LinksOf(ctx, userID)
+		if err != nil {
+			return nil, err
+		}
+		if len(links) <= 1 {
+			return nil, &LastLogin{userID}
+		}
+	}
+	change, err := s.users.Replace(user, user.Value.changed())
+	return []storage.Write{change}, err
+}
+
+// LastLogin refuses to remove the only link of a user.
+type LastLogin struct{ User string }
+
+// Error says whose it is.
+func (e *LastLogin) Error() string { return "it is the only login of user " + e.User }

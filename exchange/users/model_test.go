@@ -108,7 +108,7 @@ func (a *actor) act(known []string) (created string, err error) {
 	case 2:
 		_, _, err = a.Link(ctx, a.user(known), "a", a.subject(), now)
 	case 3:
-		err = a.Unlink(ctx, "a", a.subject())
+		err = a.Unlink(ctx, "a", a.subject(), true)
 	case 4:
 		_, err = a.Merge(ctx, a.user(known), a.user(known), "", "me", now)
 	case 5:

@@ -176,16 +176,16 @@ func TestUnlink(t *testing.T) {
 		t.Errorf("link %v %v", l, err)
 	}
 	taken := storage.Write{Table: "revocations", Key: "link", Value: []byte("now"), If: storage.IfEqual, Old: []byte("other")}
-	if err := w.Unlink(t.Context(), "a", "alice", taken); !errors.Is(err, storage.ErrConflict) {
+	if err := w.Unlink(t.Context(), "a", "alice", true, taken); !errors.Is(err, storage.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict", err)
 	}
-	if err := w.Unlink(t.Context(), "a", "alice"); err != nil {
+	if err := w.Unlink(t.Context(), "a", "alice", true); err != nil {
 		t.Fatal(err)
 	}
 	if links, err := w.LinksOf(t.Context(), alice.ID); err != nil || len(links) != 0 {
 		t.Errorf("links %v %v", links, err)
 	}
-	if err := w.Unlink(t.Context(), "a", "alice"); !errors.Is(err, storage.ErrNotFound) {
+	if err := w.Unlink(t.Context(), "a", "alice", true); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("unlinking again: %v", err)
 	}
 	if _, _, _, err := w.Resolve(t.Context(), subject("alice"), false, noon); exchange.AsError(err).Reason != exchange.ReasonUserNotRegistered {
@@ -231,6 +231,40 @@ func TestListIsPagedInOrder(t *testing.T) {
 	}
 }
 
+// The only login of a user is removed on demand alone, also where the last two are
+// removed at once.
+func TestUnlinkKeepsTheOnlyLogin(t *testing.T) {
+	w := newWorld(t)
+	alice := w.create(t, subject("alice"))
+	refusal := func(id string) error { return w.Unlink(t.Context(), "a", id, false) }
+	if last, ok := errors.AsType[*users.LastLogin](refusal("alice")); !ok || last.User != alice.ID {
+		t.Errorf("refused with %v", last)
+	}
+	for range 20 {
+		if _, _, err := w.Link(t.Context(), alice.ID, "a", "alice2", noon); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for _, id := range []string{"alice", "alice2"} {
+			wg.Go(func() { _ = refusal(id) })
+		}
+		wg.Wait()
+		links, err := w.LinksOf(t.Context(), alice.ID)
+		if err != nil || len(links) != 1 {
+			t.Fatalf("links %v %v", links, err)
+		}
+		if links[0].Subject == "alice2" {
+			_, _, err := w.Link(t.Context(), alice.ID, "a", "alice", noon)
+			if err = errors.Join(err, refusal("alice2")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Unlink(t.Context(), "a", "alice", true); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestConcurrentUnlinksHaveOneWinner(t *testing.T) {
 	w := newWorld(t)
 	w.create(t, subject("alice"))
@@ -238,7 +272,7 @@ func TestConcurrentUnlinksHaveOneWinner(t *testing.T) {
 	var done atomic.Int32
 	for range 16 {
 		wg.Go(func() {
-			err := w.Unlink(t.Context(), "a", "alice")
+			err := w.Unlink(t.Context(), "a", "alice", true)
 			if err == nil {
 				done.Add(1)
 			} else if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrNotFound) {

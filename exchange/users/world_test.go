@@ -122,7 +122,7 @@ func (w *world) link(t testing.TB, user, id string) {
 
 func (w *world) unlink(t testing.TB, id string) {
 	t.Helper()
-	must(t, w.Unlink(t.Context(), "a", id))
+	must(t, w.Unlink(t.Context(), "a", id, true))
 }
 
 func (w *world) disable(t testing.TB, id string) {
