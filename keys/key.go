@@ -75,9 +75,20 @@ func generate(alg string) (crypto.Signer, error) {
 	return nil, checkAlgorithm(alg)
 }
 
+// generateNamed creates a private key and its ID, which does not begin with a
+// hyphen: command lines would take it for a flag.
+func generateNamed(alg string) (private crypto.Signer, id string, err error) {
+	for err == nil && (id == "" || strings.HasPrefix(id, "-")) {
+		if private, err = generate(alg); err == nil {
+			id, err = thumbprint(private.Public())
+		}
+	}
+	return private, id, err
+}
+
 // newMember creates a next key and seals its private half.
 func newMember(alg string, s sealer, now time.Time) (member, error) {
-	private, err := generate(alg)
+	private, id, err := generateNamed(alg)
 	if err != nil {
 		return member{}, err
 	}
@@ -86,10 +97,6 @@ func newMember(alg string, s sealer, now time.Time) (member, error) {
 		return member{}, err
 	}
 	plain, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return member{}, err
-	}
-	id, err := thumbprint(private.Public())
 	if err != nil {
 		return member{}, err
 	}

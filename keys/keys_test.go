@@ -390,3 +390,12 @@ func TestReadKEKRefuses(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// The ID of a key is written on command lines.
+func TestKeyIDsAreNoFlags(t *testing.T) {
+	for range 500 { // one thumbprint of 64 begins with a hyphen
+		if _, id, err := generateNamed(ES256); err != nil || id[0] == '-' {
+			t.Fatalf("%q, %v", id, err)
+		}
+	}
+}
