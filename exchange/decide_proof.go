@@ -75,6 +75,17 @@ func onChain(chain string, chains []string) bool {
 	return slices.Contains(chains, chain)
 }
 
+// DecideActor decides whether a client may present an issuer's token as an actor
+// token: it passes what a subject token passes (RFC 8693 §1.1). Its claims were
+// verified; the checks are added to r.
+func DecideActor(r *Recorder, issuer *CompiledIssuer, client *Client, claims map[string]any) {
+	d := newDecider(client)
+	d.mayPresent(issuer.Issuer, "")
+	d.subjectAudience("", issuer.Issuer.Recipient(claims))
+	d.conditions(issuer.Rules, claims)
+	r.CheckAll(d.Checks)
+}
+
 // sameSubject refuses a session if today's mapping makes another subject of its
 // claims.
 func (d *decider) sameSubject(rules Rules, session *Session) {

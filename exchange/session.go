@@ -25,15 +25,18 @@ type Session struct {
 	Audience []string `json:"audience"`
 	// Claims are the verified claims of the proof. A refresh evaluates them under
 	// the rules of that day.
-	Claims   map[string]any  `json:"claims,omitempty"`
-	AuthTime int64           `json:"authTime,omitempty"`
-	ACR      string          `json:"acr,omitempty"`
-	AMR      []string        `json:"amr,omitempty"`
-	Actor    *Actor          `json:"actor,omitempty"`
-	Details  json.RawMessage `json:"authorizationDetails,omitempty"` // RFC 9396
-	JKT      string          `json:"jkt,omitempty"`                  // RFC 9449 §6
-	Created  time.Time       `json:"created"`
-	NotAfter time.Time       `json:"notAfter"`
+	Claims   map[string]any `json:"claims,omitempty"`
+	AuthTime int64          `json:"authTime,omitempty"`
+	ACR      string         `json:"acr,omitempty"`
+	AMR      []string       `json:"amr,omitempty"`
+	Actor    *Actor         `json:"actor,omitempty"`
+	// ActorProof holds what an issuer's token said about the actor, by which a refresh
+	// decides about it again. It is nil for users and clients of this server.
+	ActorProof *ActorProof     `json:"actorProof,omitempty"`
+	Details    json.RawMessage `json:"authorizationDetails,omitempty"` // RFC 9396
+	JKT        string          `json:"jkt,omitempty"`                  // RFC 9449 §6
+	Created    time.Time       `json:"created"`
+	NotAfter   time.Time       `json:"notAfter"`
 }
 
 // AccessToken is the content of an access token of this server (RFC 9068 §2.2).
@@ -120,6 +123,14 @@ const (
 	RevocationLink    RevocationKind = "link"
 )
 
+// ActorProof is the login of an actor at an issuer.
+type ActorProof struct {
+	Issuer  string         `json:"issuer"` // Issuer.ID
+	Subject string         `json:"subject"`
+	Key     string         `json:"key"` // issuer key that signed the proof
+	Claims  map[string]any `json:"claims,omitempty"`
+}
+
 // UnmarshalJSON reads a session whose claims are as they were verified: whole
 // numbers are int64 and keep all their digits, and what cannot be held exactly is a
 // json.Number. With the float64 of encoding/json, a rule could evaluate a refresh
@@ -130,17 +141,40 @@ func (s *Session) UnmarshalJSON(data []byte) error {
 		*fields
 		Claims json.RawMessage `json:"claims"`
 	}{fields: (*fields)(s)}
-	if err := json.Unmarshal(data, &stored); err != nil || len(stored.Claims) == 0 {
-		return err
+	err := json.Unmarshal(data, &stored)
+	if err == nil {
+		s.Claims, err = readClaims(stored.Claims)
 	}
-	r := strictjson.New(string(stored.Claims), strictjson.Options{AllowNUL: true, KeepNumbers: true})
+	return err
+}
+
+// UnmarshalJSON reads the claims as those of a session.
+func (p *ActorProof) UnmarshalJSON(data []byte) error {
+	type fields ActorProof // without methods
+	stored := struct {
+		*fields
+		Claims json.RawMessage `json:"claims"`
+	}{fields: (*fields)(p)}
+	err := json.Unmarshal(data, &stored)
+	if err == nil {
+		p.Claims, err = readClaims(stored.Claims)
+	}
+	return err
+}
+
+// readClaims reads stored claims; there may be none.
+func readClaims(text json.RawMessage) (claims map[string]any, err error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	r := strictjson.New(string(text), strictjson.Options{AllowNUL: true, KeepNumbers: true})
 	if !r.Null() {
-		s.Claims = r.Map()
+		claims = r.Map()
 	}
 	if err := r.End(); err != nil {
-		return fmt.Errorf("claims of the session: %w", err)
+		return nil, fmt.Errorf("claims of the session: %w", err)
 	}
-	return nil
+	return claims, nil
 }
 
 // reservedClaims are the claims of access tokens that only the server writes: the

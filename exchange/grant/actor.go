@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"time"
 
 	"cambio/exchange"
@@ -32,6 +31,9 @@ func (e *Endpoint) setActor(ctx context.Context, v *verified, now time.Time) err
 	}
 	v.actorSubject = actor
 	v.actor = &exchange.Actor{Issuer: issuerURL(issuer), Subject: actor.ID, Actor: v.subject.Actor}
+	if issuer != nil {
+		v.actorProof = &exchange.ActorProof{Issuer: actor.Issuer, Subject: actor.ID, Key: actor.Proof.Key, Claims: actor.Claims}
+	}
 	if chainLength(v.actor) > maxActors {
 		return exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("more than %d actors", maxActors))
 	}
@@ -48,21 +50,36 @@ func (e *Endpoint) verifyActor(ctx context.Context, v *verified, now time.Time) 
 	case issuer == nil:
 		v.checkOwnActor(&r, actor.Parent)
 	default:
-		v.checkExternalActor(&r, actor, issuer)
+		exchange.DecideActor(&r, issuer, v.client, actor.Claims)
 	}
-	for _, c := range r.Checks {
-		c.Name = "actor: " + c.Name
-		v.Trail.Checks = append(v.Trail.Checks, c)
-	}
+	v.Trail.addActorChecks(&r)
 	switch {
 	case err != nil:
 		return nil, nil, err
 	case r.Refused():
 		return nil, nil, r.Err
 	case issuer == nil:
-		_, err = e.checkOrigin(ctx, v.Request, actor.Parent)
+		_, err = e.checkOrigin(ctx, v.Request, actor.Parent, now)
+	default:
+		err = e.checkActingUser(ctx, v.client, actor.Issuer, actor.ID, now)
 	}
 	return actor, issuer, err
+}
+
+// addActorChecks adds checks about the actor.
+func (t *Trail) addActorChecks(r *exchange.Recorder) {
+	for _, c := range r.Checks {
+		c.Name = "actor: " + c.Name
+		t.Checks = append(t.Checks, c)
+	}
+}
+
+// checkActingUser refuses an actor that could not log in as a subject: one whose
+// user is disabled, or that has none where the client creates no users. It creates
+// no user.
+func (e *Endpoint) checkActingUser(ctx context.Context, client *exchange.Client, issuer, id string, now time.Time) error {
+	_, _, _, err := e.cfg.Users.Resolve(ctx, &exchange.Subject{Issuer: issuer, ID: id}, client.CreatesUsers(), now)
+	return err
 }
 
 // checkOwnActor requires this server's own token to be issued to the
@@ -77,18 +94,6 @@ func (v *verified) checkOwnActor(r *exchange.Recorder, t *exchange.AccessToken) 
 		Name: "token", Want: "no checkout token", Got: t.Client,
 		Passed: t.Purchase == nil, Reason: exchange.ReasonActorTokenInvalid,
 	})
-}
-
-// checkExternalActor requires an issuer whose tokens the client may present, and
-// its conditions to hold.
-func (v *verified) checkExternalActor(r *exchange.Recorder, actor *exchange.Subject, issuer *exchange.CompiledIssuer) {
-	r.Check(exchange.Check{
-		Name: "client.issuers", Got: issuer.Issuer.ID, Want: "an issuer of the client",
-		Passed: slices.Contains(v.client.Issuers, issuer.Issuer.ID), Reason: exchange.ReasonIssuerUnknown,
-	})
-	if !r.Refused() {
-		r.CheckAll(issuer.Rules.Validate(actor.Claims))
-	}
 }
 
 // mayAct checks that the client's registration lets the actor act, or the
@@ -110,9 +115,9 @@ func (e *Endpoint) mayAct(v *verified, actor *exchange.Subject, issuer *exchange
 
 // actorStillAllowed checks that a session's actor may still act, as far as that
 // can be decided without the actor's token: the client or the issuer allows it,
-// and the actor is a user or client of this server or of an issuer whose tokens
-// the client may present.
-func (e *Endpoint) actorStillAllowed(ctx context.Context, client *exchange.Client, s *exchange.Session, issuer *exchange.CompiledIssuer) error {
+// and the actor is an enabled user or a client of this server, or its own proof
+// passes today what it passed at the exchange.
+func (e *Endpoint) actorStillAllowed(ctx context.Context, req *Request, client *exchange.Client, s *exchange.Session, issuer *exchange.CompiledIssuer, now time.Time) error {
 	if s.Actor == nil {
 		return nil
 	}
@@ -121,19 +126,51 @@ func (e *Endpoint) actorStillAllowed(ctx context.Context, client *exchange.Clien
 		return exchange.Refuse(exchange.ReasonActorNotAllowed, errors.New("neither the client nor the issuer allows the actor any more"))
 	}
 	registry := e.cfg.Registry()
-	if s.Actor.Issuer == "" {
+	switch {
+	case s.ActorProof != nil:
+		return e.checkActorProof(ctx, req, client, s.ActorProof, now)
+	case s.Actor.Issuer == "":
 		if registry.Client(s.Actor.Subject) != nil {
 			return nil
 		}
 		_, err := e.user(ctx, s.Actor.Subject)
 		return err
 	}
-	for _, id := range client.Issuers {
+	for _, id := range client.Issuers { // a session of an earlier version has no proof
 		if t := registry.Issuer(id); t != nil && t.Issuer.URL == s.Actor.Issuer {
-			return nil
+			return e.checkActingUser(ctx, client, id, s.Actor.Subject, now)
 		}
 	}
 	return exchange.Refuse(exchange.ReasonActorNotAllowed, fmt.Errorf("the actor's issuer %.128q is none of the client's", s.Actor.Issuer))
+}
+
+// checkActorProof evaluates the proof of a session's actor under today's rules, as
+// a refresh evaluates that of the subject.
+func (e *Endpoint) checkActorProof(ctx context.Context, req *Request, client *exchange.Client, p *exchange.ActorProof, now time.Time) error {
+	issuer := e.cfg.Registry().Issuer(p.Issuer)
+	if issuer == nil {
+		return exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("the actor's issuer %s was removed", p.Issuer))
+	}
+	var r exchange.Recorder
+	r.Check(exchange.Check{
+		Name: "key", Want: "one that is not revoked", Got: p.Key,
+		Passed: !issuer.Keys.Revoked(p.Key), Reason: exchange.ReasonKeyNotFound,
+	})
+	e.cfg.Subjects.CheckRecipient(&r, issuer.Issuer, p.Claims)
+	exchange.DecideActor(&r, issuer, client, p.Claims)
+	if !r.Refused() {
+		mapped, checks := issuer.Rules.Map(p.Claims)
+		r.CheckAll(checks)
+		r.Check(exchange.Check{
+			Name: "subject", Want: p.Subject, Got: mapped.Subject,
+			Passed: mapped.Subject == p.Subject, Reason: exchange.ReasonSubjectTokenClaimInvalid,
+		})
+	}
+	req.Trail.addActorChecks(&r)
+	if r.Refused() {
+		return r.Err
+	}
+	return e.checkActingUser(ctx, client, p.Issuer, p.Subject, now)
 }
 
 // namesActor reports whether a may_act claim names an actor: every member of it

@@ -69,6 +69,8 @@ type Sessions interface {
 	// that evaluate returns. It changes nothing if evaluate refuses, and calls it
 	// again after a conflict.
 	Refresh(ctx context.Context, token string, now time.Time, evaluate func(*exchange.Session) (*exchange.AccessToken, time.Duration, error)) (exchange.Tokens, error)
+	// Session returns the session of a valid access token.
+	Session(ctx context.Context, id string) (*exchange.Session, error)
 	// Order returns the order of revocations, to be read before a decision.
 	Order(ctx context.Context) (uint64, error)
 	// SignIDToken returns an ID token about the user of t for its client, with a

@@ -130,7 +130,7 @@ func (v *verified) session(user string, d *exchange.Decision, now time.Time) *ex
 	return &exchange.Session{
 		User: user, Client: v.client.ID, Issuer: v.subject.Issuer, Subject: v.subject.ID, Proof: proof, Key: p.Key,
 		Rules: d.Rules, Scopes: d.Scopes, Audience: d.Audience, Details: d.Details, Claims: v.subject.Claims,
-		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor,
+		AuthTime: p.AuthTime, ACR: p.ACR, AMR: p.AMR, Actor: v.actor, ActorProof: v.actorProof,
 		Created: now, NotAfter: exchange.Earlier(now.Add(v.client.Absolute()), d.NotAfter),
 	}
 }

@@ -20,12 +20,12 @@ func (e *Endpoint) narrow(ctx context.Context, v *verified, now time.Time) (*Res
 	if err := v.Trail.RecordDecision(d); err != nil {
 		return nil, err
 	}
-	user, err := e.checkOrigin(ctx, v.Request, parent)
+	user, err := e.checkOrigin(ctx, v.Request, parent, now)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := e.reissue(ctx, v, &exchange.AccessToken{
-		User: parent.User, Client: v.client.ID, Audience: d.Audience, Scopes: d.Scopes, Details: d.Details, Extra: d.Extra,
+		User: parent.User, Client: v.client.ID, Audience: d.Audience, Scopes: remaining(d.Scopes, parent.Scopes), Details: d.Details, Extra: d.Extra,
 		IssuedAt: now, Expires: exchange.Earlier(now.Add(v.client.AccessLifetime()), d.NotAfter),
 		Session: parent.Session, AuthTime: parent.AuthTime, ACR: parent.ACR, AMR: parent.AMR,
 		Actor: v.actor, JKT: parent.JKT, Origin: parent.Origin,
@@ -63,28 +63,79 @@ func (e *Endpoint) reissue(ctx context.Context, v *verified, t *exchange.AccessT
 	return e.issue(newResponse(tokens, t, now), v, t)
 }
 
-// checkOrigin checks that the client and issuer of an access token are still
-// registered, and returns its user, or nil for a client's own token.
-func (e *Endpoint) checkOrigin(ctx context.Context, req *Request, t *exchange.AccessToken) (*User, error) {
-	registry := e.cfg.Registry()
+// checkOrigin checks that an access token would be issued today: its client and
+// issuer are registered, and the login that it came from passes the checks of a
+// refresh, as far as the login is stored. It takes from t the scopes that a refresh
+// would not grant, and returns its user, or nil for a client's own token.
+func (e *Endpoint) checkOrigin(ctx context.Context, req *Request, t *exchange.AccessToken, now time.Time) (*User, error) {
+	client := e.cfg.Registry().Client(t.Client)
 	if err := req.Trail.require(exchange.Check{
 		Name: "client_id", Want: "a registered client", Got: t.Client,
-		Passed: registry.Client(t.Client) != nil, Reason: exchange.ReasonSubjectTokenClaimInvalid,
+		Passed: client != nil, Reason: exchange.ReasonSubjectTokenClaimInvalid,
 	}); err != nil {
 		return nil, err
 	}
-	if id := t.Origin.Issuer; id != "" {
-		if err := req.Trail.require(exchange.Check{
-			Name: "issuer", Want: "a registered issuer", Got: id,
-			Passed: exchange.IsNamespace(id) || registry.Issuer(id) != nil, Reason: exchange.ReasonIssuerUnknown,
-		}); err != nil {
+	switch {
+	case t.Session != "":
+		if err := e.checkTokenSession(ctx, req, t, now); err != nil {
+			return nil, err
+		}
+	case t.Origin == (exchange.Origin{}): // a user's token has one of both
+		return nil, nil
+	case t.Origin.Issuer != "" && !exchange.IsNamespace(t.Origin.Issuer):
+		if err := e.checkTokenIssuer(req, t); err != nil {
 			return nil, err
 		}
 	}
-	if t.Session == "" && t.Origin == (exchange.Origin{}) { // a user's token has one of both
-		return nil, nil
-	}
 	return e.user(ctx, t.User)
+}
+
+// checkTokenIssuer checks the issuer of a token without a session. It may have been
+// issued to another client by a client that the issuer's tokens are for.
+func (e *Endpoint) checkTokenIssuer(req *Request, t *exchange.AccessToken) error {
+	issuer := e.cfg.Registry().Issuer(t.Origin.Issuer)
+	if err := req.Trail.require(exchange.Check{
+		Name: "issuer", Want: "a registered issuer", Got: t.Origin.Issuer,
+		Passed: issuer != nil, Reason: exchange.ReasonIssuerUnknown,
+	}); err != nil {
+		return err
+	}
+	return req.Trail.require(exchange.Check{
+		Name: "key", Want: "one that is not revoked", Got: t.Origin.Key,
+		Passed: !issuer.Keys.Revoked(t.Origin.Key), Reason: exchange.ReasonKeyNotFound,
+	})
+}
+
+// checkTokenSession evaluates the session of an access token as a refresh of it
+// would be.
+func (e *Endpoint) checkTokenSession(ctx context.Context, req *Request, t *exchange.AccessToken, now time.Time) error {
+	s, err := e.cfg.Sessions.Session(ctx, t.Session)
+	if err != nil {
+		return err
+	}
+	client := e.cfg.Registry().Client(s.Client)
+	if client == nil {
+		return exchange.Refuse(exchange.ReasonSubjectTokenRevoked, fmt.Errorf("client %s of session %s was removed", s.Client, s.ID))
+	}
+	issuer := e.issuer(client.Client, s)
+	if issuer == nil {
+		return exchange.Refuse(exchange.ReasonIssuerUnknown, fmt.Errorf("issuer %s was removed", s.Issuer))
+	}
+	if err := e.checkSession(ctx, req, client.Client, s, issuer, now); err != nil {
+		return err
+	}
+	d := exchange.DecideRefresh(issuer, client.Client, s, exchange.Requested{Types: e.cfg.Registry().DetailType})
+	if d.Err != nil {
+		req.Trail.CheckAll(d.Checks)
+		return d.Err
+	}
+	t.Scopes = remaining(t.Scopes, d.Scopes)
+	return nil
+}
+
+// remaining returns those of scopes that are still granted.
+func remaining(scopes, granted []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(granted, s) })
 }
 
 // user returns an enabled user.
@@ -114,7 +165,7 @@ func (e *Endpoint) checkout(ctx context.Context, v *verified, now time.Time) (*R
 		return nil, err
 	}
 	v.Trail.Purchase = purchase
-	if _, err := e.checkOrigin(ctx, v.Request, parent); err != nil {
+	if _, err := e.checkOrigin(ctx, v.Request, parent, now); err != nil {
 		return nil, err
 	}
 	if err := e.checkInvoice(ctx, v.Request, *purchase, now); err != nil {

@@ -91,7 +91,7 @@ func (e *Endpoint) checkSession(ctx context.Context, req *Request, client *excha
 	if err := e.checkProof(req, s, issuer); err != nil {
 		return err
 	}
-	return e.actorStillAllowed(ctx, client, s, issuer)
+	return e.actorStillAllowed(ctx, req, client, s, issuer, now)
 }
 
 // checkProof checks that the key that signed the proof has not been revoked and

@@ -18,6 +18,7 @@ type verified struct {
 	subject      *exchange.Subject
 	actorSubject *exchange.Subject // of the actor token, nil without one
 	actor        *exchange.Actor
+	actorProof   *exchange.ActorProof // nil unless an issuer's token proved the actor
 	requested    exchange.Requested
 	issuance     issuance
 	noRefresh    bool // never issue a refresh token

@@ -49,7 +49,8 @@ func fullRecord(t *testing.T) record {
 		ID: "id", User: "user", Client: "client", Issuer: "issuer", Subject: `"<ſ\`, Proof: "proof", Key: "key",
 		Rules: []string{"rule"}, Scopes: []string{"a", "b"}, Audience: []string{"api"}, Claims: full.Extra,
 		AuthTime: 1, ACR: "acr", AMR: []string{"pwd"}, Actor: full.Actor, Details: full.Details, JKT: "jkt",
-		Created: now, NotAfter: now.Add(time.Hour),
+		ActorProof: &exchange.ActorProof{Issuer: "issuer", Subject: "bot", Key: "key", Claims: full.Extra},
+		Created:    now, NotAfter: now.Add(time.Hour),
 	}
 	for v, i := reflect.ValueOf(s), 0; i < v.NumField(); i++ {
 		if v.Field(i).IsZero() {

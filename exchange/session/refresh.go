@@ -172,6 +172,15 @@ func (s *Store) load(ctx context.Context, id string) (storage.Row[record], error
 	return row, err
 }
 
+// Session returns the session of an access token that Parse returned.
+func (s *Store) Session(ctx context.Context, id string) (*exchange.Session, error) {
+	row, err := s.sessions.Get(ctx, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, exchange.Refuse(exchange.ReasonSubjectTokenRevoked, fmt.Errorf("session %s no longer exists", id))
+	}
+	return &row.Value.Session, storeError(err)
+}
+
 // loadActive is load of a session that was not revoked and has not expired.
 func (s *Store) loadActive(ctx context.Context, id string, now time.Time) (storage.Row[record], error) {
 	row, err := s.load(ctx, id)

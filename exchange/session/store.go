@@ -202,6 +202,7 @@ func appendSession(b strictjson.Buffer, s *exchange.Session) (_ strictjson.Buffe
 	}{
 		{"claims", s.Claims, len(s.Claims) == 0},
 		{"actor", s.Actor, s.Actor == nil},
+		{"actorProof", s.ActorProof, s.ActorProof == nil},
 		{"authorizationDetails", s.Details, len(s.Details) == 0},
 	} {
 		if m.empty {
