@@ -505,6 +505,7 @@ func unusableSets(t *testing.T) map[string]string {
 		"only enc":    string(jwkSet(t, with(goodJWK(t, "ES256"), "use", "enc"))),
 		"only secret": `{"keys":[{"kty":"oct","k":"AAAA"}]}`,
 		"HTML":        "<html>",
+		"only ES512":  string(jwkSet(t, goodJWK(t, "ES512"))),
 	}
 }
 

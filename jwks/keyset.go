@@ -76,10 +76,10 @@ func (t *trust) usableFor(k *key) bool {
 	return t.accepted == nil || slices.ContainsFunc(t.accepted, fits)
 }
 
-// someUsable requires a key that verifies tokens.
+// someUsable requires a key that verifies tokens by an accepted algorithm.
 func (ks *keySet) someUsable() error {
 	switch {
-	case len(ks.usable) > 0:
+	case slices.ContainsFunc(ks.infos, func(k KeyInfo) bool { return k.Refused == "" }):
 		return nil
 	case len(ks.infos) == 0:
 		return errors.New("the issuer publishes no keys")
