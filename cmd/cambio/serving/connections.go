@@ -85,7 +85,7 @@ func (cs *connections) add(conn net.Conn) *connection {
 
 // admit counts a connection if there is room, or the one that is idle for the
 // longest makes room. One that has just come or was just used is not dropped, so that
-// callers who come together wait for each other.
+// callers that come together wait for each other.
 func (cs *connections) admit(c *connection) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

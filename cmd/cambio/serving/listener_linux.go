@@ -2,8 +2,8 @@ package serving
 
 import (
 	"net"
-	"syscall"
-	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // beginNone makes the kernel drop the first packet (SYN) of further connections to a
@@ -20,14 +20,17 @@ func beginNone(l net.Listener) {
 		return
 	}
 	const flags, syn, ack = 13, 0x02, 0x10 // offset in the TCP header, and bits (RFC 9293 §3.1)
-	filter := []syscall.SockFilter{
-		*syscall.LsfStmt(syscall.BPF_LD|syscall.BPF_B|syscall.BPF_ABS, flags),
-		*syscall.LsfStmt(syscall.BPF_ALU|syscall.BPF_AND|syscall.BPF_K, syn|ack),
-		*syscall.LsfJump(syscall.BPF_JMP|syscall.BPF_JEQ|syscall.BPF_K, syn, 0, 1),
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0),      // drop
-		*syscall.LsfStmt(syscall.BPF_RET|syscall.BPF_K, 0xffff), // accept
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: syn | ack},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},      // drop
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff}, // accept
 	}
-	_ = raw.Control(func(fd uintptr) { _ = syscall.AttachLsf(int(fd), filter) })
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program)
+	})
 }
 
 // pending reports whether the kernel has accepted a connection that the listener has
@@ -42,13 +45,8 @@ func pending(l net.Listener) (yes bool) {
 		return false
 	}
 	_ = raw.Control(func(fd uintptr) {
-		var set syscall.FdSet
-		word := 8 * int(unsafe.Sizeof(set.Bits[0]))
-		if int(fd) >= word*len(set.Bits) {
-			return
-		}
-		set.Bits[int(fd)/word] |= 1 << (int(fd) % word)
-		n, err := syscall.Select(int(fd)+1, &set, nil, nil, &syscall.Timeval{})
+		queue := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(queue, 0)
 		yes = err == nil && n > 0
 	})
 	return yes

@@ -118,7 +118,7 @@ func TestConnectionInUseIsKept(t *testing.T) {
 	}
 }
 
-// Callers who come together wait for each other, and none is dropped.
+// Callers that come together wait for each other, and none is dropped.
 func TestFreshConnectionsAreKept(t *testing.T) {
 	s, address := started(t, 2, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
 	errs := make(chan error)
