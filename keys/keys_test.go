@@ -373,7 +373,10 @@ func TestReadKEKRefuses(t *testing.T) {
 			t.Errorf("%s: the error shows the key, or comes with one", tt.name)
 		}
 	}
-	for mode, accepted := range map[os.FileMode]bool{0o400: true, 0o640: true, 0o644: false, 0o602: false} {
+	for mode, accepted := range map[os.FileMode]bool{
+		0o400: true, 0o640: true, 0o660: true, 0o440: true, 0o444: true, // the last three as container platforms mount them
+		0o644: false, 0o664: false, 0o602: false, 0o446: false, 0o445: false,
+	} {
 		path := filepath.Join(t.TempDir(), "kek")
 		err := os.WriteFile(path, []byte(good), 0o600)
 		if err == nil {
@@ -382,8 +385,14 @@ func TestReadKEKRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadKEK(path); accepted != (err == nil) {
-			t.Errorf("mode %o: %v", mode, err)
+		link := path + "-link" // a mounted secret is a link
+		if err := os.Symlink(path, link); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{path, link} {
+			if _, err := ReadKEK(name); accepted != (err == nil) {
+				t.Errorf("mode %o: %v", mode, err)
+			}
 		}
 	}
 	if _, err := ReadKEK(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {

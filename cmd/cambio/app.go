@@ -67,11 +67,8 @@ func (a *app) newServers() {
 // listen opens a listener, with TLS if that is configured.
 func (a *app) listen(address string, s *serving.Server) (net.Listener, error) {
 	l, err := s.Listen(context.Background(), address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, hinted(err, "another process has this port; stop it or set another address, such as CAMBIO_LISTEN=127.0.0.1:9080 CAMBIO_ADMIN_LISTEN=127.0.0.1:9081")
-	}
 	if err != nil {
-		return nil, err
+		return nil, hinted(err, serving.ListenHint(err, address))
 	}
 	if a.certificate == nil {
 		return l, nil

@@ -54,10 +54,7 @@ func (c *cli) devLogin(port *uint16) *cobra.Command {
 and prints the ID token.`, `  cambio dev login
   cambio dev login bob`,
 		cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
-			user := "alice"
-			if len(args) > 0 {
-				user = args[0]
-			}
+			user := append(args, "alice")[0]
 			token, err := dev.IDToken(ctx, dev.NewURLs(int(*port), ""), user)
 			if errors.Is(err, syscall.ECONNREFUSED) {
 				return hinted(err, "start the demo in another shell first: cambio dev")

@@ -106,6 +106,9 @@ func newLogger(cfg settings.Log, level slog.Leveler, w io.Writer) *slog.Logger {
 }
 
 func (a *app) openStore() error {
+	if err := a.cfg.CheckDatabase(); err != nil {
+		return err
+	}
 	engine, err := bolt.Open(a.cfg.Database, bolt.Options{})
 	if errors.Is(err, storage.ErrLocked) {
 		return hinted(err, "another server holds this file; stop it or set \"database\" to another path")
@@ -281,6 +284,7 @@ func (a *app) checkRemovals(p registry.Plan) error {
 // otherwise the first sign of that would be a refused request. A missing secret is
 // no fault: it is created once the server runs.
 func (a *app) warnUnready() {
+	a.certificate.Warn(a.log)
 	mails := 0
 	for _, client := range a.Registry.Snapshot().Manifest().Clients {
 		for _, w := range registration.Warnings(&exchange.Manifest{Clients: []exchange.Client{client}}) {

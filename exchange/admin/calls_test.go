@@ -359,7 +359,7 @@ func TestOpenToken(t *testing.T) {
 	if again, err := admin.OpenToken(path); err != nil || again != generated {
 		t.Errorf("again: %v", err)
 	}
-	must(t, os.Chmod(path, 0o640))
+	must(t, os.Chmod(path, 0o644))
 	if _, err := admin.OpenToken(path); err == nil || strings.Contains(err.Error(), generated) {
 		t.Errorf("readable by others: %v", err)
 	}

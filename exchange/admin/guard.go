@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +131,8 @@ const minToken = 43 // bytes: 256 bits in base64url
 
 // OpenToken reads the bearer token of the admin API from a file. If there is none
 // it creates the file with 256 random bits, readable by its owner only. A file
-// that others can read is refused: with the token one can log in as any user.
+// that [keys.ReadSecretFile] refuses is refused: with the token one can log in as any
+// user.
 func OpenToken(path string) (string, error) {
 	token, err := readToken(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -148,14 +148,7 @@ func OpenToken(path string) (string, error) {
 }
 
 func readToken(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("reading admin token: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("reading admin token: %s can be read or written by others; chmod it to 600", path)
-	}
-	text, err := os.ReadFile(path)
+	text, err := keys.ReadSecretFile(path)
 	if err != nil {
 		return "", fmt.Errorf("reading admin token: %w", err)
 	}

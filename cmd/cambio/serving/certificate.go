@@ -52,6 +52,16 @@ func (c *Certificate) Reload() (changed bool, err error) {
 	return true, nil
 }
 
+// Warn logs why callers will refuse the certificate, if there is one.
+func (c *Certificate) Warn(log *slog.Logger) {
+	if c == nil {
+		return
+	}
+	if err := c.cfg.CheckCertificate(c.Leaf(), time.Now()); err != nil {
+		log.Warn("callers will refuse the server's certificate", "problem", err)
+	}
+}
+
 // Config returns the configuration of a TLS listener.
 func (c *Certificate) Config() *tls.Config {
 	return &tls.Config{

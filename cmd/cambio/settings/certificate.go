@@ -5,14 +5,25 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
+	"os"
 	"time"
+
+	"cambio/keys"
 )
 
 // Load reads the certificate with its chain, and its key.
 func (t TLS) Load() (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+	cert, err := os.ReadFile(t.CertFile)
 	if err != nil {
-		return pair, fmt.Errorf("loading tls: %w", err)
+		return tls.Certificate{}, fmt.Errorf("loading tls: %w", err)
+	}
+	key, err := keys.ReadSecretFile(t.KeyFile)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("loading tls: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("loading tls: %s with %s: %w", t.CertFile, t.KeyFile, err)
 	}
 	return pair, nil
 }

@@ -1,7 +1,6 @@
 package settings
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -133,8 +132,12 @@ func variable(t reflect.Type, path, prefix string) string {
 // creates may be absent.
 func (c *Config) CheckFiles() error {
 	if c.TLS.CertFile != "" {
-		if _, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
-			return fmt.Errorf("loading tls: %w", err)
+		pair, err := c.TLS.Load()
+		if err == nil {
+			err = c.CheckCertificate(pair.Leaf, time.Now())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if c.KeyEncryptionKeyFile != "" {
@@ -142,12 +145,24 @@ func (c *Config) CheckFiles() error {
 			return err
 		}
 	}
-	info, err := os.Stat(c.AdminTokenFile)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("admin token file %s can be read by other users of this machine; chmod 600 it", c.AdminTokenFile)
+	if _, err := keys.ReadSecretFile(c.AdminTokenFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading admin token: %w", err)
 	}
-	_, err = c.Mail.Sender()
+	if err := c.CheckDatabase(); err != nil {
+		return err
+	}
+	_, err := c.Mail.Sender()
 	return err
+}
+
+// CheckDatabase refuses a database, such as a restored copy, that users outside its
+// owner and group can read: it has users' addresses and claims.
+func (c *Config) CheckDatabase() error {
+	info, err := os.Stat(c.Database)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o007 == 0 {
+		return nil // the server says why it cannot be opened
+	}
+	return fmt.Errorf("database %s has mode %04o, open to every user of this machine; chmod 600 it", c.Database, info.Mode().Perm())
 }
 
 // Sender returns the sender of login codes, nil without a host. It reads the files of
@@ -161,7 +176,7 @@ func (m *Mail) Sender() (*mail.Sender, error) {
 		Timeout: time.Duration(m.Timeout),
 	}
 	if m.PasswordFile != "" {
-		password, err := os.ReadFile(m.PasswordFile)
+		password, err := keys.ReadSecretFile(m.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the password of the SMTP server: %w", err)
 		}

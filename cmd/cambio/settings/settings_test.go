@@ -285,11 +285,13 @@ func TestCheckFiles(t *testing.T) {
 		{"mail without files", mail, ""},
 		{"no certificate", []string{"CAMBIO_TLS_CERT_FILE=" + open, "CAMBIO_TLS_KEY_FILE=" + open}, "loading tls: "},
 		{"no key-encryption key", []string{"CAMBIO_KEY_ENCRYPTION_KEY_FILE=" + open}, "reading key-encryption key: "},
-		{"a token that others can read", []string{"CAMBIO_ADMIN_TOKEN_FILE=" + open}, "can be read by other users of this machine; chmod 600 it"},
+		{"a token that others can read", []string{"CAMBIO_ADMIN_TOKEN_FILE=" + open}, "has mode 0644, open to every user of this machine; chmod 600 it"},
+		{"a database that others can read", []string{"CAMBIO_DATABASE=" + open}, "database " + open + " has mode 0644"},
 		{"no password", append(mail, "CAMBIO_MAIL_USERNAME=a", "CAMBIO_MAIL_PASSWORD_FILE="+filepath.Join(dir, "absent")), "reading the password of the SMTP server: open "},
+		{"a password that others can read", append(mail, "CAMBIO_MAIL_USERNAME=a", "CAMBIO_MAIL_PASSWORD_FILE="+open), "has mode 0644, open to every user"},
 		{"no roots", append(mail, "CAMBIO_MAIL_CA_FILE="+open), "holds no certificate; write it in PEM"},
 	} {
-		c, err := Load("", append(row.environ, "CAMBIO_DATABASE="+filepath.Join(dir, "cambio.db")))
+		c, err := Load("", append([]string{"CAMBIO_DATABASE=" + filepath.Join(dir, "cambio.db")}, row.environ...))
 		if err != nil {
 			t.Fatal(err)
 		}
