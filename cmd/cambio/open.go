@@ -59,7 +59,7 @@ type app struct {
 func open(ctx context.Context, cfg settings.Config, stdout, stderr io.Writer) (_ *app, err error) {
 	a := &app{cfg: cfg}
 	a.level.Set(cfg.Log.Level)
-	a.log = newLogger(cfg.Log, &a.level, stderr)
+	a.log = cfg.Log.Logger(&a.level, stderr)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -95,14 +95,6 @@ func (a *app) close() error {
 	}
 	a.closers = nil
 	return errs
-}
-
-func newLogger(cfg settings.Log, level slog.Leveler, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: level}
-	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
 }
 
 func (a *app) openStore() error {

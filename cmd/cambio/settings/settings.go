@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"errors"
+	"io"
 	"log/slog"
 	"net/netip"
 	"path/filepath"
@@ -105,7 +106,7 @@ type TLS struct {
 // File learns which user logged in when; it holds no token.
 type Audit struct {
 	File string `yaml:"file" env:"FILE"` // appended to; default standard output
-	// OnFailure says what happens while they cannot be written. An attacker who can
+	// OnFailure says what happens while they cannot be written. An attacker able to
 	// fill the disk stops all logins by refuse, and hides them by continue.
 	OnFailure string `yaml:"onFailure" env:"ON_FAILURE"` // refuse or continue
 }
@@ -120,6 +121,15 @@ const (
 type Log struct {
 	Level  slog.Level `yaml:"level" env:"LEVEL"`
 	Format string     `yaml:"format" env:"FORMAT"` // text or json
+}
+
+// Logger returns the operator's log on w, which follows level.
+func (l Log) Logger(level slog.Leveler, w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
 }
 
 // Keys configures the keys that sign the server's tokens.
