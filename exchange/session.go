@@ -2,7 +2,6 @@ package exchange
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -137,44 +136,27 @@ type ActorProof struct {
 // differently than the exchange.
 func (s *Session) UnmarshalJSON(data []byte) error {
 	type fields Session // without methods
-	stored := struct {
+	return json.Unmarshal(data, &struct {
 		*fields
-		Claims json.RawMessage `json:"claims"`
-	}{fields: (*fields)(s)}
-	err := json.Unmarshal(data, &stored)
-	if err == nil {
-		s.Claims, err = readClaims(stored.Claims)
-	}
-	return err
+		Claims *storedClaims `json:"claims"`
+	}{(*fields)(s), (*storedClaims)(&s.Claims)})
 }
 
 // UnmarshalJSON reads the claims as those of a session.
 func (p *ActorProof) UnmarshalJSON(data []byte) error {
 	type fields ActorProof // without methods
-	stored := struct {
+	return json.Unmarshal(data, &struct {
 		*fields
-		Claims json.RawMessage `json:"claims"`
-	}{fields: (*fields)(p)}
-	err := json.Unmarshal(data, &stored)
-	if err == nil {
-		p.Claims, err = readClaims(stored.Claims)
-	}
-	return err
+		Claims *storedClaims `json:"claims"`
+	}{(*fields)(p), (*storedClaims)(&p.Claims)})
 }
 
-// readClaims reads stored claims; there may be none.
-func readClaims(text json.RawMessage) (claims map[string]any, err error) {
-	if len(text) == 0 {
-		return nil, nil
-	}
+type storedClaims map[string]any
+
+func (c *storedClaims) UnmarshalJSON(text []byte) error {
 	r := strictjson.New(string(text), strictjson.Options{AllowNUL: true, KeepNumbers: true})
-	if !r.Null() {
-		claims = r.Map()
-	}
-	if err := r.End(); err != nil {
-		return nil, fmt.Errorf("claims of the session: %w", err)
-	}
-	return claims, nil
+	*c = r.Map()
+	return r.End()
 }
 
 // reservedClaims are the claims of access tokens that only the server writes: the

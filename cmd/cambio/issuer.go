@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -59,8 +60,9 @@ ID there: without one, tokens that were issued to others would be accepted.`, ` 
 }
 
 func (c *cli) addIssuer(ctx context.Context, i exchange.Issuer, yes, force bool) error {
-	if i.ID == "" {
-		i.ID = defaultID(i.URL)
+	if u, err := url.Parse(i.URL); i.ID == "" && err == nil {
+		host, _, _ := strings.Cut(u.Path, "/") // of an iss such as acme.com
+		i.ID = strings.ToLower(cmp.Or(u.Hostname(), host))
 	}
 	api, err := c.admin()
 	if err != nil {
@@ -100,16 +102,6 @@ func (c *cli) previewIssuer(ctx context.Context, api *admin.Client, i exchange.I
 		return preview, fmt.Errorf("%s publishes no usable key", i.URL)
 	}
 	return preview, nil
-}
-
-// defaultID returns the host of an issuer's URL, and of an iss that is none, such as
-// acme.com/login, what is before the first slash.
-func defaultID(iss string) string {
-	if u, err := url.Parse(iss); err == nil && u.Hostname() != "" {
-		return strings.ToLower(u.Hostname())
-	}
-	host, _, _ := strings.Cut(iss, "/")
-	return strings.ToLower(host)
 }
 
 // addsOnly refuses what would change a registration: a command that adds must
