@@ -21,7 +21,6 @@ import (
 	"cambio/exchange/server"
 	"cambio/storage"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 )
 
@@ -54,14 +53,7 @@ func run(ctx context.Context, cfg settings.Config, hangups <-chan os.Signal, std
 func (a *app) newServers() {
 	a.public = serving.New(a.http(a.Server), serving.MaxConnections(debug.SetMemoryLimit(-1)), a.Server.MakeRoom)
 	a.admin = serving.New(a.http(a.Admin), serving.AdminConnections, nil)
-	a.metrics.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "cambio_connections", Help: "Open connections of the public listener.",
-		}, func() float64 { open, _ := a.public.Connections(); return float64(open) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "cambio_connections_dropped_total", Help: "Idle connections of the public listener that made room for others.",
-		}, func() float64 { _, dropped := a.public.Connections(); return float64(dropped) }),
-	)
+	a.metrics.MustRegister(a.public.Metrics()...)
 }
 
 // listen opens a listener, with TLS if that is configured.

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Server serves one listener with a bounded number of connections, and stops so
@@ -46,6 +48,18 @@ func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 // Connections returns how many connections are open, and how many have made room for
 // others so far.
 func (s *Server) Connections() (open, dropped int) { return s.conns.count() }
+
+// Metrics returns what [Server.Connections] does as metrics.
+func (s *Server) Metrics() []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "cambio_connections", Help: "Open connections of the public listener.",
+		}, func() float64 { open, _ := s.Connections(); return float64(open) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "cambio_connections_dropped_total", Help: "Idle connections of the public listener that made room for others.",
+		}, func() float64 { _, dropped := s.Connections(); return float64(dropped) }),
+	}
+}
 
 // Drain waits until the requests that began before it have finished, or ctx ends.
 // The listener stays open and later requests are served; each response closes its
