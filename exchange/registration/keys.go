@@ -95,6 +95,11 @@ func (l *linter) source(k *exchange.Keys) {
 		}
 	}
 	l.fetching(k)
+	for i, secret := range k.Secrets {
+		if strings.TrimSpace(secret.Value) != secret.Value {
+			l.Add(fmt.Sprintf("keys.secrets[%d].value", i), "begins or ends with whitespace, such as the line break of a YAML block; remove it: with |- the block has none")
+		}
+	}
 	if k.Anchors != "" && len(k.Secrets) > 0 {
 		l.Add("keys.anchors", "has no meaning for shared secrets, which have no certificates; remove it")
 	}

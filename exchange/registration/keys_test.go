@@ -27,6 +27,7 @@ func TestLintKeys(t *testing.T) {
 		{"secrets beside keys", exchange.Keys{JWKS: "{}", Secrets: secrets(longSecret)}, nil, one("keys", "jwks and secrets")},
 		{"http keys", exchange.Keys{JWKSURL: "http://a.example/k"}, nil, one("keys.jwksURL", "https")},
 		{"keys with a password", exchange.Keys{CertificatesURL: "https://a:hunter2@a.example/k"}, nil, one("keys.certificatesURL", `"https://a:xxxxx@a.example/k" has a user name or password`)},
+		{"a secret with a line break", exchange.Keys{Secrets: secrets(longSecret + "\n")}, nil, one("keys.secrets[0].value", "ends with whitespace")},
 		{"pin", exchange.Keys{PinnedSPKI: []string{pin}}, nil, nil},
 		{"pin in hex", exchange.Keys{PinnedSPKI: []string{strings.Repeat("0a", 32)}}, nil, one("keys.pinnedSPKI[0]", "44 characters")},
 		{"stray bits in a pin", exchange.Keys{PinnedSPKI: []string{strings.Replace(pin, "U=", "V=", 1)}}, nil, one("keys.pinnedSPKI[0]", "base64")},

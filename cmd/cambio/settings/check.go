@@ -23,6 +23,8 @@ func (c *Config) problems() []exchange.Problem {
 	if listen == "" || c.Issuer != c.listenURL() { // the default issuer repeats the problem of listen
 		p.note("$.issuer", issuerProblem(c.Issuer))
 	}
+	p.noteIf(c.BehindProxy && loopbackURL(c.Issuer), "$.issuer",
+		"is "+c.Issuer+", which only this machine reaches, but behindProxy is true; write the public URL of the proxy, such as https://login.example.com")
 	p.note("$.adminListen", c.addressProblem(c.AdminListen))
 	p.noteIf(c.BehindProxy && len(c.TrustedProxies) == 0, "$.trustedProxies",
 		"is empty, but behindProxy is true; write the networks of the proxies: otherwise all callers share one address, and the failures of one limit all")
@@ -82,6 +84,8 @@ func (p *problems) mail(m *Mail) {
 	has := m.Password != "" || m.PasswordFile != ""
 	p.noteIf((m.Username != "") != has, "$.mail.username", "needs passwordFile, and passwordFile needs username; set both or neither")
 	p.noteIf(m.Password != "" && m.PasswordFile != "", "$.mail.passwordFile", "is set, but the password itself is in "+envPrefix+"MAIL_PASSWORD; remove one")
+	p.noteIf(strings.TrimSpace(string(m.Password)) != string(m.Password), "$.mail.username",
+		"has a password in "+envPrefix+"MAIL_PASSWORD that begins or ends with whitespace, such as a line break; remove it")
 	timeout := time.Duration(m.Timeout)
 	p.noteIf(timeout < time.Second || timeout > 20*time.Second, "$.mail.timeout", "want 1s to 20s: a user waits for the mail")
 }
@@ -100,6 +104,11 @@ func issuerProblem(issuer string) string {
 		return ""
 	}
 	return "want https; http is for loopback only"
+}
+
+func loopbackURL(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && exchange.Loopback(u.Hostname())
 }
 
 // addressProblem refuses listeners that would send secrets over a network in the

@@ -181,6 +181,9 @@ func (m *Mail) Sender() (*mail.Sender, error) {
 			return nil, fmt.Errorf("reading the password of the SMTP server: %w", err)
 		}
 		cfg.Password = strings.TrimRight(string(password), "\r\n")
+		if strings.TrimSpace(cfg.Password) != cfg.Password {
+			return nil, fmt.Errorf("reading the password of the SMTP server: %s begins or ends with whitespace; remove it", m.PasswordFile)
+		}
 	}
 	if m.CAFile != "" {
 		pem, err := os.ReadFile(m.CAFile)

@@ -153,6 +153,16 @@ func TestProxyOrTLSOpensTheNetwork(t *testing.T) {
 	}
 }
 
+// The default issuer, and one on loopback, are no public URL of a proxy.
+func TestProxyNeedsPublicIssuer(t *testing.T) {
+	for issuer, good := range map[string]bool{"https://login.example": true, "": false, "http://127.0.0.1:8080": false, "https://localhost": false} {
+		_, err := Load("", []string{"CAMBIO_ISSUER=" + issuer, "CAMBIO_BEHIND_PROXY=true", "CAMBIO_TRUSTED_PROXIES=10.0.0.0/8"})
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "which only this machine reaches, but behindProxy is true") {
+			t.Errorf("%q: %v", issuer, err)
+		}
+	}
+}
+
 // Every setting can be set by the environment, which overrides the file.
 func TestEnvironmentOverridesFile(t *testing.T) {
 	key := make([]byte, 32)
@@ -185,9 +195,10 @@ func TestEnvironmentErrors(t *testing.T) {
 		{"CAMBIO_SHUTDOWN_TIMEOUT=soon", `environment variable CAMBIO_SHUTDOWN_TIMEOUT: "soon" is not a duration`},
 		{"CAMBIO_TRUSTED_PROXIES=10.0.0.0/8,1.2.3", `environment variable CAMBIO_TRUSTED_PROXIES: want networks such as 10.0.0.0/8,fd00::/8, got "10.0.0.0/8,1.2.3"`},
 		{"CAMBIO_LOG_LEVEL=loud", `environment variable CAMBIO_LOG_LEVEL: want debug, info, warn or error, got "loud"`},
+		{"CAMBIO_MAIL_PASSWORD=hunter2\n", "CAMBIO_MAIL_PASSWORD that begins or ends with whitespace"},
 		{"CAMBIO_ISSUER=http://login.example", "environment variable CAMBIO_ISSUER: want https"},
 	} {
-		_, err := Load("", []string{c.set})
+		_, err := Load("", []string{c.set, "CAMBIO_MAIL_HOST=smtp.example.com", "CAMBIO_MAIL_FROM=a@example.com", "CAMBIO_MAIL_USERNAME=a"})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "strconv") {
 			t.Errorf("%s: %v", c.set, err)
 		}
