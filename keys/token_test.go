@@ -330,7 +330,7 @@ func TestSignByAnotherAlgorithm(t *testing.T) {
 		t.Fatal(err)
 	}
 	body, etag := r.JWKS()
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		t.Fatal(err)
 	}
