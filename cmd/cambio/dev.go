@@ -21,6 +21,7 @@ import (
 
 func (c *cli) dev() *cobra.Command {
 	var port uint16
+	var origins, redirects []string
 	cmd := c.verb("dev [--port 8080]", "Try everything on this machine",
 		`Runs a server that trusts an OpenID provider with a login page (users alice and
 bob), and a demo API that accepts the server's access tokens. All of it listens
@@ -34,16 +35,21 @@ other kinds of proof are registered, and their secrets printed.`,
 		`  cambio dev
   cambio dev --port 9080
 
+  # with your page on another port
+  cambio dev --origin http://localhost:5173 --redirect-uri http://localhost:5173/callback
+
   # in another shell: log in as an app would
   cambio dev login`,
 		cobra.NoArgs, func(ctx context.Context, _ []string) error {
-			err := c.runDev(ctx, int(port))
+			err := c.runDev(ctx, int(port), origins, redirects)
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return hinted(err, "choose five free ports, such as: cambio dev --port 9080")
 			}
 			return err
 		})
 	cmd.PersistentFlags().Uint16Var(&port, "port", 8080, "the first of five consecutive `port`s")
+	cmd.Flags().StringArrayVar(&origins, "origin", nil, "a further `origin` whose pages may use the demo app, such as http://localhost:5173; repeatable")
+	cmd.Flags().StringArrayVar(&redirects, "redirect-uri", nil, "a further redirect `URI` of the demo app at the provider; repeatable")
 	cmd.AddCommand(c.devLogin(&port))
 	return cmd
 }
@@ -66,18 +72,19 @@ and prints the ID token.`, `  cambio dev login
 		})
 }
 
-func (c *cli) runDev(ctx context.Context, port int) (err error) {
+func (c *cli) runDev(ctx context.Context, port int, origins, redirects []string) (err error) {
 	dir, err := os.MkdirTemp("", "cambio-dev-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	urls := dev.NewURLs(port, dir)
-	provider, err := dev.NewProvider(urls.Provider, urls.Callback)
+	urls.Origins = origins
+	provider, err := dev.NewProvider(urls.Provider, append(redirects, urls.Callback)...)
 	if err != nil {
 		return err
 	}
-	api := dev.NewAPI(urls.Cambio, urls.Cambio+"/.well-known/jwks.json", urls.API)
+	api := dev.AllowPages(dev.NewAPI(urls.Cambio, urls.Cambio+"/.well-known/jwks.json", urls.API), origins)
 	for at, s := range map[int]dev.Service{
 		port + 2: &http.Server{Handler: provider, ReadHeaderTimeout: 10 * time.Second},
 		port + 3: &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second},

@@ -33,6 +33,22 @@ func NewAPI(issuer, jwksURL, audience string) http.Handler {
 	return mux
 }
 
+// AllowPages lets pages of the listed origins call an API (CORS).
+func AllowPages(api http.Handler, origins []string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); slices.Contains(origins, origin) {
+			w.Header().Set("Access-Control-Allow-Origin", origin)
+			w.Header().Set("Access-Control-Allow-Headers", "Authorization")
+			if r.Method == http.MethodOptions {
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
 // token returns the claims of a valid access token, or nil after an error response
 // (RFC 6750 §3).
 func (a *api) token(w http.ResponseWriter, r *http.Request) *oidc.AccessTokenClaims {

@@ -111,7 +111,7 @@ clients:
     scopes: [{{.Read}}, email]
     defaultScopes: [{{.Read}}]
     audiences: [{{.API}}]
-    origins: [{{.API}}]
+    origins: [{{.API}}{{range .Origins}}, {{printf "%q" .}}{{end}}]
     refreshTokens: true
   - id: {{.Backend}}
     auth: client_secret_basic

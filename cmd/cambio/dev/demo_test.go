@@ -1,6 +1,8 @@
 package dev
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,5 +36,27 @@ func TestDemo(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(urls.Folder, environmentFile))
 	if err != nil || !strings.Contains(string(text), "export BACKEND_SECRET=ssk_backend\n") || !strings.Contains(string(text), demo.VendorSecret) {
 		t.Errorf("the environment is %s: %v", text, err)
+	}
+}
+
+// A page of another port may use the demo app and call the API; others may not.
+func TestDemoWithPageOfAnotherPort(t *testing.T) {
+	const page = "http://localhost:5173"
+	urls := NewURLs(8080, t.TempDir())
+	urls.Origins = []string{page}
+	text, err := Trust(urls, Demo{VendorSecret: strings.Repeat("s", 52), PartnerKey: "x"})
+	if err != nil || !strings.Contains(text, `origins: [http://127.0.0.1:8083, "`+page+`"]`) {
+		t.Errorf("%v in\n%s", err, text)
+	}
+	api := AllowPages(NewAPI(urls.Cambio, urls.Cambio, urls.API), urls.Origins)
+	for origin, want := range map[string]string{page: page, "http://localhost:5174": "", "": ""} {
+		for method, status := range map[string]int{http.MethodGet: 401, http.MethodOptions: map[bool]int{true: 204, false: 401}[want != ""]} {
+			r, w := httptest.NewRequest(method, "/orders", nil), httptest.NewRecorder()
+			r.Header.Set("Origin", origin)
+			api.ServeHTTP(w, r)
+			if got := w.Header().Get("Access-Control-Allow-Origin"); got != want || w.Code != status {
+				t.Errorf("%s from %q: %d %q", method, origin, w.Code, got)
+			}
+		}
 	}
 }

@@ -16,6 +16,7 @@ type URLs struct {
 	Mail     string // host:port of an SMTP server that delivers nothing
 	Callback string // a redirect URI of the demo app; nothing listens there
 	Folder   string
+	Origins  []string // of further pages that may use the demo app
 }
 
 // NewURLs returns URLs on loopback with five ports from port on.
