@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"fmt"
 	"testing"
 
 	"cambio/exchange"
@@ -13,12 +14,18 @@ func BenchmarkToken(b *testing.B) {
 	for _, bb := range []struct{ name, client string }{{"no session", "plain"}, {"session", "spa"}} {
 		b.Run(bb.name, func(b *testing.B) {
 			w := newWorld(b, jwkstest.WithAlg("RS256"))
-			text := w.issuer.Sign(w.claims(bb.client, "jti", "1", "azp", bb.client, "email", "alice@example.com", "email_verified", true, "name", "Alice"))
+			texts := make([]string, 500) // of as many users: one user's sessions are bounded, and so is their rate
+			for i := range texts {
+				texts[i] = w.issuer.Sign(w.claims(bb.client, "jti", "1", "azp", bb.client, "sub", fmt.Sprint("user-", i),
+					"email", "alice@example.com", "email_verified", true, "name", "Alice"))
+			}
 			client := w.registry.Snapshot().Client(bb.client)
 			room := make([]exchange.Check, 0, 24) // the server has it from an earlier request
+			n := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				req := presenting(client, text)
+				req := presenting(client, texts[n%len(texts)])
+				n++
 				req.Trail.Checks = room
 				if _, err := w.token(req); err != nil {
 					b.Fatal(err)
