@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -140,9 +141,6 @@ func hasType(values []string, media string) bool {
 	if len(values) != 1 {
 		return false
 	}
-	if values[0] == media {
-		return true
-	}
 	got, _, err := mime.ParseMediaType(values[0])
 	return err == nil && got == media
 }
@@ -152,8 +150,9 @@ func hasType(values []string, media string) bool {
 type Member struct {
 	Name     string
 	Into     *string
-	Flag     *bool // instead of Into, for true and false
-	Number   bool  // Into accepts a whole number, too
+	Flag     *bool // instead of Into, for true and false, also as strings
+	Number   bool  // Into accepts a whole number, too, in the range that every sender keeps exact
+	List     bool  // Into accepts a list of strings, too, which it gets joined by spaces
 	Required bool  // Into must not stay empty
 	Ignored  bool  // any value is accepted and goes nowhere
 }
@@ -197,15 +196,24 @@ func find(members []Member, name string) *Member {
 func (m *Member) read(r *strictjson.Reader) {
 	switch {
 	case m.Ignored:
+	case m.Flag != nil && r.Kind() == '"':
+		text := r.String()
+		if *m.Flag = text == "true"; text != "true" && text != "false" {
+			r.Fail(Refused(exchange.ReasonParameterInvalid, "%s is neither true nor false", m.Name))
+		}
 	case m.Flag != nil:
 		*m.Flag = r.Bool()
 	case m.Number && r.Kind() == '0':
 		*m.Into = r.NumberText()
-		for i := range len(*m.Into) {
-			if c := (*m.Into)[i]; c < '0' || c > '9' {
-				r.Fail(Refused(exchange.ReasonParameterInvalid, "%s is not a whole number", m.Name))
-			}
+		if n, err := strconv.ParseUint(*m.Into, 10, 64); err != nil || n >= 1<<53 { // JavaScript rounds larger ones
+			r.Fail(Refused(exchange.ReasonParameterInvalid, "%s is not a whole number below 2^53; write a string", m.Name))
 		}
+	case m.List && r.Kind() == '[':
+		var words []string
+		for range r.Array() {
+			words = append(words, r.String())
+		}
+		*m.Into = strings.Join(words, " ")
 	default:
 		*m.Into = r.String()
 	}

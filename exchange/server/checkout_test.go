@@ -153,7 +153,7 @@ func TestCheckoutRequests(t *testing.T) {
 		{"a fraction", `{"customer_id":"c-1","invoice_id":"i-1","expires_in":300.5}`, bearer, 400, exchange.ReasonParameterInvalid, ""},
 		{"no customer", `{"invoice_id":"i-1"}`, bearer, 400, exchange.ReasonParameterMissing, ""},
 		{"no invoice", `{"customer_id":"c-1"}`, bearer, 400, exchange.ReasonParameterMissing, ""},
-		{"a customer that is a number", `{"customer_id":1,"invoice_id":"i-1"}`, bearer, 400, exchange.ReasonParameterInvalid, ""},
+		{"a customer that is a fraction", `{"customer_id":1.5,"invoice_id":"i-1"}`, bearer, 400, exchange.ReasonParameterInvalid, ""},
 		{"a customer with a line break", `{"customer_id":"c\n1","invoice_id":"i-1"}`, bearer, 400, exchange.ReasonParameterInvalid, ""},
 		{"a long customer", `{"customer_id":"` + strings.Repeat("c", 256) + `","invoice_id":"i-1"}`, bearer, 400, exchange.ReasonParameterInvalid, ""},
 		{"a member more", `{"customer_id":"c-1","invoice_id":"i-1","amount":1}`, bearer, 400, exchange.ReasonParameterInvalid, ""},

@@ -120,7 +120,7 @@ func TestKeyRequestMembers(t *testing.T) {
 		{"a sample's member twice", `,"locale":"en","locale":"de"`, exchange.ReasonParameterRepeated},
 		{"a sample's member that is no JSON", `,"flow":[1,]`, exchange.ReasonRequestMalformed},
 		{"a sample's member that nests", `,"flow":` + strings.Repeat("[", 40) + strings.Repeat("]", 40), exchange.ReasonRequestMalformed},
-		{"a flag that is a text", `,"passwordless":"true"`, exchange.ReasonParameterInvalid},
+		{"a flag that is another text", `,"passwordless":"yes"`, exchange.ReasonParameterInvalid},
 		{"an address", `,"email":"alice@example.com"`, ""},
 		{"what is no address", `,"email":"alice"`, exchange.ReasonParameterInvalid},
 		{"a challenge", `,"codeChallenge":"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"`, ""},

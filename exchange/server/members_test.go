@@ -90,7 +90,7 @@ func TestMembersNameWhatIsWrong(t *testing.T) {
 func TestFlagMembers(t *testing.T) {
 	for body, want := range map[string]exchange.Reason{
 		`{"f":true}`: "", `{"f": false}`: "", `{"f":null}`: "", `{}`: "",
-		`{"f":"true"}`:         exchange.ReasonParameterInvalid,
+		`{"f":"TRUE"}`:         exchange.ReasonParameterInvalid,
 		`{"f":1}`:              exchange.ReasonParameterInvalid,
 		`{"f":True}`:           exchange.ReasonRequestMalformed,
 		`{"f":truest}`:         exchange.ReasonRequestMalformed,

@@ -14,15 +14,39 @@ func readNumber(body string) (string, error) {
 func TestNumberMembers(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"n":1}`: "1", `{"n": 0 }`: "0", `{"n":137}`: "137", `{"n":"1"}`: "1", `{"n":"0x1"}`: "0x1", `{"n":null}`: "", `{}`: "",
-		`{"n":123456789012345678901234567890}`: "123456789012345678901234567890",
+		`{"n":9007199254740991}`: "9007199254740991", `{"n":"9007199254740992"}`: "9007199254740992",
 	} {
 		if got, err := readNumber(body); err != nil || got != want {
 			t.Errorf("%s: %q, %v", body, got, err)
 		}
 	}
-	for _, body := range []string{`{"n":01}`, `{"n":1.0}`, `{"n":1e3}`, `{"n":-1}`, `{"n":+1}`, `{"n":[1]}`, `{"n":true}`, `{"n":1 2}`, `{"n":1`} {
+	for _, body := range []string{`{"n":01}`, `{"n":1.0}`, `{"n":1e3}`, `{"n":-1}`, `{"n":+1}`, `{"n":[1]}`, `{"n":true}`, `{"n":-0}`, `{"n":9007199254740992}`, `{"n":1 2}`, `{"n":1`} {
 		if got, err := readNumber(body); err == nil {
 			t.Errorf("%s was accepted as %q", body, got)
+		}
+	}
+}
+
+// What has one meaning is read in the spellings that backends write.
+func TestMembersInOtherSpellings(t *testing.T) {
+	for _, row := range []struct {
+		body, text string
+		flag, ok   bool
+	}{
+		{`{"flag":true,"list":"a b"}`, "a b", true, true},
+		{`{"flag":"true","list":["a","b"]}`, "a b", true, true},
+		{`{"flag":"false","list":[]}`, "", false, true},
+		{`{"flag":"True"}`, "", false, false},
+		{`{"flag":1}`, "", false, false},
+		{`{"flag":""}`, "", false, false},
+		{`{"list":["a",1]}`, "", false, false},
+		{`{"list":["a",["b"]]}`, "", false, false},
+		{`{"list":{"a":true}}`, "", false, false},
+	} {
+		flag, text := false, ""
+		err := Body{Text: []byte(row.body)}.Members(Member{Name: "flag", Flag: &flag}, Member{Name: "list", Into: &text, List: true})
+		if (err == nil) != row.ok || row.ok && (flag != row.flag || text != row.text) {
+			t.Errorf("%s: %v %q, %v", row.body, flag, text, err)
 		}
 	}
 }

@@ -114,6 +114,18 @@ func TestSessionIsTokenExchange(t *testing.T) {
 	}
 }
 
+// A number is its digits, so that a backend may send either.
+func TestSessionTakesNumericUserIDs(t *testing.T) {
+	p, secrets := newBackends(t)
+	first := p.inject("shop", secrets["shop"], `{"externalUserId":42,"scope":["read","write"],"emailVerified":"true"}`)
+	p.want(first, 200, "")
+	again := p.inject("shop", secrets["shop"], `{"externalUserId":"42"}`)
+	p.want(again, 200, "")
+	if first.user("externalUserId") != "42" || first.user("id") != again.user("id") {
+		t.Errorf("%s is another user than %s", first.text, again.text)
+	}
+}
+
 func TestSessionRefuses(t *testing.T) {
 	p, secrets := newBackends(t)
 	good := `{"externalUserId":"u"}`
@@ -133,10 +145,10 @@ func TestSessionRefuses(t *testing.T) {
 		{"no user", "shop", secrets["shop"], `{}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
 		{"null for a user", "shop", secrets["shop"], `{"externalUserId":null}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
 		{"an empty user", "shop", secrets["shop"], `{"externalUserId":""}`, 400, exchange.ReasonParameterMissing, "externalUserId is missing"},
-		{"a user that is a number", "shop", secrets["shop"], `{"externalUserId":7}`, 400, exchange.ReasonParameterInvalid, "externalUserId is not a string"},
+		{"a user that is a list", "shop", secrets["shop"], `{"externalUserId":[7]}`, 400, exchange.ReasonParameterInvalid, "externalUserId is not a string"},
 		{"an e-mail that is an object", "shop", secrets["shop"], `{"externalUserId":"u","email":{}}`, 400, exchange.ReasonParameterInvalid, "email is not a string"},
 		{"a name that is a list", "shop", secrets["shop"], `{"externalUserId":"u","name":[]}`, 400, exchange.ReasonParameterInvalid, "name is not a string"},
-		{"a flag that is a string", "shop", secrets["shop"], `{"externalUserId":"u","emailVerified":"true"}`, 400, exchange.ReasonParameterInvalid, "emailVerified is neither true nor false"},
+		{"a flag in another spelling", "shop", secrets["shop"], `{"externalUserId":"u","emailVerified":"True"}`, 400, exchange.ReasonParameterInvalid, "emailVerified is neither true nor false"},
 		{"an unknown member", "shop", secrets["shop"], `{"externalUserId":"u","role":"admin"}`, 400, exchange.ReasonParameterInvalid, `member 'role' is not known here`},
 		{"a member in another case", "shop", secrets["shop"], `{"externaluserid":"u"}`, 400, exchange.ReasonParameterInvalid, ""},
 		{"a member twice", "shop", secrets["shop"], `{"externalUserId":"u","externalUserId":"v"}`, 400, exchange.ReasonParameterRepeated, "member externalUserId is repeated"},

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"cambio/exchange"
@@ -61,13 +62,21 @@ func (r *recorder) decodeMember(name string, value, into any) {
 	switch into := into.(type) {
 	case *string:
 		c.Want, c.Message = "a string", name+" is not a string"
-		if s, is := value.(string); is {
-			*into, ok = s, true
+		switch v := value.(type) {
+		case string:
+			*into, ok = v, true
+		case int64: // an ID; JavaScript rounds larger ones
+			if ok = name == "externalUserId" && v >= 0 && v < 1<<53; ok {
+				*into = strconv.FormatInt(v, 10)
+			}
 		}
 	case *bool:
 		c.Want, c.Message = "true or false", name+" is neither true nor false"
-		if b, is := value.(bool); is {
-			*into, ok = b, true
+		switch value {
+		case true, "true":
+			*into, ok = true, true
+		case false, "false":
+			ok = true
 		}
 	default:
 		c.Name, c.Want, c.Got, c.Message, ok = "members", "no others", name, "member "+exchange.Quote(name)+" is not known here", false

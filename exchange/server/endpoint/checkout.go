@@ -35,8 +35,8 @@ func (Config) checkout() server.Endpoint {
 func readCheckout(body server.Body, _ *struct{}, t *grant.Request) error {
 	var customer, invoice, lifetime string
 	err := body.Members(
-		server.Member{Name: "customer_id", Into: &customer, Required: true},
-		server.Member{Name: "invoice_id", Into: &invoice, Required: true},
+		server.Member{Name: "customer_id", Into: &customer, Number: true, Required: true},
+		server.Member{Name: "invoice_id", Into: &invoice, Number: true, Required: true},
 		server.Member{Name: "expires_in", Into: &lifetime, Number: true},
 	)
 	if err != nil {

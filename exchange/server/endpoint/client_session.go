@@ -21,7 +21,7 @@ func (cfg Config) clientSession() server.Endpoint {
 					server.Member{Name: "depositAddress", Into: &in.DepositAddress},
 					server.Member{Name: "signingNetwork", Into: &in.Network, Number: true},
 					server.Member{Name: "signingType", Into: &in.Type},
-					server.Member{Name: "externalUserId", Into: &in.ExternalUserID},
+					server.Member{Name: "externalUserId", Into: &in.ExternalUserID, Number: true},
 				)
 			},
 			Run: func(r *server.Request, in *walletlogin.OpenRequest) (walletlogin.Session, error) {

@@ -75,7 +75,7 @@ func All(cfg Config) []server.Endpoint {
 // readMembers reads a body that is one object with these members and a scope.
 func readMembers(body server.Body, t *grant.Request, members ...server.Member) error {
 	scope := ""
-	err := body.Members(append(members, server.Member{Name: "scope", Into: &scope})...)
+	err := body.Members(append(members, server.Member{Name: "scope", Into: &scope, List: true})...)
 	if err == nil {
 		t.Scopes, err = server.Scopes(scope)
 	}

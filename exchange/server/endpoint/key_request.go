@@ -52,7 +52,7 @@ func (cfg Config) keyRequest() server.Endpoint {
 
 func readKeyRequest(body server.Body, in *keyRequest) error {
 	members := []server.Member{
-		{Name: "partnerUserId", Into: &in.Key, Required: true},
+		{Name: "partnerUserId", Into: &in.Key, Number: true, Required: true},
 		{Name: "passwordless", Flag: &in.Passwordless},
 		{Name: "email", Into: &in.Email},
 		{Name: "codeChallenge", Into: &in.CodeChallenge},

@@ -17,9 +17,9 @@ func (Config) otp() server.Endpoint {
 				var proof exchange.OTP
 				err := readMembers(body, t,
 					server.Member{Name: "emailId", Into: &proof.EmailID, Required: true},
-					server.Member{Name: "otp", Into: &proof.Code, Required: true},
+					server.Member{Name: "otp", Into: &proof.Code, Number: true, Required: true},
 					server.Member{Name: "previousEmailId", Into: &proof.PreviousEmailID},
-					server.Member{Name: "previousOtp", Into: &proof.PreviousCode},
+					server.Member{Name: "previousOtp", Into: &proof.PreviousCode, Number: true},
 				)
 				t.SubjectProof = proof
 				return err

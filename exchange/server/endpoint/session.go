@@ -16,7 +16,7 @@ func (Config) session() server.Endpoint {
 			GrantType: exchange.GrantTokenExchange, SubjectTokenType: exchange.TypeUserAssertion,
 			Read: func(body server.Body, user *exchange.UserAssertion, t *grant.Request) error {
 				err := readMembers(body, t,
-					server.Member{Name: "externalUserId", Into: &user.ExternalUserID, Required: true},
+					server.Member{Name: "externalUserId", Into: &user.ExternalUserID, Number: true, Required: true},
 					server.Member{Name: "email", Into: &user.Email},
 					server.Member{Name: "emailVerified", Flag: &user.EmailVerified},
 					server.Member{Name: "name", Into: &user.Name},
