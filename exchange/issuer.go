@@ -21,6 +21,8 @@ type Issuer struct {
 	// without query and fragment. It is empty only if the issuer's tokens have no
 	// iss; requests then name the issuer by issuer_id.
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
+	// URLs are further values of iss, such as a former one: the users are the same.
+	URLs []string `json:"urls,omitempty" yaml:"urls,omitempty"`
 	// Keys is the source of its keys. Default: OIDC discovery at URL.
 	Keys Keys `json:"keys,omitzero" yaml:"keys,omitempty"`
 	// Algorithms are the accepted alg values (RFC 7518 §3.1). Default: RS256, ES256,
@@ -205,6 +207,14 @@ type ScopeRule struct {
 	Message string `json:"message,omitempty" yaml:"message,omitempty"`
 	// Mode audit grants the scope whatever the value of When, and logs it.
 	Mode Mode `json:"mode,omitempty" yaml:"mode,omitempty"`
+}
+
+// AllURLs returns the values of iss that its tokens may have; none if they have no iss.
+func (i *Issuer) AllURLs() []string {
+	if i.URL == "" {
+		return nil
+	}
+	return append([]string{i.URL}, i.URLs...)
 }
 
 // Accepts reports whether the issuer's tokens may be presented as tokenType, a token

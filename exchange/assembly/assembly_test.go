@@ -85,6 +85,47 @@ func register(t *testing.T, p *assembly.Parts) *jwkstest.Issuer {
 	return issuer
 }
 
+// An issuer that moved keeps its users: tokens of either iss are of the same one, and
+// a session goes on. No other issuer can have one of its names.
+func TestIssuerThatMovedKeepsItsUsers(t *testing.T) {
+	p := newParts(t, config(t))
+	issuer := register(t, p)
+	const former = "https://former.example"
+	acme := p.Registry.Snapshot().Issuer("acme").Issuer
+	apply := func(issuers ...exchange.Issuer) []exchange.Problem {
+		_, problems, err := p.Registry.Apply(t.Context(), exchange.Manifest{Issuers: issuers}, false, time.Now(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return problems
+	}
+	user := func(iss string) any {
+		claims := issuer.Claims("alice", "app")
+		claims["iss"] = iss
+		answer := post(t, p, url.Values{
+			"grant_type": {exchange.GrantTokenExchange}, "client_id": {"app"},
+			"subject_token": {issuer.Sign(claims)}, "subject_token_type": {exchange.TypeIDToken},
+		})
+		return answer["user"].(map[string]any)["id"]
+	}
+	before := user(issuer.URL)
+	both := *acme
+	both.URLs = []string{former}
+	if problems := apply(both); len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if got := user(former); got != before || user(issuer.URL) != before {
+		t.Errorf("the user is %v, was %v", got, before)
+	}
+	other := exchange.Issuer{ID: "other", URL: former, Audiences: []string{"app"}}
+	if problems := apply(other); len(problems) != 1 || !strings.Contains(problems[0].Message, "acme") {
+		t.Errorf("another issuer with the former name: %v", problems)
+	}
+	if problems := apply(both, other); len(problems) == 0 {
+		t.Error("two issuers of one manifest have the same name")
+	}
+}
+
 // A second server over the same store refreshes a session of the first: what they
 // share is derived from the keys in the store.
 func TestServersOverOneStoreShareSessions(t *testing.T) {

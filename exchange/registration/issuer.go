@@ -32,7 +32,11 @@ func LintIssuer(i *exchange.Issuer) []exchange.Problem {
 }
 
 func (l *linter) issuerURL(i *exchange.Issuer) {
+	l.each("urls", i.URLs, func(path, further string) { l.iss(path, further, &exchange.Keys{JWKS: "{}"}) }) // nothing is discovered below it
 	switch {
+	case i.URL == "" && len(i.URLs) > 0:
+		l.Add("url", "is missing; write the first of urls as url: the issuer's keys are discovered below it, and its id stays bound to it")
+		return
 	case i.URL == "" && len(sources(&i.Keys)) == 0:
 		l.Add("url", "is missing; write the issuer's iss, whose keys are then found by OIDC discovery, or set a source in keys")
 		return

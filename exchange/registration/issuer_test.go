@@ -15,6 +15,11 @@ func TestLintIssuer(t *testing.T) {
 		want   []problem
 	}{
 		{"good", func(*exchange.Issuer) {}, nil},
+		{"a former url", func(i *exchange.Issuer) { i.URLs = []string{"https://former.example", "acme.com"} }, nil},
+		{"an empty further url", func(i *exchange.Issuer) { i.URLs = []string{""} }, one("urls[0]", "")},
+		{"a further url twice", func(i *exchange.Issuer) { i.URLs = []string{"a", "a"} }, one("urls[1]", "")},
+		{"a placeholder among the urls", func(i *exchange.Issuer) { i.URLs = []string{"https://login.example/{tenantid}"} }, one("urls[0]", "placeholder")},
+		{"further urls alone", func(i *exchange.Issuer) { i.URL, i.URLs = "", []string{"https://former.example"} }, one("url", "write the first of urls")},
 		{"no id", func(i *exchange.Issuer) { i.ID = "" }, one("id", "missing")},
 		{"id with capitals", func(i *exchange.Issuer) { i.ID = "Google" }, one("id", `"Google" must be 1 to 64`)},
 		{"id that begins with a dash", func(i *exchange.Issuer) { i.ID = "-a" }, one("id", "begin with a letter")},

@@ -27,6 +27,9 @@ func Lint(m *exchange.Manifest) []exchange.Problem {
 		l.AddBelow(path, LintIssuer(i))
 		l.onlyOnce(ids, path+".id", i.ID)
 		l.onlyOnce(urls, path+".url", i.URL)
+		for k, further := range i.URLs {
+			l.onlyOnce(urls, fmt.Sprintf("%s.urls[%d]", path, k), further)
+		}
 	}
 	ids = firsts{}
 	for n := range m.Clients {

@@ -14,7 +14,9 @@ func (p *planner) checkIssuers(declared []exchange.Issuer) {
 	byURL := map[string]string{} // URL → ID of a registered issuer that stays
 	for id, i := range p.before.issuers {
 		if !p.declared[KindIssuer][id] && p.remains(KindIssuer, id) {
-			byURL[i.record.Issuer.URL] = id
+			for _, url := range i.record.Issuer.AllURLs() {
+				byURL[url] = id
+			}
 		}
 	}
 	for n, i := range declared {
@@ -22,8 +24,10 @@ func (p *planner) checkIssuers(declared []exchange.Issuer) {
 		if old := p.before.issuers[i.ID]; old != nil && old.record.Issuer.URL != i.URL {
 			p.Add(path+".url", "id %s is permanently bound to %s, because it is part of its users' identity; give this url another id", exchange.Quote(i.ID), exchange.Quote(old.record.Issuer.URL))
 		}
-		if other, taken := byURL[i.URL]; taken && i.URL != "" {
-			p.Add(path+".url", "%s is the url of the registered issuer %s", exchange.Quote(i.URL), other)
+		for _, url := range i.AllURLs() {
+			if other, taken := byURL[url]; taken {
+				p.Add(path+".url", "%s is the url of the registered issuer %s", exchange.Quote(url), other)
+			}
 		}
 		for at, k := range i.Keys.Places() {
 			for n, s := range k.Secrets {

@@ -118,7 +118,7 @@ func (s *Snapshot) index() *Snapshot {
 		if !i.active() {
 			continue
 		}
-		if url := i.record.Issuer.URL; url != "" {
+		for _, url := range i.record.Issuer.AllURLs() {
 			s.byURL[url] = i
 		}
 		s.tokenSize = max(s.tokenSize, i.record.Issuer.TokenSize())

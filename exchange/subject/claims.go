@@ -58,20 +58,25 @@ func (v *Verifier) CheckRecipient(checks *exchange.Recorder, issuer *exchange.Is
 // recipient checks the issuer and the recipient of a token, and returns the
 // latter.
 func (r *recorder) recipient(issuer *exchange.Issuer, claims map[string]any) []string {
-	r.issuedBy(issuer.URL, claims)
+	r.issuedBy(issuer, claims)
 	audience := r.audience(issuer, claims)
 	r.authorizedParty(issuer, claims)
 	return audience
 }
 
+// issuedAs reports whether iss is a value of the issuer's; "" is that of one without.
+func issuedAs(i *exchange.Issuer, iss string) bool {
+	return iss == i.URL || slices.Contains(i.URLs, iss)
+}
+
 // issuedBy compares iss byte for byte (RFC 7519 §4.1.1). The tokens of an issuer
 // without a URL have none.
-func (r *recorder) issuedBy(url string, claims map[string]any) {
+func (r *recorder) issuedBy(issuer *exchange.Issuer, claims map[string]any) {
 	got, ok := optionalString(claims, "iss")
 	_, present := claims["iss"]
 	r.Check(exchange.Check{
-		Name: "iss", Want: url, Got: got,
-		Passed: ok && got == url && present == (url != ""), Reason: exchange.ReasonIssuerUnknown,
+		Name: "iss", Want: issuer.URL, Got: got,
+		Passed: ok && issuedAs(issuer, got) && present == (issuer.URL != ""), Reason: exchange.ReasonIssuerUnknown,
 	})
 }
 

@@ -93,7 +93,7 @@ func (v *Verifier) issuerOf(r *recorder, token exchange.SubjectToken, iss string
 		want = "that of the issuer " + token.IssuerID
 		issuer = issuers.Issuer(token.IssuerID)
 	}
-	if issuer != nil && (issuer.Issuer.URL != iss || iss == v.cfg.OwnIssuer) {
+	if issuer != nil && (!issuedAs(issuer.Issuer, iss) || iss == v.cfg.OwnIssuer) {
 		issuer = nil
 	}
 	c := exchange.Check{Name: "issuer", Want: want, Got: iss, Passed: issuer != nil, Reason: exchange.ReasonIssuerUnknown}

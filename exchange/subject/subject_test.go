@@ -21,7 +21,7 @@ func (t issuers) Issuer(id string) *exchange.CompiledIssuer { return t[id] }
 
 func (t issuers) IssuerByURL(url string) *exchange.CompiledIssuer {
 	for _, issuer := range t {
-		if issuer.Issuer.URL == url && url != "" {
+		if slices.Contains(issuer.Issuer.AllURLs(), url) {
 			return issuer
 		}
 	}
