@@ -152,9 +152,9 @@ func (a *app) wire(ctx context.Context) error {
 	a.Parts, err = assembly.New(ctx, assembly.Config{
 		Engine: a.engine,
 		Keys:   keys.Config{KEK: kek, Algorithm: a.cfg.Keys.Algorithm, RotateEvery: time.Duration(a.cfg.Keys.RotateEvery)},
-		Issuer: a.cfg.Issuer,
-		JWKS:   jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
-		Audit:  a.audit, Mail: a.mail, Server: a.configure,
+		Issuer: a.cfg.Issuer, PreviousIssuer: a.cfg.PreviousIssuer,
+		JWKS:  jwks.Options{Verifying: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), OwnFiles: a.ownFiles()},
+		Audit: a.audit, Mail: a.mail, Server: a.configure,
 		Admin: func(c *admin.Config) {
 			c.Token, c.Hosts, c.Reload, c.Trust = token, a.cfg.AdminHosts, a.reload, a.cfg.Trust
 		},
@@ -162,6 +162,9 @@ func (a *app) wire(ctx context.Context) error {
 	})
 	if errors.Is(err, keys.ErrWrongKEK) {
 		return hinted(err, bringBackKEK(a.cfg.Database))
+	}
+	if changed, ok := errors.AsType[*assembly.IssuerChanged](err); ok {
+		return hinted(err, "restore the setting issuer; or, if APIs are to accept the new issuer instead, set previousIssuer: "+changed.Stored)
 	}
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ type Config struct {
 	Keys keys.Config
 	// Issuer is the public base URL and the iss of every token.
 	Issuer string
+	// PreviousIssuer is the issuer that the store may have belonged to before. Any
+	// other change of Issuer is refused.
+	PreviousIssuer string
 	// JWKS are the options of all issuers' key sets; Logger is the one below, and
 	// Now by default.
 	JWKS jwks.Options
@@ -104,7 +107,11 @@ func New(ctx context.Context, c Config) (_ *Parts, err error) {
 	if p.Keys, err = keys.Open(ctx, c.Engine, c.Keys); err != nil {
 		return nil, err
 	}
-	table := storage.NewTable[lastSweep](c.Engine, "clock", p.Keys.Derive("records"))
+	records := p.Keys.Derive("records")
+	if err := checkIssuer(ctx, c, storage.NewTable[ownIssuer](c.Engine, "server", records)); err != nil {
+		return nil, err
+	}
+	table := storage.NewTable[lastSweep](c.Engine, "clock", records)
 	if p.clock, err = newClock(ctx, table, c.Now, c.Metrics, c.reportClock); err != nil {
 		return nil, err
 	}

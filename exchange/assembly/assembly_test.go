@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -123,6 +124,33 @@ func TestIssuerThatMovedKeepsItsUsers(t *testing.T) {
 	}
 	if problems := apply(both, other); len(problems) == 0 {
 		t.Error("two issuers of one manifest have the same name")
+	}
+}
+
+// A store stays that of one issuer, unless the change is meant.
+func TestIssuerOfAStoreIsNotChangedByAccident(t *testing.T) {
+	c := config(t)
+	newParts(t, c)
+	for _, row := range []struct {
+		name, issuer, previous string
+		ok                     bool
+	}{
+		{"the same", c.Issuer, "", true},
+		{"another", "https://new.example", "", false},
+		{"another, from a third", "https://new.example", "https://third.example", false},
+		{"the same, after refusals", c.Issuer, "", true},
+		{"another, as meant", "https://new.example", c.Issuer, true},
+		{"with the setting left in place", "https://new.example", c.Issuer, true},
+		{"the former one", c.Issuer, "", false},
+	} {
+		c.Issuer, c.PreviousIssuer, c.Metrics = row.issuer, row.previous, nil
+		p, err := assembly.New(t.Context(), c)
+		if _, changed := errors.AsType[*assembly.IssuerChanged](err); changed == row.ok || !changed && err != nil {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		if err == nil {
+			p.Close()
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func TestAuth0SPA(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.kill(t)
-	s.write("cambio.yaml", strings.Replace(string(settings), "issuer: "+s.url, "issuer: "+s.url+"/", 1))
+	s.write("cambio.yaml", strings.Replace(string(settings), "issuer: "+s.url, "previousIssuer: "+s.url+"\nissuer: "+s.url+"/", 1))
 	s.restart()
 	s.trust(`issuers:
   - id: login

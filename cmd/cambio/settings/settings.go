@@ -36,7 +36,9 @@ var Example string
 type Config struct {
 	// Issuer is the iss of every token. It is never taken from a request.
 	Issuer string `yaml:"issuer" env:"ISSUER"`
-	Listen string `yaml:"listen" env:"LISTEN"`
+	// PreviousIssuer permits the change of Issuer from this one.
+	PreviousIssuer string `yaml:"previousIssuer" env:"PREVIOUS_ISSUER"`
+	Listen         string `yaml:"listen" env:"LISTEN"`
 	// BehindProxy says that a proxy terminates TLS. Without it and without TLS the
 	// server listens on loopback only.
 	BehindProxy bool `yaml:"behindProxy" env:"BEHIND_PROXY"`
