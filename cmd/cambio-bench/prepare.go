@@ -267,6 +267,10 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * tick, err
 }
 
+// serverIssuer is the issuer of the measured servers, whose stores are filled before
+// they start.
+const serverIssuer = "http://127.0.0.1"
+
 // writeConfig writes a configuration and a manifest: the issuer that signs,
 // issuers-1 others, and one client with sessions and one without.
 func writeConfig(dir, issuerURL string, issuers int) (string, error) {
@@ -284,7 +288,7 @@ func writeConfig(dir, issuerURL string, issuers int) (string, error) {
   - {id: stateless, issuers: [bench], scopes: [read], audiences: ["https://api"]}
   - {id: sessions, issuers: [bench], scopes: [read], audiences: ["https://api"], refreshTokens: true}
 `)
-	config := fmt.Sprintf("listen: 127.0.0.1:0\nadminListen: 127.0.0.1:0\ndatabase: %s\ntrust: %s\naudit: {file: %s}\n",
+	config := fmt.Sprintf("issuer: "+serverIssuer+"\nlisten: 127.0.0.1:0\nadminListen: 127.0.0.1:0\ndatabase: %s\ntrust: %s\naudit: {file: %s}\n",
 		filepath.Join(dir, "cambio.db"), filepath.Join(dir, "trust.yaml"), filepath.Join(dir, "audit.log"))
 	if err := os.WriteFile(filepath.Join(dir, "trust.yaml"), trust.Bytes(), 0o600); err != nil {
 		return "", err
@@ -307,7 +311,7 @@ func seed(ctx context.Context, dir string, n int) error {
 		return err
 	}
 	defer engine.Close()
-	parts, err := assembly.New(ctx, assembly.Config{Engine: engine, Keys: keys.Config{KEK: kek}, Issuer: "http://127.0.0.1"})
+	parts, err := assembly.New(ctx, assembly.Config{Engine: engine, Keys: keys.Config{KEK: kek}, Issuer: serverIssuer})
 	if err != nil {
 		return err
 	}
