@@ -105,7 +105,7 @@ func TestFileThatCannotBeOpenedAgainIsAnError(t *testing.T) {
 func TestPipeWithoutReaderIsAnError(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.fifo")
 	if err := syscall.Mkfifo(name, 0o600); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if _, err := audit.OpenFile(name); !errors.Is(err, syscall.ENXIO) {
 		t.Error(err)
