@@ -128,16 +128,23 @@ func TestStopUnderLoadCutsNoRequest(t *testing.T) {
 			}
 		})
 	}
-	await(t, "load", func() bool { return granted.Load() > 500 })
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	done.Wait()
-	if err := s.wait(t); err != nil {
-		t.Errorf("the server ended with: %v", err)
-	}
+	s.stopUnderLoad(&granted, &done)
 	if n := s.granted(); int64(n) != granted.Load() {
 		t.Errorf("%d events are in the audit log, %d requests were granted", n, granted.Load())
+	}
+}
+
+// stopUnderLoad stops the server when enough requests were granted, and waits for the
+// callers and for its end.
+func (s *server) stopUnderLoad(granted *atomic.Int64, callers *sync.WaitGroup) {
+	s.t.Helper()
+	await(s.t, "load", func() bool { return granted.Load() > 500 })
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	callers.Wait()
+	if err := s.wait(s.t); err != nil {
+		s.t.Errorf("the server ended with: %v", err)
 	}
 }
 
@@ -173,14 +180,7 @@ func TestStopUnderLoadCutsNoStream(t *testing.T) {
 			})
 		}
 	}
-	await(t, "load", func() bool { return granted.Load() > 500 })
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	done.Wait()
-	if err := s.wait(t); err != nil {
-		t.Errorf("the server ended with: %v", err)
-	}
+	s.stopUnderLoad(&granted, &done)
 }
 
 // Idle connections, which are more than there are open files, make room for others,
